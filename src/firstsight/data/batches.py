@@ -1,0 +1,152 @@
+"""Batches: which samples, in which order, on which process - pure functions of seed, epoch and position."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstsight.data.augment import Augmentation
+from firstsight.data.counter import permutation
+from firstsight.data.imageset import ImageSet
+from firstsight.data.picture import Preprocess
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's share of a global batch.
+
+    Parameters
+    ----------
+    images : (N, C, H, W) normalised float tensor.
+    labels : (N,) int64 tensor.
+    ids : (N,) sample numbers in the training set.
+    epoch, index : the batch's place, both from 0.
+    global_size : samples in the whole batch, over all processes.
+    world : number of processes.
+    progress : how much of the whole training lies before this batch, in [0, 1).
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: NDArray[np.int64]
+    epoch: int
+    index: int
+    global_size: int
+    world: int
+    progress: float
+
+    def mean(self, per_sample: Tensor) -> Tensor:
+        """The share of this process in the mean over the global batch: averaged over the processes it *is* that mean.
+
+        Gradients are averaged over processes, and shares may differ by one sample; a plain mean of means would not be
+        the mean.
+        """
+        return per_sample.sum() * (self.world / self.global_size)
+
+
+def cut(n: int, batch_size: int) -> NDArray[np.int64]:
+    """Where an epoch of ``n`` samples is cut: ceil(n / batch_size) batches whose sizes differ by one at most.
+
+    No batch exceeds ``batch_size``, no sample is dropped, and no small rest upsets batch norm.
+
+    >>> cut(10, 4)
+    array([ 0,  3,  6, 10])
+    """
+    steps = -(-n // batch_size)
+    return np.arange(steps + 1) * n // steps
+
+
+def batch_ids(n: int, batch_size: int, *, seed: int, epoch: int, index: int) -> NDArray[np.int64]:
+    """The sample numbers of one global batch."""
+    borders = cut(n, batch_size)
+    return permutation(n, seed=seed, epoch=epoch)[borders[index] : borders[index + 1]]
+
+
+@dataclass
+class Batches:
+    """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.
+
+    Parameters
+    ----------
+    rank, world : this process and how many there are; process r takes every ``world``-th sample from the r-th.
+    """
+
+    source: ImageSet
+    preprocess: Preprocess
+    batch_size: int
+    epochs: int
+    seed: int
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self.images = fit_images(self.source, self.preprocess).to(self.device)
+        self.labels = self.source.labels.to(self.device)
+        self.borders = cut(len(self.source), self.batch_size)
+        self._black = self.preprocess.normalise(torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype)
+        self._black = self._black.flatten().to(self.device)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+
+    @property
+    def samples(self) -> int:
+        """Samples in an epoch."""
+        return len(self.source)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.borders) - 1
+
+    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
+        """Sample numbers of one global batch, over all processes."""
+        if self._order[0] != epoch:
+            self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
+        return self._order[1][self.borders[index] : self.borders[index + 1]]
+
+    def get(self, epoch: int, index: int) -> Batch:
+        """This process's share of one batch, augmented and normalised."""
+        whole = self.ids(epoch, index)
+        ids = whole[self.rank :: self.world]
+        taken = self.augmentation.gather(self.images, ids, seed=self.seed, epoch=epoch)
+        images = self.preprocess.normalise(taken, self.dtype)
+        images = self.augmentation.warp(images, ids, seed=self.seed, epoch=epoch, fill=self._black)
+        return Batch(
+            images=images.contiguous(memory_format=torch.channels_last),
+            labels=self.labels[torch.from_numpy(ids).to(self.device)],
+            ids=ids,
+            epoch=epoch,
+            index=index,
+            global_size=len(whole),
+            world=self.world,
+            progress=(epoch * self.steps + index) / (self.epochs * self.steps),
+        )
+
+
+def fit_images(source: ImageSet, preprocess: Preprocess) -> Tensor:
+    """All images of a set at the network's size, uint8: resized if need be, then bordered with zeros."""
+    images = source.images
+    side = preprocess.resize
+    if images.shape[1] != preprocess.channels:
+        images = _channels(images, preprocess.channels)
+    if images.shape[2:] != (side, side):
+        resized = [
+            F.interpolate(chunk.float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+            .round_().clamp_(0, 255).to(torch.uint8)
+            for chunk in images.split(1024)
+        ]  # fmt: skip
+        images = torch.cat(resized)
+    return F.pad(images, (preprocess.pad,) * 4) if preprocess.pad else images
+
+
+def _channels(images: Tensor, channels: int) -> Tensor:
+    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma."""
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return torch.cat([(chunk * weights).sum(1, keepdim=True).round_().to(torch.uint8) for chunk in images.split(1024)])

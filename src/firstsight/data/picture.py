@@ -1,0 +1,158 @@
+"""Pictures from files: checked before they are decoded, and brought to one form by stated rules.
+
+Rules, in this order: the first frame of an animation; EXIF orientation applied; 16-bit scaled to 8 (value / 257),
+floating point taken as [0, 1]; palettes resolved; transparent parts laid on white; CMYK, YCbCr, Lab and HSV to RGB;
+grey by ITU-R 601 luma when one channel is wanted; the shorter side resized (bilinear with antialiasing) and the
+centre cut out.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from firstsight.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm"})
+MAX_PIXELS = 100_000_000
+"""A picture that declares more pixels is refused before it is decoded (a decompression bomb)."""
+MIN_SIDE = 4
+"""A picture with a shorter side carries no shape to learn from."""
+MAX_ASPECT = 50
+"""Longest side over shortest; beyond it a centre cut shows almost nothing."""
+
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Image:
+    """Read a picture as mode "L" or "RGB", after checking format and size from its header.
+
+    Parameters
+    ----------
+    source : a path, or the bytes of a file.
+    name : what to call it in errors; the path if not given.
+
+    Raises
+    ------
+    DataError
+        Not a picture, too large, too small, too narrow, truncated or damaged.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "picture")
+    try:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    except OSError as error:
+        raise DataError(f"{name}: {error.strerror or error}") from error
+    with stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own bomb warning and EXIF complaints; ours are errors below
+        try:
+            image = Image.open(stream, formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise DataError(f"{name}: declares too many pixels; at most {MAX_PIXELS // 1_000_000} million are read") from None
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
+            raise DataError(f"{name}: not a picture ({', '.join(FORMATS)} are read)") from None
+        _check_size(image.size, name)
+        try:
+            image.load()
+            return _to_grey_or_rgb(ImageOps.exif_transpose(image))
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
+            raise DataError(f"{name}: damaged picture ({error})") from None
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        limit = MAX_PIXELS // 1_000_000
+        raise DataError(f"{name}: declares {width}x{height} pixels; at most {limit} million are read")
+    if min(size) < MIN_SIDE:
+        raise DataError(f"{name}: {width}x{height} pixels is too small; at least {MIN_SIDE}x{MIN_SIDE} are needed")
+    if max(size) > MAX_ASPECT * min(size):
+        raise DataError(f"{name}: {width}x{height} pixels is too narrow; the sides may differ {MAX_ASPECT}-fold at most")
+
+
+def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
+    """Bring any mode to "L" (stored as grey) or "RGB"."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, dtype=np.float64)
+        if image.mode == "F":
+            scaled = values * 255
+        elif image.mode.startswith("I;16") or values.max(initial=0) > 255:
+            scaled = values / 257
+        else:
+            scaled = values
+        return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    grey = image.mode in GREY_MODES
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, coloured)
+    return image.convert("L" if grey else "RGB")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes a network's input; stored beside the weights, so that both stay together.
+
+    Parameters
+    ----------
+    channels : 1 or 3.
+    resize : side in pixels of the square that is cut from the resized picture.
+    pad : border of zeros on every side, in pixels; the input is ``resize + 2 * pad`` wide.
+    mean, std : of each channel, for values in [0, 1].
+    """
+
+    channels: int
+    resize: int
+    pad: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def input_size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.resize + 2 * self.pad
+
+    def picture(self, image: Image.Image) -> NDArray[np.uint8]:
+        """A picture of mode "L" or "RGB" as (C, H, W) uint8, with its border."""
+        pixels = to_pixels(image, channels=self.channels, size=self.resize)
+        return np.pad(pixels, ((0, 0), (self.pad, self.pad), (self.pad, self.pad)))
+
+    def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """(N, C, H, W) uint8 to zero mean and unit deviation: (value / 255 - mean) / std."""
+        std = torch.tensor(self.std, dtype=torch.float64)
+        scale = (1 / (255 * std)).to(dtype).view(1, -1, 1, 1).to(images.device)
+        shift = (torch.tensor(self.mean, dtype=torch.float64) / std).to(dtype).view(1, -1, 1, 1).to(images.device)
+        return images.to(dtype).mul_(scale).sub_(shift)
+
+    @staticmethod
+    def fit(native: int, wanted: int) -> tuple[int, int]:
+        """(resize, pad) that bring a set of ``native`` pixels to ``wanted``.
+
+        A set of at least three quarters of the wanted side keeps its pixels and gets a border, where the border is
+        even (28 to 32: two pixels a side, as LeNet's paper does); any other is resized.
+
+        >>> Preprocess.fit(28, 32), Preprocess.fit(64, 32), Preprocess.fit(8, 32)
+        ((28, 2), (32, 0), (32, 0))
+        """
+        if wanted * 3 / 4 <= native < wanted and (wanted - native) % 2 == 0:
+            return native, (wanted - native) // 2
+        return wanted, 0
+
+
+def to_pixels(image: Image.Image, *, channels: int, size: int) -> NDArray[np.uint8]:
+    """Resize the shorter side to ``size``, cut out the centre; (channels, size, size) uint8."""
+    image = image.convert("L" if channels == 1 else "RGB")
+    width, height = image.size
+    if (width, height) != (size, size):
+        scale = size / min(width, height)
+        wide, high = max(size, round(width * scale)), max(size, round(height * scale))
+        left, top = (wide - size) // 2, (high - size) // 2
+        image = image.resize((wide, high), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    pixels = np.asarray(image, dtype=np.uint8)
+    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))

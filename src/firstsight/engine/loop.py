@@ -1,0 +1,252 @@
+"""The one training loop: steps, checkpoints, metrics; exact on resume, agreed between processes, stopped gently."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from firstsight.data.counter import random_bits
+from firstsight.engine import checkpoint
+from firstsight.engine.files import explain
+from firstsight.engine.rundir import RunDirectory, versions
+from firstsight.engine.signals import StopRequest
+from firstsight.engine.task import Task
+from firstsight.errors import Interrupted, RunError
+
+SYNC_STEPS = 10
+"""With several processes or on a GPU, losses are read and wishes exchanged every so many steps; else at every step."""
+
+
+class Observer(Protocol):
+    """Who wants to know how the run goes: a progress bar, a log, nobody."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line."""
+
+    def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+        """A step was done (both counted from 1)."""
+
+    def epoch(self, line: Mapping[str, Any], epochs: int) -> None:
+        """An epoch was finished and evaluated."""
+
+
+@dataclass
+class Progress:
+    """Where the loop stands; all of it goes into the checkpoint.
+
+    Parameters
+    ----------
+    step : updates done since the start of the run.
+    samples : training samples consumed, over all processes.
+    sums : of each scalar of the running epoch, weighted by the samples of its batch.
+    counted : samples in ``sums``.
+    train_seconds, seconds : time in training steps, and in all.
+    """
+
+    step: int = 0
+    samples: int = 0
+    sums: dict[str, float] | None = None
+    counted: int = 0
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    epochs : epochs trained in all.
+    metrics : of the last evaluation.
+    seconds : of training and evaluating, over all resumptions.
+    samples_per_second : training samples per second of training steps, over all processes.
+    """
+
+    epochs: int
+    metrics: dict[str, float]
+    seconds: float
+    samples_per_second: float
+
+
+class Loop:
+    """Train a task for so many epochs in a run directory.
+
+    Parameters
+    ----------
+    run : the open run directory; None on all processes but the first.
+    checkpoint_seconds : time between checkpoints; one is also written at the end of the run. 0 writes one every step.
+    threads : of torch on a CPU, part of what the bits depend on; kept in the checkpoint and set again on resume.
+    """
+
+    def __init__(
+        self, task: Task, accelerator: Accelerator, run: RunDirectory | None, observer: Observer, *,
+        epochs: int, seed: int, checkpoint_seconds: float,
+    ) -> None:  # fmt: skip
+        self.task, self.accelerator, self.run, self.observer = task, accelerator, run, observer
+        self.epochs, self.seed, self.checkpoint_seconds = epochs, seed, checkpoint_seconds
+        self.state = Progress()
+        self.metrics: dict[str, float] = {}
+        alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        self.sync_steps = 1 if alone else SYNC_STEPS
+        self._pending: list[tuple[int, int, int, dict[str, Tensor]]] = []
+        self._saved_step = -1
+        self._saved_at = time.monotonic()
+
+    def restore(self, state: checkpoint.State) -> None:
+        """Continue from a checkpoint."""
+        models = {name: self.accelerator.unwrap_model(model) for name, model in self.task.models.items()}
+        checkpoint.restore(state, models=models, optimizers=self.task.optimizers)
+        self.state = Progress(**state.progress["loop"])
+        self.metrics = state.progress["metrics"]
+        self._saved_step = self.state.step
+        scaler = state.progress.get("scaler")
+        if scaler and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(scaler)
+        if self.accelerator.device.type == "cpu":
+            torch.set_num_threads(state.progress["threads"])
+        if self.run:
+            self.run.rewind_metrics(self.state.step)
+
+    def train(self) -> Outcome:
+        """Run to the end.
+
+        Raises
+        ------
+        RunError
+            A loss or a weight is not finite, or the disk cannot be written; the last good checkpoint stands.
+        Interrupted
+            A signal arrived; the state is saved.
+        """
+        batches = self.task.batches
+        began = time.monotonic() - self.state.seconds
+        self._saved_at = time.monotonic()
+        with StopRequest() as stop:
+            for epoch in range(self.state.step // batches.steps, self.epochs):
+                for index in range(self.state.step % batches.steps, batches.steps):
+                    self._step(epoch, index)
+                    last = index == batches.steps - 1
+                    if self.state.step % self.sync_steps == 0 or last:
+                        self.state.seconds = time.monotonic() - began
+                        self._settle(epoch, index, stop, boundary=last)
+                self._finish_epoch(epoch, began)
+                self._settle(epoch, batches.steps - 1, stop, boundary=False, final=epoch == self.epochs - 1)
+        self.state.seconds = max(self.state.seconds, 1e-9)
+        speed = self.state.samples / self.state.train_seconds if self.state.train_seconds else 0.0
+        return Outcome(self.epochs, self.metrics, self.state.seconds, speed)
+
+    def _step(self, epoch: int, index: int) -> None:
+        """One update. The ambient generators are seeded from (seed, step, rank): nothing of them needs storing."""
+        started = time.monotonic()
+        rank = self.accelerator.process_index
+        bits = random_bits(np.array([self.state.step]), seed=self.seed, epoch=rank, stream=97)
+        torch.manual_seed(int(bits[0] >> 1))
+        batch = self.task.batches.get(epoch, index)
+        scalars = self.task.train_step(batch)
+        self._pending.append((epoch, index, batch.global_size, scalars))
+        self.state.step += 1
+        self.state.samples += batch.global_size
+        self.state.train_seconds += time.monotonic() - started
+
+    def _settle(self, epoch: int, index: int, stop: StopRequest, *, boundary: bool, final: bool = False) -> None:
+        """Read the losses since the last time, agree between processes, save if it is time, stop if asked."""
+        due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
+        wishes = self._agree(stop.number, due or final)
+        if self._pending:
+            started = time.monotonic()
+            self._read_losses()  # on a GPU the steps' work ends here
+            self.state.train_seconds += time.monotonic() - started
+        if boundary:  # the epoch's evaluation comes first: a checkpoint holds its metrics or none of them
+            return
+        if wishes[0] or wishes[1]:
+            self._save()
+        if wishes[0]:
+            where = f"epoch {epoch + 1}, step {index + 1} of {self.task.batches.steps}"
+            raise Interrupted(f"stopped at {where}; the state is saved, continue with --resume", wishes[0])
+
+    def _agree(self, signal_number: int, due: bool) -> tuple[int, bool]:
+        """The highest signal that any process received, and whether the first process wants a checkpoint."""
+        if self.accelerator.num_processes == 1:
+            return signal_number, due
+        mine = torch.tensor([signal_number, int(due) if self.accelerator.is_main_process else 0], dtype=torch.float32)
+        every = self.accelerator.gather(mine.to(self.accelerator.device)[None])
+        highest = every.max(0).values
+        return int(highest[0]), bool(highest[1])
+
+    def _read_losses(self) -> None:
+        """Add the pending scalars to the epoch's sums; a value that is not finite ends the run."""
+        names = sorted(self._pending[0][3])
+        table = torch.stack([torch.stack([scalars[name].double() for name in names]) for *_, scalars in self._pending])
+        if self.accelerator.num_processes > 1:
+            table = self.accelerator.reduce(table, reduction="mean")
+        sums = self.state.sums or dict.fromkeys(names, 0.0)
+        loss = 0.0
+        for (epoch, index, size, _), row in zip(self._pending, table.tolist(), strict=True):
+            if not all(math.isfinite(value) for value in row):
+                self._refuse(epoch, index, dict(zip(names, row, strict=True)))
+            for name, value in zip(names, row, strict=True):
+                sums[name] += value * size
+            self.state.counted += size
+            loss = row[names.index("loss")] if "loss" in names else row[0]
+            self.observer.step(epoch + 1, self.epochs, index + 1, self.task.batches.steps, loss)
+        self.state.sums = sums
+        self._pending.clear()
+
+    def _refuse(self, epoch: int, index: int, row: Mapping[str, float]) -> None:
+        ids = self.task.batches.ids(epoch, index)
+        values = ", ".join(f"{name} {value}" for name, value in row.items() if not math.isfinite(value))
+        kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step >= 0 else "no checkpoint was due yet"
+        raise RunError(
+            f"{values} at epoch {epoch + 1}, batch {index + 1} of {self.task.batches.steps}"
+            f" (samples {', '.join(map(str, ids[:8]))}{', ...' if len(ids) > 8 else ''}); {kept}."
+            " A smaller --lr usually helps"
+        )
+
+    def _finish_epoch(self, epoch: int, began: float) -> None:
+        """Evaluate, write the metrics line, begin new sums."""
+        sums, counted = self.state.sums or {}, max(self.state.counted, 1)
+        training = {f"train/{name}": value / counted for name, value in sums.items()}
+        measured = {f"test/{name}": value for name, value in self.task.evaluate().items()}
+        self.state.seconds = time.monotonic() - began
+        self.state.sums, self.state.counted = None, 0
+        self.metrics = {name.removeprefix("test/"): value for name, value in measured.items()}
+        line = {"epoch": epoch + 1, "step": self.state.step, **training, **measured, "seconds": round(self.state.seconds, 3)}
+        if self.run:
+            try:
+                self.run.append_metrics(line)
+            except OSError as error:
+                raise explain(error, self.run.path, self._safe()) from error
+        self.observer.epoch(line, self.epochs)
+
+    def _safe(self) -> str:
+        return f"the checkpoint of step {self._saved_step} is safe" if self._saved_step >= 0 else "nothing was saved yet"
+
+    def _save(self) -> None:
+        """Write a checkpoint on the first process, unless a weight is not finite."""
+        if self._saved_step == self.state.step:
+            return
+        models = {name: self.accelerator.unwrap_model(model) for name, model in self.task.models.items()}
+        for name, model in models.items():
+            for key, tensor in model.state_dict().items():
+                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                    raise RunError(f"{name}.{key} is not finite after step {self.state.step}; {self._safe()}. A smaller --lr usually helps")
+        if self.run:
+            scaler = self.accelerator.scaler
+            try:
+                checkpoint.save(
+                    self.run.checkpoints, self.state.step, models=models, optimizers=self.task.optimizers,
+                    progress={
+                        "loop": vars(self.state), "metrics": self.metrics, "threads": torch.get_num_threads(),
+                        "scaler": scaler.state_dict() if scaler is not None else None,
+                    },
+                    cards=self.task.card(self.metrics), versions=versions(),
+                )  # fmt: skip
+            except OSError as error:
+                raise explain(error, self.run.checkpoints, self._safe()) from error
+        self._saved_step, self._saved_at = self.state.step, time.monotonic()

@@ -1,0 +1,110 @@
+"""Every matplotlib figure; the one place that imports matplotlib. Figures are made without a display."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK, SOFT, LINE = "#1c2126", "#65707b", "#d9dee3"
+TRAIN, TEST, WRONG = "#8a99a8", "#0b6e99", "#b3261e"
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file's bytes."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png")
+    return out.getvalue()
+
+
+def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss and accuracy by epoch, on training batches and on the test set; ``lines`` as in ``metrics.jsonl``."""
+    figure = _figure(9, 3.4)
+    epochs = [line["epoch"] for line in lines]
+    panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
+    for axes, (name, title, scale) in zip(figure.subplots(1, 2), panels, strict=True):
+        for part, colour, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
+            values = [_value(line, part, name) * scale for line in lines]
+            axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(lines) < 12 else "", ms=3)
+            axes.annotate(f"{values[-1]:.3g}", (epochs[-1], values[-1]), xytext=(5, 0), textcoords="offset points",
+                          color=colour, va="center", fontsize=9)  # fmt: skip
+        if min(_value(line, "test", name) for line in lines) > 0:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading(value) in (2, 5) else "")
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        axes.set_xlabel("epoch", color=SOFT)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _quiet(axes)
+    figure.axes[0].legend(frameon=False, labelcolor=SOFT)
+    return figure
+
+
+def _value(line: Mapping[str, Any], part: str, name: str) -> float:
+    value: float = 1 - line[f"{part}/accuracy"] if name == "error" else line[f"{part}/{name}"]
+    return value
+
+
+def _leading(value: float) -> int:
+    return round(value / 10 ** np.floor(np.log10(value))) if value > 0 else 0
+
+
+def _quiet(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=SOFT, which="both", labelsize=9)
+    axes.grid(axis="y", color=LINE, lw=0.6)
+
+
+def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+    """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts."""
+    n = len(classes)
+    side = min(max(4.6, 0.52 * n + 1.8), 16)
+    figure = _figure(side * 1.12, side)
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if n <= 30:
+        for row, column in np.ndindex(n, n):
+            if matrix[row, column]:
+                colour = "white" if shares[row, column] > 0.5 else (WRONG if row != column else INK)
+                axes.text(column, row, int(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=colour)
+        straight = max(map(len, classes)) <= 2
+        axes.set_xticks(range(n), classes, rotation=0 if straight else 45, ha="center" if straight else "right")
+        axes.set_yticks(range(n), classes)
+    axes.set_xlabel("answered", color=SOFT)
+    axes.set_ylabel("true", color=SOFT)
+    axes.tick_params(colors=SOFT, length=0, labelsize=9)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def gallery(
+    images: NDArray[np.uint8], captions: Sequence[str], *, colours: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
+    """Pictures in rows with a caption below each; (N, C, H, W) uint8."""
+    rows = -(-len(images) // columns)
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    figure = _figure(1.15 * columns, (1.0 + 0.2 * lines) * max(rows, 1))
+    grid = figure.subplots(max(rows, 1), columns, squeeze=False)
+    for place, axes in enumerate(grid.flat):
+        axes.axis("off")
+        if place < len(images):
+            image = images[place].transpose(1, 2, 0)
+            axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            colour = colours[place] if colours else INK
+            axes.set_title(captions[place], y=0, pad=-4 - 10 * lines, fontsize=7.5, color=colour, va="bottom")
+    return figure
+
+
+def message(text: str) -> Figure:
+    """A figure that says why there is nothing to show."""
+    figure = _figure(9, 1.2)
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=SOFT, fontsize=12)
+    return figure

@@ -1,0 +1,16 @@
+"""Named experiments: network, data, settings, and the result they reach."""
+
+from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.recipes.table import RECIPES, find_recipe
+
+
+def list_recipes(pattern: str = "") -> list[str]:
+    """Names of the recipes that contain ``pattern``.
+
+    >>> list_recipes("lenet")
+    ['lenet-digits', 'lenet-fashion']
+    """
+    return sorted(name for name in RECIPES if pattern in name)
+
+
+__all__ = ["RECIPES", "Recipe", "Settings", "find_recipe", "list_recipes"]

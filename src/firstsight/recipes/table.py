@@ -1,0 +1,81 @@
+"""The recipes. Every result is of the last epoch, on the test set, over the seeds 0, 1, 2, ...
+
+Settings were chosen on a tenth of the training images (``--holdout 0.1``), never on the test set. The results are
+printed by ``python benchmarks/accuracy.py RECIPE --seeds N``.
+"""
+
+from firstsight.errors import unknown_name
+from firstsight.recipes.recipe import Recipe, Settings
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="lenet-digits",
+            model="lenet",
+            result="",
+            settings=Settings(
+                data="digits", epochs=60, batch_size=64, lr=3e-3, weight_decay=0.0, shift=2, rotate=12, zoom=0.1
+            ),
+        ),
+        Recipe(
+            name="lenet-fashion",
+            model="lenet",
+            result="",
+            settings=Settings(
+                data="fashion-mnist", epochs=15, batch_size=128, lr=2e-3, flip="random"
+            ),
+        ),
+        Recipe(
+            name="convnet-digits",
+            model="convnet",
+            result="",
+            settings=Settings(data="digits", epochs=30, batch_size=64, lr=4e-3, shift=2, rotate=12, zoom=0.1),
+        ),
+        Recipe(
+            name="convnet-fashion",
+            model="convnet",
+            result="",
+            settings=Settings(
+                data="fashion-mnist", epochs=20, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.02,
+                label_smoothing=0.05, image_size=28, flip="alternating", shift=1,
+            ),  # fmt: skip
+        ),
+        Recipe(
+            name="two_layer-digits",
+            model="two_layer",
+            result="",
+            settings=Settings(data="digits", epochs=60, batch_size=64, lr=2e-3, shift=1),
+        ),
+    )
+}
+
+DEFAULTS = {"lenet": "lenet-digits", "convnet": "convnet-digits", "two_layer": "two_layer-digits"}
+"""The recipe that a model's bare name stands for."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name, or the default one of the model of that name.
+
+    Raises
+    ------
+    UsageError
+        Neither is known; close matches are offered.
+    """
+    known = RECIPES.get(DEFAULTS.get(name, name))
+    if known is None:
+        raise unknown_name("recipe or model", name, [*RECIPES, *DEFAULTS], "see: firstsight models")
+    return known
+
+
+def recipe_for(name: str, data: str) -> Recipe:
+    """The recipe for a name on a data set: a model's bare name picks the one that was made for these data.
+
+    >>> recipe_for("lenet", "fashion-mnist").name, recipe_for("lenet", "my-photos").name
+    ('lenet-fashion', 'lenet-digits')
+    """
+    default = find_recipe(name)
+    if name not in DEFAULTS:
+        return default
+    made_for = [recipe for recipe in RECIPES.values() if recipe.model == name and recipe.data == data]
+    return made_for[0] if made_for else default

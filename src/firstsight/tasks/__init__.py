@@ -1,0 +1,1 @@
+"""What a training step is for each kind of learning."""

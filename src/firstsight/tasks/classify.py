@@ -1,0 +1,157 @@
+"""The classification task: which of the classes does a picture show?"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from firstsight.data.batches import Batch, Batches, fit_images
+from firstsight.data.imageset import ImageSet
+from firstsight.engine.task import Metric
+from firstsight.tasks.schedule import learning_rate_factor
+from firstsight.weights import make_card
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EVALUATION_BATCH = 500
+
+
+class Classify:
+    """Train one network by cross entropy; measured by accuracy on a test set.
+
+    Parameters
+    ----------
+    net : (N, C, S, S) images to (N, classes) logits.
+    batches : training batches; their preprocessing is applied to the test set too.
+    test : the images to measure on.
+    label_smoothing : share of the target spread evenly over all classes, in [0, 1).
+    schedule, warmup : see `learning_rate_factor`.
+    """
+
+    def __init__(
+        self, net: nn.Module, batches: Batches, test: ImageSet, *, model: str, optimizer: Literal["adam", "adamw", "sgd"],
+        lr: float, weight_decay: float, label_smoothing: float, schedule: Literal["constant", "linear", "cosine"],
+        warmup: float, about: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.models: dict[str, nn.Module] = {"net": net.to(batches.device, batches.dtype, memory_format=torch.channels_last)}  # type: ignore[call-overload]
+        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, optimizer, lr=lr, weight_decay=weight_decay)}
+        self.batches, self.test, self.metric = batches, test, Metric("accuracy", "max")
+        self.model, self.about = model, dict(about)
+        self.lr, self.label_smoothing, self.schedule, self.warmup = lr, label_smoothing, schedule, warmup
+        self._test_images = fit_images(test, batches.preprocess).to(batches.device)
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
+        self.accelerator = accelerator
+        net = self.models["net"]
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+        self.models["net"], self.optimizers["net"] = accelerator.prepare(net, self.optimizers["net"])
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward, update."""
+        net, optimizer = self.models["net"], self.optimizers["net"]
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr * learning_rate_factor(batch.progress, self.schedule, self.warmup)
+        with self.accelerator.autocast():
+            logits = net(batch.images)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        losses = F.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=self.label_smoothing)
+        loss = batch.mean(losses)
+        self.accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        right = (logits.detach().argmax(1) == batch.labels).to(loss.dtype)
+        return {"loss": loss.detach(), "accuracy": batch.mean(right)}
+
+    def evaluate(self) -> dict[str, float]:
+        """Accuracy and mean cross entropy (nats, without smoothing) over the whole test set."""
+        logits, labels = self._test_logits()
+        right = (logits.argmax(1) == labels).sum()
+        loss = F.cross_entropy(logits.double(), labels, reduction="sum")
+        totals = self._over_processes(torch.stack([right.double(), loss, torch.tensor(len(labels)).to(loss)]))
+        return {"accuracy": float(totals[0] / totals[2]), "loss": float(totals[1] / totals[2])}
+
+    def _over_processes(self, totals: Tensor) -> Tensor:
+        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
+        return reduced
+
+    @torch.no_grad()
+    def _test_logits(self, *, everything: bool = False) -> tuple[Tensor, Tensor]:
+        """Logits and labels of this process's share of the test set, or of all of it."""
+        share = slice(None) if everything else slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        images, labels = self._test_images[share], self.test.labels[share].to(self._test_images.device)
+        net = self.accelerator.unwrap_model(self.models["net"])
+        net.eval()
+        try:
+            rows = []
+            for chunk in images.split(EVALUATION_BATCH):
+                inputs = self.batches.preprocess.normalise(chunk, self.batches.dtype)
+                with self.accelerator.autocast():
+                    rows.append(net(inputs.contiguous(memory_format=torch.channels_last)))
+        finally:
+            net.train()
+        logits = torch.cat(rows) if rows else torch.empty(0, len(self.test.classes), device=labels.device)
+        return logits if logits.dtype == torch.float64 else logits.float(), labels
+
+    def figures(self) -> "Mapping[str, Figure]":
+        """Confusion matrix, the surest wrong answers, and right answers, on the whole test set."""
+        from firstsight import plots
+
+        logits, labels = self._test_logits(everything=True)
+        return classification_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test, plots)
+
+    def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        """The classifier's card, to stand in the weights file."""
+        preprocess = self.batches.preprocess
+        return {
+            "net": make_card(
+                model=self.model, in_channels=preprocess.channels, preprocess=preprocess, classes=self.test.classes,
+                about={**self.about, "metrics": dict(metrics), "test_images": len(self.test)},
+            )
+        }  # fmt: skip
+
+
+def classification_figures(chances: Tensor, labels: Tensor, test: ImageSet, plots: Any) -> "Mapping[str, Figure]":
+    """What every classifier's report shows.
+
+    Parameters
+    ----------
+    chances : (N, classes) probabilities; labels : (N,) true classes; test : the images.
+    """
+    n = len(test.classes)
+    answers = chances.argmax(1)
+    matrix = torch.bincount(labels * n + answers, minlength=n * n).reshape(n, n).numpy()
+    sure = chances.max(1).values
+    wrong = torch.nonzero(answers != labels).flatten()
+    wrong = wrong[sure[wrong].argsort(descending=True, stable=True)][:24]
+    right = torch.nonzero(answers == labels).flatten()
+    right = right[torch.from_numpy(np.linspace(0, len(right) - 1, min(16, len(right))).astype(np.int64))]
+    pictures = {"Confusion matrix": plots.confusion(matrix, test.classes)}
+    if len(wrong):
+        captions = [f"{test.classes[answers[i]]} {sure[i]:.0%}\n(is {test.classes[labels[i]]})" for i in wrong]
+        pictures["Wrong answers, the surest first"] = plots.gallery(
+            test.images[wrong].numpy(), captions, colours=[plots.WRONG] * len(wrong)
+        )
+    else:
+        pictures["Wrong answers, the surest first"] = plots.message("None: every test image was answered right.")
+    captions = [f"{test.classes[answers[i]]} {sure[i]:.0%}" for i in right]
+    pictures["Right answers"] = plots.gallery(test.images[right].numpy(), captions)
+    return pictures
+
+
+def make_optimizer(net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, weight_decay: float) -> Optimizer:
+    """An optimizer that decays weights but not biases and batch norms (which have one axis)."""
+    groups = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if name == "sgd":
+        return SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
+    return (Adam if name == "adam" else AdamW)(groups, lr=lr, fused=True)
