@@ -1,4 +1,4 @@
-"""Write the embedded digits (IDX, gzip) from scikit-learn's copy: 1,797 images of 8x8, values 0..16 scaled to 0..255."""
+"""Write the embedded digits as gzipped IDX from scikit-learn's copy: 1,797 images of 8x8, 0..16 scaled to 0..255."""
 
 import gzip
 import struct

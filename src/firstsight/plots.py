@@ -29,15 +29,17 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
     epochs = [line["epoch"] for line in lines]
     panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
     for axes, (name, title, scale) in zip(figure.subplots(1, 2), panels, strict=True):
+        ends = []
         for part, colour, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
             values = [_value(line, part, name) * scale for line in lines]
             axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(lines) < 12 else "", ms=3)
-            axes.annotate(f"{values[-1]:.3g}", (epochs[-1], values[-1]), xytext=(5, 0), textcoords="offset points",
-                          color=colour, va="center", fontsize=9)  # fmt: skip
-        if min(_value(line, "test", name) for line in lines) > 0:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading(value) in (2, 5) else "")
+            ends.append((values[-1], colour))
+        for rank, (value, colour) in enumerate(sorted(ends)):  # the lower label hangs below its line, the other stands
+            axes.annotate(
+                f"{value:.3g}", (epochs[-1], value), xytext=(5, 3 if rank else -3), textcoords="offset points",
+                color=colour, va="bottom" if rank else "top", fontsize=9,
+            )  # fmt: skip
+        _steep(axes, floor=1e-3 * scale)
         axes.set_title(title, loc="left", fontsize=11, color=INK)
         axes.set_xlabel("epoch", color=SOFT)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -49,6 +51,18 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
 def _value(line: Mapping[str, Any], part: str, name: str) -> float:
     value: float = 1 - line[f"{part}/accuracy"] if name == "error" else line[f"{part}/{name}"]
     return value
+
+
+def _steep(axes: Any, *, floor: float) -> None:
+    """A logarithmic axis that becomes linear below ``floor``, so that a perfect zero has a place."""
+    high = axes.get_ylim()[1]
+    if min(line.get_ydata().min() for line in axes.lines) < floor:
+        axes.set_yscale("symlog", linthresh=floor)
+        axes.set_ylim(-0.3 * floor, max(high, floor))
+    else:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading(value) in (2, 5) else "")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _leading(value: float) -> int:
@@ -65,8 +79,8 @@ def _quiet(axes: Any) -> None:
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts."""
     n = len(classes)
-    side = min(max(4.6, 0.52 * n + 1.8), 16)
-    figure = _figure(side * 1.12, side)
+    side = min(max(3.6, 0.4 * n + 1.2), 14)
+    figure = _figure(side * 1.1, side)
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -74,7 +88,7 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
         for row, column in np.ndindex(n, n):
             if matrix[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else (WRONG if row != column else INK)
-                axes.text(column, row, int(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=colour)
+                axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=colour)
         straight = max(map(len, classes)) <= 2
         axes.set_xticks(range(n), classes, rotation=0 if straight else 45, ha="center" if straight else "right")
         axes.set_yticks(range(n), classes)
@@ -97,7 +111,9 @@ def gallery(
         axes.axis("off")
         if place < len(images):
             image = images[place].transpose(1, 2, 0)
-            axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.imshow(
+                image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
+            )
             colour = colours[place] if colours else INK
             axes.set_title(captions[place], y=0, pad=-4 - 10 * lines, fontsize=7.5, color=colour, va="bottom")
     return figure

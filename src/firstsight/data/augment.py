@@ -69,8 +69,8 @@ class Augmentation:
         """Which samples are mirrored in this epoch; (N,) bool."""
         if self.flip == "alternating":
             first = random_bits(ids, seed=seed, epoch=0, stream=FLIP) >> np.uint64(63)
-            return (first + np.uint64(epoch)) % np.uint64(2) == 1
-        return random_bits(ids, seed=seed, epoch=epoch, stream=FLIP) >> np.uint64(63) == 1
+            return ((first + np.uint64(epoch)) % np.uint64(2)).astype(np.bool_)
+        return (random_bits(ids, seed=seed, epoch=epoch, stream=FLIP) >> np.uint64(63)).astype(np.bool_)
 
     def warp(self, images: Tensor, ids: NDArray[np.int64], *, seed: int, epoch: int, fill: Tensor) -> Tensor:
         """Rotate, zoom and cut out, on normalised (N, C, H, W) float images.

@@ -89,7 +89,9 @@ class Batches:
         self.images = fit_images(self.source, self.preprocess).to(self.device)
         self.labels = self.source.labels.to(self.device)
         self.borders = cut(len(self.source), self.batch_size)
-        self._black = self.preprocess.normalise(torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype)
+        self._black = self.preprocess.normalise(
+            torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype
+        )
         self._black = self._black.flatten().to(self.device)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
@@ -110,7 +112,7 @@ class Batches:
         return self._order[1][self.borders[index] : self.borders[index + 1]]
 
     def get(self, epoch: int, index: int) -> Batch:
-        """This process's share of one batch, augmented and normalised."""
+        """The share of this process in one batch, augmented and normalised."""
         whole = self.ids(epoch, index)
         ids = whole[self.rank :: self.world]
         taken = self.augmentation.gather(self.images, ids, seed=self.seed, epoch=epoch)

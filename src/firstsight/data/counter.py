@@ -35,7 +35,8 @@ def random_bits(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -
 
 def uniform(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -> NDArray[np.float64]:
     """A number in [0, 1) for every id, with 53 random bits."""
-    return (random_bits(ids, seed=seed, epoch=epoch, stream=stream) >> np.uint64(11)) * 2.0**-53
+    bits = random_bits(ids, seed=seed, epoch=epoch, stream=stream) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
 
 
 def permutation(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:

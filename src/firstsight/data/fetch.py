@@ -1,8 +1,8 @@
 """Downloads: resumed where they broke off, verified by SHA-256, put in place in one step, never when offline."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pooch
 import requests
@@ -16,12 +16,6 @@ TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes."""
 
 
-class Notify(Protocol):
-    """Called with one line of progress."""
-
-    def __call__(self, line: str) -> None: ...
-
-
 def home() -> Path:
     """Where firstsight keeps what it downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``."""
     return Path(os.environ.get("FIRSTSIGHT_HOME") or Path.home() / ".cache" / "firstsight").expanduser()
@@ -32,7 +26,9 @@ def offline() -> bool:
     return os.environ.get("FIRSTSIGHT_OFFLINE", "0") not in ("", "0")
 
 
-def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Notify = lambda line: None) -> Path:
+def fetch(
+    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None] = lambda line: None
+) -> Path:
     """Get one published file; the mirrors are tried in order.
 
     A file that is already in ``folder`` with the right hash is returned at once. What a broken connection left behind
@@ -47,7 +43,9 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: N
     if target.is_file() and pooch.file_hash(str(target)) == file.sha256:
         return target
     if offline():
-        raise DataError(f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set; unset it or put the file there")
+        raise DataError(
+            f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set; unset it or put the file there"
+        )
     failures = []
     for mirror in mirrors:
         notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
@@ -63,7 +61,9 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: N
             failures.append(f"{mirror}: the file has another hash than the published one")
         except OSError as error:
             raise DataError(f"{folder}: cannot write {file.name} ({error.strerror or error})") from error
-    raise DataError(f"{file.name} could not be downloaded. {'; '.join(failures)}. Put it into {folder} by hand, or try again")
+    raise DataError(
+        f"{file.name} could not be downloaded. {'; '.join(failures)}. Put it into {folder} by hand, or try again"
+    )
 
 
 class ResumingDownloader:

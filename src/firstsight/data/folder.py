@@ -133,21 +133,33 @@ def read_folder(
     if strange:
         raise DataError(f"{path}: the test pictures have classes that the training pictures lack: {', '.join(strange)}")
     chosen = train if split == "train" else test
-    pixels, good, skipped = _decode(tree, [sample.entry for sample in chosen], size=size, channels=channels, memory=memory)
+    pixels, good, skipped = _decode(
+        tree, [sample.entry for sample in chosen], size=size, channels=channels, memory=memory
+    )
     if skipped and strict:
         first = skipped[0]
-        raise DataError(f"{path}: {len(skipped)} of {len(chosen)} pictures are unusable, the first {first.path}: {first.reason}")
+        raise DataError(
+            f"{path}: {len(skipped)} of {len(chosen)} pictures are unusable, the first {first.path}: {first.reason}"
+        )
     if not good:
-        raise DataError(f"{path}: none of the {len(chosen)} {split} pictures can be used; {skipped[0].path}: {skipped[0].reason}")
+        raise DataError(
+            f"{path}: none of the {len(chosen)} {split} pictures can be used; {skipped[0].path}: {skipped[0].reason}"
+        )
     kept_labels = [chosen[i].label for i in good]
     missing = sorted(set(classes) - set(kept_labels))
     notes = [note] if note else []
     if missing:
         notes.append(f"no {split} pictures of: {', '.join(missing)}")
     return ImageSet(
-        images=torch.from_numpy(pixels), labels=torch.tensor([classes.index(label) for label in kept_labels]), classes=tuple(classes), name=path.stem, split=split,
-        source=str(path), notes=tuple(notes), skipped=tuple(skipped),
-    )  # fmt: skip
+        images=torch.from_numpy(pixels),
+        labels=torch.tensor([classes.index(label) for label in kept_labels]),
+        classes=tuple(classes),
+        name=path.stem,
+        split=split,
+        source=str(path),
+        notes=tuple(notes),
+        skipped=tuple(skipped),
+    )
 
 
 def _splits(tree: Tree) -> dict[str, list[Sample]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,17 +53,23 @@ class ImageSet:
     def __post_init__(self) -> None:
         where = f"{self.name} ({self.split})"
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise DataError(f"{where}: images must be uint8 (N, C, H, W); got {self.images.dtype} of {self.images.ndim} axes")
+            raise DataError(
+                f"{where}: images must be uint8 (N, C, H, W); got {self.images.dtype} of {self.images.ndim} axes"
+            )
         if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
             raise DataError(f"{where}: labels must be int64 (N,); got {self.labels.dtype} of {self.labels.ndim} axes")
         if len(self.images) != len(self.labels):
-            raise DataError(f"{where}: {len(self.images)} images but {len(self.labels)} labels; the files do not belong together")
+            raise DataError(
+                f"{where}: {len(self.images)} images but {len(self.labels)} labels; the files do not belong together"
+            )
         if len(self.images) == 0:
             raise DataError(f"{where}: no images")
         if len(self.classes) < 2:
             raise DataError(f"{where}: only one class ({', '.join(self.classes)}); a classifier needs at least two")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.classes):
-            raise DataError(f"{where}: labels run to {int(self.labels.max())} but there are {len(self.classes)} classes")
+            raise DataError(
+                f"{where}: labels run to {int(self.labels.max())} but there are {len(self.classes)} classes"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -116,7 +123,9 @@ def held_out_share(n: int) -> float:
     return 0.1 if n >= 10_000 else 0.2
 
 
-def hold_out(keys: list[str], labels: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def hold_out(
+    keys: list[str], labels: NDArray[np.integer[Any]], share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split a set by rule: in each class, in the order of the SHA-256 of the keys, the first ``share`` is held out.
 
     The rule does not depend on the order of the samples, and a class of two or more keeps at least one sample on
@@ -142,5 +151,3 @@ def hold_out(keys: list[str], labels: NDArray[np.int64], share: float) -> tuple[
     held_out = np.sort(np.array(held, dtype=np.int64))
     kept = np.setdiff1d(np.arange(len(labels), dtype=np.int64), held_out)
     return kept, held_out
-
-

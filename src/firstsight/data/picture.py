@@ -54,7 +54,9 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
         try:
             image = Image.open(stream, formats=FORMATS)
         except Image.DecompressionBombError:
-            raise DataError(f"{name}: declares too many pixels; at most {MAX_PIXELS // 1_000_000} million are read") from None
+            raise DataError(
+                f"{name}: declares too many pixels; at most {MAX_PIXELS // 1_000_000} million are read"
+            ) from None
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
             raise DataError(f"{name}: not a picture ({', '.join(FORMATS)} are read)") from None
         _check_size(image.size, name)
@@ -73,7 +75,9 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     if min(size) < MIN_SIDE:
         raise DataError(f"{name}: {width}x{height} pixels is too small; at least {MIN_SIDE}x{MIN_SIDE} are needed")
     if max(size) > MAX_ASPECT * min(size):
-        raise DataError(f"{name}: {width}x{height} pixels is too narrow; the sides may differ {MAX_ASPECT}-fold at most")
+        raise DataError(
+            f"{name}: {width}x{height} pixels is too narrow; the sides may differ {MAX_ASPECT}-fold at most"
+        )
 
 
 def _to_grey_or_rgb(image: Image.Image) -> Image.Image:

@@ -147,7 +147,9 @@ def read(folder: Path) -> State:
     return State(
         folder=folder,
         models={name: value for name, value in tensors.items() if not name.endswith("-optimizer")},
-        optimizers={name.removesuffix("-optimizer"): value for name, value in tensors.items() if name.endswith("-optimizer")},
+        optimizers={
+            name.removesuffix("-optimizer"): value for name, value in tensors.items() if name.endswith("-optimizer")
+        },
         settings=manifest["optimizers"],
         progress=manifest["progress"],
     )

@@ -201,7 +201,11 @@ class Loop:
     def _refuse(self, epoch: int, index: int, row: Mapping[str, float]) -> None:
         ids = self.task.batches.ids(epoch, index)
         values = ", ".join(f"{name} {value}" for name, value in row.items() if not math.isfinite(value))
-        kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step >= 0 else "no checkpoint was due yet"
+        kept = (
+            f"the checkpoint of step {self._saved_step} is kept"
+            if self._saved_step >= 0
+            else "no checkpoint was due yet"
+        )
         raise RunError(
             f"{values} at epoch {epoch + 1}, batch {index + 1} of {self.task.batches.steps}"
             f" (samples {', '.join(map(str, ids[:8]))}{', ...' if len(ids) > 8 else ''}); {kept}."
@@ -216,7 +220,13 @@ class Loop:
         self.state.seconds = time.monotonic() - began
         self.state.sums, self.state.counted = None, 0
         self.metrics = {name.removeprefix("test/"): value for name, value in measured.items()}
-        line = {"epoch": epoch + 1, "step": self.state.step, **training, **measured, "seconds": round(self.state.seconds, 3)}
+        line = {
+            "epoch": epoch + 1,
+            "step": self.state.step,
+            **training,
+            **measured,
+            "seconds": round(self.state.seconds, 3),
+        }
         if self.run:
             try:
                 self.run.append_metrics(line)
@@ -225,7 +235,9 @@ class Loop:
         self.observer.epoch(line, self.epochs)
 
     def _safe(self) -> str:
-        return f"the checkpoint of step {self._saved_step} is safe" if self._saved_step >= 0 else "nothing was saved yet"
+        return (
+            f"the checkpoint of step {self._saved_step} is safe" if self._saved_step >= 0 else "nothing was saved yet"
+        )
 
     def _save(self) -> None:
         """Write a checkpoint on the first process, unless a weight is not finite."""
@@ -235,7 +247,8 @@ class Loop:
         for name, model in models.items():
             for key, tensor in model.state_dict().items():
                 if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                    raise RunError(f"{name}.{key} is not finite after step {self.state.step}; {self._safe()}. A smaller --lr usually helps")
+                    place = f"{name}.{key} is not finite after step {self.state.step}"
+                    raise RunError(f"{place}; {self._safe()}. A smaller --lr usually helps")
         if self.run:
             scaler = self.accelerator.scaler
             try:

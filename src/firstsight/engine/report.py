@@ -6,23 +6,114 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 STYLE = """
-:root { --ink: #1c2126; --soft: #65707b; --line: #e3e7eb; --paper: #ffffff; --wash: #f5f7f9; --accent: #0b6e99; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--wash); color: var(--ink); font: 16px/1.55 system-ui, "Noto Sans KR", sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-header p { color: var(--soft); margin: .25rem 0 0; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0; } h2 { font-size: 1.15rem; margin: 0 0 .75rem; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 1.25rem; margin-top: 1.25rem; }
-.figures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 0; padding: 0; }
-.figures div { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: .75rem 1.1rem; flex: 1 1 8rem; }
-.figures dt { color: var(--soft); font-size: .85rem; } .figures dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-td { border-top: 1px solid var(--line); padding: .3rem .5rem; vertical-align: top; overflow-wrap: anywhere; }
-tr:first-child td { border-top: 0; } td:first-child { color: var(--soft); white-space: nowrap; width: 1%; padding-right: 2rem; }
-code { background: var(--wash); border-radius: 4px; padding: .1rem .35rem; font-size: .92em; }
-pre { background: var(--wash); border-radius: 8px; padding: .75rem 1rem; overflow-x: auto; margin: 0; }
-ul { margin: 0; padding-left: 1.2rem; }
+:root {
+  --ink: #1c2126;
+  --soft: #65707b;
+  --line: #e3e7eb;
+  --paper: #ffffff;
+  --wash: #f5f7f9;
+  --accent: #0b6e99;
+}
+* {
+  box-sizing: border-box;
+}
+body {
+  margin: 0;
+  background: var(--wash);
+  color: var(--ink);
+  font: 16px/1.55 system-ui, "Noto Sans KR", sans-serif;
+}
+main {
+  max-width: 62rem;
+  margin: 0 auto;
+  padding: 2.5rem 1.25rem 4rem;
+}
+header p {
+  color: var(--soft);
+  margin: .25rem 0 0;
+}
+h1 {
+  font-size: 2rem;
+  line-height: 1.2;
+  margin: 0;
+}
+h2 {
+  font-size: 1.15rem;
+  margin: 0 0 .75rem;
+}
+section {
+  background: var(--paper);
+  border: 1px solid var(--line);
+  border-radius: 10px;
+  padding: 1.25rem;
+  margin-top: 1.25rem;
+}
+.figures {
+  display: flex;
+  flex-wrap: wrap;
+  gap: .75rem;
+  margin: 1.5rem 0 0;
+  padding: 0;
+}
+.figures div {
+  background: var(--paper);
+  border: 1px solid var(--line);
+  border-radius: 10px;
+  padding: .75rem 1.1rem;
+  flex: 1 1 8rem;
+}
+.figures dt {
+  color: var(--soft);
+  font-size: .85rem;
+}
+.figures dd {
+  margin: 0;
+  font-size: 1.5rem;
+  font-variant-numeric: tabular-nums;
+}
+img {
+  max-width: 100%;
+  height: auto;
+  display: block;
+  margin: 0 auto;
+}
+table {
+  border-collapse: collapse;
+  width: 100%;
+  font-size: .92rem;
+}
+td {
+  border-top: 1px solid var(--line);
+  padding: .3rem .5rem;
+  vertical-align: top;
+  overflow-wrap: anywhere;
+}
+tr:first-child td {
+  border-top: 0;
+}
+td:first-child {
+  color: var(--soft);
+  white-space: nowrap;
+  width: 1%;
+  padding-right: 2rem;
+}
+code {
+  background: var(--wash);
+  border-radius: 4px;
+  padding: .1rem .35rem;
+  font-size: .92em;
+}
+pre {
+  background: var(--wash);
+  border-radius: 8px;
+  padding: .75rem 1rem;
+  overflow-x: auto;
+  margin: 0;
+}
+ul {
+  margin: 0;
+  padding-left: 1.2rem;
+}
 """
 
 

@@ -73,7 +73,9 @@ class RunDirectory:
         """
         saved = read_config(self.path)
         if saved is not None and not resume:
-            raise UsageError(f"{self.path}: already holds a run; continue it with --resume, or choose another with --out")
+            raise UsageError(
+                f"{self.path}: already holds a run; continue it with --resume, or choose another with --out"
+            )
         if saved is not None:
             different = differences(saved["settings"], config["settings"]) + differences(saved["data"], config["data"])
             if different:

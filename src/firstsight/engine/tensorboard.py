@@ -15,9 +15,11 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UsageError("--log tensorboard needs the package tensorboard; install it with: pip install tensorboard") from None
+            raise UsageError(
+                "--log tensorboard needs the package tensorboard; install it with: pip install tensorboard"
+            ) from None
         self.then = then
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     def note(self, line: str) -> None:
         """Pass on."""
@@ -31,6 +33,6 @@ class TensorBoard:
         """Write the epoch's metrics at its step."""
         for name, value in line.items():
             if "/" in name:
-                self._writer.add_scalar(name, value, line["step"])  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, line["step"])
+        self._writer.flush()
         self.then.epoch(line, epochs)

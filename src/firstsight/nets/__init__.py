@@ -36,7 +36,7 @@ MODELS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("two_layer", "linear, ReLU, linear: the network of the tensor lesson", 32, 103_510, sized=True),
-        Entry("convnet", "five times convolution and pooling, then linear; any image size", 32, 0),
+        Entry("convnet", "five times convolution and pooling, then linear; any image size", 32, 84_010),
         Entry("lenet", "LeNet-5 (LeCun 1998), modern form; 32x32 images", 32, 61_706, fixed_size=True),
     )
 }
@@ -51,7 +51,9 @@ def list_models(pattern: str = "") -> list[str]:
     return sorted(name for name in MODELS if pattern in name)
 
 
-def create_model(name: str, *, num_classes: int = 10, in_channels: int = 1, image_size: int | None = None) -> "nn.Module":
+def create_model(
+    name: str, *, num_classes: int = 10, in_channels: int = 1, image_size: int | None = None
+) -> "nn.Module":
     """Build a network with fresh weights.
 
     Parameters

@@ -24,7 +24,9 @@ class TwoLayer(nn.Module):
         """(N, C, H, W) normalised images of the size the network was built for, to (N, num_classes) logits."""
         if tuple(images.shape[1:]) != self.inputs:
             built, got = ("x".join(map(str, shape)) for shape in (self.inputs, images.shape[1:]))
-            raise ValueError(f"this two_layer was built for images of {built}; got {got} (resize them, or build another)")
+            raise ValueError(
+                f"this two_layer was built for images of {built}; got {got} (resize them, or build another)"
+            )
         x = images.flatten(1)  # (N, C*H*W)
         x = F.relu(self.fc1(x))  # (N, hidden)
         return self.fc2(x)  # type: ignore[no-any-return]  # (N, num_classes)

@@ -14,17 +14,13 @@ RECIPES: dict[str, Recipe] = {
             name="lenet-digits",
             model="lenet",
             result="",
-            settings=Settings(
-                data="digits", epochs=60, batch_size=64, lr=3e-3, weight_decay=0.0, shift=2, rotate=12, zoom=0.1
-            ),
+            settings=Settings(data="digits", epochs=40, batch_size=64, lr=3e-3, shift=2, rotate=12, zoom=0.1),
         ),
         Recipe(
             name="lenet-fashion",
             model="lenet",
             result="",
-            settings=Settings(
-                data="fashion-mnist", epochs=15, batch_size=128, lr=2e-3, flip="random"
-            ),
+            settings=Settings(data="fashion-mnist", epochs=15, batch_size=128, lr=2e-3, flip="random"),
         ),
         Recipe(
             name="convnet-digits",
@@ -37,9 +33,17 @@ RECIPES: dict[str, Recipe] = {
             model="convnet",
             result="",
             settings=Settings(
-                data="fashion-mnist", epochs=20, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.02,
-                label_smoothing=0.05, image_size=28, flip="alternating", shift=1,
-            ),  # fmt: skip
+                data="fashion-mnist",
+                epochs=20,
+                batch_size=128,
+                lr=4e-3,
+                optimizer="adamw",
+                weight_decay=0.02,
+                label_smoothing=0.05,
+                image_size=28,
+                flip="alternating",
+                shift=1,
+            ),
         ),
         Recipe(
             name="two_layer-digits",

@@ -14,7 +14,7 @@ from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Metric
 from firstsight.tasks.schedule import learning_rate_factor
-from firstsight.weights import make_card
+from firstsight.weights.classifier import make_card
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,12 +35,26 @@ class Classify:
     """
 
     def __init__(
-        self, net: nn.Module, batches: Batches, test: ImageSet, *, model: str, optimizer: Literal["adam", "adamw", "sgd"],
-        lr: float, weight_decay: float, label_smoothing: float, schedule: Literal["constant", "linear", "cosine"],
-        warmup: float, about: Mapping[str, Any],
-    ) -> None:  # fmt: skip
-        self.models: dict[str, nn.Module] = {"net": net.to(batches.device, batches.dtype, memory_format=torch.channels_last)}  # type: ignore[call-overload]
-        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, optimizer, lr=lr, weight_decay=weight_decay)}
+        self,
+        net: nn.Module,
+        batches: Batches,
+        test: ImageSet,
+        *,
+        model: str,
+        optimizer: Literal["adam", "adamw", "sgd"],
+        lr: float,
+        weight_decay: float,
+        label_smoothing: float,
+        schedule: Literal["constant", "linear", "cosine"],
+        warmup: float,
+        about: Mapping[str, Any],
+    ) -> None:
+        net = net.to(batches.device, batches.dtype)
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.models: dict[str, nn.Module] = {"net": net}
+        self.optimizers: dict[str, Optimizer] = {
+            "net": make_optimizer(net, optimizer, lr=lr, weight_decay=weight_decay)
+        }
         self.batches, self.test, self.metric = batches, test, Metric("accuracy", "max")
         self.model, self.about = model, dict(about)
         self.lr, self.label_smoothing, self.schedule, self.warmup = lr, label_smoothing, schedule, warmup
@@ -85,7 +99,9 @@ class Classify:
     @torch.no_grad()
     def _test_logits(self, *, everything: bool = False) -> tuple[Tensor, Tensor]:
         """Logits and labels of this process's share of the test set, or of all of it."""
-        share = slice(None) if everything else slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        share = (
+            slice(None) if everything else slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        )
         images, labels = self._test_images[share], self.test.labels[share].to(self._test_images.device)
         net = self.accelerator.unwrap_model(self.models["net"])
         net.eval()
@@ -146,7 +162,9 @@ def classification_figures(chances: Tensor, labels: Tensor, test: ImageSet, plot
     return pictures
 
 
-def make_optimizer(net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, weight_decay: float) -> Optimizer:
+def make_optimizer(
+    net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, weight_decay: float
+) -> Optimizer:
     """An optimizer that decays weights but not biases and batch norms (which have one axis)."""
     groups = [
         {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay},

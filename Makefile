@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test quick lint format bench weights clean
+
+help: ## list the front doors
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (creates .venv, then needs no network)
+	$(BIN)/firstsight demo
+
+test: $(VENV)/.installed-dev ## the whole suite, long tests included
+	$(BIN)/python -m pytest
+
+quick: $(VENV)/.installed-dev ## the suite without the long tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(VENV)/.installed-dev ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## the measurements that the README quotes (see benchmarks/README.md)
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/startup.py
+
+weights: $(VENV)/.installed ## train the shipped weights again and write them with their cards
+	$(BIN)/python tools/make_weights.py
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,76 @@
+"""The command line: parse, call, print. Every command is a file; torch is imported only by those that need it."""
+
+import errno
+import os
+import sys
+from importlib import import_module
+
+from firstsight.errors import FirstsightError, unknown_name
+
+COMMANDS = {
+    "demo": "the tour: train LeNet on real digits, evaluate, predict, write a report (under a minute)",
+    "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
+    "evaluate": "measure a run, or weights, on a test set",
+    "predict": "say what pictures show",
+    "models": "the networks and recipes, with their size and the result they reach",
+    "data": "the data sets: where each was found, or how to get it",
+}
+
+USAGE = """firstsight {version} - the classic vision networks, readable at first sight
+
+usage: firstsight COMMAND [options]
+
+{commands}
+
+  firstsight COMMAND --help    the options of a command
+  firstsight --version
+
+Everywhere: --json prints one JSON document on stdout; --debug shows the traceback of an error.
+Environment: FIRSTSIGHT_HOME (downloads), FIRSTSIGHT_OFFLINE=1 (never open a connection), NO_COLOR.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code (0 done, 1 fault, 2 usage, 130 Ctrl-C, 143 SIGTERM)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _dispatch(arguments)
+    except FirstsightError as error:
+        if debug:
+            raise
+        print(f"firstsight: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("firstsight: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `firstsight models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        from firstsight import __version__
+
+        width = max(map(len, COMMANDS))
+        lines = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
+        print(USAGE.format(version=__version__, commands=lines), end="", file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "-V"):
+        from firstsight import __version__
+
+        print(__version__)
+        return 0
+    command, *rest = arguments
+    if command not in COMMANDS:
+        raise unknown_name("command", command, COMMANDS, "see: firstsight --help")
+    result: int = import_module(f"firstsight.cli.{command}").run(rest)
+    return result

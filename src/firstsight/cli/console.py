@@ -1,0 +1,79 @@
+"""Printing: results on stdout, everything else on stderr, colours only on a terminal."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def out() -> Console:
+    """The console for results; wide when it is not a terminal, so that nothing is cut in a pipe."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+
+
+def err() -> Console:
+    """The console for progress and remarks."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout, and nothing else."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
+    """A quiet table."""
+    made = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+class Watcher:
+    """Shows a run on stderr: a bar on a terminal, a line an epoch."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = err()
+        self.quiet = quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Watcher":
+        if self.console.is_terminal and not self.quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
+                TimeRemainingColumn(), console=self.console, transient=True,
+            )  # fmt: skip
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def note(self, line: str) -> None:
+        """A remark."""
+        self.console.print(line, markup=False, style="yellow" if self.console.is_terminal else "")
+
+    def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+        """Advance the bar."""
+        if self._bar:
+            total = epochs * steps
+            if self._task is None:
+                self._task = self._bar.add_task("training", total=total, loss="")
+            self._bar.update(self._task, completed=(epoch - 1) * steps + index, loss=f"loss {loss:.4f}")
+
+    def epoch(self, line: Mapping[str, Any], epochs: int) -> None:
+        """A line for a finished epoch; long runs print ten to twenty of them."""
+        number = line["epoch"]
+        stride = max(1, epochs // 10)
+        if not self.quiet and (number % stride == 0 or number == epochs):
+            self.console.print(
+                f"epoch {number:>3}/{epochs}  train loss {line['train/loss']:.4f}  test loss {line['test/loss']:.4f}"
+                f"  test accuracy {line['test/accuracy']:.2%}  {line['seconds']:.1f} s",
+                markup=False,
+            )

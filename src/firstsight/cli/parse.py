@@ -1,0 +1,55 @@
+"""Arguments into a dataclass with tyro; its errors as one sentence."""
+
+import io
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from typing import TypeVar
+
+import tyro
+
+from firstsight.errors import UsageError
+
+T = TypeVar("T")
+CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+BORDER = re.compile(r"[│╭╮╰╯─┌┐└┘|]+")
+
+
+def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T | None = None) -> T:
+    """Parse ``arguments`` into ``kind``; ``--help`` prints and exits.
+
+    Raises
+    ------
+    UsageError
+        Unknown options, impossible values, missing arguments - in one sentence with the close matches.
+    """
+    complaint = io.StringIO()
+    try:
+        with redirect_stderr(complaint):
+            prog, given = f"firstsight {command}", list(arguments)
+            if default is None:
+                return tyro.cli(kind, prog=prog, args=given, config=CONFIG)
+            return tyro.cli(kind, prog=prog, args=given, config=CONFIG, default=default)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise UsageError(f"{_sentence(complaint.getvalue())} (see: firstsight {command} --help)") from None
+
+
+def _sentence(text: str) -> str:
+    """What tyro says in a box, as a sentence: the complaint, and the options it would rather have seen."""
+    lines = [line for line in (BORDER.sub("", raw).strip() for raw in text.splitlines()) if line]
+    body = [line for line in lines[1:] if not line.startswith(("For full helptext", "firstsight "))]
+    if not body:
+        return "the arguments cannot be understood"
+    said = body[0]
+    if said.startswith("Missing from"):
+        return f"missing: {' '.join(body[1:2])}"
+    meant = (
+        [line.split()[0].rstrip(",") for line in body[1:] if line.startswith("--")]
+        if "Perhaps you meant:" in body
+        else []
+    )
+    hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
+    said = said[0].lower() + said[1:]
+    return said.removeprefix("error ").rstrip(".") + hint

@@ -1,0 +1,112 @@
+"""What a request means: recipe, settings, and the run to continue."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from firstsight.data.find import recognise
+from firstsight.data.idx import find_idx
+from firstsight.engine.rundir import latest, read_config
+from firstsight.errors import UsageError
+from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.recipes.table import DEFAULTS, RECIPES, find_recipe, recipe_for
+
+
+def resolve(
+    name: str, changes: Mapping[str, Any], *, resume: bool = False, out: Path | None = None
+) -> tuple[Recipe, Settings, Path | None]:
+    """What a request means: the recipe, its settings with the changes, and the directory of the run to continue.
+
+    A continued run keeps the settings it was started with; changes are then held against them.
+
+    Raises
+    ------
+    UsageError
+        Unknown recipe, or an impossible value.
+    """
+    base = find_recipe(name)
+    if not resume:
+        continued = None
+    elif out is not None:
+        continued = out if read_config(out) else None
+    else:
+        continued = _latest_run(name)
+    saved = read_config(continued) if continued else None
+    if saved is None:
+        recipe = recipe_for(name, _data_name(str(changes["data"]))) if "data" in changes else base
+        settings = replace(recipe.settings, **changes)
+    else:
+        recipe = find_recipe(saved["recipe"])
+        if recipe.model != base.model:
+            raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}")
+        try:
+            settings = Settings(**saved["settings"])
+        except TypeError:
+            raise UsageError(f"{continued}: was started by another version of firstsight with other settings") from None
+        _refuse_changes(continued, settings, changes)
+    check(settings)
+    return recipe, settings, continued
+
+
+def restarted() -> bool:
+    """Were these processes started again by torchrun after one of them died (``--max-restarts``)?"""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def launcher() -> str:
+    """What started these processes; the same for a job and its restarts, different for every job."""
+    return f"{platform.node()}:{os.getppid()}" if "TORCHELASTIC_RUN_ID" in os.environ else ""
+
+
+def _latest_run(name: str) -> Path | None:
+    """The run begun last of those that a recipe's or model's name can mean; after a restart, only this job's own."""
+    recipes = [find_recipe(name).name, *(r.name for r in RECIPES.values() if name in DEFAULTS and r.model == name)]
+    runs = [run for recipe in recipes if (run := latest(Path("runs") / recipe)) and (run / "config.json").is_file()]
+    if restarted():
+        runs = [run for run in runs if (read_config(run) or {}).get("launcher") == launcher()]
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+
+
+def _refuse_changes(run: Path | None, saved: Settings, changes: Mapping[str, Any]) -> None:
+    different = [
+        f"{key} was {getattr(saved, key)}, now {value}"
+        for key, value in changes.items()
+        if getattr(saved, key) != value
+    ]
+    if different:
+        raise UsageError(f"{run}: the run was started with other settings: {'; '.join(different)}")
+
+
+def _data_name(where: str) -> str:
+    """The published name of a data set given by path, if it is one."""
+    path = Path(where).expanduser()
+    if not path.is_dir():
+        return where
+    for _, labels in find_idx(path).values():
+        try:
+            source = recognise(labels)
+        except (OSError, EOFError):
+            return where
+        if source:
+            return source.name
+    return where
+
+
+def check(settings: Settings) -> None:
+    """Refuse impossible settings in one sentence."""
+    limits = (
+        ("epochs", settings.epochs, 1, 100_000), ("batch_size", settings.batch_size, 1, 1_000_000),
+        ("image_size", settings.image_size, 4, 4096), ("shift", settings.shift, 0, settings.image_size - 1),
+        ("cutout", settings.cutout, 0, settings.image_size), ("rotate", settings.rotate, 0, 180),
+        ("zoom", settings.zoom, 0, 0.9), ("warmup", settings.warmup, 0, 0.99),
+        ("label_smoothing", settings.label_smoothing, 0, 0.99), ("holdout", settings.holdout, 0, 0.9),
+        ("weight_decay", settings.weight_decay, 0, 100), ("seed", settings.seed, 0, 2**62),
+    )  # fmt: skip
+    for name, value, low, high in limits:
+        if not low <= value <= high:
+            raise UsageError(f"--{name.replace('_', '-')} must lie between {low} and {high}; got {value}")
+    if not 0 < settings.lr <= 1000:
+        raise UsageError(f"--lr must be above 0 and at most 1000; got {settings.lr}")

@@ -1,0 +1,177 @@
+"""Trained weights: a safetensors file holds the tensors and, as its metadata, the card needed to use them.
+
+`load` takes the name of shipped weights ("lenet-fashion"), a run directory, or a file.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor, nn
+
+from firstsight.data.picture import Preprocess
+from firstsight.engine import checkpoint
+from firstsight.errors import FirstsightError, WeightsError, unknown_name
+from firstsight.nets import create_model
+from firstsight.weights.shipped import shipped
+
+CARD = "firstsight"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network with what it needs: how pictures come in, what its outputs are called, where it is from.
+
+    Parameters
+    ----------
+    model : in eval mode; (N, C, S, S) normalised images to (N, len(classes)) logits.
+    preprocess : from pictures to ``model``'s input.
+    card : model, recipe, data and its terms, metrics.
+    """
+
+    model: nn.Module
+    preprocess: Preprocess
+    classes: tuple[str, ...]
+    card: dict[str, Any]
+    source: str
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """(N, C, S, S) uint8 images at the network's input size to (N, len(classes)) class probabilities."""
+        weight = next(self.model.parameters())
+        inputs = self.preprocess.normalise(images.to(weight.device), weight.dtype)
+        return torch.softmax(self.model(inputs), dim=1)
+
+
+def make_card(
+    *, model: str, in_channels: int, preprocess: Preprocess, classes: tuple[str, ...], about: Mapping[str, Any]
+) -> str:
+    """The card of a classifier as JSON; ``about`` is what a reader wants to know and the code does not need."""
+    card = {
+        "format": 1,
+        "kind": "classifier",
+        "model": model,
+        "options": {"num_classes": len(classes), "in_channels": in_channels, "image_size": preprocess.input_size},
+        "preprocess": asdict(preprocess),
+        "classes": list(classes),
+        "about": dict(about),
+    }
+    return json.dumps(card, sort_keys=True)
+
+
+def load(name_or_run: str | Path) -> Classifier:
+    """A trained network, ready to use.
+
+    Parameters
+    ----------
+    name_or_run : a name of `shipped` weights, a run directory, or a ``.safetensors`` file that firstsight wrote.
+
+    Raises
+    ------
+    UsageError
+        Neither a known name nor a path that exists.
+    WeightsError
+        The file is damaged, of another program, or does not fit the network its card names.
+    """
+    known = shipped()
+    path = known.get(str(name_or_run)) or Path(name_or_run).expanduser()
+    if not path.exists():
+        raise unknown_name(
+            "weights or run", str(name_or_run), known, "see: firstsight models; or give a run directory or a file"
+        )
+    if path.is_dir():
+        path = weights_of_run(path)
+    if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
+        read_state_dict(path)
+        raise WeightsError(f"{path}: holds tensors but no card; its network, classes and preprocessing are not in it")
+    return read(path)
+
+
+def weights_of_run(run: Path) -> Path:
+    """The weights file of a run: the finished model, or that of its newest checkpoint that verifies."""
+    finished = run / "model.safetensors"
+    if finished.is_file():
+        return finished
+    state, _ = checkpoint.newest(run / "checkpoints")
+    if state is None:
+        raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
+    return state.folder / "net.safetensors"
+
+
+def read(path: Path) -> Classifier:
+    """Read a weights file with its card."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {})[CARD])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if card["kind"] != "classifier":
+            raise WeightsError(f"{path}: holds a {card['kind']}, not a classifier")
+        preprocess = _preprocess(card["preprocess"])
+        model = create_model(card["model"], **card["options"])
+        classes = tuple(card["classes"])
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: has no firstsight card, so its network and classes are unknown ({error})"
+        ) from None
+    except FirstsightError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    misfit = checkpoint.compare(model, tensors)
+    if misfit:
+        raise WeightsError(f"{path}: does not fit its network {card['model']}: {misfit}")
+    model.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()})
+    return Classifier(model.eval(), preprocess, classes, card, str(path))
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], card: str, *, dtype: torch.dtype | None = None) -> None:
+    """Write a weights file; ``dtype`` narrows its floating-point tensors (fp16 for shipping)."""
+    plain = {
+        name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
+    path.write_bytes(tensors_to_bytes(plain, {"format": "pt", CARD: card}))
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a PyTorch ``.pth`` file; code inside it is never executed.
+
+    Raises
+    ------
+    WeightsError
+        The file needs code to be read, or is damaged, or holds something other than tensors by name.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: not a readable PyTorch file ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # torch raises pickle.UnpicklingError, which is not imported here on purpose
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise WeightsError(
+            f"{path}: refused, because reading it would execute code that is stored in it; nothing was run"
+        ) from None
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise WeightsError(f"{path}: does not hold tensors by name (a state dict)")
+    return tensors
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _preprocess(card: Mapping[str, Any]) -> Preprocess:
+    return Preprocess(
+        channels=int(card["channels"]),
+        resize=int(card["resize"]),
+        pad=int(card["pad"]),
+        mean=tuple(map(float, card["mean"])),
+        std=tuple(map(float, card["std"])),
+    )
