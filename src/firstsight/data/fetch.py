@@ -1,19 +1,12 @@
-"""Downloads: resumed where they broke off, verified by SHA-256, put in place in one step, never when offline."""
+"""Published files on this machine: found, or downloaded once and verified; never when offline."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pooch
-import requests
-
 from firstsight.data.sources import RemoteFile
 from firstsight.errors import DataError
-
-ATTEMPTS = 3
-CHUNK = 1 << 16
-TIMEOUT = (10.0, 30.0)
-"""Seconds to wait for a connection, and for the next bytes."""
 
 
 def home() -> Path:
@@ -40,85 +33,17 @@ def fetch(
         Offline, no mirror answered, or no mirror's file had the published hash.
     """
     target = folder / file.name
-    if target.is_file() and pooch.file_hash(str(target)) == file.sha256:
+    if target.is_file() and _sha256(target) == file.sha256:
         return target
     if offline():
         raise DataError(
             f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set; unset it or put the file there"
         )
-    failures = []
-    for mirror in mirrors:
-        notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
-        try:
-            pooch.retrieve(
-                mirror + file.name, known_hash=f"sha256:{file.sha256}", fname=file.name, path=folder,
-                downloader=ResumingDownloader(folder / f"{file.name}.part"),
-            )  # fmt: skip
-            return target
-        except (requests.RequestException, ConnectionError) as error:
-            failures.append(f"{mirror}: {_plain(error)}")
-        except ValueError:
-            failures.append(f"{mirror}: the file has another hash than the published one")
-        except OSError as error:
-            raise DataError(f"{folder}: cannot write {file.name} ({error.strerror or error})") from error
-    raise DataError(
-        f"{file.name} could not be downloaded. {'; '.join(failures)}. Put it into {folder} by hand, or try again"
-    )
+    from firstsight.data.download import download  # the network's libraries open a socket when they are imported
+
+    return download(file, mirrors, folder, notify=notify)
 
 
-class ResumingDownloader:
-    """Fetch an address into a part file, continuing what is there; for ``pooch.retrieve``, which checks and places it.
-
-    The part file outlives a broken connection and a killed process. It is dropped when the server's answer shows that
-    it belongs to another file, and when the whole file turns out to have the wrong hash.
-    """
-
-    def __init__(self, part: Path) -> None:
-        self.part = part
-
-    def __call__(self, url: str, output_file: str, caller: object, check_only: bool = False) -> bool | None:
-        """Download ``url`` and move it to ``output_file`` (pooch's protocol)."""
-        if check_only:
-            return requests.head(url, timeout=TIMEOUT, allow_redirects=True).ok
-        for attempt in range(ATTEMPTS):
-            try:
-                self._continue(url)
-                break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self.part.replace(output_file)
-        return None
-
-    def _continue(self, url: str) -> None:
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
-                    return  # the part file is already whole
-                self.part.unlink()
-                raise requests.ConnectionError("the server's file is shorter than what was downloaded before")
-            answer.raise_for_status()
-            resumed = have > 0 and answer.status_code == requests.codes.partial_content
-            if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                self.part.unlink()
-                raise requests.ConnectionError("the server continued at another place than asked")
-            expected = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
-            received = 0
-            with self.part.open("ab" if resumed else "wb") as out:
-                for chunk in answer.iter_content(CHUNK):
-                    out.write(chunk)
-                    received += len(chunk)
-        if expected is not None and received != expected:
-            raise requests.ConnectionError(f"the connection ended after {received:,} of {expected:,} bytes")
-
-
-def _plain(error: Exception) -> str:
-    """An error of the network without the library's nesting."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    text = str(error)
-    return text if len(text) < 100 and "object at" not in text else "no connection"
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -97,7 +97,8 @@ class Loop:
         self.sync_steps = 1 if alone else SYNC_STEPS
         self._pending: list[tuple[int, int, int, dict[str, Tensor]]] = []
         self._saved_step = -1
-        self._saved_at = time.monotonic()
+        self._saved_at = self._began = time.monotonic()
+        self._stop = StopRequest()
 
     def restore(self, state: checkpoint.State) -> None:
         """Continue from a checkpoint."""
@@ -124,29 +125,33 @@ class Loop:
         Interrupted
             A signal arrived; the state is saved.
         """
-        batches = self.task.batches
-        began = time.monotonic() - self.state.seconds
+        steps = self.task.batches.steps
+        self._began = time.monotonic() - self.state.seconds
         self._saved_at = time.monotonic()
-        with StopRequest() as stop:
-            for epoch in range(self.state.step // batches.steps, self.epochs):
-                for index in range(self.state.step % batches.steps, batches.steps):
-                    self._step(epoch, index)
-                    last = index == batches.steps - 1
-                    if self.state.step % self.sync_steps == 0 or last:
-                        self.state.seconds = time.monotonic() - began
-                        self._settle(epoch, index, stop, boundary=last)
-                self._finish_epoch(epoch, began)
-                self._settle(epoch, batches.steps - 1, stop, boundary=False, final=epoch == self.epochs - 1)
-        self.state.seconds = max(self.state.seconds, 1e-9)
+        with StopRequest() as self._stop:
+            for epoch in range(self.state.step // steps, self.epochs):
+                self.train_epoch(epoch)
+                self._finish_epoch(epoch)
+                self._settle(epoch, steps - 1, final=epoch == self.epochs - 1)
         speed = self.state.samples / self.state.train_seconds if self.state.train_seconds else 0.0
         return Outcome(self.epochs, self.metrics, self.state.seconds, speed)
+
+    def train_epoch(self, epoch: int) -> None:
+        """The steps of an epoch that are still to do; its evaluation is not part of it."""
+        steps = self.task.batches.steps
+        for index in range(self.state.step % steps, steps):
+            self._step(epoch, index)
+            if index == steps - 1:
+                self._read_losses()  # no checkpoint here: one holds an epoch's evaluation or nothing of its end
+            elif self.state.step % self.sync_steps == 0:
+                self._settle(epoch, index)
 
     def _step(self, epoch: int, index: int) -> None:
         """One update. The ambient generators are seeded from (seed, step, rank): nothing of them needs storing."""
         started = time.monotonic()
         rank = self.accelerator.process_index
         bits = random_bits(np.array([self.state.step]), seed=self.seed, epoch=rank, stream=97)
-        torch.manual_seed(int(bits[0] >> 1))
+        seed_everything(int(bits[0] >> 1))
         batch = self.task.batches.get(epoch, index)
         scalars = self.task.train_step(batch)
         self._pending.append((epoch, index, batch.global_size, scalars))
@@ -154,21 +159,17 @@ class Loop:
         self.state.samples += batch.global_size
         self.state.train_seconds += time.monotonic() - started
 
-    def _settle(self, epoch: int, index: int, stop: StopRequest, *, boundary: bool, final: bool = False) -> None:
+    def _settle(self, epoch: int, index: int, *, final: bool = False) -> None:
         """Read the losses since the last time, agree between processes, save if it is time, stop if asked."""
+        self.state.seconds = time.monotonic() - self._began
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
-        wishes = self._agree(stop.number, due or final)
-        if self._pending:
-            started = time.monotonic()
-            self._read_losses()  # on a GPU the steps' work ends here
-            self.state.train_seconds += time.monotonic() - started
-        if boundary:  # the epoch's evaluation comes first: a checkpoint holds its metrics or none of them
-            return
-        if wishes[0] or wishes[1]:
+        signal_number, save = self._agree(self._stop.number, due or final)
+        self._read_losses()
+        if signal_number or save:
             self._save()
-        if wishes[0]:
+        if signal_number:
             where = f"epoch {epoch + 1}, step {index + 1} of {self.task.batches.steps}"
-            raise Interrupted(f"stopped at {where}; the state is saved, continue with --resume", wishes[0])
+            raise Interrupted(f"stopped at {where}; the state is saved, continue with --resume", signal_number)
 
     def _agree(self, signal_number: int, due: bool) -> tuple[int, bool]:
         """The highest signal that any process received, and whether the first process wants a checkpoint."""
@@ -181,6 +182,9 @@ class Loop:
 
     def _read_losses(self) -> None:
         """Add the pending scalars to the epoch's sums; a value that is not finite ends the run."""
+        if not self._pending:
+            return
+        started = time.monotonic()
         names = sorted(self._pending[0][3])
         table = torch.stack([torch.stack([scalars[name].double() for name in names]) for *_, scalars in self._pending])
         if self.accelerator.num_processes > 1:
@@ -197,6 +201,7 @@ class Loop:
             self.observer.step(epoch + 1, self.epochs, index + 1, self.task.batches.steps, loss)
         self.state.sums = sums
         self._pending.clear()
+        self.state.train_seconds += time.monotonic() - started  # on a GPU the steps' work ends here
 
     def _refuse(self, epoch: int, index: int, row: Mapping[str, float]) -> None:
         ids = self.task.batches.ids(epoch, index)
@@ -212,12 +217,12 @@ class Loop:
             " A smaller --lr usually helps"
         )
 
-    def _finish_epoch(self, epoch: int, began: float) -> None:
+    def _finish_epoch(self, epoch: int) -> None:
         """Evaluate, write the metrics line, begin new sums."""
         sums, counted = self.state.sums or {}, max(self.state.counted, 1)
         training = {f"train/{name}": value / counted for name, value in sums.items()}
         measured = {f"test/{name}": value for name, value in self.task.evaluate().items()}
-        self.state.seconds = time.monotonic() - began
+        self.state.seconds = time.monotonic() - self._began
         self.state.sums, self.state.counted = None, 0
         self.metrics = {name.removeprefix("test/"): value for name, value in measured.items()}
         line = {
@@ -263,3 +268,12 @@ class Loop:
             except OSError as error:
                 raise explain(error, self.run.checkpoints, self._safe()) from error
         self._saved_step, self._saved_at = self.state.step, time.monotonic()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch's generators as `torch.manual_seed` does, without its cost where there is no GPU (a tenth of a step)."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)

@@ -121,12 +121,13 @@ class Session:
         self.recipe, self.settings, self.where = recipe, settings, where
         self.accelerator = make_accelerator(settings.precision, where.device)
         self.first = self.accelerator.is_main_process
+        self.notes: tuple[str, ...] = ()
         self.observer: Observer = observer if self.first else Silent()
 
     def run(self, *, resume: bool, continued: Path | None) -> Result:
         """Load, build, train, report."""
         sets = self._load()
-        task = self._task(*sets)
+        task = self.make_task(*sets)
         run = self._open(task, resume=resume, continued=continued)
         try:
             self._tensorboard(run)
@@ -168,7 +169,8 @@ class Session:
             self.observer.note(f"{train.name}: {note}")
         return train, test
 
-    def _task(self, train: ImageSet, test: ImageSet) -> Classify:
+    def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
+        """Network, batches and optimizer, on the device and ready to train."""
         settings, entry = self.settings, MODELS[self.recipe.model]
         torch.manual_seed(settings.seed)
         net = create_model(

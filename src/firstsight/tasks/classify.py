@@ -66,7 +66,9 @@ class Classify:
         net = self.models["net"]
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        self.models["net"], self.optimizers["net"] = accelerator.prepare(net, self.optimizers["net"])
+        self.models["net"] = accelerator.prepare(net)
+        if accelerator.scaler is not None:  # only float16 needs it, and it looks for packages on disk at every step
+            self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update."""

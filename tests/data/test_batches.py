@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstsight.data import Augmentation, Batches, ImageSet, Preprocess
+from firstsight.data.batches import cut, fit_images
+
+
+def make(n: int = 37, **options: object) -> Batches:
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 4, 4).contiguous()
+    source = ImageSet(images, torch.arange(n) % 3, ("a", "b", "c"), "x", "train")
+    prepare = Preprocess(channels=1, resize=4, pad=0, mean=(0.0,), std=(1 / 255,))  # pixel values stay what they are
+    settings: dict[str, object] = {"batch_size": 8, "epochs": 2, "seed": 1} | options
+    return Batches(source, prepare, **settings)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 2000), st.integers(1, 300))
+def test_cut_is_even_and_complete(n: int, size: int) -> None:
+    sizes = np.diff(cut(n, size))
+    assert sizes.sum() == n
+    assert len(sizes) == -(-n // size)
+    assert 1 <= sizes.min() <= sizes.max() <= size
+    assert sizes.max() - sizes.min() <= 1
+
+
+@given(st.integers(2, 60), st.integers(1, 20), st.integers(1, 5))
+def test_processes_together_see_the_batch_of_one(n: int, size: int, world: int) -> None:
+    whole, parts = make(n, batch_size=size), [make(n, batch_size=size, rank=r, world=world) for r in range(world)]
+    seen: list[int] = []
+    for index in range(whole.steps):
+        shares = [part.get(1, index) for part in parts]
+        one = whole.get(1, index)
+        assert sorted(i for share in shares for i in share.ids) == sorted(one.ids)
+        assert {share.global_size for share in shares} == {len(one.ids)}
+        assert max(len(s.ids) for s in shares) - min(len(s.ids) for s in shares) <= 1
+        values = one.images.double().mean((1, 2, 3))
+        together = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world
+        assert together == pytest.approx(float(values.mean()), rel=1e-6, abs=1e-5)
+        seen += one.ids.tolist()
+    assert sorted(seen) == list(range(n))
+
+
+def test_images_and_labels_stay_together() -> None:
+    batch = make().get(0, 2)
+    assert batch.images[:, 0, 0, 0].round().int().tolist() == batch.ids.tolist()
+    assert batch.labels.tolist() == [i % 3 for i in batch.ids]
+
+
+def test_order_changes_with_epoch_and_seed_only() -> None:
+    assert make().ids(0, 0).tolist() == make().ids(0, 0).tolist()
+    assert make().ids(0, 0).tolist() != make().ids(1, 0).tolist()
+    assert make().ids(0, 0).tolist() != make(seed=2).ids(0, 0).tolist()
+
+
+def test_progress_counts_batches() -> None:
+    batches = make(n=32)
+    assert [batches.get(e, i).progress for e in (0, 1) for i in range(4)] == [i / 8 for i in range(8)]
+
+
+def test_gather_and_plain_layout_agree() -> None:
+    """Augmented batches come channels last, plain ones are brought there; the numbers are those of the images."""
+    batch = make(augmentation=Augmentation(shift=1)).get(0, 0)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert batch.images[:, 0, 0, 0].round().int().tolist() == batch.ids.tolist()  # constant images do not move
+
+
+def test_fit_pads_resizes_and_changes_channels() -> None:
+    images = torch.randint(0, 256, (3, 3, 10, 14), dtype=torch.uint8)
+    source = ImageSet(images, torch.tensor([0, 1, 0]), ("a", "b"), "x", "train")
+    made = fit_images(source, Preprocess(channels=1, resize=8, pad=2, mean=(0.0,), std=(1.0,)))
+    assert made.shape == (3, 1, 12, 12)
+    assert (made[..., :2] == 0).all()
+    grey = ImageSet(images[:, :1], source.labels, ("a", "b"), "x", "train")
+    tripled = fit_images(grey, Preprocess(channels=3, resize=10, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3))
+    assert (tripled[:, 0] == tripled[:, 2]).all()

@@ -1,0 +1,180 @@
+"""Downloads against a real HTTP server on loopback that misbehaves in every way we have met."""
+
+import hashlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from firstsight.data.download import TIMEOUT
+from firstsight.data.fetch import fetch
+from firstsight.data.sources import RemoteFile
+from firstsight.errors import DataError
+
+CONTENT = bytes(i * 7 % 251 for i in range(300_000))
+FILE = RemoteFile("file.bin", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+
+
+class Server(ThreadingHTTPServer):
+    """Serves /<fault>/file.bin; remembers the Range of every request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, str | None]] = []
+        self.failures = 0
+
+    def at(self, fault: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{fault}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        fault, span = self.path.split("/")[1], self.headers.get("Range")
+        self.server.asked.append((fault, span))
+        start = int(span.removeprefix("bytes=").rstrip("-")) if span and fault != "norange" else 0
+        if fault == "missing":
+            return self.send_error(404)
+        if fault == "broken":
+            return self.send_error(500)
+        content = CONTENT
+        if fault == "wrong":
+            content = CONTENT[:-1] + b"?"
+        if fault == "moved":
+            self.send_response(302)
+            self.send_header("Location", "/fine/file.bin")
+            return self.end_headers()
+        if start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            return self.end_headers()
+        self.send_response(206 if start else 200)
+        if start:
+            begin = start + 5 if fault == "shifted" else start
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        if fault == "drops" and self.server.failures < 2:
+            self.server.failures += 1
+            self.wfile.write(content[start : start + 100_000])
+            self.wfile.flush()
+            self.connection.close()
+            return None
+        if fault == "alwaysdrops":
+            self.wfile.write(content[start : start + 30_000])
+            self.wfile.flush()
+            self.connection.close()
+            return None
+        self.wfile.write(content[start:])
+        return None
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_good_server(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    path = fetch(FILE, (server.at("fine"),), tmp_path, notify=lines.append)
+    assert path.read_bytes() == CONTENT
+    assert lines == [f"downloading {server.at('fine')}file.bin (0.3 MB)"]
+    fetch(FILE, (server.at("fine"),), tmp_path)
+    assert len(server.asked) == 1  # it is there: not asked again
+    assert [item.name for item in tmp_path.iterdir() if item.is_file()] == ["file.bin"]
+
+
+def test_a_broken_connection_is_continued_where_it_ended(server: Server, tmp_path: Path) -> None:
+    assert fetch(FILE, (server.at("drops"),), tmp_path).read_bytes() == CONTENT
+    starts = [int(span.removeprefix("bytes=").rstrip("-")) if span else 0 for _, span in server.asked]
+    assert starts[0] == 0
+    assert starts == sorted(starts)
+    assert starts[-1] > 60_000  # what had arrived was kept
+
+
+def test_a_killed_download_is_continued(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").write_bytes(CONTENT[:123_456])
+    assert fetch(FILE, (server.at("fine"),), tmp_path).read_bytes() == CONTENT
+    assert server.asked == [("fine", "bytes=123456-")]
+
+
+def test_a_complete_part_file_only_needs_its_name(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").write_bytes(CONTENT)
+    assert fetch(FILE, (server.at("fine"),), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_part_of_something_else_is_dropped(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").write_bytes(b"x" * 400_000)
+    assert fetch(FILE, (server.at("fine"),), tmp_path).read_bytes() == CONTENT
+    (tmp_path / "file.bin").unlink()
+    (tmp_path / "file.bin.part").write_bytes(b"x" * 100)  # continued, found wrong, then got whole from the next place
+    assert fetch(FILE, (server.at("fine"), server.at("moved")), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["norange", "shifted"])
+def test_servers_that_cannot_continue(server: Server, tmp_path: Path, fault: str) -> None:
+    (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
+    assert fetch(FILE, (server.at(fault),), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["missing", "broken", "wrong", "alwaysdrops"])
+def test_the_next_mirror_is_tried(server: Server, tmp_path: Path, fault: str) -> None:
+    assert fetch(FILE, (server.at(fault), server.at("fine")), tmp_path).read_bytes() == CONTENT
+
+
+def test_when_all_fail_each_is_told(server: Server, tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9/"
+    with pytest.raises(DataError) as caught:
+        fetch(FILE, (server.at("missing"), server.at("wrong"), nowhere), tmp_path)
+    said = str(caught.value)
+    for part in ("HTTP 404", "another hash than the published one", "no connection", f"Put it into {tmp_path} by hand"):
+        assert part in said
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_a_wrong_file_in_place_is_replaced(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(b"damaged")
+    assert fetch(FILE, (server.at("fine"),), tmp_path).read_bytes() == CONTENT
+
+
+def test_offline_opens_no_connection(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
+    with pytest.raises(DataError, match="FIRSTSIGHT_OFFLINE is set"):
+        fetch(FILE, (server.at("fine"),), tmp_path)
+    assert server.asked == []
+
+
+def test_offline_asks_for_no_socket_at_all(tmp_path: Path) -> None:
+    """In a process of its own, watched by the interpreter's audit hook."""
+    code = (
+        "import sys, os\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(event) if event.startswith('socket.') else None)\n"
+        "from firstsight.cli import main\n"
+        "code = main(['train', 'lenet', '--data', 'kmnist'])\n"
+        "print(code, opened)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "1 []\n"
+    assert "FIRSTSIGHT_OFFLINE" in done.stderr
+
+
+def test_timeouts_are_set() -> None:
+    assert all(0 < seconds <= 60 for seconds in TIMEOUT)

@@ -1,0 +1,71 @@
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstsight.data.idx import find_idx, read_idx
+from firstsight.errors import DataError
+
+
+def idx(values: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
+
+
+def write_pair(folder: Path, n: int = 12, labels: int | None = None, prefix: str = "train") -> None:
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (n, 6, 6))
+    (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(np.arange(labels if labels is not None else n) % 3))
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    values = np.arange(24).reshape(2, 3, 4)
+    (tmp_path / "a").write_bytes(idx(values))
+    (tmp_path / "b.gz").write_bytes(gzip.compress(idx(values)))
+    assert (read_idx(tmp_path / "a") == values).all()
+    assert (read_idx(tmp_path / "b.gz") == values).all()
+
+
+WHOLE = idx(np.arange(24).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not an IDX file of bytes"),
+        (b"\x89PNG" + bytes(20), "not an IDX file of bytes .it starts with 89 50 4e 47"),
+        (b"\0\0\x0d\x03" + WHOLE[4:], "not an IDX file of bytes"),  # floats
+        (WHOLE[:9], "truncated in its header"),
+        (WHOLE[:-1], "declares 2 x 3 x 4 values but holds 23"),
+        (WHOLE + b"x", "declares 2 x 3 x 4 values but holds more"),
+        (gzip.compress(WHOLE)[:-12], "truncated or damaged gzip"),
+        (gzip.compress(WHOLE)[:12] + b"junk" + gzip.compress(WHOLE)[16:], "truncated or damaged gzip|not an IDX|holds"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 2**31), "at most"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "x-ubyte"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_idx(file)
+
+
+def test_find_both_spellings(tmp_path: Path) -> None:
+    write_pair(tmp_path)
+    for path in list(tmp_path.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    write_pair(tmp_path, prefix="t10k")
+    assert {split: pair[0].name for split, pair in find_idx(tmp_path).items()} == {
+        "train": "train-images.idx3-ubyte.gz",
+        "test": "t10k-images-idx3-ubyte.gz",
+    }
+
+
+def test_a_lonely_file(tmp_path: Path) -> None:
+    write_pair(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="stands alone"):
+        find_idx(tmp_path)

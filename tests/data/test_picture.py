@@ -1,0 +1,164 @@
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from firstsight.data.picture import Preprocess, open_picture, to_pixels
+from firstsight.errors import DataError
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+
+
+def test_grey_stays_grey_and_exact() -> None:
+    image = open_picture(saved(Image.fromarray(RAMP)))
+    assert image.mode == "L"
+    assert (np.asarray(image) == RAMP).all()
+
+
+def test_sixteen_bits_are_divided_by_257() -> None:
+    deep = RAMP.astype(np.uint16) * 257  # 0xABAB is the 16-bit form of 0xAB
+    image = open_picture(saved(Image.fromarray(deep)))
+    assert image.mode == "L"
+    assert (np.asarray(image) == RAMP).all()
+
+
+def test_floating_point_is_taken_as_unit_range() -> None:
+    image = open_picture(saved(Image.fromarray(RAMP.astype(np.float32) / 255), "TIFF"))
+    assert (np.asarray(image) == RAMP).all()
+
+
+def test_transparent_parts_lie_on_white() -> None:
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.putpixel((1, 1), (10, 20, 30, 255))
+    image.putpixel((2, 2), (0, 0, 0, 128))
+    shown = open_picture(saved(image))
+    assert shown.mode == "RGB"
+    assert [shown.getpixel(p) for p in ((0, 0), (1, 1), (2, 2))] == [(255, 255, 255), (10, 20, 30), (127, 127, 127)]
+
+
+def test_grey_with_alpha_stays_grey() -> None:
+    image = Image.new("LA", (8, 8), (100, 255))
+    shown = open_picture(saved(image))
+    assert (shown.mode, shown.getpixel((0, 0))) == ("L", 100)
+
+
+def test_palette_is_resolved_with_its_transparency() -> None:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([1, 2, 3, 40, 50, 60])
+    image.putpixel((5, 5), 1)
+    shown = open_picture(saved(image, "GIF", transparency=0))
+    assert (shown.getpixel((5, 5)), shown.getpixel((0, 0))) == ((40, 50, 60), (255, 255, 255))
+    opaque = open_picture(saved(image))
+    assert opaque.getpixel((0, 0)) == (1, 2, 3)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    shown = open_picture(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))
+    assert shown.mode == "RGB"
+    assert shown.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_bilevel_becomes_grey() -> None:
+    shown = open_picture(saved(Image.new("1", (8, 8), 1)))
+    assert (shown.mode, shown.getpixel((0, 0))) == ("L", 255)
+
+
+def test_exif_orientation_is_applied() -> None:
+    image = Image.new("RGB", (12, 6), "black")
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    shown = open_picture(saved(image, "PNG", exif=exif))
+    assert shown.size == (6, 12)
+    assert shown.getpixel((5, 0)) == (255, 255, 255)
+
+
+def test_first_frame_of_an_animation() -> None:
+    frames = [Image.new("L", (8, 8), level) for level in (10, 200)]
+    shown = open_picture(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert shown.convert("L").getpixel((0, 0)) == 10
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that declares any size."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello, I am a text", "not a picture"),
+        (b"", "not a picture"),
+        (bomb(60_000, 60_000), "declare.*pixels; at most 100 million|too many pixels"),
+        (bomb(11_000, 11_000), "declares 11000x11000 pixels; at most 100 million"),
+        (saved(Image.new("L", (1, 1))), "1x1 pixels is too small"),
+        (saved(Image.new("L", (900, 9))), "too narrow"),
+        (
+            saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)), "JPEG")[:700],
+            "damaged",
+        ),
+        (saved(Image.fromarray(RAMP))[:50], "damaged|not a picture"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            "not a picture",
+        ),  # formats that run programs stay closed
+    ],
+)
+def test_what_cannot_be_read_is_named_in_a_sentence(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=f"^x.png: .*({message})") as caught:
+        open_picture(content, name="x.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        open_picture(tmp_path / "nothing.png")
+
+
+def test_shorter_side_and_centre() -> None:
+    """A wide picture whose middle square is white: only that is seen."""
+    wide = np.zeros((10, 30), dtype=np.uint8)
+    wide[:, 10:20] = 255
+    pixels = to_pixels(Image.fromarray(wide), channels=1, size=10)
+    assert pixels.shape == (1, 10, 10)
+    assert (pixels == 255).all()
+    assert to_pixels(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
+
+
+def test_luma() -> None:
+    pixels = to_pixels(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
+    assert int(pixels[0, 0, 0]) == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)
+
+
+def test_normalise_is_the_formula() -> None:
+    prepare = Preprocess(channels=3, resize=4, pad=2, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    expected = (images.double() / 255 - torch.tensor(prepare.mean).view(3, 1, 1)) / torch.tensor(prepare.std).view(
+        3, 1, 1
+    )
+    torch.testing.assert_close(prepare.normalise(images, torch.float64), expected, rtol=1e-6, atol=1e-6)
+    assert prepare.input_size == 8
+    assert prepare.picture(Image.new("L", (9, 9), 255)).shape == (3, 8, 8)
+    assert prepare.picture(Image.new("L", (9, 9), 255)).sum() == 3 * 4 * 4 * 255  # the border is black
