@@ -1,9 +1,9 @@
 """Training throughput of LeNet on Fashion-MNIST: firstsight's engine against the idiomatic PyTorch loop, in one run.
 
-    python benchmarks/throughput.py [--data PATH] [--rounds 7] [--samples 20000]
+    python benchmarks/throughput.py [--data PATH] [--rounds 7] [--samples 20000] [--batch-size 256]
 
-The idiomatic loop is the one of the tutorials: a Dataset that makes a PIL image per sample, turns it into a tensor,
-pads and normalises it; a DataLoader that shuffles and collates; forward, loss, backward, Adam. Same network from the same
+The idiomatic loop is the one of the tutorials: a Dataset that makes a PIL image per sample, turns it into a tensor
+and normalises it; a DataLoader that shuffles and collates; forward, loss, backward, Adam. Same network from the same
 weights, same batch size, same number of threads, same number of samples; the two alternate and their ratio is taken
 round by round. Without --data, Fashion-MNIST is found or downloaded as `firstsight data` says.
 """
@@ -28,8 +28,6 @@ from firstsight.engine.loop import Loop
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where
 
-BATCH = 128
-
 
 class Tutorial(Dataset[tuple[torch.Tensor, int]]):
     """The Dataset of the tutorials (what torchvision's FashionMNIST with Pad, ToTensor and Normalize does)."""
@@ -48,12 +46,12 @@ class Tutorial(Dataset[tuple[torch.Tensor, int]]):
         return F.pad(tensor.sub_(self.mean).div_(self.std), (2, 2, 2, 2)), int(self.labels[index])
 
 
-def idiomatic(images: ImageSet) -> Callable[[], float]:
+def idiomatic(images: ImageSet, batch_size: int) -> Callable[[], float]:
     """One epoch of the tutorials' loop; returns its seconds."""
     torch.manual_seed(0)
     net = create_model("lenet")
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    loader = DataLoader(Tutorial(images), batch_size=BATCH, shuffle=True)
+    loader = DataLoader(Tutorial(images), batch_size=batch_size, shuffle=True)
 
     def epoch() -> float:
         began = time.perf_counter()
@@ -67,10 +65,10 @@ def idiomatic(images: ImageSet) -> Callable[[], float]:
     return epoch
 
 
-def ours(images: ImageSet, data: str, augmented: bool) -> Callable[[], float]:
+def ours(images: ImageSet, data: str, *, batch_size: int, augmented: bool) -> Callable[[], float]:
     """One epoch of the engine, from the recipe's own task and loop; returns its seconds (evaluation left out)."""
     recipe = find_recipe("lenet-fashion")
-    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=BATCH, lr=1e-3)
+    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=batch_size, lr=1e-3)
     if not augmented:
         settings = replace(settings, flip="none", shift=0)
     session = Session(recipe, settings, Where(device="cpu"), Silent())
@@ -98,6 +96,7 @@ def main() -> None:
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--samples", type=int, default=20_000)
+    parser.add_argument("--batch-size", type=int, default=find_recipe("lenet-fashion").settings.batch_size)
     arguments = parser.parse_args()
     data = arguments.data
     beside = Path(__file__).parents[2] / "shared" / "data" / data
@@ -105,9 +104,9 @@ def main() -> None:
         data = str(beside)
     images = load_data(data).select(np.arange(arguments.samples))
     runners = {
-        "idiomatic loop": idiomatic(images),
-        "firstsight": ours(images, data, augmented=False),
-        "firstsight, augmented": ours(images, data, augmented=True),
+        "idiomatic loop": idiomatic(images, arguments.batch_size),
+        "firstsight": ours(images, data, batch_size=arguments.batch_size, augmented=False),
+        "firstsight, augmented": ours(images, data, batch_size=arguments.batch_size, augmented=True),
     }
     for runner in runners.values():
         runner()
@@ -116,7 +115,7 @@ def main() -> None:
         for name, runner in runners.items():
             seconds[name].append(runner())
     print(
-        f"LeNet on {images.name}, {len(images):,} samples an epoch, batch {BATCH}, {torch.get_num_threads()} threads,",
+        f"LeNet on {images.name}, {len(images):,} samples an epoch, batch {arguments.batch_size}, {torch.get_num_threads()} threads,",
         end=" ",
     )
     print(f"torch {torch.__version__}, {arguments.rounds} rounds")

@@ -20,7 +20,7 @@ RECIPES: dict[str, Recipe] = {
             name="lenet-fashion",
             model="lenet",
             result="",
-            settings=Settings(data="fashion-mnist", epochs=15, batch_size=128, lr=2e-3, flip="random"),
+            settings=Settings(data="fashion-mnist", epochs=15, batch_size=256, lr=4e-3, flip="random"),
         ),
         Recipe(
             name="convnet-digits",

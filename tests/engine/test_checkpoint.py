@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from firstsight.engine import checkpoint
+from firstsight.errors import CheckpointError
+from firstsight.nets import create_model
+from firstsight.tasks.classify import make_optimizer
+
+Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
+
+
+def made(kind: str = "adam", name: str = "lenet", steps: int = 3) -> Pair:
+    torch.manual_seed(1)
+    net = create_model(name)
+    optimizer = make_optimizer(net, kind, lr=0.01, weight_decay=0.1)  # type: ignore[arg-type]
+    for _ in range(steps):
+        net(torch.randn(4, 1, 32, 32)).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return {"net": net}, {"net": optimizer}
+
+
+def save(root: Path, step: int, pair: Pair) -> Path:
+    return checkpoint.save(
+        root, step, models=pair[0], optimizers=pair[1], progress={"step": step}, cards={"net": "{}"}, versions={}
+    )
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", ["lenet", "convnet"])
+def test_training_continues_with_the_same_bits(tmp_path: Path, kind: str, name: str) -> None:
+    pair = made(kind, name)
+    save(tmp_path, 3, pair)
+    other = made(kind, name, steps=0)
+    state, troubles = checkpoint.newest(tmp_path)
+    assert state is not None
+    assert troubles == []
+    assert state.progress == {"step": 3}
+    checkpoint.restore(state, models=other[0], optimizers=other[1])
+    for models, optimizers in (pair, other):
+        torch.manual_seed(9)
+        models["net"](torch.randn(4, 1, 32, 32)).square().mean().backward()
+        optimizers["net"].step()
+    for ours, theirs in zip(pair[0]["net"].state_dict().values(), other[0]["net"].state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_two_are_kept(tmp_path: Path) -> None:
+    pair = made()
+    for step in (1, 2, 3, 12):
+        save(tmp_path, step, pair)
+    assert checkpoint.list_steps(tmp_path) == [3, 12]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["00000003", "00000012"]
+
+
+def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
+    save(tmp_path, 1, made(steps=1))
+    save(tmp_path, 1, made(steps=2))
+    assert checkpoint.list_steps(tmp_path) == [1]
+    checkpoint.read(tmp_path / "00000001")
+
+
+def test_no_pickle_is_written(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, made())
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        "net-optimizer.safetensors",
+        "net.safetensors",
+    ]
+    for path in folder.glob("*.safetensors"):
+        header = int.from_bytes(path.read_bytes()[:8], "little")
+        json.loads(path.read_bytes()[8 : 8 + header])
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x10
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "bit of a weight": lambda folder: flip(folder / "net.safetensors", -100),
+    "bit of a header": lambda folder: flip(folder / "net.safetensors", 40),
+    "bit of the optimizer": lambda folder: flip(folder / "net-optimizer.safetensors", -7),
+    "bit of the manifest": lambda folder: flip(folder / "manifest.json", 30),
+    "file cut short": lambda folder: (folder / "net.safetensors").write_bytes(
+        (folder / "net.safetensors").read_bytes()[:5000]
+    ),
+    "file empty": lambda folder: (folder / "net-optimizer.safetensors").write_bytes(b""),
+    "file gone": lambda folder: (folder / "net.safetensors").unlink(),
+    "manifest gone": lambda folder: (folder / "manifest.json").unlink(),
+    "manifest empty": lambda folder: (folder / "manifest.json").write_bytes(b""),
+    "manifest of bytes": lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe\x00"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
+    pair = made()
+    save(tmp_path, 1, pair)
+    newest = save(tmp_path, 2, pair)
+    DAMAGE[damage](newest)
+    state, troubles = checkpoint.newest(tmp_path)
+    assert state is not None
+    assert state.folder.name == "00000001"
+    assert len(troubles) == 1
+    assert "00000002" in troubles[0]
+    assert "\n" not in troubles[0]
+    DAMAGE[damage](tmp_path / "00000001")
+    with pytest.raises(CheckpointError, match="no usable checkpoint"):
+        checkpoint.newest(tmp_path)
+
+
+def test_every_bit_is_guarded(tmp_path: Path) -> None:
+    """A flipped bit anywhere in any file is noticed."""
+    folder = save(tmp_path, 1, made(name="two_layer", steps=1))
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        for position in range(0, len(content), max(1, len(content) // 37)):
+            flip(path, position)
+            with pytest.raises(CheckpointError):
+                checkpoint.read(folder)
+            path.write_bytes(content)
+    checkpoint.read(folder)
+
+
+def test_another_architecture_is_named(tmp_path: Path) -> None:
+    save(tmp_path, 1, made(name="convnet"))
+    state, _ = checkpoint.newest(tmp_path)
+    models, optimizers = made()
+    assert state is not None
+    with pytest.raises(CheckpointError, match=r"another network.*missing conv1.weight.*unexpected stage"):
+        checkpoint.restore(state, models=models, optimizers=optimizers)
+    save(tmp_path, 2, ({"net": create_model("lenet", num_classes=4)}, made()[1]))
+    state, _ = checkpoint.newest(tmp_path)
+    assert state is not None
+    with pytest.raises(CheckpointError, match=r"misshapen fc3.weight \(4x84, expected 10x84\)"):
+        checkpoint.restore(state, models=models, optimizers=optimizers)
+
+
+def test_a_later_format_is_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, made())
+    body = json.loads(checkpoint._unsealed((folder / "manifest.json").read_text()))
+    (folder / "manifest.json").write_text(checkpoint._sealed(json.dumps(body | {"format": 99})))
+    with pytest.raises(CheckpointError, match="later version"):
+        checkpoint.read(folder)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path / "none") == (None, [])

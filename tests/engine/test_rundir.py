@@ -1,0 +1,82 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firstsight.engine import rundir
+from firstsight.engine.report import Report
+from firstsight.engine.rundir import RunDirectory
+from firstsight.errors import RunError, UsageError
+
+CONFIG = {"settings": {"lr": 0.1, "seed": 0}, "data": {"train_sha256": "abc"}}
+
+
+def test_begin_and_continue(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "r")
+    run.begin(CONFIG, resume=False)
+    run.begin(CONFIG, resume=True)
+    with pytest.raises(UsageError, match="already holds a run; continue it with --resume"):
+        run.begin(CONFIG, resume=False)
+    other = {"settings": {"lr": 0.2, "seed": 0}, "data": {"train_sha256": "xyz"}}
+    with pytest.raises(UsageError, match=r"lr was 0.1, now 0.2; train_sha256 was abc, now xyz"):
+        run.begin(other, resume=True)
+    run.close()
+
+
+def test_metrics_are_rewound(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for step in (10, 20, 30):
+        run.append_metrics({"step": step, "loss": 1 / step})
+    with (tmp_path / "metrics.jsonl").open("a") as out:
+        out.write('{"step": 40, "lo')  # cut short by a crash
+    assert [line["step"] for line in rundir.read_metrics(tmp_path)] == [10, 20, 30]
+    run.rewind_metrics(20)
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [10, 20]
+    run.close()
+
+
+def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from firstsight.engine.rundir import RunDirectory\n"
+        f"run = RunDirectory(Path({str(tmp_path)!r})); print('open', flush=True); sys.stdin.readline()\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+    try:
+        with pytest.raises(RunError, match="another process is training in this directory"):
+            RunDirectory(tmp_path)
+    finally:
+        holder.kill()  # the lock of a killed process is gone with it
+        holder.wait()
+    RunDirectory(tmp_path).close()
+
+
+def test_numbering(tmp_path: Path) -> None:
+    root = tmp_path / "runs" / "x"
+    assert rundir.latest(root) is None
+    assert [rundir.create(root).name for _ in range(11)] == [str(i) for i in range(1, 12)]
+    assert rundir.latest(root) == root / "11"
+    (root / "notes").mkdir()
+    assert rundir.create(root).name == "12"
+
+
+def test_unreadable_config(tmp_path: Path) -> None:
+    assert rundir.read_config(tmp_path) is None
+    (tmp_path / "config.json").write_text('{"settings"')
+    with pytest.raises(RunError, match="unreadable"):
+        rundir.read_config(tmp_path)
+
+
+def test_report_is_one_file_and_escapes() -> None:
+    page = Report(
+        title="<script>alert(1)</script>", subtitle="s", figures=[("a", "1")], pictures=[("p", b"\x89PNG", "<b>")],
+        notes=["x & y"], commands=["firstsight evaluate <run>"], tables=[("T", {"k": "<v>"})],
+    ).html()  # fmt: skip
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+    assert 'src="data:image/png;base64,iVBORw=="' in page
+    for text in ("&lt;script&gt;", "x &amp; y", "&lt;v&gt;", "&lt;b&gt;", "firstsight evaluate &lt;run&gt;"):
+        assert text in page

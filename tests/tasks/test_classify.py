@@ -1,0 +1,140 @@
+"""The task against a few lines of plain torch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from firstsight import create_model, evaluate, load, predict
+from firstsight.data import load as load_data
+from firstsight.data.batches import fit_images
+from firstsight.errors import DataError, UsageError
+from firstsight.recipes import find_recipe
+from firstsight.recipes.train import Session, Silent, Where, train
+from firstsight.tasks.classify import Classify, make_optimizer
+
+
+def session(**changes: object) -> Session:
+    recipe = find_recipe("lenet-digits")
+    plain = {"shift": 0, "rotate": 0.0, "zoom": 0.0, "precision": "float64", "epochs": 2} | changes
+    return Session(recipe, replace(recipe.settings, **plain), Where(device="cpu"), Silent())  # type: ignore[arg-type]
+
+
+def task(**changes: object) -> Classify:
+    return session(**changes).make_task(load_data("digits"), load_data("digits", "test"))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_training_is_that_of_plain_torch(optimizer: str, smoothing: float) -> None:
+    """Ten steps of ours and ten of a loop written out here end in the same weights."""
+    ours = task(optimizer=optimizer, label_smoothing=smoothing, weight_decay=0.01, schedule="constant", warmup=0.0)
+    torch.manual_seed(0)
+    net = create_model("lenet").double()
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    rest = [p for p in net.parameters() if p.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    extra = {"momentum": 0.9, "nesterov": True} if optimizer == "sgd" else {}
+    plain = kinds[optimizer](groups, lr=3e-3, **extra)
+    train_set = load_data("digits")
+    (mean,), (std,) = train_set.mean_std()
+    values = (train_set.images.double() / 255 - mean) / std
+    for index in range(10):
+        batch = ours.batches.get(0, index)
+        scalars = ours.train_step(batch)
+        ids = torch.from_numpy(batch.ids)
+        logits = net(values[ids])
+        loss = F.cross_entropy(logits, train_set.labels[ids], label_smoothing=smoothing)
+        plain.zero_grad()
+        loss.backward()
+        plain.step()
+        assert float(scalars["loss"]) == pytest.approx(loss.item(), rel=1e-8)
+        right = (logits.argmax(1) == train_set.labels[ids]).double().mean()
+        assert float(scalars["accuracy"]) == pytest.approx(float(right))
+    for a, b in zip(ours.models["net"].parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+
+def test_evaluation_is_that_of_plain_torch() -> None:
+    ours = task()
+    test = load_data("digits", "test")
+    images = ours.batches.preprocess.normalise(fit_images(test, ours.batches.preprocess), torch.float64)
+    with torch.no_grad():
+        logits = ours.models["net"](images)
+    found = ours.evaluate()
+    assert found["accuracy"] == pytest.approx(float((logits.argmax(1) == test.labels).double().mean()))
+    assert found["loss"] == pytest.approx(float(F.cross_entropy(logits, test.labels)), rel=1e-9)
+    assert ours.models["net"].training
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    optimizer = make_optimizer(create_model("convnet"), "adamw", lr=0.1, weight_decay=0.3)
+    assert [(group["weight_decay"], {p.ndim for p in group["params"]}) for group in optimizer.param_groups] == [
+        (0.3, {2, 4}),
+        (0.0, {1}),
+    ]
+
+
+def test_figures_when_all_is_right_and_when_all_is_wrong() -> None:
+    from firstsight import plots
+    from firstsight.tasks.classify import classification_figures
+
+    test = load_data("digits", "test")
+    truth = F.one_hot(test.labels, 10).double()
+    for chances in (truth, truth.roll(1, dims=1)):
+        figures = classification_figures(chances, test.labels, test, plots)
+        assert list(figures) == ["Confusion matrix", "Wrong answers, the surest first", "Right answers"]
+        assert all(plots.png(figure).startswith(b"\x89PNG") for figure in figures.values())
+    texts = [
+        text.get_text()
+        for text in classification_figures(truth, test.labels, test, plots)["Confusion matrix"].axes[0].texts
+    ]
+    assert texts == [str(int((test.labels == label).sum())) for label in range(10)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train("lenet", out=tmp_path_factory.mktemp("run") / "r", epochs=3).run_dir
+
+
+def test_predict_equals_the_network(trained: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    network = load(trained)
+    test = load_data("digits", "test")
+    paths = []
+    for i in range(6):
+        Image.fromarray(test.images[i, 0].numpy()).save(tmp_path / f"{i}.png")
+        paths.append(tmp_path / f"{i}.png")
+    values = network.preprocess.normalise(test.images[:6])
+    with torch.no_grad():
+        expected = torch.softmax(network.model(values), 1)
+    for answer, row in zip(predict(network, paths, top=3), expected, strict=True):
+        assert len(answer.top) == 3
+        for guess in answer.top:
+            assert guess.probability == pytest.approx(float(row[int(guess.label)]), abs=1e-5)
+    in_memory = predict(network, [Image.open(path) for path in paths], top=3)
+    assert [a.top for a in in_memory] == [a.top for a in predict(trained, paths, top=3)]
+    assert predict(network, []) == []
+    with pytest.raises(UsageError, match="at least 1"):
+        predict(network, paths, top=0)
+
+
+def test_evaluate_says_what_the_training_said(trained: Path) -> None:
+    import json
+
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    found = evaluate(trained)
+    assert found.metrics["accuracy"] == pytest.approx(last["test/accuracy"])
+    assert found.metrics["loss"] == pytest.approx(last["test/loss"], rel=1e-5)
+    assert (found.n, found.model, found.data) == (359, "lenet", "digits")
+
+
+def test_other_classes_are_refused(trained: Path, pictures) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3, ... .10 in all"
+    ):
+        evaluate(trained, pictures({"cat": 5, "dog": 5}))
