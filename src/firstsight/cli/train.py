@@ -81,7 +81,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     changes = {
         f.name: getattr(low.settings, f.name)
         for f in fields(Settings)
-        if getattr(low.settings, f.name) == getattr(high.settings, f.name)
+        if repr(getattr(low.settings, f.name)) == repr(getattr(high.settings, f.name))
     }
     return low, changes
 

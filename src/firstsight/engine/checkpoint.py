@@ -64,7 +64,7 @@ def save(
     files: dict[str, bytes] = {}
     settings: dict[str, Any] = {}
     for name, model in models.items():
-        metadata = {"format": "pt", **({"firstsight": cards[name]} if name in cards else {})}
+        metadata = {"firstsight": cards[name]} if name in cards else None  # one key: their order would be random
         files[f"{name}.safetensors"] = tensors_to_bytes(_plain(model.state_dict()), metadata)
     for name, optimizer in optimizers.items():
         tensors, settings[name] = _flatten(optimizer)
@@ -172,6 +172,7 @@ def restore(state: State, *, models: Mapping[str, nn.Module], optimizers: Mappin
         if name not in state.optimizers:
             raise CheckpointError(f"{state.folder}: holds no state for the optimizer {name}")
         optimizer.load_state_dict(_unflatten(state.optimizers[name], state.settings[name]))
+        _lay_out(optimizer)
 
 
 def compare(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
@@ -214,6 +215,14 @@ def _unflatten(tensors: Mapping[str, Tensor], groups: Any) -> dict[str, Any]:
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     return {"state": state, "param_groups": groups}
+
+
+def _lay_out(optimizer: Optimizer) -> None:
+    """Give every state tensor the memory layout of its parameter; fused optimizers pair them by place in memory."""
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _sealed(body: str) -> str:

@@ -1,0 +1,93 @@
+"""Killed anywhere and resumed, a run ends with the same bits."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KILLER = Path(__file__).with_name("killer.py")
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def state(run: Path) -> tuple[dict[str, str], list[dict[str, float]]]:
+    """Hashes of the final weights and optimizer, and the metrics without their times."""
+    last = max((run / "checkpoints").iterdir())
+    hashes = {path.name: digest(path) for path in last.glob("*.safetensors")}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return hashes, [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.mark.slow
+def test_fifty_kills(tmp_path: Path) -> None:
+    """Fifty SIGKILLs, most of the time while writing: a checkpoint is written after every step."""
+    arguments = ["train", "convnet-digits", "--epochs", "10", "--checkpoint-seconds", "0", "--image-size", "16"]
+    calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
+    subprocess.run(calm, check=True, capture_output=True, timeout=600)
+    command = [sys.executable, str(KILLER), str(tmp_path / "killed"), "50", "11", "--", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["code"] == 0
+    assert told["killed"] == 50
+    assert told["writing"] >= 5
+    assert state(tmp_path / "killed") == state(tmp_path / "calm")
+    assert (tmp_path / "killed" / "report.html").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_save_and_exit(tmp_path: Path, number: int, code: int) -> None:
+    arguments = [sys.executable, "-m", "firstsight", "train", "lenet", "--epochs", "400", "--json", "--out", str(tmp_path / "r")]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert err.splitlines()[-1].startswith("firstsight: stopped at epoch ")
+    assert err.rstrip().endswith("the state is saved, continue with --resume")
+    assert list((tmp_path / "r" / "checkpoints").iterdir())
+
+
+def test_stopped_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
+    """SIGTERM after some steps of an epoch, then --resume: the bits and the metrics of the uninterrupted run."""
+    from firstsight.errors import Interrupted
+    from firstsight.recipes.train import Silent, train
+
+    class Stopper(Silent):
+        seen = 0
+
+        def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+            self.seen += 1
+            if self.seen == 30:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    train("lenet", out=tmp_path / "calm", epochs=3)
+    with pytest.raises(Interrupted) as stopped:
+        train("lenet", out=tmp_path / "stopped", epochs=3, observer=Stopper())
+    assert stopped.value.exit_code == 143
+    result = train("lenet", out=tmp_path / "stopped", resume=True)
+    assert result.epochs == 3
+    assert state(tmp_path / "stopped") == state(tmp_path / "calm")
+    again = train("lenet", out=tmp_path / "stopped", resume=True)  # a finished run is not trained on
+    assert again.metrics == result.metrics
+    assert state(tmp_path / "stopped") == state(tmp_path / "calm")
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    from firstsight.recipes.train import train
+
+    for name in "ab":
+        train("lenet", out=tmp_path / name, epochs=1)
+    train("lenet", out=tmp_path / "c", epochs=1, seed=1)
+    assert state(tmp_path / "a") == state(tmp_path / "b")
+    assert state(tmp_path / "a") != state(tmp_path / "c")
