@@ -114,11 +114,8 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, runner in runners.items():
             seconds[name].append(runner())
-    print(
-        f"LeNet on {images.name}, {len(images):,} samples an epoch, batch {arguments.batch_size}, {torch.get_num_threads()} threads,",
-        end=" ",
-    )
-    print(f"torch {torch.__version__}, {arguments.rounds} rounds")
+    print(f"LeNet on {images.name}, {len(images):,} samples an epoch, batch {arguments.batch_size},", end=" ")
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {arguments.rounds} rounds")
     for name, values in seconds.items():
         speeds = [len(images) / value for value in values]
         ratios = [a / b for a, b in zip(seconds["idiomatic loop"], values, strict=True)]

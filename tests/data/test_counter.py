@@ -6,7 +6,7 @@ from firstsight.data.counter import GOLDEN_GAMMA, WORD, _finalise, permutation, 
 
 
 def test_is_splitmix64() -> None:
-    """The first outputs of SplitMix64 from seed 0, published with Vigna's splitmix64.c (and in its tests everywhere)."""
+    """The first outputs of SplitMix64 from seed 0, as published with Vigna's splitmix64.c."""
     published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
     assert [_finalise((i + 1) * GOLDEN_GAMMA & WORD) for i in range(4)] == published
 

@@ -116,7 +116,9 @@ def test_no_network(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from firstsight.data.sources import SOURCES
 
     monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
-    monkeypatch.setitem(SOURCES, "kmnist", replace(SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/", "http://127.0.0.1:7/")))
+    monkeypatch.setitem(
+        SOURCES, "kmnist", replace(SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/", "http://127.0.0.1:7/"))
+    )
     code, out, err = run("train", "lenet", "--data", "kmnist")
     assert (code, out) == (1, "")
     assert "train-images-idx3-ubyte.gz could not be downloaded" in err
@@ -135,7 +137,12 @@ def test_damaged_pictures_among_good_ones(run: Run, pictures: Callable[..., Path
     code, out, err = run("train", "convnet", "--data", path, "--epochs", "1", "--json", "--out", "r")
     assert code == 0
     assert set(json.loads(out)["metrics"]) == {"accuracy", "loss"}
-    for name in ("a/cut.jpg: damaged", "b/text.png: not a picture", "b/bomb.png: declares", "b/tiny.png: 1x1 pixels is too small"):
+    for name in (
+        "a/cut.jpg: damaged",
+        "b/text.png: not a picture",
+        "b/bomb.png: declares",
+        "b/tiny.png: 1x1 pixels is too small",
+    ):
         assert name in err
     assert "pictures were left out as unusable" in err
     assert "left out as unusable" in Path("r/report.html").read_text()
@@ -303,6 +310,8 @@ def test_a_file_in_the_way(run: Run, tmp_path: Path) -> None:
 
 def test_gzip_that_unpacks_to_more_than_it_says(run: Run, tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
-    (tmp_path / "big" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros((2, 4, 4))) + bytes(50_000_000)))
+    (tmp_path / "big" / "train-images-idx3-ubyte.gz").write_bytes(
+        gzip.compress(idx(np.zeros((2, 4, 4))) + bytes(50_000_000))
+    )
     (tmp_path / "big" / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(2)))
     refused(run("train", "lenet", "--data", "big"), 1, "declares 2 x 4 x 4 values but holds more")

@@ -44,7 +44,18 @@ def test_fifty_kills(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_save_and_exit(tmp_path: Path, number: int, code: int) -> None:
-    arguments = [sys.executable, "-m", "firstsight", "train", "lenet", "--epochs", "400", "--json", "--out", str(tmp_path / "r")]
+    arguments = [
+        sys.executable,
+        "-m",
+        "firstsight",
+        "train",
+        "lenet",
+        "--epochs",
+        "400",
+        "--json",
+        "--out",
+        str(tmp_path / "r"),
+    ]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     deadline = time.monotonic() + 120
     while not (tmp_path / "r" / "metrics.jsonl").exists() and time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,12 @@ def test_a_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
     assert_close(tmp_path / "one", tmp_path / "1to2")
 
 
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_a_killed_worker_is_started_again_and_the_run_finishes(tmp_path: Path, named: bool) -> None:
@@ -101,9 +108,14 @@ def test_a_killed_worker_is_started_again_and_the_run_finishes(tmp_path: Path, n
     out = tmp_path / "run" if named else tmp_path / "runs" / "lenet-digits" / "1"
     where = ["--out", str(out)] if named else []
     arguments = [*TRAIN, "--epochs", "40", "--checkpoint-seconds", "0.5", "--json", *where]
-    command = [*TORCHRUN, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--max-restarts", "1", *arguments]
+    rendezvous = (
+        ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"] if named else ["--master-port", free_port()]
+    )
+    command = [*TORCHRUN, *rendezvous, "--max-restarts", "1", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    job = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    )
     deadline = time.monotonic() + 120
     while not list((out / "checkpoints").glob("0*")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -111,7 +123,10 @@ def test_a_killed_worker_is_started_again_and_the_run_finishes(tmp_path: Path, n
     workers = [c for c in children if "firstsight" in Path(f"/proc/{c}/cmdline").read_text()]
     assert len(workers) == 2
     os.kill(int(workers[1]), signal.SIGKILL)
-    printed, complaints = job.communicate(timeout=300)
+    try:
+        printed, complaints = job.communicate(timeout=150)
+    finally:
+        job.kill()
     assert job.returncode == 0, complaints
     result = json.loads(printed)
     assert result["epochs"] == 40

@@ -1,6 +1,6 @@
 """One process of a job: train some steps of a recipe in float64 and store every gradient and the sample numbers.
 
-    torchrun --nproc_per_node 2 worker.py OUT MODEL BATCH_SIZE
+torchrun --nproc_per_node 2 worker.py OUT MODEL BATCH_SIZE
 """
 
 import sys

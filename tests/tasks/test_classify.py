@@ -134,7 +134,5 @@ def test_evaluate_says_what_the_training_said(trained: Path) -> None:
 
 
 def test_other_classes_are_refused(trained: Path, pictures) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(
-        DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3, ... .10 in all"
-    ):
+    with pytest.raises(DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3"):
         evaluate(trained, pictures({"cat": 5, "dog": 5}))

@@ -271,7 +271,7 @@ class Loop:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed torch's generators as `torch.manual_seed` does, without its cost where there is no GPU (a tenth of a step)."""
+    """Seed torch's generators as `torch.manual_seed` does, without its cost (a tenth of LeNet's step)."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_available():
         torch.cuda.manual_seed_all(seed)

@@ -1,8 +1,12 @@
 """The accelerator for a device and a precision."""
 
+import os
+
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]  # public, not in __all__
 
 from firstsight.errors import UsageError
 
@@ -28,4 +32,22 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
     AcceleratorState._reset_state()  # one process may train several times, with different precisions
     if PartialState._shared_state and PartialState().num_processes == 1:
         PartialState._reset_state()
+    _join_after_restart(device)
     return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+
+
+def _join_after_restart(device: str) -> None:
+    """Join the processes that torchrun has started again, under names of this attempt.
+
+    With ``--rdzv-backend c10d`` the agent's store outlives its workers and still holds the addresses of those that
+    died (torch 2.13); the new ones would call them and fail.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if attempt == "0" or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or dist.is_initialized():
+        return
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = PrefixStore(f"attempt-{attempt}", TCPStore(*place, world_size=world, is_master=False))
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=world)

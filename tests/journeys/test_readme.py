@@ -1,0 +1,68 @@
+"""What the README says is done, not copied: its commands are collected from the text and run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line.split("#")[0])[1:] for line in re.findall(r"^ {4}(firstsight .*)$", TEXT, flags=re.MULTILINE)
+]
+
+
+def test_they_are_found() -> None:
+    assert {command[0] for command in COMMANDS} == {"demo", "models", "data", "train", "evaluate", "predict"}
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme(
+    run: Callable[..., tuple[int, str, str]], pictures: Callable[..., Path], shared: Path
+) -> None:
+    """In the README's order, in one folder, each to its end (the long ones with one epoch)."""
+    pictures({"cat": 6, "dog": 6}, where="my-photos")
+    Image.new("L", (28, 28), 90).save("shirt.png")
+    home = Path("home/data")
+    home.mkdir(parents=True)
+    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
+    for command in COMMANDS:
+        shorter = ["--epochs", "1"] if command[0] == "train" else []
+        code, out, err = run(*command, *shorter)
+        assert code == 0, (command, err)
+        assert out
+    names = {path.parent.name for path in Path("runs").glob("*/1")}
+    assert names == {"lenet-digits", "lenet-fashion", "convnet-digits"}
+
+
+def test_python_of_the_readme() -> None:
+    Image.new("L", (32, 32), 0).save("digit.png")
+    code = re.search(r"```python\n(.*?)```", TEXT, flags=re.DOTALL).group(1)  # type: ignore[union-attr]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in done.stdout
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_front_doors_of_the_makefile() -> None:
+    listed = subprocess.run(["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
+    for door in re.findall(r"`?make ([a-z]+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text()):
+        assert f"make {door}" in listed
+
+
+def test_results_are_those_of_the_recipes() -> None:
+    from firstsight.recipes import RECIPES
+
+    for recipe in RECIPES.values():
+        assert f"`{recipe.name}`" in TEXT
+        assert recipe.result.split(" (")[0] in TEXT
