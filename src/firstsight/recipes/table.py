@@ -13,13 +13,13 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="lenet-digits",
             model="lenet",
-            result="",
+            result="99.72 +- 0.20 % (5 seeds)",
             settings=Settings(data="digits", epochs=40, batch_size=64, lr=3e-3, shift=2, rotate=12, zoom=0.1),
         ),
         Recipe(
             name="lenet-fashion",
             model="lenet",
-            result="",
+            result="91.19 +- 0.27 % (5 seeds)",
             settings=Settings(data="fashion-mnist", epochs=15, batch_size=256, lr=4e-3, flip="random"),
         ),
         Recipe(
@@ -31,7 +31,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="convnet-fashion",
             model="convnet",
-            result="",
+            result="93.27 +- 0.11 % (3 seeds)",
             settings=Settings(
                 data="fashion-mnist",
                 epochs=12,
