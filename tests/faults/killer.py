@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import accelerate  # noqa: F401
@@ -37,17 +38,40 @@ def run() -> None:
     rng = random.Random(seed)
     killed = writing = 0
     while True:
+        before = steps(out)
         process = child(arguments)
         if killed < kills:
-            time.sleep(rng.uniform(0.05, 1.2))
+            moment = rng.random()
+            if moment < 0.2:  # while it starts
+                time.sleep(rng.uniform(0, 1))
+            else:
+                wait(lambda before=before: steps(out)[-1:] != before[-1:])  # it has written a checkpoint of its own
+                time.sleep(rng.uniform(0, 0.2))  # anywhere
+                if moment > 0.5:  # in the middle of writing the next
+                    wait(lambda: any(name.endswith(".tmp") for name in names(out)))
+                    time.sleep(rng.uniform(0, 0.01))
             os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
         if os.WIFEXITED(status):
             print(json.dumps({"killed": killed, "writing": writing, "code": os.WEXITSTATUS(status)}))
             return
         killed += 1
-        checkpoints = out / "checkpoints"
-        writing += bool(checkpoints.is_dir() and [p for p in checkpoints.iterdir() if p.name.endswith(".tmp")])
+        writing += any(name.endswith(".tmp") for name in names(out))
+
+
+def names(out: Path) -> list[str]:
+    folder = out / "checkpoints"
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def steps(out: Path) -> list[str]:
+    return sorted(name for name in names(out) if name.isdigit())
+
+
+def wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.0005)
 
 
 if __name__ == "__main__":

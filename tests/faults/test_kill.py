@@ -29,7 +29,7 @@ def state(run: Path) -> tuple[dict[str, str], list[dict[str, float]]]:
 @pytest.mark.slow
 def test_fifty_kills(tmp_path: Path) -> None:
     """Fifty SIGKILLs, most of the time while writing: a checkpoint is written after every step."""
-    arguments = ["train", "convnet-digits", "--epochs", "10", "--checkpoint-seconds", "0", "--image-size", "16"]
+    arguments = ["train", "convnet-digits", "--epochs", "30", "--checkpoint-seconds", "0", "--image-size", "16"]
     calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
     subprocess.run(calm, check=True, capture_output=True, timeout=600)
     command = [sys.executable, str(KILLER), str(tmp_path / "killed"), "50", "11", "--", *arguments]
