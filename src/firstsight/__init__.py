@@ -1,8 +1,8 @@
 """firstsight: the classic vision networks, readable at first sight, proven, trained by one command on a laptop.
 
 >>> import firstsight
->>> firstsight.list_models("net")
-['convnet', 'lenet']
+>>> firstsight.list_models("vgg1")[:2]
+['vgg11', 'vgg11_bn']
 
 Importing the package imports no torch; the names below are fetched when they are first used.
 """

@@ -17,13 +17,104 @@ from torch import nn
 from firstsight.errors import UsageError
 from firstsight.nets import MODELS, create_model, list_models
 
+SMALL = ("two_layer", "convnet", "lenet")
+MACS = {  # at the published size; those of the papers and of the widely used port
+    "alexnet": 714_188_480, "vgg11": 7_609_090_048, "vgg16": 15_470_264_320, "vgg19": 19_632_062_464,
+    "googlenet": 1_498_376_192, "resnet18": 1_814_073_344, "resnet34": 3_663_761_408, "resnet50": 4_089_184_256,
+    "resnet101": 7_801_405_440, "resnet152": 11_513_626_624, "resnet20": 40_551_040, "mobilenet": 568_740_352,
+    "lenet": 416_520,
+}  # fmt: skip
+
+
+def on_paper(name: str, **options: Any) -> nn.Module:
+    """A network without memory: shapes only."""
+    with torch.device("meta"):
+        return create_model(name, **options).eval()
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def multiply_accumulates(net: nn.Module, *shape: int) -> int:
+    """Of convolutions and linear layers, biases not counted."""
+    total = [0]
+
+    def count(module: nn.Module, _: Any, out: torch.Tensor) -> None:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            total[0] += out[0].numel() * module.weight[0].numel()
+
+    for module in net.modules():
+        module.register_forward_hook(count)
+    net(torch.empty(1, *shape, device="meta"))
+    return total[0]
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_tells_the_truth(name: str) -> None:
-    entry, net = MODELS[name], create_model(name)
-    assert sum(p.numel() for p in net.parameters()) == entry.parameters
-    assert f"{entry.parameters:,}" in (inspect.getdoc(sys.modules[type(net).__module__]) or "")
-    assert net(torch.randn(2, 1, entry.image_size, entry.image_size)).shape == (2, 10)
+    entry, net = MODELS[name], on_paper(name)
+    assert parameters(net) == entry.parameters
+    shape = entry.in_channels, entry.image_size, entry.image_size
+    assert net(torch.empty(2, *shape, device="meta")).shape == (2, entry.num_classes)
+    if "_bn" not in name:
+        assert f"{entry.parameters:,}" in (inspect.getdoc(sys.modules[type(net).__module__]) or "")
+    if name in MACS:
+        assert multiply_accumulates(net, *shape) == MACS[name]
+
+
+def test_variants() -> None:
+    """The figures of the papers' own forms, and what differs."""
+    assert parameters(on_paper("alexnet", variant="paper")) == 60_965_224
+    from firstsight.nets.googlenet import googlenet
+
+    with torch.device("meta"):
+        assert parameters(googlenet(auxiliary=False)) == 6_624_904
+        assert parameters(googlenet(auxiliary=False, variant="paper")) == 7_005_832
+        paper, port = googlenet(variant="paper"), googlenet()
+    assert paper.inception3a.branch3[1].conv.kernel_size == (5, 5)
+    assert port.inception3a.branch3[1].conv.kernel_size == (3, 3)
+    with pytest.raises(UsageError, match=r"googlenet has no variant 'v2' \(torchvision or paper\)"):
+        create_model("googlenet", variant="v2")
+    with pytest.raises(UsageError, match="resnet18 has no variant 'paper'"):
+        create_model("resnet18", variant="paper")
+
+
+def test_figures_that_study_notes_get_wrong() -> None:
+    assert parameters(nn.Conv2d(3, 96, 11)) == 34_944  # not 14 thousand
+    assert nn.Linear(4096, 4096, bias=False, device="meta").weight.numel() == 16_777_216  # not 160 million
+
+
+def test_where_alexnet_keeps_its_parameters_and_does_its_work() -> None:
+    net = on_paper("alexnet")
+    linear = sum(parameters(m) for m in net.modules() if isinstance(m, nn.Linear))
+    work = sum(m.weight.numel() for m in net.modules() if isinstance(m, nn.Linear))
+    assert round(linear / MODELS["alexnet"].parameters, 2) == 0.96
+    assert round(1 - work / MACS["alexnet"], 2) == 0.92
+
+
+def test_googlenet_in_training_gives_three_answers() -> None:
+    net = create_model("googlenet", num_classes=5, image_size=64)
+    outputs = net(torch.randn(2, 3, 64, 64))
+    assert [tuple(o.shape) for o in outputs] == [(2, 5)] * 3
+    assert net.eval()(torch.randn(2, 3, 64, 64)).shape == (2, 5)
+
+
+def test_option_a_shortcut_is_every_second_pixel_and_zeros() -> None:
+    from firstsight.nets.resnet_cifar import Block
+
+    x = torch.randn(2, 16, 8, 8)
+    shortcut = Block(16, 32, stride=2).shortcut(x)
+    assert torch.equal(shortcut[:, :16], x[:, :, ::2, ::2])
+    assert (shortcut[:, 16:] == 0).all()
+
+
+def test_published_initialisation() -> None:
+    torch.manual_seed(0)
+    weight = create_model("resnet18").layer3[1].conv1.weight
+    assert float(weight.detach().std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)
+    paper = create_model("alexnet", variant="paper")
+    biases = [float(m.bias.detach().mean()) for m in paper.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert biases == [0, 1, 0, 1, 1, 1, 1, 0]
 
 
 def test_lenet_counts_of_the_paper() -> None:
@@ -92,17 +183,32 @@ def test_convnet_has_at_most_a_hundred_thousand_parameters() -> None:
     assert MODELS["convnet"].parameters <= 100_000
 
 
-@pytest.mark.parametrize("name", MODELS)
+HEAVY = [
+    name for name in MODELS if name.startswith(("vgg", "alexnet", "resnet101", "resnet152", "resnet50", "googlenet"))
+]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in MODELS]
+)
 def test_a_network_learns_sixteen_images_by_heart(name: str) -> None:
     torch.manual_seed(0)
-    net = create_model(name)
-    images, labels = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
-    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
+    entry = MODELS[name]
+    size = max(32, entry.min_size + 1) if name != "googlenet" else 64
+    net = create_model(name, num_classes=10, in_channels=1)
+    images, labels = torch.randn(16, 1, size, size), torch.arange(16) % 10
+    heavy = name in HEAVY
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4 if heavy else 2e-3)
     for _ in range(120):
-        loss = F.cross_entropy(net(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
+        outputs = net(images)
+        answers = outputs if isinstance(outputs, tuple) else (outputs,)
+        losses = [F.cross_entropy(logits, labels) for logits in answers]
+        loss = losses[0]
+        (loss + 0.3 * sum(losses[1:])).backward()
         optimizer.step()
+        optimizer.zero_grad()
+        if loss.item() < 0.05:
+            break
     assert loss.item() < 0.05
 
 
@@ -117,14 +223,17 @@ def comments(source: str) -> dict[int, str]:
 
 
 def value(term: str, names: dict[str, int]) -> int:
-    """A term of a shape comment: a number, a name, or products and (ceiling) quotients of them."""
+    """A term of a shape comment: a number, a name, or products, (ceiling) quotients and differences of them."""
     result = 1
-    for i, factor in enumerate(re.split(r"([*/])", term.strip())):
-        if factor in "*/":
+    for i, factor in enumerate(re.split(r"([*/-])", term.strip())):
+        if factor in "*/-":
             operator = factor
             continue
         number = int(factor) if factor.isdigit() else names[factor]
-        result = number if i == 0 else (result * number if operator == "*" else math.ceil(result / number))
+        if i == 0:
+            result = number
+        else:
+            result = {"*": result * number, "/": math.ceil(result / number), "-": result - number}[operator]
     return result
 
 
@@ -133,13 +242,12 @@ def value(term: str, names: dict[str, int]) -> int:
 def test_shape_comments(name: str, size: int) -> None:
     """Run the network line by line and hold every comment against the tensor it stands at."""
     entry = MODELS[name]
-    if entry.fixed_size and size != entry.image_size:
-        size = entry.image_size
-    net = create_model(name, num_classes=7, in_channels=3, image_size=size)
+    size = entry.image_size if entry.fixed_size else max(size, -(-entry.min_size // 32) * 32)
+    net = on_paper(name, num_classes=7, in_channels=3, image_size=size)
     code = type(net).forward.__code__
     lines, first = inspect.getsourcelines(type(net).forward)
     wanted = {first + number - 1: text for number, text in comments("".join(lines)).items()}
-    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100}
+    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100, "width": getattr(net, "width", 0)}
     checked: set[int] = set()
     state = {"line": first}
 
@@ -158,7 +266,7 @@ def test_shape_comments(name: str, size: int) -> None:
     previous = sys.gettrace()
     sys.settrace(watch)
     try:
-        net(torch.randn(2, 3, size, size))
+        net(torch.empty(2, 3, size, size, device="meta"))
     finally:
         sys.settrace(previous)
     assert checked == set(wanted)
@@ -172,6 +280,12 @@ def test_unknown_names_and_impossible_sizes() -> None:
         create_model("lenet", image_size=28)
     with pytest.raises(UsageError, match="at least 2 classes; got 1"):
         create_model("lenet", num_classes=1)
+    with pytest.raises(UsageError, match="alexnet needs images of at least 63x63 pixels; got 32x32"):
+        create_model("alexnet", image_size=32)
+    with pytest.raises(ValueError, match=r"alexnet needs images of at least 63x63 pixels; got 32x40 .resize them"):
+        on_paper("alexnet")(torch.zeros(1, 3, 32, 40, device="meta"))
+    with pytest.raises(ValueError, match="vgg needs images of at least 32x32 pixels; got 16x16"):
+        on_paper("vgg11")(torch.zeros(1, 3, 16, 16, device="meta"))
     with pytest.raises(ValueError, match="lenet needs images of 32x32 pixels; got 28x30"):
         create_model("lenet")(torch.zeros(1, 1, 28, 30))
     with pytest.raises(ValueError, match="built for images of 1x32x32; got 1x28x28"):
@@ -180,14 +294,15 @@ def test_unknown_names_and_impossible_sizes() -> None:
 
 def test_list_models() -> None:
     assert list_models() == sorted(MODELS)
-    assert list_models("net") == ["convnet", "lenet"]
+    assert list_models("alex") == ["alexnet"]
+    assert list_models("vgg1")[:3] == ["vgg11", "vgg11_bn", "vgg13"]
     assert list_models("zzz") == []
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_network_file_is_read_in_one_sitting(name: str) -> None:
-    file = Path(inspect.getfile(sys.modules[type(create_model(name)).__module__]))
+    file = Path(inspect.getfile(sys.modules[type(on_paper(name)).__module__]))
     source = file.read_text()
     assert len(source.splitlines()) <= 150
     imports = re.findall(r"^(?:from|import) (\S+)", source, flags=re.MULTILINE)
-    assert all(module.split(".")[0] in ("torch", "math") for module in imports)  # nothing else open to read it
+    assert all(module.split(".")[0] in ("torch", "typing") for module in imports)  # nothing else open to read it

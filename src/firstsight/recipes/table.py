@@ -5,6 +5,7 @@ printed by ``python benchmarks/accuracy.py RECIPE --seeds N``.
 """
 
 from firstsight.errors import unknown_name
+from firstsight.nets import MODELS
 from firstsight.recipes.recipe import Recipe, Settings
 
 RECIPES: dict[str, Recipe] = {
@@ -59,7 +60,7 @@ DEFAULTS = {"lenet": "lenet-digits", "convnet": "convnet-digits", "two_layer": "
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name, or the default one of the model of that name.
+    """The recipe of that name, or the default one of the model of that name (a plain one where none was measured).
 
     Raises
     ------
@@ -67,9 +68,12 @@ def find_recipe(name: str) -> Recipe:
         Neither is known; close matches are offered.
     """
     known = RECIPES.get(DEFAULTS.get(name, name))
-    if known is None:
-        raise unknown_name("recipe or model", name, [*RECIPES, *DEFAULTS], "see: firstsight models")
-    return known
+    if known is not None:
+        return known
+    if name not in MODELS:
+        raise unknown_name("recipe or model", name, [*RECIPES, *MODELS], "see: firstsight models")
+    settings = Settings(image_size=MODELS[name].image_size, optimizer="adamw", weight_decay=0.02, shift=2)
+    return Recipe(name=name, model=name, result="not measured", settings=settings)
 
 
 def recipe_for(name: str, data: str) -> Recipe:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVALUATION_BATCH = 500
+AUXILIARY_WEIGHT = 0.3
+"""Of the losses of auxiliary classifiers (GoogLeNet's paper, section 5)."""
 
 
 class Classify:
@@ -76,15 +78,22 @@ class Classify:
         for group in optimizer.param_groups:
             group["lr"] = self.lr * learning_rate_factor(batch.progress, self.schedule, self.warmup)
         with self.accelerator.autocast():
-            logits = net(batch.images)
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        losses = F.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=self.label_smoothing)
+            outputs = net(batch.images)
+        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        losses = self._losses(logits, batch.labels)
+        for other in auxiliary:
+            losses = losses + AUXILIARY_WEIGHT * self._losses(other, batch.labels)
         loss = batch.mean(losses)
         self.accelerator.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
         right = (logits.detach().argmax(1) == batch.labels).to(loss.dtype)
         return {"loss": loss.detach(), "accuracy": batch.mean(right)}
+
+    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy of every sample, in single precision at least."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def evaluate(self) -> dict[str, float]:
         """Accuracy and mean cross entropy (nats, without smoothing) over the whole test set."""

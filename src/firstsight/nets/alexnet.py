@@ -1,0 +1,99 @@
+"""AlexNet (Krizhevsky, Sutskever and Hinton 2012, "ImageNet classification with deep convolutional neural networks").
+
+Five convolutions and three linear layers, ReLU, dropout, trained on two GPUs: the network that began it all. The
+linear layers hold 96 % of the parameters, the convolutions do 92 % of the work.
+
+Two variants. "paper": 96-256-384-384-256 channels, of which the second, fourth and fifth convolution see only half
+(two towers on two GPUs: groups=2), local response normalisation after the first two; dropout after the first two
+linear layers. "torchvision": the later single-tower widths 64-192-384-256-256 ("One weird trick", Krizhevsky 2014),
+no normalisation, dropout before the first two linear layers; names and numbers are torchvision's, so its weights
+load as they are.
+
+Differs from the paper: its pictures are 227 pixels wide (the paper says 224, for which its own arithmetic does not
+hold); here 224 is padded by 2, and an average pooling to 6x6 takes other sizes.
+
+Size for 1000 classes: "torchvision" 61,100,840 parameters, 0.714 G multiply-accumulates at 3x224x224; "paper"
+60,965,224 parameters, 0.724 G.
+"""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def features_of_the_paper(in_channels: int) -> nn.Sequential:
+    """The five convolutions of the paper; groups=2 are the two towers."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 96, kernel_size=11, stride=4, padding=2), nn.ReLU(),
+        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2), nn.ReLU(),
+        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(256, 384, kernel_size=3, padding=1), nn.ReLU(),
+        nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=2), nn.ReLU(),
+        nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=2), nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+    )  # fmt: skip
+
+
+def features_of_the_port(in_channels: int) -> nn.Sequential:
+    """The five convolutions of torchvision's AlexNet."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(64, 192, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(192, 384, kernel_size=3, padding=1), nn.ReLU(),
+        nn.Conv2d(384, 256, kernel_size=3, padding=1), nn.ReLU(),
+        nn.Conv2d(256, 256, kernel_size=3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+    )  # fmt: skip
+
+
+class AlexNet(nn.Module):
+    """Five convolutions, three linear layers."""
+
+    def __init__(self, *, num_classes: int, in_channels: int, variant: Literal["paper", "torchvision"]) -> None:
+        super().__init__()
+        if variant == "paper":
+            self.features = features_of_the_paper(in_channels)
+            self.classifier = nn.Sequential(
+                nn.Linear(256 * 6 * 6, 4096), nn.ReLU(), nn.Dropout(),
+                nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(),
+                nn.Linear(4096, num_classes),
+            )  # fmt: skip
+            initialise_as_published(self)
+        else:
+            self.features = features_of_the_port(in_channels)
+            self.classifier = nn.Sequential(
+                nn.Dropout(), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(),
+                nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(),
+                nn.Linear(4096, num_classes),
+            )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) normalised images of at least 63x63 to (N, num_classes) logits."""
+        if min(images.shape[-2:]) < 63:
+            height, width = images.shape[-2:]
+            raise ValueError(
+                f"alexnet needs images of at least 63x63 pixels; got {height}x{width}"
+                " (resize them, or use convnet or resnet20)"
+            )
+        x = self.features(images)  # (N, 256, H/32-1, W/32-1)
+        x = F.adaptive_avg_pool2d(x, 6)  # (N, 256, 6, 6)
+        x = x.flatten(1)  # (N, 9216)
+        return self.classifier(x)  # type: ignore[no-any-return]  # (N, num_classes)
+
+
+def initialise_as_published(net: nn.Module) -> None:
+    """Section 5 of the paper: weights from N(0, 0.01); biases 1 in convolutions 2, 4, 5 and hidden linear layers."""
+    layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    for number, layer in enumerate(layers, 1):
+        nn.init.normal_(layer.weight, std=0.01)
+        assert layer.bias is not None
+        nn.init.constant_(layer.bias, 1.0 if number in (2, 4, 5, 6, 7) else 0.0)
+
+
+def alexnet(
+    *, num_classes: int = 1000, in_channels: int = 3, variant: Literal["paper", "torchvision"] = "torchvision"
+) -> AlexNet:
+    """AlexNet, as in torchvision or as in the paper."""
+    return AlexNet(num_classes=num_classes, in_channels=in_channels, variant=variant)
