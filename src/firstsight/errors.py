@@ -47,5 +47,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str) -> Usage
     unknown model 'lenett': did you mean lenet? (see: firstsight models)
     """
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-    meant = f": did you mean {' or '.join(close)}?" if close else "."
+    meant = f": did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"unknown {kind} '{name}'{meant} ({hint})")

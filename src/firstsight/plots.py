@@ -56,6 +56,9 @@ def _value(line: Mapping[str, Any], part: str, name: str) -> float:
 def _steep(axes: Any, *, floor: float) -> None:
     """A logarithmic axis that becomes linear below ``floor``, so that a perfect zero has a place."""
     high = axes.get_ylim()[1]
+    lowest, highest = (pick(pick(line.get_ydata()) for line in axes.lines) for pick in (min, max))
+    if highest < 4 * lowest:  # a short run: a logarithmic axis would have hardly a number on it
+        return
     if min(line.get_ydata().min() for line in axes.lines) < floor:
         axes.set_yscale("symlog", linthresh=floor)
         axes.set_ylim(-0.3 * floor, max(high, floor))
@@ -103,6 +106,7 @@ def gallery(
     images: NDArray[np.uint8], captions: Sequence[str], *, colours: Sequence[str] | None = None, columns: int = 8
 ) -> Figure:
     """Pictures in rows with a caption below each; (N, C, H, W) uint8."""
+    columns = min(columns, max(len(images), 4))
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
     figure = _figure(1.15 * columns, (1.0 + 0.2 * lines) * max(rows, 1))

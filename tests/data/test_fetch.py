@@ -144,7 +144,12 @@ def test_when_all_fail_each_is_told(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         fetch(FILE, (server.at("missing"), server.at("wrong"), nowhere), tmp_path)
     said = str(caught.value)
-    for part in ("HTTP 404", "another hash than the published one", "no connection", f"Put it into {tmp_path} by hand"):
+    for part in (
+        "HTTP 404",
+        "another hash than the published one",
+        "no connection",
+        "name a folder that has the files with --data",
+    ):
         assert part in said
     assert not (tmp_path / "file.bin").exists()
 

@@ -43,7 +43,7 @@ def test_train_evaluate_predict(run: Run, pictures: Callable[..., Path]) -> None
     assert code == 0, err
     told = json.loads(out)
     assert list(told) == ["recipe", "run_dir", "epochs", "metrics", "seconds", "samples_per_second", "parameters"]
-    assert (told["recipe"], told["run_dir"], told["epochs"]) == ("convnet-digits", "runs/convnet-digits/1", 8)
+    assert (told["recipe"], told["run_dir"], told["epochs"]) == ("convnet-pictures", "runs/convnet-pictures/1", 8)
     assert told["metrics"]["accuracy"] == 1.0
     assert "12 of 60 pictures (20% of each class) held out" in err
     code, out, _ = run("evaluate", told["run_dir"], "--json")
@@ -61,7 +61,7 @@ def test_train_evaluate_predict(run: Run, pictures: Callable[..., Path]) -> None
     assert "bright.jpg" in out
     assert "light" in out
     assert run("train", "convnet", "--data", path, "--epochs", "1")[0] == 0
-    assert Path("runs/convnet-digits/2/report.html").exists()
+    assert Path("runs/convnet-pictures/2/report.html").exists()
 
 
 def test_resume_finds_the_latest_run_and_its_settings(run: Run) -> None:
@@ -69,7 +69,7 @@ def test_resume_finds_the_latest_run_and_its_settings(run: Run) -> None:
     code, out, err = run("train", "two_layer", "--resume", "--json")
     assert code == 0
     assert json.loads(out)["epochs"] == 2
-    assert "continuing runs/two_layer-digits/1" in err
+    assert "runs/two_layer-digits/1 is finished, nothing is left to train" in err
     code, _, err = run("train", "two_layer", "--resume", "--out", "fresh", "--epochs", "1")
     assert code == 0
     assert "nothing to resume in fresh: a new run begins" in err
@@ -79,7 +79,7 @@ def test_published_data_by_path(run: Run, shared: Path) -> None:
     code, out, _ = run("train", "two_layer", "--data", shared / "mnist-t10k", "--epochs", "1", "--json")
     assert code == 0
     assert json.loads(out)["metrics"]["accuracy"] > 0.7
-    config = json.loads(Path("runs/two_layer-digits/1/config.json").read_text())
+    config = json.loads(Path("runs/two_layer-mnist/1/config.json").read_text())
     assert config["data"]["name"] == "mnist"
     assert "only the test files are there" in config["notes"][0]
 
@@ -90,7 +90,8 @@ def test_a_models_name_takes_the_recipe_of_its_data(shared: Path) -> None:
     recipe, settings, _ = resolve("lenet", {"data": str(shared / "fashion-mnist"), "epochs": 2})
     assert (recipe.name, settings.epochs, settings.batch_size) == ("lenet-fashion", 2, 256)
     assert resolve("lenet", {})[0].name == "lenet-digits"
-    assert resolve("lenet-digits", {"data": "fashion-mnist"})[0].name == "lenet-digits"
+    named, settings, _ = resolve("lenet-digits", {"data": "fashion-mnist"})
+    assert (named.name, settings.batch_size) == ("lenet-fashion-mnist", 64)
 
 
 def test_holdout_leaves_the_test_set_alone(run: Run) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib import import_module
 
-from firstsight.errors import FirstsightError, unknown_name
+from firstsight.errors import FirstsightError, UsageError, unknown_name
 
 COMMANDS = {
     "demo": "the tour: train LeNet on real digits, evaluate, predict, write a report (under a minute)",
@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     except FirstsightError as error:
         if debug:
             raise
-        print(f"firstsight: {error}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0" or not isinstance(error, UsageError):  # of several processes, one says it
+            print(f"firstsight: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("firstsight: stopped", file=sys.stderr)

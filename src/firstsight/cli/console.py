@@ -56,7 +56,12 @@ class Watcher:
             self._bar.stop()
 
     def note(self, line: str) -> None:
-        """A remark."""
+        """A line of progress."""
+        if not self.quiet:
+            self.console.print(line, markup=False, style="dim" if self.console.is_terminal else "")
+
+    def warn(self, line: str) -> None:
+        """A remark that is made even when quiet."""
         self.console.print(line, markup=False, style="yellow" if self.console.is_terminal else "")
 
     def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:

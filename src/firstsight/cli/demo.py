@@ -34,6 +34,7 @@ def run(argv: list[str]) -> int:
         result = train("lenet-digits", observer=watcher, where=Where(out=arguments.out))
     console.print(f"2. Evaluate it on 359 it has not seen (firstsight evaluate {result.run_dir})", markup=False)
     found = evaluate(result.run_dir)
+    console.print(f"   accuracy {found.metrics['accuracy']:.2%}, loss {found.metrics['loss']:.4f} nats", markup=False)
     console.print(f"3. Let it read five of them (firstsight predict {result.run_dir} PICTURE...)", markup=False)
     pictures = write_digits(load_data("digits", "test"), result.run_dir / "digits")
     answers = predict(result.run_dir, pictures, top=3)

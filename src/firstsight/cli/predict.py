@@ -48,7 +48,7 @@ def run(argv: list[str]) -> int:
         shown = table("picture", "answer", "probability", "then", right=("probability",))
         for prediction in found:
             first, *others = prediction.top
-            then = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in others[:3])
+            then = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in others)
             shown.add_row(prediction.image, first.label, f"{first.probability:.1%}", then)
         out().print(shown)
     return _complain(refused)

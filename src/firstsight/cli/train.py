@@ -15,7 +15,8 @@ from firstsight.recipes import Settings, find_recipe
 class Arguments:
     """Train a recipe, or a model by the recipe made for the data. See: firstsight models.
 
-    Writes a run directory with the trained model, metrics, figures and report.html.
+    Writes a run directory with the trained model, metrics, figures and report.html. The defaults differ from recipe to
+    recipe: firstsight train RECIPE --help shows those of one.
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="RECIPE_OR_MODEL")]
@@ -57,7 +58,7 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json({**asdict(result), "run_dir": str(result.run_dir)})
     else:
-        print(f"{result.recipe}: test accuracy {result.metrics['accuracy']:.2%} after {result.epochs} epochs")
+        print(f"{result.recipe}: test accuracy {result.metrics['accuracy']:.2%} after epoch {result.epochs}")
         speed = f"{result.samples_per_second:,.0f} training images/s"
         print(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
         print(f"report: {result.run_dir / 'report.html'}")

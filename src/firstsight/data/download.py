@@ -23,6 +23,7 @@ def download(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify
     DataError
         None has; each mirror's failure is told.
     """
+    pooch.get_logger().setLevel("WARNING")  # what is fetched is told by notify
     target = folder / file.name
     failures = []
     for mirror in mirrors:
@@ -39,9 +40,8 @@ def download(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify
             failures.append(f"{mirror}: the file has another hash than the published one")
         except OSError as error:
             raise DataError(f"{folder}: cannot write {file.name} ({error.strerror or error})") from error
-    raise DataError(
-        f"{file.name} could not be downloaded. {'; '.join(failures)}. Put it into {folder} by hand, or try again"
-    )
+    told = f"{file.name} could not be downloaded ({'; '.join(failures)})"
+    raise DataError(f"{told}; try again, or name a folder that has the files with --data")
 
 
 class ResumingDownloader:

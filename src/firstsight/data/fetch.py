@@ -36,9 +36,8 @@ def fetch(
     if target.is_file() and _sha256(target) == file.sha256:
         return target
     if offline():
-        raise DataError(
-            f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set; unset it or put the file there"
-        )
+        missing = f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set"
+        raise DataError(f"{missing}; unset it, or name a folder that has the files with --data")
     from firstsight.data.download import download  # the network's libraries open a socket when they are imported
 
     return download(file, mirrors, folder, notify=notify)

@@ -68,7 +68,7 @@ def load(
         return replace(read(found, split, options), name=name, classes=source.classes)
     path = Path(where).expanduser()
     if not path.exists():
-        if path.parent == Path() and not path.suffix:
+        if not ({"/", "\\"} & set(name) or path.suffix):
             raise unknown_name("data set", name, SOURCES, "see: firstsight data; or give a path")
         raise UsageError(f"no such file or folder: {path}")
     return read(path, split, options)

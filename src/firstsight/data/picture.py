@@ -45,6 +45,8 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
         Not a picture, too large, too small, too narrow, truncated or damaged.
     """
     name = name or (str(source) if isinstance(source, Path) else "picture")
+    if isinstance(source, Path) and source.is_dir():
+        raise DataError(f"{name}: is a folder; name the pictures in it, as in {name.rstrip('/')}/*.png")
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     except OSError as error:

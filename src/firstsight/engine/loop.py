@@ -27,7 +27,10 @@ class Observer(Protocol):
     """Who wants to know how the run goes: a progress bar, a log, nobody."""
 
     def note(self, line: str) -> None:
-        """Something worth a line."""
+        """How it goes."""
+
+    def warn(self, line: str) -> None:
+        """What a reader of the results must know."""
 
     def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
         """A step was done (both counted from 1)."""

@@ -25,6 +25,10 @@ class TensorBoard:
         """Pass on."""
         self.then.note(line)
 
+    def warn(self, line: str) -> None:
+        """Pass on."""
+        self.then.warn(line)
+
     def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
         """Pass on."""
         self.then.step(epoch, epochs, index, steps, loss)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
 from firstsight.recipes.recipe import Recipe, Settings
-from firstsight.recipes.table import DEFAULTS, RECIPES, find_recipe, recipe_for
+from firstsight.recipes.table import find_recipe, recipe_for
 
 
 def resolve(
@@ -36,10 +37,13 @@ def resolve(
         continued = _latest_run(name)
     saved = read_config(continued) if continued else None
     if saved is None:
-        recipe = recipe_for(name, _data_name(str(changes["data"]))) if "data" in changes else base
+        data = _data_name(str(changes.get("data", base.data)))
+        recipe = recipe_for(name, data) if "data" in changes else base
         settings = replace(recipe.settings, **changes)
+        if data != recipe.data:  # the recipe's settings on other data: a run of that name, with no measured result
+            recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
     else:
-        recipe = find_recipe(saved["recipe"])
+        recipe = Recipe(name=saved["recipe"], model=saved["model"], result="")
         if recipe.model != base.model:
             raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}")
         try:
@@ -62,12 +66,21 @@ def launcher() -> str:
 
 
 def _latest_run(name: str) -> Path | None:
-    """The run begun last of those that a recipe's or model's name can mean; after a restart, only this job's own."""
-    recipes = [find_recipe(name).name, *(r.name for r in RECIPES.values() if name in DEFAULTS and r.model == name)]
-    runs = [run for recipe in recipes if (run := latest(Path("runs") / recipe)) and (run / "config.json").is_file()]
-    if restarted():
-        runs = [run for run in runs if (read_config(run) or {}).get("launcher") == launcher()]
-    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+    """The run begun last of that recipe, or of that model; after a restart, only this job's own."""
+    found: list[Path] = []
+    for root in Path("runs").iterdir() if Path("runs").is_dir() else []:
+        run = latest(root)
+        config = read_config(run) if run else None
+        if run is None or config is None or name not in (config["recipe"], config["model"]):
+            continue
+        if not restarted() or config.get("launcher") == launcher():
+            found.append(run)
+    return max(found, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+
+
+def _slug(data: str) -> str:
+    """A name for a run directory from a data set's name or path."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", Path(data).stem).strip("-.") or "data"
 
 
 def _refuse_changes(run: Path | None, saved: Settings, changes: Mapping[str, Any]) -> None:

@@ -48,6 +48,9 @@ class Silent:
     def note(self, line: str) -> None:
         """Nothing."""
 
+    def warn(self, line: str) -> None:
+        """Nothing."""
+
     def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
         """Nothing."""
 
@@ -166,7 +169,7 @@ class Session:
             train, test = train.select(kept), train.select(held, split="holdout", note=note)
         self.notes = tuple(dict.fromkeys((*train.notes, *test.notes, *_about_skipped(train), *_about_skipped(test))))
         for note in self.notes:
-            self.observer.note(f"{train.name}: {note}")
+            self.observer.warn(f"{train.name}: {note}")
         return train, test
 
     def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
@@ -229,6 +232,10 @@ class Session:
                 run.close()
             raise answer[1]
         self.run_dir: Path = answer[0]
+        data, epochs, device = self.data, self.settings.epochs, self.accelerator.device.type
+        sizes = f"{data['train_images']:,} images, {data['test_images']:,} to test"
+        where = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
+        self.observer.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
         return run
 
     def _train(self, task: Classify, run: RunDirectory | None, *, resume: bool) -> Outcome:
@@ -239,10 +246,17 @@ class Session:
         if resume:
             state, troubles = checkpoint.newest(self.run_dir / "checkpoints")
             for trouble in troubles:
-                self.observer.note(f"{trouble}; the checkpoint before it is used")
+                self.observer.warn(f"{trouble}; the checkpoint before it is used")
             if state:
                 loop.restore(state)
-                self.observer.note(f"continuing {self.run_dir} after step {loop.state.step}")
+                steps = self.settings.epochs * task.batches.steps
+                done = loop.state.step >= steps
+                what = (
+                    "is finished, nothing is left to train"
+                    if done
+                    else f"goes on after step {loop.state.step} of {steps}"
+                )
+                self.observer.note(f"{self.run_dir} {what}")
             elif run:
                 run.rewind_metrics(-1)
         return loop.train()

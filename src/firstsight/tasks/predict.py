@@ -37,14 +37,17 @@ class Prediction:
 
 
 def predict(
-    classifier: Classifier | str | Path, images: Iterable[str | Path | Image.Image], *, top: int = GUESSES
+    classifier: Classifier | str | Path,
+    images: str | Path | Image.Image | Iterable[str | Path | Image.Image],
+    *,
+    top: int = GUESSES,
 ) -> list[Prediction]:
     """Say what pictures show.
 
     Parameters
     ----------
     classifier : a `Classifier`, or what `load` takes: "lenet-fashion", a run directory, a file.
-    images : paths or PIL pictures, of any size and mode.
+    images : paths or PIL pictures, of any size and mode; or one of them.
     top : how many classes to name for each.
 
     Raises
@@ -58,7 +61,7 @@ def predict(
         raise UsageError(f"--top must be at least 1; got {top}")
     network = classifier if isinstance(classifier, Classifier) else load(classifier)
     names, pictures = [], []
-    for image in images:
+    for image in [images] if isinstance(images, str | Path | Image.Image) else images:
         if isinstance(image, Image.Image):
             names.append(getattr(image, "filename", "") or "picture")
             pictures.append(network.preprocess.picture(standard(image)))

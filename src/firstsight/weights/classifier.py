@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from firstsight.data.picture import Preprocess
 from firstsight.engine import checkpoint
-from firstsight.errors import FirstsightError, WeightsError, unknown_name
+from firstsight.engine.rundir import latest
+from firstsight.errors import FirstsightError, UsageError, WeightsError, unknown_name
 from firstsight.nets import create_model
 from firstsight.weights.shipped import shipped
 
@@ -81,6 +82,8 @@ def load(name_or_run: str | Path) -> Classifier:
     known = shipped()
     path = known.get(str(name_or_run)) or Path(name_or_run).expanduser()
     if not path.exists():
+        if {"/", "\\"} & set(str(name_or_run)) or path.suffix:
+            raise UsageError(f"no such file or run directory: {name_or_run}")
         raise unknown_name(
             "weights or run", str(name_or_run), known, "see: firstsight models; or give a run directory or a file"
         )
@@ -99,6 +102,9 @@ def weights_of_run(run: Path) -> Path:
         return finished
     state, _ = checkpoint.newest(run / "checkpoints")
     if state is None:
+        inside = latest(run)
+        if inside:
+            raise WeightsError(f"{run}: holds several runs; name one of them, as in {inside}")
         raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
     return state.folder / "net.safetensors"
 
