@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     except FirstsightError as error:
         if debug:
             raise
-        if os.environ.get("RANK", "0") == "0" or not isinstance(error, UsageError):  # of several processes, one says it
+        if is_first_process() or not isinstance(error, UsageError):  # of several processes, one says it
             print(f"firstsight: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -55,6 +55,11 @@ def main(argv: list[str] | None = None) -> int:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
         return 1
+
+
+def is_first_process() -> bool:
+    """Is this the process that prints (the only one, or rank 0 under torchrun)?"""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli import is_first_process
 from firstsight.cli.parse import parse
 from firstsight.recipes import Settings, find_recipe
 
@@ -89,7 +90,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
 
 def _different(settings: Settings) -> Settings:
     """Settings that differ from ``settings`` in every field: what is equal after parsing both was given."""
-    other: dict[str, object] = {}
+    other: dict[str, Any] = {}
     for f in fields(Settings):
         value = getattr(settings, f.name)
         choices = getattr(Settings.__annotations__[f.name], "__args__", ())
@@ -97,11 +98,4 @@ def _different(settings: Settings) -> Settings:
             other[f.name] = next(choice for choice in choices if choice != value)
         else:
             other[f.name] = f"{value}?" if isinstance(value, str) else value + 1
-    return replace(settings, **other)  # type: ignore[arg-type]
-
-
-def is_first_process() -> bool:
-    """Is this the process that prints (the only one, or rank 0 under torchrun)?"""
-    import os
-
-    return os.environ.get("RANK", "0") == "0"
+    return replace(settings, **other)

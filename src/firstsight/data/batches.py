@@ -59,12 +59,6 @@ def cut(n: int, batch_size: int) -> NDArray[np.int64]:
     return np.arange(steps + 1) * n // steps
 
 
-def batch_ids(n: int, batch_size: int, *, seed: int, epoch: int, index: int) -> NDArray[np.int64]:
-    """The sample numbers of one global batch."""
-    borders = cut(n, batch_size)
-    return permutation(n, seed=seed, epoch=epoch)[borders[index] : borders[index + 1]]
-
-
 @dataclass
 class Batches:
     """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.

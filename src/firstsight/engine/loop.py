@@ -274,7 +274,7 @@ class Loop:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed torch's generators as `torch.manual_seed` does, without its cost (a tenth of LeNet's step)."""
+    """Seed torch's generators as `torch.manual_seed` does, without its search for a GPU that is not there."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_available():
         torch.cuda.manual_seed_all(seed)

@@ -71,7 +71,7 @@ class Auxiliary(nn.Module):
         """(N, channels, H, W) to (N, num_classes) logits."""
         x = self.conv(F.adaptive_avg_pool2d(x, 4)).flatten(1)
         x = F.dropout(F.relu(self.fc1(x)), 0.7, self.training)
-        return self.fc2(x)  # type: ignore[no-any-return]
+        return self.fc2(x)
 
 
 class Outputs(NamedTuple):

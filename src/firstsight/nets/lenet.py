@@ -39,7 +39,7 @@ class LeNet(nn.Module):
         x = x.flatten(1)  # (N, 400)
         x = F.relu(self.fc1(x))  # (N, 120)
         x = F.relu(self.fc2(x))  # (N, 84)
-        return self.fc3(x)  # type: ignore[no-any-return]  # (N, num_classes)
+        return self.fc3(x)  # (N, num_classes)
 
 
 def lenet(*, num_classes: int = 10, in_channels: int = 1) -> LeNet:

@@ -99,7 +99,7 @@ class ResNet(nn.Module):
         x = self.layer3(x)  # (N, width/2, H/16, W/16)
         x = self.layer4(x)  # (N, width, H/32, W/32)
         x = x.mean((2, 3))  # (N, width)
-        return self.fc(x)  # type: ignore[no-any-return]  # (N, num_classes)
+        return self.fc(x)  # (N, num_classes)
 
 
 def stage(

@@ -48,7 +48,8 @@ class VGG(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
@@ -61,7 +62,7 @@ class VGG(nn.Module):
         x = self.features(images)  # (N, 512, H/32, W/32)
         x = F.adaptive_avg_pool2d(x, 7)  # (N, 512, 7, 7)
         x = x.flatten(1)  # (N, 25088)
-        return self.classifier(x)  # type: ignore[no-any-return]  # (N, num_classes)
+        return self.classifier(x)  # (N, num_classes)
 
 
 def vgg11(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
