@@ -17,7 +17,11 @@ class Settings:
     lr: float = 1e-3
     """Highest learning rate."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """Adam, AdamW, or SGD with Nesterov momentum 0.9."""
+    """Adam, AdamW, or SGD with Nesterov momentum."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
+    bias_lr: float = 1.0
+    """Learning rate of biases and batch norms, as a multiple of the others'."""
     weight_decay: float = 0.0
     """Weight decay (not on biases and batch norms)."""
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
@@ -38,6 +42,10 @@ class Settings:
     """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
     cutout: int = 0
     """Augmentation: blank a square of so many pixels."""
+    whiten: int = 0
+    """Set the first layer from so many training images, to whiten them, and fix it (networks that can: airbench)."""
+    views: Literal[1, 2, 6] = 1
+    """Views averaged when measuring and predicting: the picture; its mirror image; both moved by a pixel."""
     holdout: float = 0.0
     """Measure on this share of the training images instead of the test set (for choosing settings)."""
     seed: int = 0

@@ -52,10 +52,37 @@ RECIPES: dict[str, Recipe] = {
             result="99.00 +- 0.15 % (5 seeds)",
             settings=Settings(data="digits", epochs=60, batch_size=64, lr=2e-3, shift=1),
         ),
+        Recipe(
+            name="airbench-cifar10",
+            model="airbench",
+            result="not measured",
+            settings=Settings(
+                data="cifar10",
+                epochs=10,
+                batch_size=512,
+                lr=0.75,
+                optimizer="sgd",
+                momentum=0.85,
+                bias_lr=64,
+                weight_decay=1.33e-3,
+                schedule="linear",
+                warmup=0.23,
+                label_smoothing=0.2,
+                flip="alternating",
+                shift=2,
+                whiten=5000,
+                views=6,
+            ),
+        ),
     )
 }
 
-DEFAULTS = {"lenet": "lenet-digits", "convnet": "convnet-digits", "two_layer": "two_layer-digits"}
+DEFAULTS = {
+    "airbench": "airbench-cifar10",
+    "lenet": "lenet-digits",
+    "convnet": "convnet-digits",
+    "two_layer": "two_layer-digits",
+}
 """The recipe that a model's bare name stands for."""
 
 

@@ -16,6 +16,7 @@ from firstsight.engine.loop import Loop, Observer, Outcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
 from firstsight.errors import FirstsightError, UsageError
 from firstsight.nets import MODELS, create_model
+from firstsight.nets.airbench import AirBench
 from firstsight.recipes.accelerator import make_accelerator
 from firstsight.recipes.finish import About, finish
 from firstsight.recipes.recipe import Recipe, Settings
@@ -190,6 +191,11 @@ class Session:
             rank=self.accelerator.process_index, world=self.accelerator.num_processes, device=self.accelerator.device,
             dtype=torch.float64 if settings.precision == "float64" else torch.float32,
         )  # fmt: skip
+        if settings.whiten:
+            if not isinstance(net, AirBench):
+                raise UsageError(f"--whiten: {entry.name} has no first layer to whiten with; airbench has one")
+            first = batches.images[: settings.whiten].cpu()
+            net.whiten(preprocess.normalise(first, torch.float64))
         self.data = {
             "name": train.name, "train_images": len(train), "test_images": len(test), "classes": list(train.classes),
             "train_sha256": train.fingerprint(), "test_sha256": test.fingerprint(),
@@ -197,8 +203,9 @@ class Session:
         about = {"recipe": self.recipe.name, "data": train.name, "settings": _shown(settings)}
         task = Classify(
             net, batches, test, model=entry.name, optimizer=settings.optimizer, lr=settings.lr,
-            weight_decay=settings.weight_decay, label_smoothing=settings.label_smoothing, schedule=settings.schedule,
-            warmup=settings.warmup, about=about,
+            momentum=settings.momentum, bias_lr=settings.bias_lr, weight_decay=settings.weight_decay,
+            label_smoothing=settings.label_smoothing, schedule=settings.schedule, warmup=settings.warmup,
+            views=settings.views, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
         return task

@@ -14,7 +14,7 @@ from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Metric
 from firstsight.tasks.schedule import learning_rate_factor
-from firstsight.weights.classifier import make_card
+from firstsight.weights.classifier import average_over_views, make_card
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,8 @@ class Classify:
     test : the images to measure on.
     label_smoothing : share of the target spread evenly over all classes, in [0, 1).
     schedule, warmup : see `learning_rate_factor`.
+    bias_lr : learning rate of biases and batch norms, as a multiple of the others'.
+    views : see `average_over_views`; of the test set.
     """
 
     def __init__(
@@ -45,20 +47,24 @@ class Classify:
         model: str,
         optimizer: Literal["adam", "adamw", "sgd"],
         lr: float,
+        momentum: float,
+        bias_lr: float,
         weight_decay: float,
         label_smoothing: float,
         schedule: Literal["constant", "linear", "cosine"],
         warmup: float,
+        views: int,
         about: Mapping[str, Any],
     ) -> None:
         net = net.to(batches.device, batches.dtype)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.models: dict[str, nn.Module] = {"net": net}
         self.optimizers: dict[str, Optimizer] = {
-            "net": make_optimizer(net, optimizer, lr=lr, weight_decay=weight_decay)
+            "net": make_optimizer(net, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
         }
         self.batches, self.test, self.metric = batches, test, Metric("accuracy", "max")
         self.model, self.about = model, dict(about)
+        self.bias_lr, self.views = bias_lr, views
         self.lr, self.label_smoothing, self.schedule, self.warmup = lr, label_smoothing, schedule, warmup
         self._test_images = fit_images(test, batches.preprocess).to(batches.device)
 
@@ -75,8 +81,9 @@ class Classify:
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update."""
         net, optimizer = self.models["net"], self.optimizers["net"]
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr * learning_rate_factor(batch.progress, self.schedule, self.warmup)
+        lr = self.lr * learning_rate_factor(batch.progress, self.schedule, self.warmup)
+        for group, factor in zip(optimizer.param_groups, (1.0, self.bias_lr), strict=True):
+            group["lr"] = lr * factor
         with self.accelerator.autocast():
             outputs = net(batch.images)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -121,7 +128,9 @@ class Classify:
             for chunk in images.split(EVALUATION_BATCH):
                 inputs = self.batches.preprocess.normalise(chunk, self.batches.dtype)
                 with self.accelerator.autocast():
-                    rows.append(net(inputs.contiguous(memory_format=torch.channels_last)))
+                    rows.append(
+                        average_over_views(net, inputs.contiguous(memory_format=torch.channels_last), self.views)
+                    )
         finally:
             net.train()
         logits = torch.cat(rows) if rows else torch.empty(0, len(self.test.classes), device=labels.device)
@@ -140,7 +149,7 @@ class Classify:
         return {
             "net": make_card(
                 model=self.model, in_channels=preprocess.channels, preprocess=preprocess, classes=self.test.classes,
-                about={**self.about, "metrics": dict(metrics), "test_images": len(self.test)},
+                views=self.views, about={**self.about, "metrics": dict(metrics), "test_images": len(self.test)},
             )
         }  # fmt: skip
 
@@ -174,13 +183,17 @@ def classification_figures(chances: Tensor, labels: Tensor, test: ImageSet, plot
 
 
 def make_optimizer(
-    net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, weight_decay: float
+    net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, momentum: float, weight_decay: float
 ) -> Optimizer:
-    """An optimizer that decays weights but not biases and batch norms (which have one axis)."""
+    """An optimizer in two groups: weights, which decay; biases and batch norms (of one axis), which do not.
+
+    Parameters that are fixed (``requires_grad`` off) are in neither.
+    """
+    learning = [p for p in net.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in learning if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if name == "sgd":
-        return SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
+        return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
     return (Adam if name == "adam" else AdamW)(groups, lr=lr, fused=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class Classifier:
     model : in eval mode; (N, C, S, S) normalised images to (N, len(classes)) logits.
     preprocess : from pictures to ``model``'s input.
     card : model, recipe, data and its terms, metrics.
+    views : see `average_over_views`.
     """
 
     model: nn.Module
@@ -40,17 +42,49 @@ class Classifier:
     classes: tuple[str, ...]
     card: dict[str, Any]
     source: str
+    views: int = 1
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """(N, C, S, S) uint8 images at the network's input size to (N, len(classes)) class probabilities."""
         weight = next(self.model.parameters())
         inputs = self.preprocess.normalise(images.to(weight.device), weight.dtype)
-        return torch.softmax(self.model(inputs), dim=1)
+        return torch.softmax(average_over_views(self.model, inputs, self.views), dim=1)
+
+
+def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:
+    """Logits, averaged over views of every picture.
+
+    Parameters
+    ----------
+    images : (N, C, H, W) normalised.
+    views : 1, the picture; 2, also its mirror image; 6, also both moved by a pixel down right and up left, which
+        together count as much as the two in their place (the edge is mirrored; Jordan 2024, airbench).
+
+    Returns
+    -------
+    (N, classes)
+    """
+    if views == 1:
+        logits: Tensor = net(images)
+        return logits
+    if views == 2:
+        return average_over_views(net, images, 1) / 2 + average_over_views(net, images.flip(3), 1) / 2
+    height, width = images.shape[2:]
+    wide = F.pad(images, (1, 1, 1, 1), mode="reflect")
+    moved = wide[:, :, :height, :width], wide[:, :, 2:, 2:]
+    halves = [average_over_views(net, m, 2) / 4 for m in moved]
+    return average_over_views(net, images, 2) / 2 + halves[0] + halves[1]
 
 
 def make_card(
-    *, model: str, in_channels: int, preprocess: Preprocess, classes: tuple[str, ...], about: Mapping[str, Any]
+    *,
+    model: str,
+    in_channels: int,
+    preprocess: Preprocess,
+    classes: tuple[str, ...],
+    about: Mapping[str, Any],
+    views: int = 1,
 ) -> str:
     """The card of a classifier as JSON; ``about`` is what a reader wants to know and the code does not need."""
     card = {
@@ -60,6 +94,7 @@ def make_card(
         "options": {"num_classes": len(classes), "in_channels": in_channels, "image_size": preprocess.input_size},
         "preprocess": asdict(preprocess),
         "classes": list(classes),
+        "views": views,
         "about": dict(about),
     }
     return json.dumps(card, sort_keys=True)
@@ -119,7 +154,7 @@ def read(path: Path) -> Classifier:
             raise WeightsError(f"{path}: holds a {card['kind']}, not a classifier")
         preprocess = _preprocess(card["preprocess"])
         model = create_model(card["model"], **card["options"])
-        classes = tuple(card["classes"])
+        classes, views = tuple(card["classes"]), int(card.get("views", 1))
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     except (KeyError, ValueError, TypeError) as error:
@@ -132,7 +167,7 @@ def read(path: Path) -> Classifier:
     if misfit:
         raise WeightsError(f"{path}: does not fit its network {card['model']}: {misfit}")
     model.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()})
-    return Classifier(model.eval(), preprocess, classes, card, str(path))
+    return Classifier(model.eval(), preprocess, classes, card, str(path), views)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], card: str, *, dtype: torch.dtype | None = None) -> None:
