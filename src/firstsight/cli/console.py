@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from firstsight.errors import UsageError
 
 
 def out() -> Console:
@@ -23,6 +26,23 @@ def err() -> Console:
 def print_json(document: object) -> None:
     """One JSON document on stdout, and nothing else."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises
+    ------
+    UsageError
+        The name says another format, or its folder does not exist.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--out must be a .png file; got {path}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {path}: there is no folder {path.parent}")
+    from firstsight.plots import png
+
+    path.write_bytes(png(figure))
 
 
 def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:

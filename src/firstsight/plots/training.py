@@ -1,6 +1,5 @@
-"""Every matplotlib figure; the one place that imports matplotlib. Figures are made without a display."""
+"""The figures of a training run: curves, confusion matrix, galleries."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,24 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-INK, SOFT, LINE = "#1c2126", "#65707b", "#d9dee3"
-TRAIN, TEST, WRONG = "#8a99a8", "#0b6e99", "#b3261e"
-
-
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file's bytes."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png")
-    return out.getvalue()
+from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
 
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracy by epoch, on training batches and on the test set; ``lines`` as in ``metrics.jsonl``."""
-    figure = _figure(9, 3.4)
+    figure = new_figure(9, 3.4)
     epochs = [line["epoch"] for line in lines]
     panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
     for axes, (name, title, scale) in zip(figure.subplots(1, 2), panels, strict=True):
@@ -43,7 +30,7 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_title(title, loc="left", fontsize=11, color=INK)
         axes.set_xlabel("epoch", color=SOFT)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _quiet(axes)
+        quiet(axes)
     figure.axes[0].legend(frameon=False, labelcolor=SOFT)
     return figure
 
@@ -72,18 +59,11 @@ def _leading(value: float) -> int:
     return round(value / 10 ** np.floor(np.log10(value))) if value > 0 else 0
 
 
-def _quiet(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(colors=SOFT, which="both", labelsize=9)
-    axes.grid(axis="y", color=LINE, lw=0.6)
-
-
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts."""
     n = len(classes)
     side = min(max(3.6, 0.4 * n + 1.2), 14)
-    figure = _figure(side * 1.1, side)
+    figure = new_figure(side * 1.1, side)
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -109,7 +89,7 @@ def gallery(
     columns = min(columns, max(len(images), 4))
     rows = -(-len(images) // columns)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    figure = _figure(1.15 * columns, (1.0 + 0.2 * lines) * max(rows, 1))
+    figure = new_figure(1.15 * columns, (1.0 + 0.2 * lines) * max(rows, 1))
     grid = figure.subplots(max(rows, 1), columns, squeeze=False)
     for place, axes in enumerate(grid.flat):
         axes.axis("off")
@@ -120,11 +100,4 @@ def gallery(
             )
             colour = colours[place] if colours else INK
             axes.set_title(captions[place], y=0, pad=-4 - 10 * lines, fontsize=7.5, color=colour, va="bottom")
-    return figure
-
-
-def message(text: str) -> Figure:
-    """A figure that says why there is nothing to show."""
-    figure = _figure(9, 1.2)
-    figure.text(0.5, 0.5, text, ha="center", va="center", color=SOFT, fontsize=12)
     return figure
