@@ -42,8 +42,8 @@ bench: $(VENV)/.installed-dev ## the measurements that the README quotes (see be
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/startup.py
 
-weights: $(VENV)/.installed ## train the shipped weights again (FASHION=folder with its files, else downloaded)
-	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION))
+weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR= where the data are, else downloaded)
+	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR))
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

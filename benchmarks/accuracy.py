@@ -15,6 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from firstsight import load
+from firstsight.inspect import summarise
+
 
 def main() -> None:
     """Train and print."""
@@ -40,13 +43,26 @@ def main() -> None:
             row = json.loads(done.stdout)
             rows.append(row)
             accuracy, loss = row["metrics"]["accuracy"], row["metrics"]["loss"]
-            print(f"seed {seed}: accuracy {accuracy:.4%}, loss {loss:.4f}, {row['seconds']:.1f} s", flush=True)
+            spent = f"{row['seconds'] / 60:.1f} min, {work(out):.3f} PFLOP"
+            print(f"seed {seed}: accuracy {accuracy:.4%}, loss {loss:.4f}, {spent}", flush=True)
     accuracies = [100 * row["metrics"]["accuracy"] for row in rows]
     spread = statistics.stdev(accuracies) if len(rows) > 1 else 0.0
     seconds = statistics.mean(row["seconds"] for row in rows)
     mean = statistics.mean(accuracies)
     print(f"{arguments.recipe}: {mean:.2f} +- {spread:.2f} % (mean and sd of {len(rows)} seeds, last epoch)", end=", ")
     print(f"{seconds:.0f} s each, {rows[0]['parameters']:,} parameters")
+
+
+def work(run: Path) -> float:
+    """Floating-point operations of a run's training steps, in units of 1e15.
+
+    A multiply-accumulate is two operations, and a backward pass costs two forward passes.
+    """
+    config = json.loads((run / "config.json").read_text())
+    classifier = load(run)
+    side = classifier.preprocess.input_size
+    macs = summarise(classifier.model, (classifier.preprocess.channels, side, side)).macs
+    return 3 * 2 * macs * int(config["data"]["train_images"]) * int(config["settings"]["epochs"]) / 1e15
 
 
 if __name__ == "__main__":

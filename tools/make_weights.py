@@ -1,10 +1,11 @@
 """Train the weights that the package ships and write them, in half precision, with their cards.
 
-    python tools/make_weights.py [NAME ...] [--fashion PATH] [--runs FOLDER]
+    python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--runs FOLDER]
 
 Each is the recipe of its name with seed 0, nothing else. With --runs the training runs are kept, and a finished one is
-read instead of trained again. --fashion names a folder with Fashion-MNIST's files; without it they are found or
-downloaded. The figures on a card are measured with the half-precision file that is shipped.
+read instead of trained again. --fashion names a folder with Fashion-MNIST's files, --cifar CIFAR-10's binary archive or
+a zip of its pictures; without them the data are found or downloaded. The figures on a card are measured with the
+half-precision file that is shipped.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from firstsight.recipes.train import train
 from firstsight.tasks.predict import Evaluation, evaluate
 from firstsight.weights.classifier import Classifier, load, read, write
 
-NAMES = ("lenet-digits", "lenet-fashion", "convnet-fashion")
+NAMES = ("lenet-digits", "lenet-fashion", "convnet-fashion", "airbench-cifar10")
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
 
 CARD = """# {name}
@@ -31,7 +32,7 @@ CARD = """# {name}
 
 | | |
 | --- | --- |
-| test accuracy | {accuracy:.2%} of {n:,} images (last epoch, seed 0, measured with this half-precision file) |
+| test accuracy | {accuracy:.2%} of {n:,} images{split} (last epoch, seed 0, measured with this half-precision file) |
 | test loss | {loss:.4f} nats |
 | parameters | {parameters:,} |
 | recipe | `{name}`, seed 0: `{settings}` |
@@ -55,12 +56,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--fashion", default="fashion-mnist")
+    parser.add_argument("--cifar", default="cifar10")
     parser.add_argument("--runs", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.names:
             recipe = find_recipe(name)
-            data = arguments.fashion if recipe.data == "fashion-mnist" else recipe.data
+            places = {"fashion-mnist": arguments.fashion, "cifar10": arguments.cifar}
+            data = places.get(recipe.data, recipe.data)
             run = train(
                 name, out=(arguments.runs or Path(scratch)) / f"{name}-0", resume=True, data=data, seed=0
             ).run_dir
@@ -87,6 +90,7 @@ def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> 
         accuracy=found.metrics["accuracy"],
         loss=found.metrics["loss"],
         n=found.n,
+        split=f" ({'; '.join(found.notes)})" if found.notes else "",
         parameters=sum(p.numel() for p in network.model.parameters()),
         settings=", ".join(f"{k}={v}" for k, v in settings.items()),
         result=recipe.result,
@@ -94,7 +98,7 @@ def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> 
         homepage=source.homepage,
         classes=", ".join(network.classes),
         input=f"{prepare.channels}x{prepare.input_size}x{prepare.input_size}, "
-        f"mean {prepare.mean[0]:.4f}, std {prepare.std[0]:.4f}",
+        f"mean {', '.join(f'{m:.4f}' for m in prepare.mean)}, std {', '.join(f'{s:.4f}' for s in prepare.std)}",
         versions=", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "torch", "firstsight")),
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
     )

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from firstsight.data import Augmentation, Batches, ImageSet, Preprocess
 from firstsight.data.batches import cut, fit_images
@@ -75,3 +76,14 @@ def test_fit_pads_resizes_and_changes_channels() -> None:
     grey = ImageSet(images[:, :1], source.labels, ("a", "b"), "x", "train")
     tripled = fit_images(grey, Preprocess(channels=3, resize=10, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3))
     assert (tripled[:, 0] == tripled[:, 2]).all()
+
+
+def test_fit_cuts_as_a_picture_is_cut() -> None:
+    """A set of other size than the network's: each image as `Preprocess.picture` makes it, but for a rounded level."""
+    images = torch.randint(0, 256, (3, 3, 20, 28), dtype=torch.uint8)
+    source = ImageSet(images, torch.tensor([0, 1, 0]), ("a", "b"), "x", "train")
+    for shorter in (0, 16, 32):
+        prepare = Preprocess(channels=3, resize=14, pad=1, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=shorter)
+        one_by_one = [prepare.picture(Image.fromarray(i.permute(1, 2, 0).numpy())) for i in images]
+        difference = fit_images(source, prepare).int() - torch.from_numpy(np.stack(one_by_one)).int()
+        assert int(difference.abs().max()) <= 1

@@ -154,6 +154,24 @@ def test_when_all_fail_each_is_told(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "file.bin").exists()
 
 
+BEGINNING = RemoteFile(FILE.name, FILE.sha256[:8], FILE.size)
+
+
+def test_only_the_beginning_of_a_hash_is_known(server: Server, tmp_path: Path) -> None:
+    """As of published weights: the same rules, with the digits that there are."""
+    (tmp_path / "file.bin").write_bytes(b"damaged")
+    assert fetch(BEGINNING, (server.at("drops"),), tmp_path).read_bytes() == CONTENT
+    asked = len(server.asked)
+    assert fetch(BEGINNING, (server.at("fine"),), tmp_path).read_bytes() == CONTENT
+    assert len(server.asked) == asked
+    (tmp_path / "file.bin").unlink()
+    assert fetch(BEGINNING, (server.at("wrong"), server.at("fine")), tmp_path).read_bytes() == CONTENT
+    (tmp_path / "file.bin").unlink()
+    with pytest.raises(DataError, match=r"another hash than the published one.*; try again, or walk there"):
+        fetch(BEGINNING, (server.at("wrong"),), tmp_path, otherwise="walk there")
+    assert not [item for item in tmp_path.iterdir() if item.is_file()]
+
+
 def test_a_wrong_file_in_place_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"damaged")
     assert fetch(FILE, (server.at("fine"),), tmp_path).read_bytes() == CONTENT

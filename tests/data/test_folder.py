@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data import load
+from firstsight.data import Preprocess, load, open_picture
 from firstsight.data.folder import read_folder
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError
 
 
 def zipped(folder: Path, target: Path) -> Path:
@@ -154,6 +154,19 @@ def test_pixels_beyond_memory_lie_in_a_file(pictures) -> None:
     assert small.fingerprint() == load(path, size=12).fingerprint()
     assert isinstance(small.images.numpy(), np.ndarray)
     assert not list(Path(tempfile.gettempdir()).glob("firstsight-pixels-*"))
+
+
+def test_the_square_may_be_cut_from_a_larger_picture(pictures, tmp_path: Path) -> None:
+    """What a network with `shorter` sees of a folder or a zip is what it sees of one picture."""
+    path = pictures({"a": 4, "b": 4}, size=40)
+    prepare = Preprocess(channels=3, resize=14, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=16)
+    own = {prepare.picture(open_picture(file)).tobytes() for file in path.rglob("*.png")}
+    for where in (path, zipped(path, tmp_path / "set.zip")):
+        images = [*load(where, size=14, shorter=16).images, *load(where, "test", size=14, shorter=16).images]
+        assert {image.numpy().tobytes() for image in images} == own
+    assert load(path, size=14).fingerprint() != load(path, size=14, shorter=16).fingerprint()
+    with pytest.raises(UsageError, match="a square of 14 pixels cannot be cut from a side of 10"):
+        load(path, size=14, shorter=10)
 
 
 def test_missing_class_in_test_is_a_note(pictures, tmp_path: Path) -> None:

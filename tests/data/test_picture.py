@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data.picture import Preprocess, open_picture, to_pixels
+from firstsight.data.picture import Preprocess, frame, open_picture, to_pixels
 from firstsight.errors import DataError
 
 
@@ -145,6 +145,34 @@ def test_shorter_side_and_centre() -> None:
     assert pixels.shape == (1, 10, 10)
     assert (pixels == 255).all()
     assert to_pixels(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resized", "corner"),
+    [
+        (500, 375, (341, 256), (58, 16)),  # the longer side rounded down; half a pixel to the even number
+        (375, 500, (256, 341), (16, 58)),
+        (256, 256, (256, 256), (16, 16)),
+        (224, 224, (256, 256), (16, 16)),
+        (60, 40, (384, 256), (80, 16)),
+    ],
+)
+def test_shorter_side_to_256_then_224_of_it(
+    width: int, height: int, resized: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    """To the byte what PIL gives."""
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    left, top = corner
+    expected = image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
+    assert frame(width, height, size=224, shorter=256) == (*resized, *corner)
+    prepare = Preprocess(channels=3, resize=224, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=256)
+    assert (prepare.picture(image) == np.asarray(expected).transpose(2, 0, 1)).all()
+    assert prepare.input_size == 224
+
+
+def test_a_square_larger_than_the_shorter_side_is_refused() -> None:
+    with pytest.raises(DataError, match="a square of 224 pixels cannot be cut from a side of 200"):
+        Preprocess(channels=3, resize=224, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=200)
 
 
 def test_luma() -> None:

@@ -40,6 +40,14 @@ def tensor(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
+def photo(width: int, height: int) -> NDArray[np.uint8]:
+    """A picture of any shape as from a file, (height, width, 3) uint8: waves under noise."""
+    y, x, c = np.mgrid[0:height, 0:width, 0:3]
+    waves = np.sin(x / (7 + 3 * c)) + np.cos(y / (11 - 2 * c)) + x / width
+    noise = uniform(f"photo {width}x{height}", height * width * 3).reshape(height, width, 3)
+    return np.clip(128 + 40 * waves + 30 * noise, 0, 255).astype(np.uint8)
+
+
 def picture(size: int) -> NDArray[np.float32]:
     """One picture, (1, 3, size, size), in [-1, 1)."""
     return uniform(f"picture {size}", 3 * size * size).reshape(1, 3, size, size).astype(np.float32)

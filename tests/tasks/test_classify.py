@@ -71,7 +71,7 @@ def test_evaluation_is_that_of_plain_torch() -> None:
 
 
 def test_weights_decay_and_biases_do_not() -> None:
-    optimizer = make_optimizer(create_model("convnet"), "adamw", lr=0.1, weight_decay=0.3)
+    optimizer = make_optimizer(create_model("convnet"), "adamw", lr=0.1, momentum=0.9, weight_decay=0.3)
     assert [(group["weight_decay"], {p.ndim for p in group["params"]}) for group in optimizer.param_groups] == [
         (0.3, {2, 4}),
         (0.0, {1}),

@@ -12,8 +12,12 @@ COMMANDS = {
     "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
     "evaluate": "measure a run, or weights, on a test set",
     "predict": "say what pictures show",
+    "summary": "what a network's layers hold, compute and see",
+    "filter": "lay a kernel on a picture; the arithmetic of one pixel",
+    "features": "draw a layer's filters and its answers to a picture",
     "models": "the networks and recipes, with their size and the result they reach",
     "data": "the data sets: where each was found, or how to get it",
+    "weights": "trained weights: list them, get published ones, import a .pth file",
 }
 
 USAGE = """firstsight {version} - the classic vision networks, readable at first sight

@@ -23,6 +23,11 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
+def remark(line: str) -> None:
+    """A line on stderr: what is being downloaded, what was not as usual."""
+    err().print(line, markup=False)
+
+
 def print_json(document: object) -> None:
     """One JSON document on stdout, and nothing else."""
     print(json.dumps(document, indent=2, ensure_ascii=False))

@@ -14,7 +14,7 @@ class Arguments:
     """Measure a trained network on the test split of a data set."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, shipped weights (see: firstsight models), or a .safetensors file."""
+    """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file."""
     data: str | None = None
     """Data set: a name or a path (default: what the network was trained on)."""
     strict: bool = False
@@ -26,14 +26,14 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, evaluate, print."""
     arguments = parse(Arguments, "evaluate", argv)
-    from firstsight.cli.console import err, print_json
+    from firstsight.cli.console import print_json, remark
     from firstsight.tasks.predict import evaluate
     from firstsight.weights.classifier import load
 
-    network = load(arguments.weights)
+    network = load(arguments.weights, notify=remark)
     found = evaluate(network, arguments.data or trained_on(arguments.weights), strict=arguments.strict)
     for note in found.notes:
-        err().print(f"{found.data}: {note}", markup=False)
+        remark(f"{found.data}: {note}")
     if arguments.json:
         print_json({"metrics": dict(found.metrics), "n": found.n, "model": found.model, "data": found.data})
     else:

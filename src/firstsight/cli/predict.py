@@ -19,7 +19,7 @@ class Arguments:
     """Say what pictures show: the most probable classes of each."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, shipped weights (see: firstsight models), or a .safetensors file."""
+    """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file."""
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
     """Pictures: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     top: int = 5
@@ -31,14 +31,14 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
     arguments = parse(Arguments, "predict", argv)
-    from firstsight.cli.console import out, print_json, table
+    from firstsight.cli.console import out, print_json, remark, table
     from firstsight.errors import UsageError
     from firstsight.tasks.predict import predict
     from firstsight.weights.classifier import load
 
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one picture (see: firstsight predict --help)")
-    network = load(arguments.weights)
+    network = load(arguments.weights, notify=remark)
     pictures, refused = _read(arguments.images)
     answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]

@@ -86,7 +86,7 @@ def _network(
     from firstsight.errors import UsageError, unknown_name
     from firstsight.nets import MODELS, create_model
     from firstsight.weights.classifier import load
-    from firstsight.weights.shipped import shipped
+    from firstsight.weights.shipped import shipped, stored
 
     if name in MODELS:
         entry = MODELS[name]
@@ -100,7 +100,7 @@ def _network(
         raise UsageError(f"--variant is for networks of the table, not for {name}")
     if ":" in name:
         return _own(name), shape or (3, 224, 224)
-    if name not in shipped() and not Path(name).exists():
+    if name not in {**shipped(), **stored()} and not Path(name).exists():
         raise unknown_name("model", name, MODELS, "see: firstsight models; or give package.module:function")
     network = load(name)
     side = network.preprocess.input_size

@@ -83,7 +83,11 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     changes = {
         f.name: getattr(low.settings, f.name)
         for f in fields(Settings)
-        if repr(getattr(low.settings, f.name)) == repr(getattr(high.settings, f.name))
+        if (
+            f"--{f.name}" in argv
+            if isinstance(getattr(low.settings, f.name), bool)
+            else repr(getattr(low.settings, f.name)) == repr(getattr(high.settings, f.name))
+        )
     }
     return low, changes
 
@@ -94,6 +98,8 @@ def _different(settings: Settings) -> Settings:
     for f in fields(Settings):
         value = getattr(settings, f.name)
         choices = getattr(Settings.__annotations__[f.name], "__args__", ())
+        if isinstance(value, bool):  # a flag is given where it stands on the command line
+            continue
         if choices:
             other[f.name] = next(choice for choice in choices if choice != value)
         else:

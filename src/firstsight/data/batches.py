@@ -11,7 +11,7 @@ from torch import Tensor
 from firstsight.data.augment import Augmentation
 from firstsight.data.counter import permutation
 from firstsight.data.imageset import ImageSet
-from firstsight.data.picture import Preprocess
+from firstsight.data.picture import Preprocess, frame
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,20 @@ class Batches:
 
 
 def fit_images(source: ImageSet, preprocess: Preprocess) -> Tensor:
-    """All images of a set at the network's size, uint8: resized if need be, then bordered with zeros."""
+    """All images of a set at the network's size, uint8: cut out as `Preprocess.picture` does, bordered with zeros.
+
+    Images that have the side ``preprocess.resize`` already are left as they are: `load` has cut them.
+    """
     images = source.images
     side = preprocess.resize
     if images.shape[1] != preprocess.channels:
         images = _channels(images, preprocess.channels)
     if images.shape[2:] != (side, side):
+        wide, high, left, top = frame(images.shape[3], images.shape[2], size=side, shorter=preprocess.shorter)
         resized = [
-            F.interpolate(chunk.float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-            .round_().clamp_(0, 255).to(torch.uint8)
-            for chunk in images.split(1024)
+            F.interpolate(chunk.float(), size=(high, wide), mode="bilinear", antialias=True, align_corners=False)
+            [:, :, top : top + side, left : left + side].round().clamp_(0, 255).to(torch.uint8)
+            for chunk in images.split(256)
         ]  # fmt: skip
         images = torch.cat(resized)
     return F.pad(images, (preprocess.pad,) * 4) if preprocess.pad else images

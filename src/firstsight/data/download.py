@@ -6,6 +6,7 @@ from pathlib import Path
 import pooch
 import requests
 
+from firstsight.data.fetch import sha256_of
 from firstsight.data.sources import RemoteFile
 from firstsight.errors import DataError
 
@@ -15,8 +16,10 @@ TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes."""
 
 
-def download(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None]) -> Path:
-    """Get a file from the first mirror that has it with the published hash.
+def download(
+    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None], otherwise: str
+) -> Path:
+    """Get a file from the first mirror that has it with the published hash; ``otherwise`` ends the error.
 
     Raises
     ------
@@ -25,13 +28,16 @@ def download(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify
     """
     pooch.get_logger().setLevel("WARNING")  # what is fetched is told by notify
     target = folder / file.name
+    whole = len(file.sha256) == 64
+    if not whole:  # pooch knows whole hashes only, and without one takes what is there
+        target.unlink(missing_ok=True)
     failures = []
     for mirror in mirrors:
         notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
         try:
             pooch.retrieve(
-                mirror + file.name, known_hash=f"sha256:{file.sha256}", fname=file.name, path=folder,
-                downloader=ResumingDownloader(folder / f"{file.name}.part"),
+                mirror + file.name, known_hash=f"sha256:{file.sha256}" if whole else None, fname=file.name, path=folder,
+                downloader=ResumingDownloader(folder / f"{file.name}.part", file),
             )  # fmt: skip
             return target
         except (requests.RequestException, ConnectionError) as error:
@@ -41,21 +47,21 @@ def download(file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify
         except OSError as error:
             raise DataError(f"{folder}: cannot write {file.name} ({error.strerror or error})") from error
     told = f"{file.name} could not be downloaded ({'; '.join(failures)})"
-    raise DataError(f"{told}; try again, or name a folder that has the files with --data")
+    raise DataError(f"{told}; try again, or {otherwise}")
 
 
 class ResumingDownloader:
-    """Fetch an address into a part file, continuing what is there; for ``pooch.retrieve``, which checks and places it.
+    """Fetch an address into a part file, continuing what is there; for ``pooch.retrieve``, which places it.
 
     The part file outlives a broken connection and a killed process. It is dropped when the server's answer shows that
     it belongs to another file, and when the whole file turns out to have the wrong hash.
     """
 
-    def __init__(self, part: Path) -> None:
-        self.part = part
+    def __init__(self, part: Path, file: RemoteFile) -> None:
+        self.part, self.file = part, file
 
     def __call__(self, url: str, output_file: str, caller: object, check_only: bool = False) -> bool | None:
-        """Download ``url`` and move it to ``output_file`` (pooch's protocol)."""
+        """Download ``url``, check it, move it to ``output_file`` (pooch's protocol: ValueError for a wrong hash)."""
         if check_only:
             return requests.head(url, timeout=TIMEOUT, allow_redirects=True).ok
         for attempt in range(ATTEMPTS):
@@ -65,6 +71,9 @@ class ResumingDownloader:
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == ATTEMPTS - 1:
                     raise
+        if not self.file.fits(sha256_of(self.part)):
+            self.part.unlink()
+            raise ValueError(f"{url} has another hash than the published one")
         self.part.replace(output_file)
         return None
 

@@ -20,12 +20,19 @@ def offline() -> bool:
 
 
 def fetch(
-    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None] = lambda line: None
-) -> Path:
+    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None] = lambda line: None,
+    otherwise: str = "name a folder that has the files with --data",
+) -> Path:  # fmt: skip
     """Get one published file; the mirrors are tried in order.
 
     A file that is already in ``folder`` with the right hash is returned at once. What a broken connection left behind
     is continued, not begun again; a file with a wrong hash never appears under its name.
+
+    Parameters
+    ----------
+    mirrors : places; a file's address is the place plus its name.
+    notify : called with a line for every download.
+    otherwise : what a user without connection can do; the end of the errors.
 
     Raises
     ------
@@ -33,16 +40,17 @@ def fetch(
         Offline, no mirror answered, or no mirror's file had the published hash.
     """
     target = folder / file.name
-    if target.is_file() and _sha256(target) == file.sha256:
+    if target.is_file() and file.fits(sha256_of(target)):
         return target
     if offline():
         missing = f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set"
-        raise DataError(f"{missing}; unset it, or name a folder that has the files with --data")
+        raise DataError(f"{missing}; unset it, or {otherwise}")
     from firstsight.data.download import download  # the network's libraries open a socket when they are imported
 
-    return download(file, mirrors, folder, notify=notify)
+    return download(file, mirrors, folder, notify=notify, otherwise=otherwise)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

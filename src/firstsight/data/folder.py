@@ -95,8 +95,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def read_folder(
-    path: Path, split: str, *, size: int, channels: int | None, strict: bool, memory: int = IN_MEMORY_BYTES
-) -> ImageSet:
+    path: Path, split: str, *, size: int, channels: int | None, strict: bool, shorter: int = 0,
+    memory: int = IN_MEMORY_BYTES,
+) -> ImageSet:  # fmt: skip
     """Read one split of a folder or zip of pictures.
 
     With split folders, "train" is ``train/`` and "test" is ``test/`` (or ``val/`` where there is no ``test/``). Without
@@ -107,6 +108,7 @@ def read_folder(
     size : side in pixels that every picture is brought to.
     channels : 1, 3, or None for 1 when every picture is stored as grey, else 3.
     strict : refuse the set when a picture is unusable, instead of leaving it out.
+    shorter : see `Preprocess`.
     memory : bytes of decoded pixels to hold in memory.
 
     Raises
@@ -134,7 +136,7 @@ def read_folder(
         raise DataError(f"{path}: the test pictures have classes that the training pictures lack: {', '.join(strange)}")
     chosen = train if split == "train" else test
     pixels, good, skipped = _decode(
-        tree, [sample.entry for sample in chosen], size=size, channels=channels, memory=memory
+        tree, [sample.entry for sample in chosen], size=size, channels=channels, shorter=shorter, memory=memory
     )
     if skipped and strict:
         first = skipped[0]
@@ -187,7 +189,7 @@ def _splits(tree: Tree) -> dict[str, list[Sample]]:
 
 
 def _decode(
-    tree: Tree, entries: list[Entry], *, size: int, channels: int | None, memory: int
+    tree: Tree, entries: list[Entry], *, size: int, channels: int | None, shorter: int, memory: int
 ) -> tuple[NDArray[np.uint8], list[int], list[Skipped]]:
     """Decode on all cores; pixels of the usable pictures, their positions, and what was left out."""
 
@@ -196,7 +198,7 @@ def _decode(
             if isinstance(content, DataError):
                 raise content
             picture = open_picture(content, name=entry.name)
-            return to_pixels(picture, channels=channels or 3, size=size), picture.mode == "L"
+            return to_pixels(picture, channels=channels or 3, size=size, shorter=shorter), picture.mode == "L"
         except DataError as error:
             return error
 

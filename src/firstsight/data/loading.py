@@ -28,11 +28,12 @@ class Options:
     size: int = 32
     channels: int | None = None
     strict: bool = False
+    shorter: int = 0
 
 
 def load(
     where: str | Path, split: str = "train", *, size: int = 32, channels: int | None = None, strict: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
+    shorter: int = 0, notify: Callable[[str], None] = lambda line: None,
 ) -> ImageSet:  # fmt: skip
     """Load one split of a data set.
 
@@ -47,18 +48,22 @@ def load(
     size : side in pixels of pictures from a folder; published sets keep their own.
     channels : 1 or 3 for pictures from a folder; None decides by how they are stored.
     strict : refuse a folder with an unusable picture instead of leaving it out.
+    shorter : what the shorter side of a picture from a folder is resized to before a square of ``size`` is cut out of
+        its middle; ``size`` if 0 (see `Preprocess`).
     notify : called with a line for every download.
 
     Raises
     ------
     UsageError
-        Unknown name, no such path, unknown split.
+        Unknown name, no such path, unknown split, ``shorter`` below ``size``.
     DataError
         The data cannot be used; the message says why.
     """
     if split not in ("train", "test"):
         raise UsageError(f"unknown split '{split}' (train or test)")
-    options = Options(size=size, channels=channels, strict=strict)
+    if 0 < shorter < size:
+        raise UsageError(f"a square of {size} pixels cannot be cut from a side of {shorter}")
+    options = Options(size=size, channels=channels, strict=strict, shorter=shorter)
     name = str(where)
     if name == "digits":
         return _digits(split)
@@ -83,9 +88,10 @@ def read(path: Path, split: str, options: Options) -> ImageSet:
         pairs = find_idx(path)
         if pairs:
             return _idx(path, pairs, split)
-        return read_folder(path, split, size=options.size, channels=options.channels, strict=options.strict)
-    if path.suffix.lower() == ".zip":
-        return read_folder(path, split, size=options.size, channels=options.channels, strict=options.strict)
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return read_folder(
+            path, split, size=options.size, channels=options.channels, strict=options.strict, shorter=options.shorter
+        )
     raise DataError(
         f"{path}: not a data set (a folder or zip of class/picture, IDX files, or CIFAR-10's binary archive)"
     )

@@ -3,7 +3,7 @@
 Rules, in this order: the first frame of an animation; EXIF orientation applied; 16-bit scaled to 8 (value / 257),
 floating point taken as [0, 1]; palettes resolved; transparent parts laid on white; CMYK, YCbCr, Lab and HSV to RGB;
 grey by ITU-R 601 luma when one channel is wanted; the shorter side resized (bilinear with antialiasing) and the
-centre cut out.
+centre cut out, to the pixel as torchvision's Resize and CenterCrop do on PIL pictures.
 """
 
 import io
@@ -112,6 +112,13 @@ class Preprocess:
     resize : side in pixels of the square that is cut from the resized picture.
     pad : border of zeros on every side, in pixels; the input is ``resize + 2 * pad`` wide.
     mean, std : of each channel, for values in [0, 1].
+    shorter : what the picture's shorter side is resized to before the square is cut, in pixels; 0 for ``resize``, which
+        cuts as much as there is. The networks of ImageNet take 224 of 256.
+
+    Raises
+    ------
+    DataError
+        ``shorter`` is less than the square.
     """
 
     channels: int
@@ -119,6 +126,11 @@ class Preprocess:
     pad: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    shorter: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shorter and self.shorter < self.resize:
+            raise DataError(f"a square of {self.resize} pixels cannot be cut from a side of {self.shorter}")
 
     @property
     def input_size(self) -> int:
@@ -127,7 +139,7 @@ class Preprocess:
 
     def picture(self, image: Image.Image) -> NDArray[np.uint8]:
         """A picture of mode "L" or "RGB" as (C, H, W) uint8, with its border."""
-        pixels = to_pixels(image, channels=self.channels, size=self.resize)
+        pixels = to_pixels(image, channels=self.channels, size=self.resize, shorter=self.shorter)
         return np.pad(pixels, ((0, 0), (self.pad, self.pad), (self.pad, self.pad)))
 
     def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -152,14 +164,27 @@ class Preprocess:
         return wanted, 0
 
 
-def to_pixels(image: Image.Image, *, channels: int, size: int) -> NDArray[np.uint8]:
-    """Resize the shorter side to ``size``, cut out the centre; (channels, size, size) uint8."""
+def frame(width: int, height: int, *, size: int, shorter: int = 0) -> tuple[int, int, int, int]:
+    """Where the square is cut from a picture: (width, height) of the resized picture, (left, top) of the square.
+
+    Parameters
+    ----------
+    width, height : of the picture, in pixels.
+    size : side of the square.
+    shorter : what the shorter side is resized to; ``size`` if 0.
+
+    >>> frame(640, 480, size=224, shorter=256)
+    (341, 256, 58, 16)
+    """
+    shorter, least = shorter or size, min(width, height)
+    wide, high = shorter * width // least, shorter * height // least
+    return wide, high, round((wide - size) / 2), round((high - size) / 2)  # halves to even, as torchvision does
+
+
+def to_pixels(image: Image.Image, *, channels: int, size: int, shorter: int = 0) -> NDArray[np.uint8]:
+    """Resize the shorter side to ``shorter`` (``size`` if 0), cut out the centre; (channels, size, size) uint8."""
     image = image.convert("L" if channels == 1 else "RGB")
-    width, height = image.size
-    if (width, height) != (size, size):
-        scale = size / min(width, height)
-        wide, high = max(size, round(width * scale)), max(size, round(height * scale))
-        left, top = (wide - size) // 2, (high - size) // 2
-        image = image.resize((wide, high), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    wide, high, left, top = frame(*image.size, size=size, shorter=shorter)
+    image = image.resize((wide, high), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     pixels = np.asarray(image, dtype=np.uint8)
     return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file: its name, the SHA-256 of its bytes, its size in bytes."""
+    """A published file.
+
+    Parameters
+    ----------
+    sha256 : of its bytes, in hex; its first digits where no more of them are published.
+    size : in bytes.
+    """
 
     name: str
     sha256: str
     size: int
+
+    def fits(self, digest: str) -> bool:
+        """Is ``digest`` the SHA-256 of this file?"""
+        return digest.startswith(self.sha256)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ class Settings:
 
     data: str = "digits"
     """Data set: a name (see: firstsight data), or a folder, a zip of class/picture, IDX files."""
+    weights: str = "none"
+    """Begin with trained weights, all but the head: imagenet, a name (see: firstsight weights list), a run, a file."""
+    freeze: bool = False
+    """With --weights: train the new head only."""
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 128

@@ -13,7 +13,7 @@ from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
 from firstsight.recipes.recipe import Recipe, Settings
-from firstsight.recipes.table import find_recipe, recipe_for
+from firstsight.recipes.table import find_recipe, fine_tuning, recipe_for
 
 
 def resolve(
@@ -39,8 +39,13 @@ def resolve(
     if saved is None:
         data = _data_name(str(changes.get("data", base.data)))
         recipe = recipe_for(name, data) if "data" in changes else base
-        settings = replace(recipe.settings, **changes)
-        if data != recipe.data:  # the recipe's settings on other data: a run of that name, with no measured result
+        begins = recipe.settings
+        if changes.get("weights", "none") != "none":
+            begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
+        settings = replace(begins, **changes)
+        if (
+            data != recipe.data or begins is not recipe.settings
+        ):  # the recipe's settings on other data: a run of that name, with no measured result
             recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
     else:
         recipe = Recipe(name=saved["recipe"], model=saved["model"], result="")
@@ -123,5 +128,7 @@ def check(settings: Settings) -> None:
     for name, value, low, high in limits:
         if not low <= value <= high:
             raise UsageError(f"--{name.replace('_', '-')} must lie between {low} and {high}; got {value}")
+    if settings.freeze and settings.weights == "none":
+        raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
     if not 0 < settings.lr <= 1000:
         raise UsageError(f"--lr must be above 0 and at most 1000; got {settings.lr}")

@@ -86,6 +86,14 @@ DEFAULTS = {
 """The recipe that a model's bare name stands for."""
 
 
+def fine_tuning(model: str, *, frozen: bool) -> Settings:
+    """Settings for a network that begins with trained weights: small steps, or larger ones for a head alone."""
+    return Settings(
+        epochs=5, batch_size=32, lr=1e-3 if frozen else 1e-4, optimizer="adamw", weight_decay=0.02, flip="random",
+        zoom=0.1, image_size=MODELS[model].image_size,
+    )  # fmt: skip
+
+
 def find_recipe(name: str) -> Recipe:
     """The recipe of that name, or the default one of the model of that name (a plain one where none was measured).
 

@@ -8,16 +8,14 @@ from typing import Any, Literal
 import torch
 from accelerate.utils import broadcast_object_list
 
-from firstsight.data import Augmentation, Batches, ImageSet, Preprocess, load
-from firstsight.data.imageset import hold_out
+from firstsight.data import ImageSet
 from firstsight.engine import checkpoint
 from firstsight.engine.files import explain
 from firstsight.engine.loop import Loop, Observer, Outcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
 from firstsight.errors import FirstsightError, UsageError
-from firstsight.nets import MODELS, create_model
-from firstsight.nets.airbench import AirBench
 from firstsight.recipes.accelerator import make_accelerator
+from firstsight.recipes.classification import Materials, shown
 from firstsight.recipes.finish import About, finish
 from firstsight.recipes.recipe import Recipe, Settings
 from firstsight.recipes.resolve import launcher, resolve, restarted
@@ -125,12 +123,12 @@ class Session:
         self.recipe, self.settings, self.where = recipe, settings, where
         self.accelerator = make_accelerator(settings.precision, where.device)
         self.first = self.accelerator.is_main_process
-        self.notes: tuple[str, ...] = ()
         self.observer: Observer = observer if self.first else Silent()
+        self.materials = Materials(recipe, settings, self.accelerator, self.observer, strict=where.strict)
 
     def run(self, *, resume: bool, continued: Path | None) -> Result:
         """Load, build, train, report."""
-        sets = self._load()
+        sets = self.materials.load()
         task = self.make_task(*sets)
         run = self._open(task, resume=resume, continued=continued)
         try:
@@ -153,62 +151,9 @@ class Session:
         self.accelerator.wait_for_everyone()
         return result
 
-    def _load(self) -> tuple[ImageSet, ImageSet]:
-        """Training and test set; the first process goes first, so that a download happens once."""
-        settings = self.settings
-        with self.accelerator.main_process_first():
-            train = load(
-                settings.data, "train", size=settings.image_size, strict=self.where.strict, notify=self.observer.note
-            )
-            test = load(
-                settings.data, "test", size=settings.image_size, channels=train.channels, strict=self.where.strict,
-                notify=self.observer.note,
-            )  # fmt: skip
-        if share := settings.holdout:
-            kept, held = hold_out([str(i) for i in range(len(train))], train.labels.numpy(), share)
-            note = f"measured on {len(held):,} held-out training images (--holdout {share:g}), not on the test set"
-            train, test = train.select(kept), train.select(held, split="holdout", note=note)
-        self.notes = tuple(dict.fromkeys((*train.notes, *test.notes, *_about_skipped(train), *_about_skipped(test))))
-        for note in self.notes:
-            self.observer.warn(f"{train.name}: {note}")
-        return train, test
-
     def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
         """Network, batches and optimizer, on the device and ready to train."""
-        settings, entry = self.settings, MODELS[self.recipe.model]
-        torch.manual_seed(settings.seed)
-        net = create_model(
-            entry.name, num_classes=len(train.classes), in_channels=train.channels, image_size=settings.image_size
-        )
-        mean, std = train.mean_std()
-        resize, pad = Preprocess.fit(min(train.size), settings.image_size)
-        preprocess = Preprocess(channels=train.channels, resize=resize, pad=pad, mean=mean, std=std)
-        batches = Batches(
-            train, preprocess, batch_size=settings.batch_size, epochs=settings.epochs, seed=settings.seed,
-            augmentation=Augmentation(
-                settings.shift, settings.flip, settings.rotate, settings.zoom, settings.cutout
-            ),
-            rank=self.accelerator.process_index, world=self.accelerator.num_processes, device=self.accelerator.device,
-            dtype=torch.float64 if settings.precision == "float64" else torch.float32,
-        )  # fmt: skip
-        if settings.whiten:
-            if not isinstance(net, AirBench):
-                raise UsageError(f"--whiten: {entry.name} has no first layer to whiten with; airbench has one")
-            first = batches.images[: settings.whiten].cpu()
-            net.whiten(preprocess.normalise(first, torch.float64))
-        self.data = {
-            "name": train.name, "train_images": len(train), "test_images": len(test), "classes": list(train.classes),
-            "train_sha256": train.fingerprint(), "test_sha256": test.fingerprint(),
-        }  # fmt: skip
-        about = {"recipe": self.recipe.name, "data": train.name, "settings": _shown(settings)}
-        task = Classify(
-            net, batches, test, model=entry.name, optimizer=settings.optimizer, lr=settings.lr,
-            momentum=settings.momentum, bias_lr=settings.bias_lr, weight_decay=settings.weight_decay,
-            label_smoothing=settings.label_smoothing, schedule=settings.schedule, warmup=settings.warmup,
-            views=settings.views, about=about,
-        )  # fmt: skip
-        task.prepare(self.accelerator)
-        return task
+        return self.materials.make_task(train, test)
 
     def _open(self, task: Classify, *, resume: bool, continued: Path | None) -> RunDirectory | None:
         """Open the run directory on the first process; its refusal is everybody's."""
@@ -222,7 +167,7 @@ class Session:
                     self.observer.note(f"nothing to resume in {path}: a new run begins")
                 config = {
                     "recipe": self.recipe.name, "model": self.recipe.model, "settings": asdict(self.settings),
-                    "data": self.data, "notes": list(self.notes), "versions": versions(),
+                    "data": self.materials.data, "notes": list(self.materials.notes), "versions": versions(),
                     "processes": self.accelerator.num_processes, "device": str(self.accelerator.device),
                     "threads": torch.get_num_threads(), "launcher": launcher(),
                 }  # fmt: skip
@@ -239,7 +184,7 @@ class Session:
                 run.close()
             raise answer[1]
         self.run_dir: Path = answer[0]
-        data, epochs, device = self.data, self.settings.epochs, self.accelerator.device.type
+        data, epochs, device = self.materials.data, self.settings.epochs, self.accelerator.device.type
         sizes = f"{data['train_images']:,} images, {data['test_images']:,} to test"
         where = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
         self.observer.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
@@ -275,7 +220,13 @@ class Session:
             "threads per process": torch.get_num_threads(),
         }  # fmt: skip
         return About(
-            self.recipe.name, self.recipe.model, parameters, self.notes, _shown(self.settings), self.data, environment
+            self.recipe.name,
+            self.recipe.model,
+            parameters,
+            self.materials.notes,
+            shown(self.settings),
+            self.materials.data,
+            environment,
         )
 
     def _tensorboard(self, run: RunDirectory | None) -> None:
@@ -283,18 +234,3 @@ class Session:
             from firstsight.engine.tensorboard import TensorBoard
 
             self.observer = TensorBoard(run.path / "tensorboard", self.observer)
-
-
-def _shown(settings: Settings) -> dict[str, Any]:
-    """Settings as they may stand in a file that is passed on: a path to data is reduced to its last part."""
-    content = asdict(settings)
-    content["data"] = Path(content["data"]).name
-    return content
-
-
-def _about_skipped(images: ImageSet) -> list[str]:
-    if not images.skipped:
-        return []
-    named = "; ".join(f"{item.path}: {item.reason}" for item in images.skipped[:3])
-    more = f"; and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-    return [f"{len(images.skipped)} {images.split} pictures were left out as unusable ({named}{more})"]

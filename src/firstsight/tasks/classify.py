@@ -15,6 +15,7 @@ from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Metric
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.classifier import average_over_views, make_card
+from firstsight.weights.transfer import train_mode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +75,7 @@ class Classify:
         net = self.models["net"]
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+        train_mode(net)
         self.models["net"] = accelerator.prepare(net)
         if accelerator.scaler is not None:  # only float16 needs it, and it looks for packages on disk at every step
             self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
@@ -132,7 +134,7 @@ class Classify:
                         average_over_views(net, inputs.contiguous(memory_format=torch.channels_last), self.views)
                     )
         finally:
-            net.train()
+            train_mode(net)
         logits = torch.cat(rows) if rows else torch.empty(0, len(self.test.classes), device=labels.device)
         return logits if logits.dtype == torch.float64 else logits.float(), labels
 

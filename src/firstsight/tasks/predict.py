@@ -13,6 +13,7 @@ from firstsight.data import ImageSet, open_picture
 from firstsight.data.batches import fit_images
 from firstsight.data.loading import load as load_data
 from firstsight.data.picture import standard
+from firstsight.data.sources import SOURCES
 from firstsight.errors import DataError, UsageError
 from firstsight.weights.classifier import Classifier, load
 
@@ -46,7 +47,7 @@ def predict(
 
     Parameters
     ----------
-    classifier : a `Classifier`, or what `load` takes: "lenet-fashion", a run directory, a file.
+    classifier : a `Classifier`, or what `load` takes: "lenet-fashion", "resnet34", a run directory, a file.
     images : paths or PIL pictures, of any size and mode; or one of them.
     top : how many classes to name for each.
 
@@ -110,12 +111,17 @@ def evaluate(
 
     Raises
     ------
+    UsageError
+        No data are named, and those that the classifier was trained on are none of firstsight's.
     DataError
         The data cannot be used, or have other classes than the classifier.
     """
     network = classifier if isinstance(classifier, Classifier) else load(classifier)
-    where = data if data is not None else str(network.card["about"].get("data", "digits"))
-    test = load_data(where, "test", size=network.preprocess.resize, channels=network.preprocess.channels, strict=strict)
+    prepare = network.preprocess
+    where = data if data is not None else _trained_on(network)
+    test = load_data(
+        where, "test", size=prepare.resize, channels=prepare.channels, strict=strict, shorter=prepare.shorter
+    )
     if test.classes != network.classes:
         own, other = _short(network.classes), _short(test.classes)
         raise DataError(f"{test.name} has the classes {other}, but {network.card['model']} was trained for {own}")
@@ -126,6 +132,13 @@ def evaluate(
     return Evaluation(
         {"accuracy": right / len(test), "loss": loss}, len(test), str(network.card["model"]), test.name, notes
     )
+
+
+def _trained_on(network: Classifier) -> str:
+    name = str(network.card["about"].get("data", "digits"))
+    if name not in SOURCES and not Path(name).exists():
+        raise UsageError(f"{network.source}: its training data ({name}) are not at hand; name a data set with --data")
+    return name
 
 
 def network_probabilities(network: Classifier, test: ImageSet) -> Tensor:

@@ -1,10 +1,10 @@
 """Trained weights: a safetensors file holds the tensors and, as its metadata, the card needed to use them.
 
-`load` takes the name of shipped weights ("lenet-fashion"), a run directory, or a file.
+`load` takes the name of shipped weights ("lenet-fashion"), of published ones ("resnet34"), a run directory, or a file.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from firstsight.data.picture import Preprocess
 from firstsight.engine import checkpoint
+from firstsight.engine.files import replace_file
 from firstsight.engine.rundir import latest
 from firstsight.errors import FirstsightError, UsageError, WeightsError, unknown_name
 from firstsight.nets import create_model
-from firstsight.weights.shipped import shipped
+from firstsight.weights.shipped import CARD, shipped, stored
+from firstsight.weights.table import PUBLISHED
 
-CARD = "firstsight"
+PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,15 @@ def make_card(
     classes: tuple[str, ...],
     about: Mapping[str, Any],
     views: int = 1,
+    variant: str | None = None,
 ) -> str:
     """The card of a classifier as JSON; ``about`` is what a reader wants to know and the code does not need."""
+    options = {"num_classes": len(classes), "in_channels": in_channels, "image_size": preprocess.input_size}
     card = {
         "format": 1,
         "kind": "classifier",
         "model": model,
-        "options": {"num_classes": len(classes), "in_channels": in_channels, "image_size": preprocess.input_size},
+        "options": options if variant is None else options | {"variant": variant},
         "preprocess": asdict(preprocess),
         "classes": list(classes),
         "views": views,
@@ -100,34 +104,52 @@ def make_card(
     return json.dumps(card, sort_keys=True)
 
 
-def load(name_or_run: str | Path) -> Classifier:
+def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
     """A trained network, ready to use.
 
     Parameters
     ----------
-    name_or_run : a name of `shipped` weights, a run directory, or a ``.safetensors`` file that firstsight wrote.
+    name_or_run : looked for in this order: a name of `shipped` weights; a run directory, or a ``.safetensors`` file
+        that firstsight wrote; a name of `stored` weights ("resnet34-imagenet"); a network with published weights
+        ("resnet34"), which are downloaded if they are not stored yet (never when ``FIRSTSIGHT_OFFLINE=1``).
+    notify : called with a line for every download.
 
     Raises
     ------
     UsageError
         Neither a known name nor a path that exists.
     WeightsError
-        The file is damaged, of another program, or does not fit the network its card names.
+        The file is damaged, of another program, or does not fit the network its card names; or published weights
+        cannot be had.
     """
-    known = shipped()
-    path = known.get(str(name_or_run)) or Path(name_or_run).expanduser()
-    if not path.exists():
-        if {"/", "\\"} & set(str(name_or_run)) or path.suffix:
-            raise UsageError(f"no such file or run directory: {name_or_run}")
-        raise unknown_name(
-            "weights or run", str(name_or_run), known, "see: firstsight models; or give a run directory or a file"
-        )
+    path = locate(str(name_or_run), notify)
     if path.is_dir():
         path = weights_of_run(path)
-    if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
+    if path.suffix in PYTORCH_SUFFIXES:
+        from firstsight.weights.state_dict import read_state_dict
+
         read_state_dict(path)
-        raise WeightsError(f"{path}: holds tensors but no card; its network, classes and preprocessing are not in it")
+        told = "holds tensors but no card; its network, classes and preprocessing are not in it"
+        raise WeightsError(f"{path}: {told} (see: firstsight weights import --help)")
     return read(path)
+
+
+def locate(name: str, notify: Callable[[str], None]) -> Path:
+    """The file or run directory that a name or a path means, by the rules of `load`."""
+    path = shipped().get(name) or Path(name).expanduser()
+    if path.exists():
+        return path
+    kept = stored()
+    if name in kept:
+        return kept[name]
+    if name.removesuffix("-imagenet") in PUBLISHED:
+        from firstsight.weights.published import get
+
+        return get(name, notify=notify)
+    if {"/", "\\"} & set(name) or path.suffix:
+        raise UsageError(f"no such file or run directory: {name}")
+    known = [*shipped(), *kept, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
+    raise unknown_name("weights or run", name, known, "see: firstsight weights list; or give a run directory or a file")
 
 
 def weights_of_run(run: Path) -> Path:
@@ -171,35 +193,12 @@ def read(path: Path) -> Classifier:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], card: str, *, dtype: torch.dtype | None = None) -> None:
-    """Write a weights file; ``dtype`` narrows its floating-point tensors (fp16 for shipping)."""
+    """Write a weights file, whole or not at all; ``dtype`` narrows its floating-point tensors (fp16 for shipping)."""
     plain = {
         name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in tensors.items()
     }
-    path.write_bytes(tensors_to_bytes(plain, {CARD: card}))
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a PyTorch ``.pth`` file; code inside it is never executed.
-
-    Raises
-    ------
-    WeightsError
-        The file needs code to be read, or is damaged, or holds something other than tensors by name.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make torch's reader raise anything
-        if type(error).__name__ != "UnpicklingError" or "invalid" in str(error):  # not imported: it is pickle's
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise WeightsError(f"{path}: not a readable PyTorch file ({first})") from None
-        raise WeightsError(
-            f"{path}: refused, because reading it would execute code that is stored in it; nothing was run"
-        ) from None
-    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise WeightsError(f"{path}: does not hold tensors by name (a state dict)")
-    return tensors
+    replace_file(path, tensors_to_bytes(plain, {CARD: card}))
 
 
 def _widen(tensor: Tensor) -> Tensor:
@@ -213,4 +212,5 @@ def _preprocess(card: Mapping[str, Any]) -> Preprocess:
         pad=int(card["pad"]),
         mean=tuple(map(float, card["mean"])),
         std=tuple(map(float, card["std"])),
+        shorter=int(card.get("shorter", 0)),
     )

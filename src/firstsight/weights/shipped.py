@@ -1,10 +1,39 @@
-"""The weights inside the package."""
+"""Weights at hand: those inside the package, and those stored on this machine."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from firstsight.data.fetch import home
+
+CARD = "firstsight"
+"""The metadata of a weights file under which its card lies."""
 
 
 def shipped() -> dict[str, Path]:
     """Names and files of the weights inside the package."""
     folder = Path(str(files("firstsight.weights")))
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def shelf() -> Path:
+    """Where published and imported weights are stored: ``$FIRSTSIGHT_HOME/weights``."""
+    return home() / "weights"
+
+
+def stored() -> dict[str, Path]:
+    """Names and files of the weights stored on this machine."""
+    return {path.stem: path for path in sorted(shelf().glob("*.safetensors")) if not path.name.startswith(".")}
+
+
+def card_of(path: Path) -> dict[str, Any] | None:
+    """The card of a weights file, read without its tensors; None for what is not a whole weights file of firstsight."""
+    try:
+        with safe_open(path, framework="np") as file:
+            card = json.loads((file.metadata() or {})[CARD])
+            return dict(card) if isinstance(card["about"], dict) else None
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return None

@@ -1,0 +1,165 @@
+"""Files of torch.save and safetensors into our networks: equal numbers, or a sentence that says what does not fit."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from states import make_state
+from torch import Tensor
+
+from firstsight.errors import UsageError, WeightsError
+from firstsight.nets import create_model
+from firstsight.nets.googlenet import googlenet
+from firstsight.weights import load_published
+from firstsight.weights.state_dict import read_state_dict
+
+State = dict[str, Tensor]
+
+
+def save(content: Any, name: str = "x.pth", *, legacy: bool = False) -> Path:
+    torch.save(content, name, _use_new_zipfile_serialization=not legacy)
+    return Path(name)
+
+
+def assert_equal(own: State, given: State) -> None:
+    assert list(own) == list(given)
+    assert all(torch.equal(own[name], given[name]) and own[name].dtype == given[name].dtype for name in own)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("model", ["resnet18", "googlenet"])
+def test_both_formats_of_torch_save(model: str, legacy: bool) -> None:
+    state, net = make_state(model), create_model(model)
+    path = save(state, legacy=legacy)
+    assert (path.read_bytes()[:2] == b"PK") != legacy
+    assert load_published(net, path) is net
+    assert_equal(net.state_dict(), state)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {f"module.{name}": tensor for name, tensor in s.items()},
+        lambda s: {f"module._orig_mod.{name}": tensor for name, tensor in s.items()},
+        lambda s: {"state_dict": s, "epoch": 90, "arch": "resnet18"},
+        lambda s: {"model": {f"module.{name}": tensor for name, tensor in s.items()}, "epoch": 90},
+        lambda s: {name: tensor for name, tensor in s.items() if not name.endswith("num_batches_tracked")},
+    ],
+    ids=["DataParallel", "compiled", "state_dict", "model", "no counters"],
+)
+def test_what_others_wrap_around_it(state18: State, wrap: Callable[[State], Any]) -> None:
+    net = load_published(create_model("resnet18"), save(wrap(state18)))
+    assert_equal(net.state_dict(), state18)
+
+
+def test_safetensors_and_narrow_numbers(state18: State) -> None:
+    save_file(state18, "x.safetensors")
+    assert_equal(load_published(create_model("resnet18"), "x.safetensors").state_dict(), state18)
+    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state18.items()}
+    net = load_published(create_model("resnet18"), save(half))
+    assert_equal(net.state_dict(), {name: tensor.to(state18[name].dtype) for name, tensor in half.items()})
+
+
+def test_what_does_not_fit_is_listed_and_nothing_changed(state18: State) -> None:
+    wrong = dict(state18)
+    for name in ("layer1.0.conv1.weight", "layer1.0.conv2.weight", "layer2.0.conv1.weight", "layer3.0.conv1.weight"):
+        wrong[f"{name}_"] = wrong.pop(name)
+    wrong["fc.weight"] = torch.zeros(10, 512)
+    net = create_model("resnet18")
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        load_published(net, save(wrong))
+    assert str(caught.value) == (
+        "x.pth does not fit ResNet: missing layer1.0.conv1.weight, layer1.0.conv2.weight, layer2.0.conv1.weight and"
+        " 1 more; unexpected layer1.0.conv1.weight_, layer1.0.conv2.weight_, layer2.0.conv1.weight_ and 1 more;"
+        " misshapen fc.weight (10x512, expected 1000x512)"
+    )
+    assert_equal(net.state_dict(), before)
+
+
+def test_the_checkpoint_of_another_network(state18: State) -> None:
+    with pytest.raises(WeightsError, match=r"x.pth does not fit ResNet: missing layer1.*; misshapen layer1"):
+        load_published(create_model("resnet50"), save(state18))
+    with pytest.raises(WeightsError, match=r"does not fit GoogLeNet: missing conv1.conv.weight.* and \d+ more; unexp"):
+        load_published(create_model("googlenet"), save(state18))
+
+
+def test_the_variant_of_the_paper_is_another_network() -> None:
+    path = save(make_state("googlenet"))
+    with pytest.raises(
+        WeightsError, match=r"misshapen inception3a.branch3.1.conv.weight \(32x16x3x3, expected 32x16x5"
+    ):
+        load_published(create_model("googlenet", variant="paper"), path)
+
+
+def test_googlenet_without_auxiliary_classifiers() -> None:
+    """torchvision drops them after loading its published file, so fine-tuned files often lack them."""
+    state, net, said = make_state("googlenet"), create_model("googlenet"), []
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    main = {name: tensor for name, tensor in state.items() if not name.startswith("aux")}
+    load_published(net, save(main), notify=said.append)
+    assert said == ["x.pth has no auxiliary classifiers; the network keeps its own, which work in training only"]
+    assert_equal(net.state_dict(), {name: main.get(name, before[name]) for name in before})
+
+    said.clear()
+    bare = load_published(googlenet(auxiliary=False), save(state), notify=said.append)
+    assert said == ["x.pth has auxiliary classifiers, which the network was built without; they are left out"]
+    assert_equal(bare.state_dict(), main)
+
+    part = {name: tensor for name, tensor in state.items() if not name.startswith("aux2")}
+    with pytest.raises(WeightsError, match=r"missing aux2.conv.conv.weight"):
+        load_published(net, save(part))
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.complex64])
+def test_other_numbers_are_refused(state18: State, kind: torch.dtype) -> None:
+    with pytest.raises(WeightsError, match=f"fc.bias holds {kind}"):
+        load_published(create_model("resnet18"), save({**state18, "fc.bias": torch.zeros(1000, dtype=kind)}))
+    with pytest.raises(WeightsError, match=r"fc.weight holds .*sparse"):
+        load_published(create_model("resnet18"), save({**state18, "fc.weight": torch.zeros(1000, 512).to_sparse()}))
+
+
+class Bomb:
+    """What a malicious file holds: an object whose unpickling runs a command."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("place", ["beside", "around"])
+def test_code_is_never_executed(state18: State, legacy: bool, place: str) -> None:
+    content = {**state18, "extra": Bomb()} if place == "beside" else {"state_dict": state18, "args": Bomb()}
+    with pytest.raises(WeightsError, match=r"x.pth: refused, .*nothing was run"):
+        load_published(create_model("resnet18"), save(content, legacy=legacy))
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_file_cut_anywhere_is_called_damaged(legacy: bool) -> None:
+    whole = save({"a.weight": torch.rand(64, 16), "a.bias": torch.rand(64)}, legacy=legacy).read_bytes()
+    for length in [*range(40), *range(40, len(whole) - 1, 97), len(whole) - 1]:
+        Path("cut.pth").write_bytes(whole[:length])
+        with pytest.raises(WeightsError, match=r"^cut.pth: not a readable PyTorch file, or ") as caught:
+            read_state_dict(Path("cut.pth"))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(3), {1: torch.zeros(2)}, {"model": "resnet18"}])
+def test_what_is_no_state_dict(content: Any) -> None:
+    with pytest.raises(WeightsError, match=r"x.pth: does not hold tensors by name \(a state dict\)"):
+        read_state_dict(save(content))
+
+
+def test_an_empty_one_and_none_at_all() -> None:
+    with pytest.raises(WeightsError, match=r"missing conv1.weight"):
+        load_published(create_model("resnet18"), save({}))
+    with pytest.raises(UsageError, match=r"no such file: nowhere.pth"):
+        load_published(create_model("resnet18"), "nowhere.pth")
+    Path("junk.safetensors").write_bytes(b"junk" * 9)
+    with pytest.raises(WeightsError, match=r"junk.safetensors: not a readable safetensors file"):
+        load_published(create_model("resnet18"), "junk.safetensors")

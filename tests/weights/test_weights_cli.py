@@ -1,0 +1,182 @@
+"""``firstsight weights`` and what it stores, as a user meets it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from states import make_state
+from torch import Tensor
+
+from firstsight import evaluate, load, predict
+from firstsight.weights.shipped import shelf
+from firstsight.weights.table import PUBLISHED, Published, imagenet_classes
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def photo() -> Path:
+    values = np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    Image.fromarray(values).save("photo.png")
+    return Path("photo.png")
+
+
+def test_import_then_predict_by_the_bare_name(run: Run, file18: Path, entry18: Published, photo: Path) -> None:
+    code, out, err = run("weights", "import", file18, "--model", "resnet18")
+    assert (code, err) == (0, "")
+    target = shelf() / "resnet18-imagenet.safetensors"
+    assert out.splitlines()[:2] == [
+        "resnet18-imagenet: resnet18, 1,000 classes, 69.76% on ImageNet as published;"
+        f" from {entry18.place}{file18.name}",
+        f"stored at {target}",
+    ]
+    assert out.splitlines()[-1] == "use it: firstsight predict resnet18-imagenet PHOTO"
+    code, out, err = run("predict", "resnet18", photo, "--json", "--top", 1000)
+    assert (code, err) == (0, "")
+    top = json.loads(out)[0]["top"]
+    assert {guess["label"] for guess in top} == set(imagenet_classes())
+    assert sum(guess["probability"] for guess in top) == pytest.approx(1, abs=1e-3)
+    assert run("predict", "resnet18-imagenet", photo)[0] == 0
+
+
+def test_import_as_json(run: Run, file18: Path, entry18: Published) -> None:
+    code, out, _ = run("weights", "import", file18, "--model", "resnet18", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert (answer["name"], answer["model"], answer["classes"]) == ("resnet18-imagenet", "resnet18", 1000)
+    assert answer["path"] == str(entry18.target)
+    assert answer["sha256"].startswith(entry18.sha256)
+    assert answer["published_accuracy"] == pytest.approx(0.69758)
+    assert json.loads(run("weights", "get", "resnet18", "--json")[1]) == answer  # stored: nothing to fetch
+
+
+def test_own_classes_and_evaluation(run: Run, pictures: Callable[..., Path]) -> None:
+    """A fine-tuned network on a folder: every picture is measured as it is predicted, 224 pixels of 256."""
+    torch.save(make_state("resnet18", num_classes=2), "pets.pth")
+    Path("names.txt").write_text("cat\ndog\n")
+    code, out, err = run("weights", "import", "pets.pth", "--model", "resnet18", "--classes", "names.txt")
+    assert code == 0
+    assert out.startswith("resnet18-pets: resnet18, 2 classes; from pets.pth\n")
+    assert err.startswith("pets.pth is not the published")
+    where = pictures({"cat": 3, "dog": 3}, size=280)
+    shutil.move(where / "cat", where / "test" / "cat")
+    shutil.move(where / "dog", where / "test" / "dog")
+    shutil.copytree(where / "test", where / "train")
+    network = load("resnet18-pets")
+    files = sorted((where / "test").rglob("*.png"))
+    answers = predict(network, files)
+    right = sum(answer.top[0].label == path.parent.name for answer, path in zip(answers, files, strict=True))
+    chances = [{g.label: g.probability for g in a.top}[p.parent.name] for a, p in zip(answers, files, strict=True)]
+    measured = evaluate(network, where)
+    assert measured.metrics["accuracy"] == right / len(files)
+    assert measured.metrics["loss"] == pytest.approx(float(-np.log(chances).mean()), abs=1e-4)
+    code, out, _ = run("evaluate", "resnet18-pets", "--data", where, "--json")
+    assert code == 0
+    assert json.loads(out)["n"] == len(files)
+
+
+@pytest.mark.usefixtures("entry18")
+def test_evaluation_needs_data_with_the_same_classes(run: Run, file18: Path, pictures: Callable[..., Path]) -> None:
+    run("weights", "import", file18, "--model", "resnet18")
+    code, out, err = run("evaluate", "resnet18", "--data", pictures({"cat": 5, "dog": 5}))
+    assert (code, out) == (1, "")
+    said = "pictures has the classes cat, dog, but resnet18 was trained for tench, goldfish, great white shark, "
+    assert said in err.splitlines()[-1]
+    code, out, err = run("evaluate", "resnet18")
+    assert (code, out) == (2, "")
+    assert "its training data (imagenet) are not at hand; name a data set with --data" in err
+
+
+def test_list(run: Run, file18: Path) -> None:
+    shutil.copy(file18, "mine.pth")
+    run("weights", "import", "mine.pth", "--model", "resnet18")
+    torch.save(make_state("resnet18", num_classes=3), "flowers.pth")
+    run("weights", "import", "flowers.pth", "--model", "resnet18")
+    (shelf() / "broken.safetensors").write_bytes(b"junk")
+    code, out, err = run("weights", "list")
+    assert (code, err) == (0, "")
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
+    assert lines["lenet-fashion"] == "91.16% fashion-mnist, test set inside the package"
+    assert lines["resnet34-imagenet"] == "73.31% ImageNet, as published not here; get downloads 87 MB"
+    assert lines["resnet18-imagenet"] == "- not known stored"  # not the published file: nobody stated its accuracy
+    assert lines["resnet18-flowers"] == "- not known stored"
+    assert lines["broken"] == "- not known stored, but damaged: remove it"
+    entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
+    assert set(entries) == set(lines) - {"weights", "Published", "firstsight"}
+    assert entries["resnet34-imagenet"]["path"] is None
+    assert entries["resnet34-imagenet"]["address"].endswith("/resnet34-b627a593.pth")
+    assert entries["resnet18-flowers"]["classes"] == 3
+    assert entries["convnet-fashion"]["accuracy"] == pytest.approx(0.933)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        ("", 2, "missing: list, get or import (see: firstsight weights --help)"),
+        ("--json", 2, "missing: list, get or import"),
+        ("imprt x", 2, "unknown action 'imprt': did you mean import?"),
+        ("get", 2, "missing: NAME"),
+        ("get resnet35", 2, "unknown published weights 'resnet35': did you mean resnet"),
+        ("get lenet", 2, "no weights of lenet are published"),
+        ("get resnet34", 1, "fetch https://download.pytorch.org/models/resnet34-b627a593.pth and then: firstsight"),
+        ("import", 2, "missing: FILE"),
+        ("import x.pth", 2, "missing: --model"),
+        ("import x.pth --model resnet34", 2, "no such file: x.pth"),
+        ("import x.pth --model resnet34 --classes names.txt", 2, "no such file: names.txt"),
+        ("import junk.pth --model resnet34", 1, "junk.pth: not a readable PyTorch file"),
+        ("import junk.pth --model resnet34 --varient paper", 2, "did you mean --variant"),
+        ("list --jsn", 2, "did you mean --json"),
+    ],
+)
+def test_a_sentence_for_every_mistake(run: Run, arguments: str, code: int, part: str) -> None:
+    Path("junk.pth").write_bytes(b"junk" * 99)
+    found, out, err = run("weights", *arguments.split())
+    assert (found, out) == (code, "")
+    assert err.startswith("firstsight: ")
+    assert part in err
+    assert err.count("\n") == 1
+
+
+def test_predict_offline_without_stored_weights(run: Run, photo: Path) -> None:
+    code, out, err = run("predict", "vgg16", photo)
+    assert (code, out) == (1, "")
+    assert f"then: firstsight weights import {PUBLISHED['vgg16'].file} --model vgg16" in err
+    code, _, err = run("predict", "vgg61", photo)
+    assert code == 2
+    assert "unknown weights or run 'vgg61': did you mean vgg1" in err
+
+
+def test_help(run: Run) -> None:
+    for arguments in (["--help"], ["list", "--help"], ["get", "--help"], ["import", "--help"]):
+        code, out, err = run("weights", *arguments)
+        assert (code, err) == (0, "")
+        assert out.startswith("usage: firstsight weights")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["import", "--help"]])
+def test_torch_is_not_imported_without_need(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom firstsight.cli import main\n"
+        f"try: main(['weights', *{arguments}])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_code_in_a_file_is_not_run(run: Run, state18: dict[str, Tensor]) -> None:
+    from test_state_dict import Bomb
+
+    torch.save({**state18, "extra": Bomb()}, "evil.pth")
+    code, out, err = run("weights", "import", "evil.pth", "--model", "resnet18")
+    assert (code, out) == (1, "")
+    assert "evil.pth: refused" in err
+    assert not Path("executed").exists()
+    assert not shelf().exists()

@@ -1,0 +1,44 @@
+"""Write what torchvision's preprocessing of published weights makes of pictures, for the tests to hold ours against.
+
+Run in an environment of its own that has torchvision (which the project never depends on)::
+
+    python -m venv /tmp/golden && /tmp/golden/bin/pip install torchvision safetensors numpy pillow
+    /tmp/golden/bin/python tools/make_golden_preprocess.py
+
+Every 16th pixel of every 16th row and the mean of each channel, of the preset ``IMAGENET1K_V1.transforms()`` on
+pictures of ``tests/parity/formula.py``, are stored with the versions in ``tests/parity/golden-preprocess.safetensors``.
+"""
+
+import sys
+from pathlib import Path
+
+import PIL
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import ResNet34_Weights
+
+PARITY = Path(__file__).parents[1] / "tests" / "parity"
+sys.path.insert(0, str(PARITY))
+from formula import photo  # noqa: E402
+
+SIZES = ((500, 375), (375, 500), (1024, 683), (333, 257), (256, 256), (224, 224), (90, 61), (801, 40))
+
+
+def main() -> None:
+    """Prepare, sample, store."""
+    preset = ResNet34_Weights.IMAGENET1K_V1.transforms()
+    golden: dict[str, torch.Tensor] = {}
+    for width, height in SIZES:
+        prepared = preset(Image.fromarray(photo(width, height)))
+        assert prepared.shape == (3, 224, 224)
+        golden[f"{width}x{height}"] = prepared[:, ::16, ::16].contiguous()
+        golden[f"{width}x{height} mean"] = prepared.double().mean((1, 2))
+        print(f"{width}x{height}: mean {prepared.mean():+.4f}")
+    versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "pillow": PIL.__version__}
+    save_file(golden, PARITY / "golden-preprocess.safetensors", {"versions": str(versions)})
+
+
+if __name__ == "__main__":
+    main()
