@@ -15,7 +15,7 @@ FILES = shipped()
 
 
 def test_all_together_are_small() -> None:
-    assert set(FILES) == {"lenet-digits", "lenet-fashion", "convnet-fashion"}
+    assert set(FILES) == {"lenet-digits", "lenet-fashion", "convnet-fashion", "airbench-cifar10"}
     assert sum(path.stat().st_size for path in FILES.values()) < 16 << 20
 
 
@@ -34,7 +34,8 @@ def test_card_and_file_belong_together(name: str) -> None:
 def test_accuracy_is_that_of_the_card(name: str, shared: Path) -> None:
     text = FILES[name].with_suffix(".md").read_text()
     accuracy, n = re.search(r"test accuracy \| ([\d.]+)% of ([\d,]+) images", text).groups()  # type: ignore[union-attr]
-    found = evaluate(name, shared / "fashion-mnist" if "fashion" in name else None)
+    places = {"fashion": shared / "fashion-mnist", "cifar10": shared / "cifar10" / "cifar10-train.zip"}
+    found = evaluate(name, places.get(name.rpartition("-")[2]))
     assert found.n == int(n.replace(",", ""))
     assert 100 * found.metrics["accuracy"] == pytest.approx(float(accuracy), abs=0.05)
     network = load(name)

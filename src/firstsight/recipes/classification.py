@@ -1,6 +1,6 @@
 """What a classification run is made of: trained weights to begin with, images, and the task."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from firstsight.errors import UsageError
 from firstsight.nets import MODELS, create_model
 from firstsight.nets.airbench import AirBench
 from firstsight.recipes.recipe import Recipe, Settings
-from firstsight.tasks.classify import Classify
+from firstsight.tasks.classify import Classify, Descent
 from firstsight.weights.classifier import Classifier
 from firstsight.weights.transfer import begin_with, freeze, transfer
 
@@ -108,10 +108,9 @@ class Materials:
         about = {"recipe": self.recipe.name, "data": train.name, "settings": shown(settings)}
         if self.base:
             about["began_with"] = {"weights": Path(self.base.source).name, **self.base.card["about"]}
+        descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent)})
         task = Classify(
-            net, batches, test, model=entry.name, optimizer=settings.optimizer, lr=settings.lr,
-            momentum=settings.momentum, bias_lr=settings.bias_lr, weight_decay=settings.weight_decay,
-            label_smoothing=settings.label_smoothing, schedule=settings.schedule, warmup=settings.warmup,
+            net, batches, test, model=entry.name, descent=descent, label_smoothing=settings.label_smoothing,
             views=settings.views, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)

@@ -20,14 +20,18 @@ class Settings:
     """Images per update, over all processes together."""
     lr: float = 1e-3
     """Highest learning rate."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """Adam, AdamW, or SGD with Nesterov momentum."""
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adam"
+    """Adam, AdamW, SGD with Nesterov momentum, or Muon (orthogonal updates of filters, SGD for the rest)."""
     momentum: float = 0.9
     """Momentum of SGD."""
+    linear_lr: float = 1.0
+    """With Muon: learning rate of linear layers, as a multiple of the filters'."""
     bias_lr: float = 1.0
     """Learning rate of biases and batch norms, as a multiple of the others'."""
     weight_decay: float = 0.0
     """Weight decay (not on biases and batch norms)."""
+    bias_decay: float = 0.0
+    """Weight decay of biases and batch norms."""
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: float = 0.1

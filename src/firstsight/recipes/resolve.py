@@ -121,8 +121,10 @@ def check(settings: Settings) -> None:
         ("cutout", settings.cutout, 0, settings.image_size), ("rotate", settings.rotate, 0, 180),
         ("zoom", settings.zoom, 0, 0.9), ("warmup", settings.warmup, 0, 0.99),
         ("label_smoothing", settings.label_smoothing, 0, 0.99), ("holdout", settings.holdout, 0, 0.9),
-        ("momentum", settings.momentum, 0, 0.999), ("bias_lr", settings.bias_lr, 0, 1000),
-        ("whiten", settings.whiten, 0, 1_000_000), ("weight_decay", settings.weight_decay, 0, 100),
+        ("momentum", settings.momentum, 0, 0.999), ("linear_lr", settings.linear_lr, 0, 100_000),
+        ("bias_lr", settings.bias_lr, 0, 100_000),
+        ("bias_decay", settings.bias_decay, 0, 100), ("whiten", settings.whiten, 0, 1_000_000),
+        ("weight_decay", settings.weight_decay, 0, 100),
         ("seed", settings.seed, 0, 2**62),
     )  # fmt: skip
     for name, value, low, high in limits:

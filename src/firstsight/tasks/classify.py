@@ -1,6 +1,7 @@
 """The classification task: which of the classes does a picture show?"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Metric
+from firstsight.tasks.muon import Muon
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.classifier import average_over_views, make_card
 from firstsight.weights.transfer import train_mode
@@ -25,6 +27,25 @@ AUXILIARY_WEIGHT = 0.3
 """Of the losses of auxiliary classifiers (GoogLeNet's paper, section 5)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """How the weights go downhill; the fields are those of a recipe's settings."""
+
+    optimizer: Literal["adam", "adamw", "sgd", "muon"]
+    lr: float
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: float
+    momentum: float = 0.9
+    linear_lr: float = 1.0
+    bias_lr: float = 1.0
+    weight_decay: float = 0.0
+    bias_decay: float = 0.0
+
+    def rate(self, progress: float) -> float:
+        """The learning rate after that share of the training."""
+        return self.lr * learning_rate_factor(progress, self.schedule, self.warmup)
+
+
 class Classify:
     """Train one network by cross entropy; measured by accuracy on a test set.
 
@@ -34,8 +55,6 @@ class Classify:
     batches : training batches; their preprocessing is applied to the test set too.
     test : the images to measure on.
     label_smoothing : share of the target spread evenly over all classes, in [0, 1).
-    schedule, warmup : see `learning_rate_factor`.
-    bias_lr : learning rate of biases and batch norms, as a multiple of the others'.
     views : see `average_over_views`; of the test set.
     """
 
@@ -46,27 +65,18 @@ class Classify:
         test: ImageSet,
         *,
         model: str,
-        optimizer: Literal["adam", "adamw", "sgd"],
-        lr: float,
-        momentum: float,
-        bias_lr: float,
-        weight_decay: float,
+        descent: Descent,
         label_smoothing: float,
-        schedule: Literal["constant", "linear", "cosine"],
-        warmup: float,
         views: int,
         about: Mapping[str, Any],
     ) -> None:
         net = net.to(batches.device, batches.dtype)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.models: dict[str, nn.Module] = {"net": net}
-        self.optimizers: dict[str, Optimizer] = {
-            "net": make_optimizer(net, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
-        }
+        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, descent)}
         self.batches, self.test, self.metric = batches, test, Metric("accuracy", "max")
         self.model, self.about = model, dict(about)
-        self.bias_lr, self.views = bias_lr, views
-        self.lr, self.label_smoothing, self.schedule, self.warmup = lr, label_smoothing, schedule, warmup
+        self.descent, self.label_smoothing, self.views = descent, label_smoothing, views
         self._test_images = fit_images(test, batches.preprocess).to(batches.device)
 
     def prepare(self, accelerator: Accelerator) -> None:
@@ -83,9 +93,9 @@ class Classify:
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward, update."""
         net, optimizer = self.models["net"], self.optimizers["net"]
-        lr = self.lr * learning_rate_factor(batch.progress, self.schedule, self.warmup)
-        for group, factor in zip(optimizer.param_groups, (1.0, self.bias_lr), strict=True):
-            group["lr"] = lr * factor
+        rate = self.descent.rate(batch.progress)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("pace", 1.0)
         with self.accelerator.autocast():
             outputs = net(batch.images)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -184,18 +194,20 @@ def classification_figures(chances: Tensor, labels: Tensor, test: ImageSet, plot
     return pictures
 
 
-def make_optimizer(
-    net: nn.Module, name: Literal["adam", "adamw", "sgd"], *, lr: float, momentum: float, weight_decay: float
-) -> Optimizer:
-    """An optimizer in two groups: weights, which decay; biases and batch norms (of one axis), which do not.
+def make_optimizer(net: nn.Module, how: Descent) -> Optimizer:
+    """An optimizer in groups: weights; biases and batch norms (of one axis), which have a pace and decay of their own.
 
-    Parameters that are fixed (``requires_grad`` off) are in neither.
+    Each group keeps its pace as "pace". Parameters that are fixed (``requires_grad`` off) are in none.
     """
     learning = [p for p in net.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if name == "sgd":
-        return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
-    return (Adam if name == "adam" else AdamW)(groups, lr=lr, fused=True)
+    vectors = {"params": [p for p in learning if p.ndim <= 1], "weight_decay": how.bias_decay, "pace": how.bias_lr}
+    if how.optimizer == "muon":
+        filters = [p for p in learning if p.ndim > 2]
+        matrices = {
+            "params": [p for p in learning if p.ndim == 2], "weight_decay": how.weight_decay, "pace": how.linear_lr,
+        }  # fmt: skip
+        return Muon(filters, [matrices, vectors], lr=how.lr, momentum=how.momentum)
+    weights = {"params": [p for p in learning if p.ndim > 1], "weight_decay": how.weight_decay}
+    if how.optimizer == "sgd":
+        return SGD([weights, vectors], lr=how.lr, momentum=how.momentum, nesterov=how.momentum > 0, fused=True)
+    return (Adam if how.optimizer == "adam" else AdamW)([weights, vectors], lr=how.lr, fused=True)
