@@ -13,7 +13,7 @@ from firstsight.data.batches import fit_images
 from firstsight.errors import DataError, UsageError
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where, train
-from firstsight.tasks.classify import Classify, make_optimizer
+from firstsight.tasks.classify import Classify, Descent, make_optimizer
 
 
 def session(**changes: object) -> Session:
@@ -71,7 +71,10 @@ def test_evaluation_is_that_of_plain_torch() -> None:
 
 
 def test_weights_decay_and_biases_do_not() -> None:
-    optimizer = make_optimizer(create_model("convnet"), "adamw", lr=0.1, momentum=0.9, weight_decay=0.3)
+    optimizer = make_optimizer(
+        create_model("convnet"),
+        Descent(optimizer="adamw", lr=0.1, schedule="constant", warmup=0.0, weight_decay=0.3),
+    )
     assert [(group["weight_decay"], {p.ndim for p in group["params"]}) for group in optimizer.param_groups] == [
         (0.3, {2, 4}),
         (0.0, {1}),
