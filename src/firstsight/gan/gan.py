@@ -1,0 +1,85 @@
+"""The first generative adversarial network (Goodfellow et al. 2014), in its common form of linear layers.
+
+The generator turns a vector of normal noise into a picture, the discriminator a picture into one logit: real or not?
+Each is four linear layers; nothing in them knows that neighbouring pixels belong together.
+
+Differs from the paper: LeakyReLU instead of maxout and rectifier mixtures in the discriminator, tanh and pictures in
+[-1, 1] instead of sigmoid and [0, 1], normal instead of uniform noise; no dropout.
+
+Size for 1x28x28 pictures and 100 latent values: generator 1,486,352 parameters, discriminator 533,505.
+"""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as normalised
+
+SLOPE = 0.2
+GENERATOR = (256, 512, 1024)
+DISCRIMINATOR = (512, 256)
+
+
+class Generator(nn.Module):
+    """Noise to pictures.
+
+    Parameters
+    ----------
+    latent : length of the noise vector.
+    size, channels : of the pictures, (channels, size, size).
+    widths : of the hidden layers.
+    signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
+    """
+
+    def __init__(
+        self, *, latent: int = 100, size: int = 28, channels: int = 1, widths: tuple[int, ...] = GENERATOR,
+        signed: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.latent, self.size, self.channels = latent, size, channels
+        sizes = (latent, *widths)
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.last = nn.Linear(widths[-1], channels * size * size)
+        self.squash = torch.tanh if signed else torch.sigmoid
+        self.activation = nn.LeakyReLU(SLOPE)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent) noise to (N, channels, size, size) pictures."""
+        x = z
+        for layer in self.hidden:
+            x = self.activation(layer(x))  # (N, width)
+        x = self.squash(self.last(x))  # (N, channels * size * size)
+        return x.unflatten(1, (self.channels, self.size, self.size))
+
+
+class Discriminator(nn.Module):
+    """Pictures to one logit each: above zero for "real".
+
+    Parameters
+    ----------
+    size, channels : of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
+    widths : of the hidden layers.
+    leaky : LeakyReLU 0.2 instead of ReLU.
+    spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018).
+    stuck : batch norm over the one unit before the sigmoid, as in the study that this repeats: it cannot learn, for
+        each batch is told apart from itself only.
+    """
+
+    def __init__(
+        self, *, size: int = 28, channels: int = 1, widths: tuple[int, ...] = DISCRIMINATOR, leaky: bool = True,
+        spectral_norm: bool = False, stuck: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        sizes = (channels * size * size, *widths)
+        layers = [nn.Linear(a, b) for a, b in zip(sizes, (*widths, 1), strict=True)]
+        self.layers = nn.ModuleList(normalised(layer) if spectral_norm else layer for layer in layers)
+        self.activation: nn.Module = nn.LeakyReLU(SLOPE) if leaky else nn.ReLU()
+        self.norm: nn.Module = nn.BatchNorm1d(1) if stuck else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels, size, size) pictures to (N,) logits."""
+        x = images.flatten(1)  # (N, channels * size * size)
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))  # (N, width)
+        x = self.norm(self.layers[-1](x))  # (N, 1)
+        return x.squeeze(1)

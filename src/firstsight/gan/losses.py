@@ -1,0 +1,89 @@
+"""Adversarial losses by name, on logits: what the discriminator minimises, and what the generator minimises.
+
+With D the discriminator's logit, s the sigmoid, r real and f generated images, means over the batch::
+
+    name            discriminator                              generator
+    non-saturating  -log s(D(r)) - log(1 - s(D(f)))            -log s(D(f))            Goodfellow 2014, section 3
+    saturating      the same                                   log(1 - s(D(f)))        Goodfellow 2014, equation 1
+    least-squares   (D(r) - 1)^2 / 2 + D(f)^2 / 2              (D(f) - 1)^2 / 2        Mao 2017, equation 9
+    hinge           max(0, 1 - D(r)) + max(0, 1 + D(f))        -D(f)                   Lim and Ye 2017
+    wasserstein     D(f) - D(r), with a gradient penalty       -D(f)                   Gulrajani 2017
+
+With a target for real images other than 1 (one-sided label smoothing, Salimans 2016), the first term of the first three
+is held against that target.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Loss = Literal["non-saturating", "saturating", "least-squares", "hinge", "wasserstein"]
+LOSSES: tuple[Loss, ...] = ("non-saturating", "saturating", "least-squares", "hinge", "wasserstein")
+
+
+def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Tensor:
+    """What the discriminator pays for real images.
+
+    Parameters
+    ----------
+    logits : of the discriminator, any shape.
+    target : what it should say, 1 for "real"; a number, or one for each logit.
+
+    Returns
+    -------
+    The loss of each image, shaped as ``logits``.
+    """
+    if loss in ("non-saturating", "saturating"):
+        return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
+    if loss == "least-squares":
+        return (logits - target).square() / 2
+    if loss == "hinge":
+        return F.relu(1 - logits)
+    return -logits
+
+
+def fake_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 0.0) -> Tensor:
+    """What the discriminator pays for generated images; as `real_loss`."""
+    if loss in ("non-saturating", "saturating"):
+        return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
+    if loss == "least-squares":
+        return (logits - target).square() / 2
+    if loss == "hinge":
+        return F.relu(1 + logits)
+    return logits
+
+
+def generator_loss(loss: Loss, logits: Tensor) -> Tensor:
+    """What the generator pays for the discriminator's logits of its images; of each image."""
+    if loss == "non-saturating":
+        return F.softplus(-logits)
+    if loss == "saturating":
+        return -F.softplus(logits)
+    if loss == "least-squares":
+        return (logits - 1).square() / 2
+    return -logits
+
+
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """How far the discriminator's slope is from one, between real and generated images (Gulrajani 2017, equation 3).
+
+    Parameters
+    ----------
+    real, fake : (N, C, H, W); ``fake`` without gradient.
+    mix : (N,) in [0, 1]: where between them each slope is taken.
+
+    Returns
+    -------
+    (N,) the squared differences; can be differentiated.
+    """
+    share = mix.view(-1, 1, 1, 1)
+    between = (share * real + (1 - share) * fake).requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1).square()
+
+
+def _filled(logits: Tensor, target: Tensor | float) -> Tensor:
+    return target.expand_as(logits) if isinstance(target, Tensor) else torch.full_like(logits, target)

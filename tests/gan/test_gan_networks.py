@@ -1,0 +1,70 @@
+"""Generators and discriminators: sizes as published, shapes, switches, and what they refuse."""
+
+import pytest
+import torch
+from torch import nn
+
+from firstsight.gan import dcgan, gan, infogan
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_sizes_as_stated() -> None:
+    assert parameters(gan.Generator()) == 1_486_352
+    assert parameters(gan.Discriminator()) == 533_505
+    assert parameters(dcgan.Generator()) == 3_576_704
+    assert parameters(dcgan.Discriminator()) == 2_765_568
+    assert parameters(infogan.Generator()) == 6_645_121
+    q = infogan.Discriminator()
+    assert parameters(q.q) == 133_134
+    assert parameters(q) - parameters(q.q) == 6_558_017
+
+
+@pytest.mark.parametrize("size", [8, 12, 28, 32, 36, 64, 100, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("strided", [True, False])
+def test_dcgan_makes_any_multiple_of_four(size: int, channels: int, strided: bool) -> None:
+    make = {"size": size, "channels": channels, "width": 4, "strided": strided}
+    generator, discriminator = dcgan.Generator(latent=6, **make), dcgan.Discriminator(**make)
+    images = generator(torch.randn(2, 6))
+    assert images.shape == (2, channels, size, size)
+    assert images.min() >= -1 and images.max() <= 1
+    assert discriminator(images).shape == (2,)
+
+
+@pytest.mark.parametrize("size", [0, 4, 6, 30, 63, 132])
+def test_other_sizes_are_refused(size: int) -> None:
+    for make in (dcgan.Generator, dcgan.Discriminator, infogan.Generator, infogan.Discriminator):
+        with pytest.raises(ValueError, match=f"a side that is a multiple of 4 from 8 to 128; got {size}"):
+            make(size=size)
+
+
+def test_infogan_reads_its_codes() -> None:
+    net = infogan.Discriminator(width=4, categories=(10, 3), continuous=4, size=12)
+    images = torch.randn(5, 1, 12, 12)
+    logits, reading = net.eval().both(images)
+    assert logits.shape == (5,) and [c.shape for c in reading.categories] == [(5, 10), (5, 3)]
+    assert reading.means.shape == reading.log_variances.shape == (5, 4)
+    torch.testing.assert_close(logits, net(images))
+    only = infogan.Discriminator(width=4, categories=(7,), continuous=0).both(torch.randn(2, 1, 28, 28))[1]
+    assert only.means.shape == (2, 0) and only.categories[0].shape == (2, 7)
+
+
+def test_the_stuck_discriminator_cannot_tell_real_from_generated() -> None:
+    """Whatever batch it is shown, its logits have mean 0 and deviation 1: E sigmoid(N(0, 1)) ** 2 = 0.2934."""
+    net = gan.Discriminator(stuck=True).double()
+    for scale in (1.0, 10.0):
+        logits = net(scale * torch.randn(4096, 1, 28, 28, dtype=torch.float64) + scale)
+        assert abs(float(logits.detach().mean())) < 1e-9
+        assert float(logits.detach().std(correction=0)) == pytest.approx(1, abs=1e-2)
+
+
+def test_spectral_norm_bounds_every_layer() -> None:
+    net = gan.Discriminator(spectral_norm=True)
+    for _ in range(30):  # its power iteration goes one step with every pass
+        net(torch.randn(2, 1, 28, 28))
+    for layer in net.layers:
+        assert isinstance(layer, nn.Linear)
+        assert float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) == pytest.approx(1, abs=0.05)
