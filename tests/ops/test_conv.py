@@ -1,16 +1,19 @@
 """Convolution by hand against torch: outputs and all gradients, for all three algorithms."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from agree import assert_same, maker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from firstsight.ops import conv2d
+from firstsight.ops import conv2d, conv_transpose2d, sums
 
+ALGORITHMS = ("loops", "im2col", "taps")
 small = st.integers(1, 3)
 
 
@@ -21,8 +24,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
     sides = draw(st.tuples(*[st.integers(0, 2)] * 4))
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    height = draw(st.integers(max(1, spans[0] - sides[2] - sides[3]), 7 + spans[0]))
-    width = draw(st.integers(max(1, spans[1] - sides[0] - sides[1]), 7 + spans[1]))
+    height = draw(st.integers(max(1, spans[0] - sides[2] - sides[3]), 5 + spans[0]))
+    width = draw(st.integers(max(1, spans[1] - sides[0] - sides[1]), 5 + spans[1]))
     return {
         "images": (draw(st.integers(1, 2)), groups * draw(small), height, width),
         "outputs": groups * draw(st.integers(1, 2)),
@@ -30,48 +33,70 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         "bias": draw(st.booleans()),
         "stride": stride,
         "dilation": dilation,
-        "padding": draw(st.sampled_from([sides, "same"])),
+        "padding": draw(st.sampled_from([sides, sides[:2], sides[0], "same"])),
         "groups": groups,
-        "algorithm": draw(st.sampled_from(["loops", "im2col", "taps"])),
         "seed": draw(st.integers(0, 10**6)),
     }
 
 
-def same_sides(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """The definition of "same": ceil(size / stride) outputs, the odd zero at the end."""
-    missing = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
-    return missing // 2, missing - missing // 2
+def four(case: dict[str, Any]) -> tuple[int, ...]:
+    """The zeros on (left, right, top, bottom) that a padding means."""
+    padding = case["padding"]
+    if isinstance(padding, int):
+        return (padding,) * 4
+    if len(padding) == 2:
+        return (padding[1], padding[1], padding[0], padding[0])
+    if padding != "same":
+        return padding
+    sides: tuple[int, ...] = ()
+    for axis in (1, 0):  # ceil(size / stride) outputs, the odd zero at the end
+        size, stride = case["images"][2 + axis], case["stride"][axis]
+        span = case["dilation"][axis] * (case["kernel"][axis] - 1) + 1
+        missing = max(0, (-(-size // stride) - 1) * stride + span - size)
+        sides += missing // 2, missing - missing // 2
+    return sides
 
 
-@settings(max_examples=600)
-@given(cases())
+def fits(case: dict[str, Any]) -> bool:
+    sides = four(case)
+    return all(
+        case["images"][2 + axis] + sides[2 - 2 * axis] + sides[3 - 2 * axis]
+        > case["dilation"][axis] * (case["kernel"][axis] - 1)
+        for axis in (0, 1)
+    )
+
+
+def products(call: Callable[[], Tensor]) -> int:
+    """How many matrix products run."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        call()
+    kernels = {"aten::mm", "aten::bmm", "aten::addmm", "aten::addmm_"}
+    return sum(event.count for event in profile.key_averages() if event.key in kernels)
+
+
+@settings(max_examples=500)
+@given(cases().filter(fits))
 def test_output_and_gradients_are_torchs(case: dict[str, Any]) -> None:
-    random = torch.Generator().manual_seed(case["seed"])
-
-    def tensor(*shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=torch.float64, generator=random).requires_grad_()
-
+    tensor = maker(case["seed"])
     n, channels, height, width = case["images"]
     x, weight = tensor(n, channels, height, width), tensor(case["outputs"], channels // case["groups"], *case["kernel"])
     bias = tensor(case["outputs"]) if case["bias"] else None
     options = {key: case[key] for key in ("stride", "dilation", "groups")}
-    sides = case["padding"]
-    if sides == "same":
-        sizes = zip((height, width), case["kernel"], case["stride"], case["dilation"], strict=True)
-        vertical, horizontal = (same_sides(*numbers) for numbers in sizes)
-        sides = (*horizontal, *vertical)
-    ours = conv2d(x, weight, bias, padding=case["padding"], algorithm=case["algorithm"], **options)
-    theirs = F.conv2d(F.pad(x, sides), weight, bias, **options)
-    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
-    upstream = torch.randn(theirs.shape, dtype=torch.float64, generator=random)
-    inputs = [x, weight] + ([bias] if bias is not None else [])
-    for mine, peer in zip(
-        torch.autograd.grad(ours, inputs, upstream), torch.autograd.grad(theirs, inputs, upstream), strict=True
-    ):
-        torch.testing.assert_close(mine, peer, rtol=1e-12, atol=1e-12)
+    theirs = F.conv2d(F.pad(x, four(case)), weight, bias, **options)
+    for algorithm in ALGORITHMS:
+        ours = conv2d(x, weight, bias, padding=case["padding"], algorithm=algorithm, **options)
+        assert_same(ours, theirs, [x, weight, bias])
 
 
-@pytest.mark.parametrize("algorithm", ["loops", "im2col", "taps"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradients_are_those_of_small_steps(algorithm: Any) -> None:
+    tensor = maker(0)
+    inputs = tensor(2, 4, 5, 4), tensor(2, 2, 2, 3), tensor(2)
+    options = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2), "groups": 2, "algorithm": algorithm}
+    assert torch.autograd.gradcheck(lambda x, w, b: conv2d(x, w, b, **options), inputs)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
     x = torch.tensor([[[[1.0, 2.0, 0.0], [0.0, 1.0, 3.0], [2.0, 0.0, 1.0]]]])
     kernel = torch.tensor([[[[1.0, -1.0], [0.0, 2.0]]]])
@@ -80,9 +105,62 @@ def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
     assert torch.equal(conv2d(x, kernel, torch.tensor([10.0]), algorithm=algorithm), expected)
 
 
-def test_same_is_torchs_where_torch_has_it() -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_same_with_an_even_kernel_puts_the_odd_zero_to_the_right_and_the_bottom(algorithm: Any) -> None:
+    x, ones = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.ones(1, 1, 2, 2)
+    # 1 2 0     1+2+3+4 = 10   2+0+4+0 = 6
+    # 3 4 0     3+4+0+0 =  7   4+0+0+0 = 4
+    # 0 0 0
+    expected = torch.tensor([[[[10.0, 6.0], [7.0, 4.0]]]])
+    assert torch.equal(conv2d(x, ones, padding="same", algorithm=algorithm), expected)
+    # stride 2 on 1 2 3 4 with a kernel of 3: two outputs, one zero, at the end: 1+2+3 = 6 and 3+4+0 = 7
+    row = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+    strided = conv2d(row, torch.ones(1, 1, 1, 3), stride=2, padding="same", algorithm=algorithm)
+    assert torch.equal(strided, torch.tensor([[[[6.0, 7.0]]]]))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_same_and_valid_are_torchs_where_torch_has_them() -> None:
     x, weight = torch.randn(1, 2, 9, 8), torch.randn(3, 2, 4, 3)
-    torch.testing.assert_close(conv2d(x, weight, padding="same"), F.conv2d(x, weight, padding="same"))
+    for padding in ("same", "valid"):
+        torch.testing.assert_close(conv2d(x, weight, padding=padding), F.conv2d(x, weight, padding=padding))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("padding", [0, 1])
+def test_images_may_lie_in_memory_as_they_like(algorithm: Any, padding: int) -> None:
+    whole = torch.randn(2, 6, 6, 7, dtype=torch.float64)
+    weight = torch.randn(2, 3, 3, 3, dtype=torch.float64)
+    for x in (whole[:, ::2], whole[:, 3:].to(memory_format=torch.channels_last), whole.transpose(2, 3)[:, :3]):
+        theirs = F.conv2d(x, weight, padding=padding)
+        torch.testing.assert_close(conv2d(x, weight, padding=padding, algorithm=algorithm), theirs)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_strips_of_a_large_image_join(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns laid out for so many rows at a time; the last strip is shorter."""
+    x, weight = torch.randn(2, 4, 13, 12, dtype=torch.float64), torch.randn(3, 4, 3, 3, dtype=torch.float64)
+    monkeypatch.setattr(sums, "CACHE", rows * 4 * 9 * 10)
+    assert products(lambda: conv2d(x, weight)) == 2 * -(-11 // rows)
+    torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("algorithm", "count"), [("loops", 0), ("im2col", 1), ("taps", 9)])
+def test_an_algorithm_is_what_it_says(algorithm: Any, count: int) -> None:
+    """How many matrix products there are for one image and nine kernel positions."""
+    x, weight = torch.randn(1, 2, 5, 5), torch.randn(2, 2, 3, 3)
+    for stride in (1, 2):
+        assert products(lambda s=stride: conv2d(x, weight, stride=s, algorithm=algorithm)) == count
+    assert products(lambda: conv_transpose2d(x, weight, algorithm=algorithm)) == count
+
+
+def test_no_images_give_no_outputs() -> None:
+    weight = torch.ones(2, 3, 3, 3, requires_grad=True)
+    for algorithm in ALGORITHMS:
+        out = conv2d(torch.zeros(0, 3, 5, 5), weight, algorithm=algorithm)
+        assert out.shape == (0, 2, 3, 3)
+        (grad,) = torch.autograd.grad(out.sum(), weight)
+        assert torch.equal(grad, torch.zeros_like(weight))
 
 
 def test_only_wanted_gradients_are_computed() -> None:
@@ -98,9 +176,9 @@ def test_only_wanted_gradients_are_computed() -> None:
         ({"groups": 2}, "2 groups do not divide 3 input and 4 output channels"),
         ({"weight": torch.zeros(4, 2, 3, 3)}, "the weights see 2 channels a group; the image has 3"),
         ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
-        ({"x": torch.zeros(1, 3, 2, 5)}, "the kernel spans 3x3 pixels, the padded image has 2x5"),
+        ({"x": torch.zeros(1, 3, 2, 5)}, "conv2d: the kernel spans 3x3 pixels, the padded image has 2x5"),
         ({"bias": torch.zeros(3)}, r"bias must be \(4,\); got \(3,\)"),
-        ({"padding": "full"}, "or 'same'; got 'full'"),
+        ({"padding": "full"}, "'valid' or 'same'; got 'full'"),
         ({"padding": (1, 2, 3)}, "one number, two or four"),
         ({"padding": -1}, "none below 0; got -1"),
         ({"stride": 0}, "stride must be a number of at least 1"),

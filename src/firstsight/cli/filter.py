@@ -1,0 +1,92 @@
+"""``firstsight filter``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from firstsight.cli.parse import parse
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Lay a kernel on a picture and draw input, kernel, output, and the arithmetic of one pixel.
+
+    Kernels: identity, box, gaussian, motion, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss; or
+    numbers, rows parted by semicolons.
+    """
+
+    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="IMAGE")] = None
+    """A picture; without one, a photograph that comes along (Grace Hopper, public domain)."""
+    kernel: str = "sobel-x"
+    """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0" (1/9 is a number too)."""
+    size: int | None = None
+    """Side of box, gaussian and motion in pixels."""
+    stride: int = 1
+    """Move the kernel by so many pixels."""
+    padding: str = "same"
+    """Black pixels on every side; same: as many as keep the size (divided by the stride)."""
+    dilation: int = 1
+    """Distance between the pixels that the kernel meets."""
+    colour: bool = False
+    """Filter red, green and blue instead of a grey picture."""
+    at: str | None = None
+    """Output pixel whose arithmetic to show, as X,Y from 0 (default: the strongest answer)."""
+    out: Path = Path("filter.png")
+    """The figure to write (PNG)."""
+    json: bool = False
+    """Print the arithmetic as one JSON document."""
+
+
+def run(argv: list[str]) -> int:
+    """Parse, filter, draw, print."""
+    arguments = parse(Arguments, "filter", argv)
+    from firstsight import plots
+    from firstsight.cli.console import print_json, write_figure
+    from firstsight.data.photo import sample_photo
+    from firstsight.tasks.filter import filter_picture
+
+    image = arguments.image or sample_photo()
+    result = filter_picture(
+        image, arguments.kernel, size=arguments.size, stride=arguments.stride, padding=_padding(arguments.padding),
+        dilation=arguments.dilation, colour=arguments.colour, at=_place(arguments.at),
+    )  # fmt: skip
+    steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
+    name = Path(image).name
+    write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), arguments.out)
+    if arguments.json:
+        print_json({"image": str(image), "out": str(arguments.out), **result.document()})
+        return 0
+    rows, columns = result.output.shape[1:]
+    (y, x), low, high = result.at, result.output.min(), result.output.max()
+    print(
+        f"{name}: {result.image.shape[2]}x{result.image.shape[1]} to {columns}x{rows}, values {low:.1f} to {high:.1f}"
+    )
+    terms = [f"{p:.0f}*{k:.3g}" for p, k in zip(result.patch.flat, result.kernel.flat, strict=True) if k]
+    shown = " + ".join(terms[:9]) + (f" + ... ({len(terms)} terms)" if len(terms) > 9 else "")
+    print(f"output pixel x={x}, y={y}: {shown} = {result.total:.6g}")
+    print(f"figure: {arguments.out}")
+    return 0
+
+
+def _padding(text: str) -> int | Literal["same"]:
+    from firstsight.errors import UsageError
+
+    if text == "same":
+        return "same"
+    if not text.isdigit():
+        raise UsageError(f"--padding must be a number of pixels, or same; got {text}")
+    return int(text)
+
+
+def _place(text: str | None) -> tuple[int, int] | None:
+    from firstsight.errors import UsageError
+
+    if text is None:
+        return None
+    numbers = text.replace("x", ",").split(",")
+    if len(numbers) != 2 or not all(number.strip().isdigit() for number in numbers):
+        raise UsageError(f"--at must be X,Y, two numbers from 0; got {text}")
+    return int(numbers[0]), int(numbers[1])

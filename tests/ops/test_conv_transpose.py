@@ -1,0 +1,102 @@
+"""Transposed convolution by hand against torch, and against what it is the transpose of."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from agree import assert_same, maker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstsight.ops import conv2d, conv_transpose2d
+
+ALGORITHMS = ("loops", "im2col", "taps")
+small = st.integers(1, 3)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Shapes and options for which something is left of the output."""
+    groups = draw(st.integers(1, 2))
+    kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
+    more = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
+    size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    spans = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(size, stride, dilation, kernel, strict=True)]
+    padding = [draw(st.integers(0, min(2, (span + m - 1) // 2))) for span, m in zip(spans, more, strict=True)]
+    return {
+        "images": (draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)), *size),
+        "outputs": draw(small),
+        "kernel": kernel,
+        "bias": draw(st.booleans()),
+        "seed": draw(st.integers(0, 10**6)),
+        "options": {
+            "stride": stride, "padding": tuple(padding), "output_padding": tuple(more), "dilation": dilation,
+            "groups": groups,
+        },
+    }  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(cases())
+def test_output_and_gradients_are_torchs(case: dict[str, Any]) -> None:
+    tensor, options = maker(case["seed"]), case["options"]
+    x = tensor(*case["images"])
+    weight = tensor(case["images"][1], case["outputs"], *case["kernel"])
+    bias = tensor(case["outputs"] * options["groups"]) if case["bias"] else None
+    theirs = F.conv_transpose2d(x, weight, bias, **options)
+    for algorithm in ALGORITHMS:
+        assert_same(conv_transpose2d(x, weight, bias, algorithm=algorithm, **options), theirs, [x, weight, bias])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradients_are_those_of_small_steps(algorithm: Any) -> None:
+    tensor = maker(0)
+    inputs = tensor(2, 4, 3, 2), tensor(4, 1, 2, 3), tensor(2)
+    options = {"stride": (2, 1), "padding": (1, 0), "output_padding": (1, 1), "dilation": (1, 2), "groups": 2}
+    assert torch.autograd.gradcheck(lambda x, w, b: conv_transpose2d(x, w, b, algorithm=algorithm, **options), inputs)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
+    x, weight = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]])
+    # every pixel lays 1 10 / 100 1000 times itself with its corner on its own place; where they overlap they add
+    expected = torch.tensor([[[[1.0, 12.0, 20.0], [103.0, 1234.0, 2040.0], [300.0, 3400.0, 4000.0]]]])
+    assert torch.equal(conv_transpose2d(x, weight, algorithm=algorithm), expected)
+    # with stride 2 nothing overlaps; of two rows and one more the first and the last are cut off
+    apart = conv_transpose2d(
+        x[..., :1, :], weight, torch.tensor([0.5]), stride=2, padding=(1, 0), output_padding=(1, 0),
+        algorithm=algorithm,
+    )  # fmt: skip
+    assert torch.equal(apart, torch.tensor([[[[100.5, 1000.5, 200.5, 2000.5]]]]))
+
+
+def test_it_is_the_transpose_of_convolution() -> None:
+    """<conv(x), y> = <x, conv_transpose(y)> for every x and y, with the same weights."""
+    tensor = maker(3)
+    x, y, weight = tensor(2, 3, 9, 8), tensor(2, 4, 5, 4), tensor(4, 3, 3, 3)
+    there = conv2d(x, weight, stride=2, padding=1)
+    back = conv_transpose2d(y, weight, stride=2, padding=1, output_padding=(0, 1))
+    assert there.shape == y.shape
+    assert back.shape == x.shape
+    torch.testing.assert_close((there * y).sum(), (x * back).sum(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": 2}, "2 groups do not divide 3 input channels"),
+        ({"weight": torch.zeros(2, 4, 3, 3)}, "the weights are for 2 channels; the image has 3"),
+        ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
+        ({"bias": torch.zeros(3)}, r"bias must be \(4,\); got \(3,\)"),
+        ({"padding": 4}, r"padding \(4, 4\) cuts everything off an output of 7x7 pixels"),
+        ({"padding": -1}, "padding must be a number of at least 0"),
+        ({"stride": 2, "output_padding": 2}, r"output_padding \(2, 2\) must be less than stride \(2, 2\) or dilation"),
+        ({"stride": (1, 2, 3)}, "stride must be a number of at least 1, or two"),
+        ({"algorithm": "fft"}, "unknown algorithm 'fft' .loops, im2col, taps"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
+    arguments = {"x": torch.zeros(1, 3, 5, 5), "weight": torch.zeros(3, 4, 3, 3)} | change
+    with pytest.raises(ValueError, match=message):
+        conv_transpose2d(**arguments)

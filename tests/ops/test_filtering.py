@@ -1,0 +1,121 @@
+"""Kernels on pictures, against SciPy's filters written out and against values by hand."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from firstsight.data.photo import sample_photo
+from firstsight.errors import UsageError
+from firstsight.ops.filtering import filter_image
+from firstsight.ops.kernels import NAMES, kernel
+from firstsight.tasks.filter import filter_picture
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_kernels_are_what_they_say() -> None:
+    """Means sum to one, derivatives to zero, identity and sharpen keep a flat picture."""
+    for name in NAMES:
+        total = float(kernel(name).sum())
+        derivative = name.startswith(("sobel", "prewitt", "laplacian"))
+        assert total == pytest.approx(0.0 if derivative else 1.0), name
+    assert torch.equal(kernel("sobel-y"), kernel("sobel-x").T)
+    assert kernel("gaussian", 9).shape == (9, 9) and kernel("box", 4)[0, 0] == 1 / 16
+    ramp = torch.arange(25.0, dtype=torch.float64).view(1, 5, 5)  # brighter to the right by 1, downwards by 5
+    for name, value in (("sobel-x", 8), ("sobel-y", 40), ("prewitt-x", 6), ("prewitt-y", 30), ("laplacian", 0)):
+        assert filter_image(ramp.byte(), kernel(name), padding=0).output[0, 1, 1] == value, name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), (3, 5, 2)])
+def test_output_and_arithmetic(name: str, stride: int, padding: int, dilation: int) -> None:
+    """The output is torch's; the products of the pixel that is laid open sum up to it."""
+    image = torch.randint(0, 256, (3, 40, 31), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    weight = kernel(name)
+    result = filter_image(image, weight, stride=stride, padding=padding, dilation=dilation)
+    expected = F.conv2d(image.double()[:, None], weight[None, None], stride=stride, padding=padding, dilation=dilation)[
+        :, 0
+    ]
+    np.testing.assert_allclose(result.output, expected.numpy(), rtol=1e-12, atol=1e-9)
+    channel = ("red", "green", "blue").index(result.channel)
+    assert result.total == pytest.approx(float(expected[channel][result.at]), abs=1e-9)
+    top, left = result.corner
+    assert (top, left) == (result.at[0] * stride - padding, result.at[1] * stride - padding)
+    if top >= 0 and left >= 0 and top + result.span[0] <= 40 and left + result.span[1] <= 31:
+        region = image[channel, top : top + result.span[0] : dilation, left : left + result.span[1] : dilation]
+        np.testing.assert_array_equal(result.patch, region.numpy())
+
+
+def test_even_kernel_keeps_the_size_with_the_odd_zero_right_and_below() -> None:
+    image = torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8)
+    output = filter_image(image, kernel("1 1; 1 1")).output
+    assert output.tolist() == [[[10, 6], [7, 4]]]
+    assert filter_image(image, kernel("1 1; 1 1"), at=(1, 1)).patch.tolist() == [[4, 0], [0, 0]]
+
+
+def test_numbers_as_kernel() -> None:
+    assert kernel("1/9, 2; -3 4.5;").tolist() == [[1 / 9, 2], [-3, 4.5]]
+    assert kernel("[7]").tolist() == [[7]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 2; 3", "not a matrix, its rows have 2, 1 numbers"),
+        ("1 2; 3 x", 'not a matrix, "x" is not a number'),
+        ("1/0 2", '"1/0" is not a number'),
+        ("nan 1", '"nan" is not a number'),
+        ("1 ;; 2", "its rows have 1, 0, 1 numbers"),
+        (" ".join(["1"] * 40), "too large; at most 31x31"),
+        ("sobel", "unknown kernel 'sobel': did you mean sobel-"),
+    ],
+)
+def test_text_that_is_no_kernel(run: Run, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        kernel(text)
+    code, out, err = run("filter", "--kernel", text)
+    assert code == 2 and not out and said in err
+
+
+def test_the_command(run: Run) -> None:
+    Image.effect_noise((30, 20), 80).convert("RGB").save("noise.png")
+    code, out, err = run("filter", "noise.png", "--kernel", "laplacian", "--stride", 2, "--at", "3,4", "--json")
+    document = json.loads(out)
+    assert code == 0 and not err
+    assert document["output_size"] == [10, 15] and document["at"] == {"x": 3, "y": 4}
+    assert document["sum"] == pytest.approx(np.sum(document["products"]))
+    assert Image.open("filter.png").size == (1248, 936)
+    code, out, _ = run("filter", "--kernel", "gaussian", "--size", "7", "--colour", "--out", "g.png")
+    assert code == 0 and "grace_hopper.jpg: 512x600 to 512x600" in out and Path("g.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--at", "5"], 2, "--at must be X,Y"),
+        (["--at", "600,0"], 2, "--at 600,0: outside the output of 512x600 pixels"),
+        (["--stride", "0"], 2, "--stride must lie between 1 and 1000; got 0"),
+        (["--padding", "-1"], 2, "--padding must be a number of pixels, or same; got -1"),
+        (["--size", "3"], 2, "--size is for box, gaussian, motion; sobel-x has a size of its own"),
+        (["--kernel", "box", "--size", "99"], 2, "--size must lie between 1 and 31; got 99"),
+        (["--dilation", "900", "--padding", "0"], 2, "kernel spans 1801x1801 pixels"),
+        (["--out", "figure.gif"], 2, "--out must be a .png file"),
+        (["nothing.png"], 1, "nothing.png"),
+    ],
+)
+def test_refused(run: Run, arguments: list[str], code: int, said: str) -> None:
+    answer = run("filter", *arguments)
+    assert answer[0] == code and not answer[1] and said in answer[2], answer
+    assert len(answer[2].splitlines()) == 1
+
+
+def test_a_picture_in_memory_is_the_one_on_disk() -> None:
+    one, two = (filter_picture(picture, "emboss") for picture in (sample_photo(), Image.open(sample_photo())))
+    np.testing.assert_array_equal(one.output, two.output)
