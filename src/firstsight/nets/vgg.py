@@ -36,7 +36,7 @@ class VGG(nn.Module):
             for channels in group:
                 layers.append(nn.Conv2d(in_channels, channels, kernel_size=3, padding=1))
                 layers += [nn.BatchNorm2d(channels)] if norm else []
-                layers.append(nn.ReLU())
+                layers.append(nn.ReLU(inplace=True))
                 in_channels = channels
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)

@@ -55,7 +55,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="airbench-cifar10",
             model="airbench",
-            result="not measured",
+            result="90.06 % (1 seed)",
             settings=Settings(
                 data="cifar10",
                 epochs=10,
