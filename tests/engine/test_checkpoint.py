@@ -8,7 +8,7 @@ from torch import nn
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
 from firstsight.nets import create_model
-from firstsight.tasks.classify import make_optimizer
+from firstsight.tasks.classify import Descent, make_optimizer
 
 Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
 
@@ -16,7 +16,7 @@ Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
 def made(kind: str = "adam", name: str = "lenet", steps: int = 3) -> Pair:
     torch.manual_seed(1)
     net = create_model(name)
-    optimizer = make_optimizer(net, kind, lr=0.01, weight_decay=0.1)  # type: ignore[arg-type]
+    optimizer = make_optimizer(net, Descent(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1))  # type: ignore[arg-type]
     for _ in range(steps):
         net(torch.randn(4, 1, 32, 32)).square().mean().backward()
         optimizer.step()

@@ -139,7 +139,8 @@ def test_models_and_data(run: Run) -> None:
     sizes = {m["name"]: m["parameters"] for m in told["models"]}
     assert sizes.items() >= {"two_layer": 103_510, "convnet": 84_010, "lenet": 61_706, "resnet34": 21_797_672}.items()
     assert all(recipe["result"] for recipe in told["recipes"])
-    assert {r["name"] for r in told["recipes"] if r["weights"]} == {"lenet-digits", "lenet-fashion", "convnet-fashion"}
+    weights = {r["name"] for r in told["recipes"] if r["weights"]}
+    assert weights == {"lenet-digits", "lenet-fashion", "convnet-fashion", "airbench-cifar10"}
     code, out, _ = run("models", "lenet")
     assert "lenet-fashion" in out
     assert "convnet" not in out
@@ -184,5 +185,5 @@ def test_from_python() -> None:
     picture = Image.fromarray(digits.images[0, 0].numpy())
     answer = firstsight.predict(network, [picture], top=2)[0]
     assert len(answer.top) == 2
-    with pytest.raises(firstsight.errors.UsageError, match="unknown setting epoch; known are data, epochs"):
+    with pytest.raises(firstsight.errors.UsageError, match="unknown setting epoch; known are data, weights"):
         firstsight.train("lenet", epoch=3)

@@ -86,10 +86,10 @@ class AirBench(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) normalised images to (N, num_classes) logits."""
-        x = F.gelu(self.whitening(images))  # (N, 8 C, H-1, W-1)
-        x = self.stage1(x)  # (N, 64, (H-1)/2, (W-1)/2)
-        x = self.stage2(x)  # (N, 256, (H-1)/4, (W-1)/4)
-        x = self.stage3(x)  # (N, 256, (H-1)/8, (W-1)/8)
+        x = F.gelu(self.whitening(images))  # (N, 8*C, H-1, W-1)
+        x = self.stage1(x)  # (N, 64, H/2-1, W/2-1)
+        x = self.stage2(x)  # (N, 256, H/4-1, W/4-1)
+        x = self.stage3(x)  # (N, 256, H/8-1, W/8-1)
         x = x.amax((2, 3))  # (N, 256)
         return self.classifier(x) * LOGIT_SCALE  # (N, num_classes)
 

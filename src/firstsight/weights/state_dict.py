@@ -44,9 +44,9 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
         Not readable, or code would have to be executed to read it, or it does not fit: then the message lists what is
         missing, unexpected and misshapen.
 
-    Examples
-    --------
-    >>> net = load_published(create_model("resnet34"), "resnet34-b627a593.pth")  # doctest: +SKIP
+    Notes
+    -----
+    As in ``net = load_published(create_model("resnet34"), "resnet34-b627a593.pth")``.
     """
     path = Path(path).expanduser()
     fit(net, read_tensors(path), path, called=type(net).__name__, notify=notify)
