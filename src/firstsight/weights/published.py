@@ -1,6 +1,6 @@
 """Weights that others published, trained on ImageNet: fetched or imported once, stored with a card, used like any::
 
-    network = published("resnet34")
+network = published("resnet34")
 """
 
 from collections.abc import Callable, Mapping, Sequence
