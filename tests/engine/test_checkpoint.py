@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,13 +11,14 @@ from firstsight.errors import CheckpointError
 from firstsight.nets import create_model
 from firstsight.tasks.classify import Descent, make_optimizer
 
+Kind = Literal["adam", "adamw", "sgd", "muon"]
 Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
 
 
-def made(kind: str = "adam", name: str = "lenet", steps: int = 3) -> Pair:
+def made(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pair:
     torch.manual_seed(1)
     net = create_model(name)
-    optimizer = make_optimizer(net, Descent(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1))  # type: ignore[arg-type]
+    optimizer = make_optimizer(net, Descent(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1))
     for _ in range(steps):
         net(torch.randn(4, 1, 32, 32)).square().mean().backward()
         optimizer.step()
@@ -30,9 +32,9 @@ def save(root: Path, step: int, pair: Pair) -> Path:
     )
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd", "muon"])
 @pytest.mark.parametrize("name", ["lenet", "convnet"])
-def test_training_continues_with_the_same_bits(tmp_path: Path, kind: str, name: str) -> None:
+def test_training_continues_with_the_same_bits(tmp_path: Path, kind: Kind, name: str) -> None:
     pair = made(kind, name)
     save(tmp_path, 3, pair)
     other = made(kind, name, steps=0)

@@ -150,3 +150,11 @@ def test_refused(run: Run, arguments: list[str], said: str) -> None:
     code, out, err = run("summary", *arguments)
     assert code == 2 and not out and said in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_partly_fixed_network_keeps_its_modes() -> None:
+    net = create_model("convnet").train()
+    net.get_submodule("stage1.norm").eval()
+    modes = [module.training for module in net.modules()]
+    summarise(net, (1, 32, 32))
+    assert [module.training for module in net.modules()] == modes

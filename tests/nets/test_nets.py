@@ -201,7 +201,7 @@ def learn_by_heart(name: str, *, lr: float, steps: int) -> float:
         outputs = net(images)
         every = outputs if isinstance(outputs, tuple) else (outputs,)
         losses = [F.cross_entropy(logits, labels) for logits in every]
-        sum(losses).backward()  # type: ignore[union-attr]
+        torch.stack(losses).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
         worst = max(losses).item()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from firstsight.errors import DataError, UsageError
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where, train
 from firstsight.tasks.classify import Classify, Descent, make_optimizer
+from firstsight.weights.classifier import average_over_views
 
 
 def session(**changes: object) -> Session:
@@ -139,3 +141,44 @@ def test_evaluate_says_what_the_training_said(trained: Path) -> None:
 def test_other_classes_are_refused(trained: Path, pictures) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3"):
         evaluate(trained, pictures({"cat": 5, "dog": 5}))
+
+
+@pytest.mark.parametrize("views", [1, 2, 6])
+def test_views_are_averaged(views: int) -> None:
+    """Of a network that answers with three pixels: each view written out with numpy's own mirror and padding."""
+
+    class Corner(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, 0, 1, 0:3]
+
+    images = torch.randn(4, 1, 5, 6, dtype=torch.float64)
+    wide = np.pad(images.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
+    straight = [(1.0, images.numpy())]
+    if views == 6:
+        straight = [(0.5, images.numpy()), (0.25, wide[:, :, :5, :6]), (0.25, wide[:, :, 2:7, 2:8])]
+    expected = sum(share * picture[:, 0, 1, 0:3] for share, picture in straight)
+    if views > 1:
+        mirrored = sum(share * np.flip(picture, 3)[:, 0, 1, 0:3] for share, picture in straight)
+        expected = (expected + mirrored) / 2
+    np.testing.assert_allclose(average_over_views(Corner(), images, views).numpy(), expected, atol=1e-12)
+
+
+def test_biases_at_their_own_pace() -> None:
+    """One step of SGD without momentum: biases move ``bias_lr`` times as far for their gradient."""
+    ours = task(optimizer="sgd", momentum=0.0, lr=0.01, bias_lr=8.0, schedule="constant", warmup=0.0)
+    net = ours.models["net"]
+    before = {name: value.detach().clone() for name, value in net.named_parameters()}
+    batch = ours.batches.get(0, 0)
+    F.cross_entropy(net(batch.images), batch.labels).backward()
+    gradients = {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+    net.zero_grad()
+    ours.train_step(batch)
+    for name, value in net.named_parameters():
+        pace = 8.0 if value.ndim == 1 else 1.0
+        torch.testing.assert_close(value.detach(), before[name] - 0.01 * pace * gradients[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "value"), [("views", 3), ("optimizer", "lamb"), ("schedule", "step")])
+def test_choices_are_held_from_python_too(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"--{name} must be one of .*; got {value}"):
+        train("lenet", **{name: value})

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from firstsight import create_model
+from firstsight.nets.airbench import AirBench
 from firstsight.recipes.train import Silent, Where, train
 from firstsight.tasks.classify import Descent, make_optimizer
 from firstsight.tasks.muon import Muon, orthogonal
@@ -58,8 +58,8 @@ def test_the_rest_is_sgd() -> None:
 
 def test_groups_of_the_recipe() -> None:
     """Filters, linear layers and vectors each at their own pace; what is fixed in none."""
-    net = create_model("airbench")
-    net.whiten(torch.randn(8, 3, 32, 32))  # type: ignore[operator]  # torch types modules' methods as modules
+    net = AirBench()
+    net.whiten(torch.randn(8, 3, 32, 32))
     how = Descent(
         optimizer="muon", lr=0.12, schedule="linear", warmup=0.0, linear_lr=6.25, bias_lr=400, bias_decay=2e-5
     )

@@ -101,7 +101,7 @@ def _list(argv: list[str]) -> int:
 
 def _measured(line: dict[str, Any]) -> str:
     if line["kind"] == "shipped":
-        return f"{line['data']}, test set"
+        return f"{line['data']}, test images"
     return "ImageNet, as published" if line["accuracy"] is not None else "not known"
 
 

@@ -28,15 +28,13 @@ def download(
     """
     pooch.get_logger().setLevel("WARNING")  # what is fetched is told by notify
     target = folder / file.name
-    whole = len(file.sha256) == 64
-    if not whole:  # pooch knows whole hashes only, and without one takes what is there
-        target.unlink(missing_ok=True)
+    target.unlink(missing_ok=True)  # `fetch` found it unfit
     failures = []
     for mirror in mirrors:
         notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
         try:
             pooch.retrieve(
-                mirror + file.name, known_hash=f"sha256:{file.sha256}" if whole else None, fname=file.name, path=folder,
+                mirror + file.name, known_hash=None, fname=file.name, path=folder,  # checked by the downloader
                 downloader=ResumingDownloader(folder / f"{file.name}.part", file),
             )  # fmt: skip
             return target

@@ -82,6 +82,17 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
+def take_picture(image: str | Path | Image.Image) -> Image.Image:
+    """A picture from a path, or one that is in memory, as `standard` has it.
+
+    Raises
+    ------
+    DataError
+        The path cannot be read as a picture.
+    """
+    return standard(image) if isinstance(image, Image.Image) else open_picture(Path(image))
+
+
 def standard(image: Image.Image) -> Image.Image:
     """A picture of any mode as "L" (where it is stored as grey) or "RGB", the right way up."""
     image = ImageOps.exif_transpose(image)

@@ -81,9 +81,7 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
 
-def _windows(
-    field: Field, taps: tuple[int, int], stride: Any, padding: Any, dilation: Any, shape: Sequence[int]
-) -> Field:
+def _windows(field: Field, taps: tuple[int, int], stride: Any, padding: Any, dilation: Any) -> Field:
     strides, dilations = _pair(stride), _pair(dilation)
     if padding == "same":  # torch knows it with stride 1 only; the odd zero stands at the end
         pads = tuple(d * (k - 1) // 2 for k, d in zip(taps, dilations, strict=True))
@@ -98,19 +96,19 @@ def _windows(
 
 def _convolution(field: Field, x: Tensor, out: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1,
                  padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Field:  # fmt: skip
-    return _windows(field, (weight.shape[2], weight.shape[3]), stride, padding, dilation, x.shape)
+    return _windows(field, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
 
 
 def _maximum(field: Field, x: Tensor, out: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
              dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Field:  # fmt: skip
     taps = _pair(kernel_size)
-    return _windows(field, taps, stride or taps, padding, dilation, x.shape)
+    return _windows(field, taps, stride or taps, padding, dilation)
 
 
 def _average(field: Field, x: Tensor, out: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
              *_: Any, **__: Any) -> Field:  # fmt: skip
     taps = _pair(kernel_size)
-    return _windows(field, taps, stride or taps, padding, 1, x.shape)
+    return _windows(field, taps, stride or taps, padding, 1)
 
 
 def _adaptive(field: Field, x: Tensor, out: Tensor, *_: Any, **__: Any) -> Field:

@@ -18,7 +18,6 @@ SILENT = {
 }  # fmt: skip
 """Functions that only ask or rearrange; they make no line of their own."""
 
-
 NOTHING = torch.empty(0)
 
 
@@ -56,13 +55,14 @@ def trace(net: nn.Module, images: Tensor) -> list[Step]:
     images : (N, C, H, W), on the device of ``net`` ("meta" costs nothing).
     """
     watch = Watch(net, images)
-    training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
         with torch.no_grad(), watch.hooks(), watch:
             net(images)
     finally:
-        net.train(training)
+        for module, training in modes:
+            module.training = training
     return watch.steps
 
 
@@ -183,12 +183,15 @@ class Watch(TorchFunctionMode):
 
 
 def multiply_accumulates(name: str, tensors: Sequence[Tensor], out: Tensor) -> int:
-    """Products that a convolution or a matrix product sums up, for the whole batch."""
+    """Products that a convolution or a matrix product sums up, for the whole batch.
+
+    What is multiplied inside other functions (einsum, attention, recurrent cells) is not seen.
+    """
     if name in ("conv1d", "conv2d", "conv3d", "linear"):
         return out.numel() * tensors[1][0].numel()
     if name.startswith("conv_transpose"):
         return tensors[0].numel() * tensors[1][0].numel()
-    if name in ("matmul", "mm", "bmm", "__matmul__", "__rmatmul__"):
+    if name in ("matmul", "mm", "bmm"):
         return out.numel() * tensors[0].shape[-1]
     return 0
 

@@ -6,8 +6,8 @@ whitening, convolutions that begin as the identity (Dirac), batch norm without a
 logits scaled down.
 
 Differs from the published code: the whitening has no bias and blows up faint directions less (0.03 instead of 0.0005 is
-added to the variances: in pictures that were JPEG files those directions hold noise), and the last maximum is over
-whatever is left, so that any picture from 10 pixels a side will do.
+added to the variances), and the last maximum is over whatever is left, so that any picture from 10 pixels a side will
+do.
 
 Size: 1,972,768 parameters for 3 channels and 10 classes, 1,440 of them fixed (the whitening, the norms' scales);
 118.1 M multiply-accumulates at 3x32x32.

@@ -1,5 +1,6 @@
 """Where a kernel is laid on an image: stride, padding, dilation, and how many positions there are."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,12 +39,17 @@ class Geometry:
         """The smallest padded image on which the kernel has this many positions."""
         return self.stride[0] * (rows - 1) + self.spans[0], self.stride[1] * (columns - 1) + self.spans[1]
 
-    def tap(self, i: int, j: int, size: Pair) -> tuple[slice, slice]:
-        """The rows and columns of the padded image that kernel position (i, j) meets, one for each output position."""
-        top, left = self.dilation[0] * i, self.dilation[1] * j
-        rows = slice(top, top + self.stride[0] * (size[0] - 1) + 1, self.stride[0])
-        columns = slice(left, left + self.stride[1] * (size[1] - 1) + 1, self.stride[1])
-        return rows, columns
+    def taps(self, size: Pair) -> Iterator[tuple[int, int, slice, slice]]:
+        """Every kernel position (i, j), row by row, with the rows and columns of the padded image that it meets.
+
+        There is one of each for every output position; ``size`` is how many (rows, columns) the output has.
+        """
+        (dy, dx), (sy, sx) = self.dilation, self.stride
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                rows = slice(dy * i, dy * i + sy * (size[0] - 1) + 1, sy)
+                columns = slice(dx * j, dx * j + sx * (size[1] - 1) + 1, sx)
+                yield i, j, rows, columns
 
     def crop(self, padded: Tensor) -> Tensor:
         """The image without what was padded."""

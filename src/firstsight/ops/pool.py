@@ -28,13 +28,11 @@ class MaxPool2dFunction(torch.autograd.Function):
         padded = F.pad(x, geometry.padding, value=-torch.inf)
         best = padded.new_full((*x.shape[:2], *size), -torch.inf)
         winner = torch.zeros_like(best, dtype=torch.int32)
-        for i in range(geometry.kernel[0]):
-            for j in range(geometry.kernel[1]):
-                rows, columns = geometry.tap(i, j, size)
-                value = padded[:, :, rows, columns]
-                better = (value > best) | value.isnan()  # not >=: of equal values the first wins
-                best = torch.where(better, value, best)
-                winner[better] = i * geometry.kernel[1] + j
+        for i, j, rows, columns in geometry.taps(size):
+            value = padded[:, :, rows, columns]
+            better = (value > best) | value.isnan()  # not >=: of equal values the first wins
+            best = torch.where(better, value, best)
+            winner[better] = i * geometry.kernel[1] + j
         ctx.save_for_backward(winner)
         ctx.geometry, ctx.padded = geometry, padded.shape
         return best
@@ -46,10 +44,8 @@ class MaxPool2dFunction(torch.autograd.Function):
         (winner,) = ctx.saved_tensors
         geometry, size = ctx.geometry, (grad.shape[2], grad.shape[3])
         dx = grad.new_zeros(ctx.padded)
-        for i in range(geometry.kernel[0]):
-            for j in range(geometry.kernel[1]):
-                rows, columns = geometry.tap(i, j, size)
-                dx[:, :, rows, columns] += grad * (winner == i * geometry.kernel[1] + j)
+        for i, j, rows, columns in geometry.taps(size):
+            dx[:, :, rows, columns] += grad * (winner == i * geometry.kernel[1] + j)
         return geometry.crop(dx), None, None
 
 
@@ -71,21 +67,17 @@ class AvgPool2dFunction(torch.autograd.Function):
         """The gradient of x: every kernel position hands on g / count."""
         (count,) = ctx.saved_tensors
         geometry, size = ctx.geometry, (grad.shape[2], grad.shape[3])
-        dx = grad.new_zeros(ctx.padded)
-        for i in range(geometry.kernel[0]):
-            for j in range(geometry.kernel[1]):
-                rows, columns = geometry.tap(i, j, size)
-                dx[:, :, rows, columns] += grad / count
+        dx, share = grad.new_zeros(ctx.padded), grad / count
+        for _, _, rows, columns in geometry.taps(size):
+            dx[:, :, rows, columns] += share
         return geometry.crop(dx), None, None
 
 
 def sum_windows(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
     """The sum of each window, (..., rows, columns)."""
     total = padded.new_zeros(*padded.shape[:-2], *size)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            rows, columns = geometry.tap(i, j, size)
-            total += padded[..., rows, columns]
+    for _, _, rows, columns in geometry.taps(size):
+        total += padded[..., rows, columns]
     return total
 
 

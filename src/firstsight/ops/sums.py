@@ -78,10 +78,8 @@ def scatter_im2col(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -
     size: Pair = (y.shape[2], y.shape[3])
     columns = weight.flatten(1).T @ y.flatten(2)  # (N, C*kh*kw, positions)
     patches = columns.unflatten(2, size).unflatten(1, weight.shape[1:])  # (N, C, kh, kw, rows, columns)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            rows, across = geometry.tap(i, j, size)
-            out[:, :, rows, across] += patches[:, :, i, j]
+    for i, j, rows, across in geometry.taps(size):
+        out[:, :, rows, across] += patches[:, :, i, j]
 
 
 def gather_taps(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
@@ -95,10 +93,8 @@ def gather_taps(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor)
     kernels = weight.permute(2, 3, 0, 1).contiguous()  # (kh, kw, O, C)
     if geometry.stride != (1, 1):
         out.zero_()
-        for i in range(kh):
-            for j in range(kw):
-                rows, across = geometry.tap(i, j, size)
-                out += (kernels[i, j] @ padded[:, :, rows, across].flatten(2)).unflatten(2, size)
+        for i, j, rows, across in geometry.taps(size):
+            out += (kernels[i, j] @ padded[:, :, rows, across].flatten(2)).unflatten(2, size)
         return
     width = padded.shape[3]
     length = (size[0] - 1) * width + size[1]
@@ -116,20 +112,16 @@ def scatter_taps(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> 
     """Each kernel position hands its product with y to the pixels it met."""
     size: Pair = (y.shape[2], y.shape[3])
     flat = y.flatten(2)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            rows, across = geometry.tap(i, j, size)
-            out[:, :, rows, across] += (weight[:, :, i, j].T @ flat).unflatten(2, size)
+    for i, j, rows, across in geometry.taps(size):
+        out[:, :, rows, across] += (weight[:, :, i, j].T @ flat).unflatten(2, size)
 
 
 def sum_weights(padded: Tensor, y: Tensor, geometry: Geometry, out: Tensor) -> None:
     """For each kernel position the products of y with the pixels that position met, summed."""
     size: Pair = (y.shape[2], y.shape[3])
     flat = y.flatten(2)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            rows, across = geometry.tap(i, j, size)
-            out[:, :, i, j] = (flat @ padded[:, :, rows, across].flatten(2).transpose(1, 2)).sum(0)
+    for i, j, rows, across in geometry.taps(size):
+        out[:, :, i, j] = (flat @ padded[:, :, rows, across].flatten(2).transpose(1, 2)).sum(0)
 
 
 Sum = Callable[[Tensor, Tensor, Geometry, Tensor], None]

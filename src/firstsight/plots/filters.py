@@ -19,7 +19,8 @@ def filtering(result: "Filtered", title: str) -> Figure:
     """Above: picture, kernel, output. Below: patch times kernel, the products, their sum."""
     figure = new_figure(9.6, 7.2)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1])  # type: ignore[misc]  # an array of two
+    places = figure.add_gridspec(2, 1, height_ratios=[1.25, 1])
+    above, below = figure.add_subfigure(places[0]), figure.add_subfigure(places[1])
     left, middle, right = above.subplots(1, 3, width_ratios=[1.3, 0.8, 1.3])
     _picture(left, result.image, f"input, {_size(result.image)}", low=0, high=255)
     _matrix(middle, result.kernel, "kernel", points=150)

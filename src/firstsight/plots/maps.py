@@ -29,9 +29,8 @@ def features(
         blocks.insert(1, (_about(filters), 0.95 * filter_rows))
     figure = new_figure(8.2, sum(height for _, height in blocks) + 0.35 * len(blocks) + 0.3)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
-    parts: list[SubFigure] = figure.subfigures(  # type: ignore[assignment]  # an array of them
-        len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks]
-    )
+    places = figure.add_gridspec(len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks])
+    parts = [figure.add_subfigure(places[row]) for row in range(len(blocks))]
     for part, (heading, _) in zip(parts, blocks, strict=True):
         part.suptitle(heading, x=0.01, ha="left", fontsize=9, color=SOFT)
     axes = parts[0].subplots(1, 1)

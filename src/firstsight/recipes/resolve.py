@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from firstsight.data.find import recognise
 from firstsight.data.idx import find_idx
@@ -122,14 +122,17 @@ def check(settings: Settings) -> None:
         ("zoom", settings.zoom, 0, 0.9), ("warmup", settings.warmup, 0, 0.99),
         ("label_smoothing", settings.label_smoothing, 0, 0.99), ("holdout", settings.holdout, 0, 0.9),
         ("momentum", settings.momentum, 0, 0.999), ("linear_lr", settings.linear_lr, 0, 100_000),
-        ("bias_lr", settings.bias_lr, 0, 100_000),
-        ("bias_decay", settings.bias_decay, 0, 100), ("whiten", settings.whiten, 0, 1_000_000),
-        ("weight_decay", settings.weight_decay, 0, 100),
+        ("bias_lr", settings.bias_lr, 0, 100_000), ("bias_decay", settings.bias_decay, 0, 100),
+        ("weight_decay", settings.weight_decay, 0, 100), ("whiten", settings.whiten, 0, 1_000_000),
         ("seed", settings.seed, 0, 2**62),
     )  # fmt: skip
     for name, value, low, high in limits:
         if not low <= value <= high:
             raise UsageError(f"--{name.replace('_', '-')} must lie between {low} and {high}; got {value}")
+    for name, hint in get_type_hints(Settings).items():
+        if get_origin(hint) is Literal and getattr(settings, name) not in get_args(hint):
+            known = ", ".join(map(str, get_args(hint)))
+            raise UsageError(f"--{name.replace('_', '-')} must be one of {known}; got {getattr(settings, name)}")
     if settings.freeze and settings.weights == "none":
         raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
     if not 0 < settings.lr <= 1000:

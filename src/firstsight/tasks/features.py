@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from firstsight.data.picture import open_picture, standard
+from firstsight.data.picture import take_picture
 from firstsight.errors import UsageError, unknown_name
 from firstsight.inspect import trace
 from firstsight.weights.classifier import Classifier
@@ -46,11 +46,10 @@ def look(network: Classifier, image: str | Path | Image.Image, layer: str | None
     DataError
         The picture cannot be read.
     """
-    picture = standard(image) if isinstance(image, Image.Image) else open_picture(Path(image))
-    pixels = network.preprocess.picture(picture)
+    pixels = network.preprocess.picture(take_picture(image))
     inputs = network.preprocess.normalise(torch.from_numpy(pixels)[None])
-    steps = {step.name: step for step in trace(network.model, inputs) if step.output.ndim == 4}
-    every = [step.name for step in trace(network.model, inputs)]
+    every = {step.name: step for step in trace(network.model, inputs)}
+    steps = {name: step for name, step in every.items() if step.output.ndim == 4}
     if layer is None:
         layer = next((name for name, step in steps.items() if "Conv" in step.kind), next(iter(steps), ""))
     if layer not in steps:

@@ -8,7 +8,7 @@ filters are scaled back to one unit of length each, since batch norm makes their
 torch.optim.Muon takes matrices only, no filters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,8 +39,8 @@ class Muon(Optimizer):
         super().__init__([first, *others], {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient; ``closure`` is not supported."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # torch's also takes a closure
+        """Move every parameter that has a gradient."""
         for group in self.param_groups:
             momentum = group["momentum"]
             for parameter in group["params"]:

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from firstsight.data import ImageSet, open_picture
+from firstsight.data import ImageSet
 from firstsight.data.batches import fit_images
 from firstsight.data.loading import load as load_data
-from firstsight.data.picture import standard
+from firstsight.data.picture import take_picture
 from firstsight.data.sources import SOURCES
 from firstsight.errors import DataError, UsageError
 from firstsight.weights.classifier import Classifier, load
@@ -63,12 +63,9 @@ def predict(
     network = classifier if isinstance(classifier, Classifier) else load(classifier)
     names, pictures = [], []
     for image in [images] if isinstance(images, str | Path | Image.Image) else images:
-        if isinstance(image, Image.Image):
-            names.append(getattr(image, "filename", "") or "picture")
-            pictures.append(network.preprocess.picture(standard(image)))
-        else:
-            names.append(str(image))
-            pictures.append(network.preprocess.picture(open_picture(Path(image))))
+        in_memory = isinstance(image, Image.Image)
+        names.append((getattr(image, "filename", "") or "picture") if in_memory else str(image))
+        pictures.append(network.preprocess.picture(take_picture(image)))
     if not pictures:
         return []
     chances = torch.cat(

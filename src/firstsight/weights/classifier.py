@@ -67,16 +67,13 @@ def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:
     -------
     (N, classes)
     """
-    if views == 1:
-        logits: Tensor = net(images)
-        return logits
-    if views == 2:
-        return average_over_views(net, images, 1) / 2 + average_over_views(net, images.flip(3), 1) / 2
-    height, width = images.shape[2:]
-    wide = F.pad(images, (1, 1, 1, 1), mode="reflect")
-    moved = wide[:, :, :height, :width], wide[:, :, 2:, 2:]
-    halves = [average_over_views(net, m, 2) / 4 for m in moved]
-    return average_over_views(net, images, 2) / 2 + halves[0] + halves[1]
+    shown = [(1.0, images)]
+    if views == 6:
+        wide = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        shown = [(0.5, images), (0.25, wide[:, :, :-2, :-2]), (0.25, wide[:, :, 2:, 2:])]
+    if views > 1:
+        shown = [(share / 2, view) for share, straight in shown for view in (straight, straight.flip(3))]
+    return torch.stack([share * net(view) for share, view in shown]).sum(0)
 
 
 def make_card(

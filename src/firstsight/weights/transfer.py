@@ -1,8 +1,9 @@
 """Fine-tuning: a new network begins with the weights of a trained one, all but its head."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,7 +52,7 @@ def transfer(net: nn.Module, base: Classifier, classes: Sequence[str]) -> frozen
     WeightsError
         The networks differ in more than the head.
     """
-    head = head_of(base, len(classes))
+    head = head_of(base.card, len(classes))
     own, given = net.state_dict(), base.model.state_dict()
     if tuple(classes) != base.classes:
         given = {name: own[name] if name in head else tensor for name, tensor in given.items()}
@@ -62,12 +63,12 @@ def transfer(net: nn.Module, base: Classifier, classes: Sequence[str]) -> frozen
     return head
 
 
-def head_of(base: Classifier, num_classes: int) -> frozenset[str]:
-    """Names of the tensors whose shape depends on the number of classes."""
+def head_of(card: Mapping[str, Any], num_classes: int) -> frozenset[str]:
+    """Names of the tensors, of the network that a card names, whose shape depends on the number of classes."""
     shapes = []
     for count in (num_classes, num_classes + 1):
         with torch.device("meta"):
-            other = create_model(base.card["model"], **{**base.card["options"], "num_classes": count})
+            other = create_model(card["model"], **{**card["options"], "num_classes": count})
         shapes.append({name: tensor.shape for name, tensor in other.state_dict().items()})
     return frozenset(name for name, shape in shapes[0].items() if shape != shapes[1][name])
 
