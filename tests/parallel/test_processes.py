@@ -22,7 +22,9 @@ def torchrun(*arguments: object, more: tuple[str, ...] = (), check: bool = True)
     """A job of two processes, on a free port."""
     command = [*TORCHRUN, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", *more, *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=check, env=environment)
+    job = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert job.returncode == 0 or not check, job.stderr
+    return job
 
 
 def alone(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from firstsight.data import load
 from firstsight.recipes import find_recipe
+from firstsight.recipes.accelerator import leave_at_exit
 from firstsight.recipes.train import Session, Silent, Where
 
 STEPS = 5
@@ -43,6 +44,8 @@ def run(out: str, model: str, batch_size: int) -> None:
         stored[f"test.{name}"] = torch.tensor([value], dtype=torch.float64)
     if session.first:
         save_file(stored, out)
+    session.accelerator.wait_for_everyone()
+    leave_at_exit()
 
 
 if __name__ == "__main__":

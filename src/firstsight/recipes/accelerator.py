@@ -1,5 +1,6 @@
 """The accelerator for a device and a precision."""
 
+import atexit
 import os
 
 import torch
@@ -34,6 +35,22 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
         PartialState._reset_state()
     _join_after_restart(device)
     return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+
+
+def leave_at_exit() -> None:
+    """Leave the group of processes, if there is one, when this process ends.
+
+    A process that ends inside its group is aborted now and then by the group's own threads (gloo, torch 2.13), so that
+    a job that has done all its work is reported as failed. To be called when the work is done by all; a process that
+    fails must not wait for the others here.
+    """
+    atexit.unregister(_leave)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _join_after_restart(device: str) -> None:

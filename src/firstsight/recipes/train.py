@@ -14,7 +14,7 @@ from firstsight.engine.files import explain
 from firstsight.engine.loop import Loop, Observer, Outcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
 from firstsight.errors import FirstsightError, UsageError
-from firstsight.recipes.accelerator import make_accelerator
+from firstsight.recipes.accelerator import leave_at_exit, make_accelerator
 from firstsight.recipes.classification import Materials, shown
 from firstsight.recipes.finish import About, finish
 from firstsight.recipes.recipe import Recipe, Settings
@@ -149,6 +149,7 @@ class Session:
             if run:
                 run.close()
         self.accelerator.wait_for_everyone()
+        leave_at_exit()
         return result
 
     def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
