@@ -25,7 +25,9 @@ def session(**changes: object) -> Session:
 
 
 def task(**changes: object) -> Classify:
-    return session(**changes).make_task(load_data("digits"), load_data("digits", "test"))
+    made = session(**changes).make_task(load_data("digits"), load_data("digits", "test"))
+    assert isinstance(made, Classify)
+    return made
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

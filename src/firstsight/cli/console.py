@@ -12,6 +12,20 @@ from rich.table import Table
 
 from firstsight.errors import UsageError
 
+SHOWN = {
+    "train/loss": ("train loss", ".4f"),
+    "test/loss": ("test loss", ".4f"),
+    "test/accuracy": ("test accuracy", ".2%"),
+    "train/d_loss": ("D loss", ".3f"),
+    "train/g_loss": ("G loss", ".3f"),
+    "train/d_real": ("D(x)", ".2f"),
+    "train/d_fake": ("D(G(z))", ".2f"),
+    "test/frechet": ("Frechet", ".2f"),
+    "test/modes": ("modes", ".0f"),
+    "test/q_error": ("Q error", ".1%"),
+}
+"""What of an epoch's metrics is shown, in this order: its name and form."""
+
 
 def out() -> Console:
     """The console for results; wide when it is not a terminal, so that nothing is cut in a pipe."""
@@ -102,8 +116,6 @@ class Watcher:
         number = line["epoch"]
         stride = max(1, epochs // 10)
         if not self.quiet and (number % stride == 0 or number == epochs):
-            self.console.print(
-                f"epoch {number:>3}/{epochs}  train loss {line['train/loss']:.4f}  test loss {line['test/loss']:.4f}"
-                f"  test accuracy {line['test/accuracy']:.2%}  {line['seconds']:.1f} s",
-                markup=False,
-            )
+            shown = [f"{name} {line[key]:{form}}" for key, (name, form) in SHOWN.items() if key in line]
+            start = f"epoch {number:>3}/{epochs}"
+            self.console.print("  ".join([start, *shown, f"{line['seconds']:.1f} s"]), markup=False)

@@ -1,19 +1,22 @@
 """``firstsight train``."""
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
 from firstsight.cli.parse import parse
-from firstsight.recipes import Settings, find_recipe
+from firstsight.recipes import RECIPES, ClassifySettings, GanSettings, Settings, find_recipe
+from firstsight.recipes.table import DEFAULTS
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Generic[S]):
     """Train a recipe, or a model by the recipe made for the data. See: firstsight models.
 
     Writes a run directory with the trained model, metrics, figures and report.html. The defaults differ from recipe to
@@ -22,7 +25,7 @@ class Arguments:
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="RECIPE_OR_MODEL")]
     """Name of a recipe or a model."""
-    settings: Settings = field(default_factory=Settings)
+    settings: S
     """What the result depends on (defaults: those of the recipe)."""
     out: Path | None = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
@@ -59,49 +62,51 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json({**asdict(result), "run_dir": str(result.run_dir)})
     else:
-        print(f"{result.recipe}: test accuracy {result.metrics['accuracy']:.2%} after epoch {result.epochs}")
+        print(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
         speed = f"{result.samples_per_second:,.0f} training images/s"
         print(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
         print(f"report: {result.run_dir / 'report.html'}")
     return 0
 
 
-def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
+def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
     """The arguments, and the settings that were given on the command line.
 
     They are read for the name first, then with that recipe's values as defaults (so that ``train lenet --help`` shows
     them), then with values that all differ: what is equal both times was given, even if it is the recipe's value.
     """
-    if any(argument in ("-h", "--help") for argument in argv):
+    named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None)
+    adversarial = named is not None and isinstance(find_recipe(named).settings, GanSettings)
+    kind: type[Arguments[Any]] = Arguments[GanSettings] if adversarial else Arguments[ClassifySettings]
+    if any(word in ("-h", "--help") for word in argv):
         named = argv[0] if not argv[0].startswith("-") else None
         default = Arguments(named, find_recipe(named).settings) if named else None
-        parse(Arguments, "train", ["--help"], default=default)
-    first = parse(Arguments, "train", argv)
-    recipe = find_recipe(first.recipe)
-    low = parse(Arguments, "train", argv, default=Arguments(first.recipe, recipe.settings))
-    high = parse(Arguments, "train", argv, default=Arguments(first.recipe, _different(recipe.settings)))
+        parse(kind, "train", ["--help"], default=default)
+    first = parse(kind, "train", argv)
+    begins = find_recipe(first.recipe).settings
+    low = parse(kind, "train", argv, default=Arguments(first.recipe, begins))
+    high = parse(kind, "train", argv, default=Arguments(first.recipe, _different(begins)))
     changes = {
-        f.name: getattr(low.settings, f.name)
-        for f in fields(Settings)
+        f.name: value
+        for f in fields(begins)
         if (
-            f"--{f.name}" in argv
-            if isinstance(getattr(low.settings, f.name), bool)
-            else repr(getattr(low.settings, f.name)) == repr(getattr(high.settings, f.name))
+            f"--{f.name.replace('_', '-')}" in argv
+            if isinstance(value := getattr(low.settings, f.name), bool)
+            else repr(value) == repr(getattr(high.settings, f.name))
         )
     }
     return low, changes
 
 
-def _different(settings: Settings) -> Settings:
+def _different(settings: S) -> S:
     """Settings that differ from ``settings`` in every field: what is equal after parsing both was given."""
     other: dict[str, Any] = {}
-    for f in fields(Settings):
-        value = getattr(settings, f.name)
-        choices = getattr(Settings.__annotations__[f.name], "__args__", ())
+    for name, hint in get_type_hints(type(settings)).items():
+        value, choices = getattr(settings, name), get_args(hint)
         if isinstance(value, bool):  # a flag is given where it stands on the command line
             continue
         if choices:
-            other[f.name] = next(choice for choice in choices if choice != value)
+            other[name] = next(choice for choice in choices if choice != value)
         else:
-            other[f.name] = f"{value}?" if isinstance(value, str) else value + 1
+            other[name] = f"{value}?" if isinstance(value, str) else value + 1
     return replace(settings, **other)

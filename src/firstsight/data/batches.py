@@ -125,11 +125,15 @@ class Batches:
 
 
 def fit_images(source: ImageSet, preprocess: Preprocess) -> Tensor:
-    """All images of a set at the network's size, uint8: cut out as `Preprocess.picture` does, bordered with zeros.
+    """All images of a set at the network's size; see `fit_pixels`."""
+    return fit_pixels(source.images, preprocess)
+
+
+def fit_pixels(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """Images at the network's size: cut out as `Preprocess.picture` does, bordered with zeros; uint8 in and out.
 
     Images that have the side ``preprocess.resize`` already are left as they are: `load` has cut them.
     """
-    images = source.images
     side = preprocess.resize
     if images.shape[1] != preprocess.channels:
         images = _channels(images, preprocess.channels)

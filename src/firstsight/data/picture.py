@@ -160,6 +160,12 @@ class Preprocess:
         shift = (torch.tensor(self.mean, dtype=torch.float64) / std).to(dtype).view(1, -1, 1, 1).to(images.device)
         return images.to(dtype).mul_(scale).sub_(shift)
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """The inverse of `normalise`: normalised (N, C, H, W) to uint8, rounded and cut off at 0 and 255."""
+        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
+        return ((images.float() * std + mean) * 255).round_().clamp_(0, 255).to(torch.uint8)
+
     @staticmethod
     def fit(native: int, wanted: int) -> tuple[int, int]:
         """(resize, pad) that bring a set of ``native`` pixels to ``wanted``.

@@ -14,7 +14,7 @@ from torch import Tensor
 from firstsight.data.counter import random_bits
 from firstsight.engine import checkpoint
 from firstsight.engine.files import explain
-from firstsight.engine.rundir import RunDirectory, versions
+from firstsight.engine.rundir import RunDirectory, read_metrics, versions
 from firstsight.engine.signals import StopRequest
 from firstsight.engine.task import Task
 from firstsight.errors import Interrupted, RunError
@@ -98,6 +98,8 @@ class Loop:
         self.metrics: dict[str, float] = {}
         alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         self.sync_steps = 1 if alone else SYNC_STEPS
+        self._lines: list[Mapping[str, Any]] = []  # of every finished epoch; on the first process only
+        self._warned: set[str] = set()
         self._pending: list[tuple[int, int, int, dict[str, Tensor]]] = []
         self._saved_step = -1
         self._saved_at = self._began = time.monotonic()
@@ -117,6 +119,8 @@ class Loop:
             torch.set_num_threads(state.progress["threads"])
         if self.run:
             self.run.rewind_metrics(self.state.step)
+            self._lines = [*read_metrics(self.run.path)]
+            self._warned = set(self.task.warnings(self._lines))  # what was said already
 
     def train(self) -> Outcome:
         """Run to the end.
@@ -237,10 +241,18 @@ class Loop:
         }
         if self.run:
             try:
+                for name, content in self.task.snapshot(epoch + 1).items():
+                    self.run.write(name, content)
                 self.run.append_metrics(line)
             except OSError as error:
                 raise explain(error, self.run.path, self._safe()) from error
         self.observer.epoch(line, self.epochs)
+        if self.accelerator.is_main_process:
+            self._lines.append(line)
+            for sentence in self.task.warnings(self._lines):
+                if sentence not in self._warned:
+                    self._warned.add(sentence)
+                    self.observer.warn(sentence)
 
     def _safe(self) -> str:
         return (

@@ -146,9 +146,10 @@ class Report:
         if self.notes:
             items = "".join(f"<li>{_text(note)}</li>" for note in self.notes)
             parts.append(f"<section><h2>To know when reading</h2><ul>{items}</ul></section>")
-        for title, png, caption in self.pictures:
-            data = base64.b64encode(png).decode()
-            picture = f'<img alt="{_text(title)}" src="data:image/png;base64,{data}">'
+        for title, content, caption in self.pictures:
+            data = base64.b64encode(content).decode()
+            kind = "gif" if content.startswith(b"GIF8") else "png"
+            picture = f'<img alt="{_text(title)}" src="data:image/{kind};base64,{data}">'
             parts.append(f"<section><h2>{_text(title)}</h2>{picture}<p>{_text(caption)}</p></section>")
         if self.commands:
             lines = _text("\n".join(self.commands))

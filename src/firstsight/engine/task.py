@@ -1,8 +1,8 @@
 """What the engine trains: the one word it knows of the kinds of learning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -13,13 +13,33 @@ from firstsight.data.batches import Batch, Batches
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Lines = Sequence[Mapping[str, Any]]
+"""The metrics of every finished epoch, as in ``metrics.jsonl``."""
+
 
 @dataclass(frozen=True)
-class Metric:
-    """The figure a task reports, and which way is better."""
+class Picture:
+    """A figure of the report."""
 
-    name: str
-    direction: Literal["max", "min"] = "max"
+    title: str
+    figure: "Figure"
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run has come to, in words.
+
+    Parameters
+    ----------
+    headline : the result in a few words.
+    figures : what is shown large in the report: (name, value).
+    commands : what to do with the result; ``{run}`` stands for the run directory.
+    """
+
+    headline: str
+    figures: Sequence[tuple[str, str]]
+    commands: Sequence[str]
 
 
 class Task(Protocol):
@@ -31,13 +51,13 @@ class Task(Protocol):
     ----------
     models, optimizers : by name. `prepare` replaces the entries by what the accelerator makes of them.
     batches : where training batches come from.
-    metric : the figure to report.
+    product : the model that a run is made for; the others only help to train it.
     """
 
     models: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
     batches: Batches
-    metric: Metric
+    product: str
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move to the device; wrap for several processes."""
@@ -50,10 +70,22 @@ class Task(Protocol):
         """Metrics over the whole test set (the same on every process)."""
         ...
 
-    def figures(self) -> "Mapping[str, Figure]":
-        """Pictures for the report, by title."""
+    def snapshot(self, epoch: int) -> Mapping[str, bytes]:
+        """Files to keep of an epoch (from 1) that was just evaluated, by their path in the run directory."""
+        ...
+
+    def warnings(self, lines: Lines) -> list[str]:
+        """What is wrong with the training by now, a sentence each."""
+        ...
+
+    def figures(self, lines: Lines) -> list[Picture]:
+        """Pictures for the report."""
+        ...
+
+    def verdict(self, metrics: Mapping[str, float]) -> Verdict:
+        """What the last evaluation says."""
         ...
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
-        """What must stand beside each model's weights to use them, as JSON, by the model's name."""
+        """What must stand beside the product's weights to use them, as JSON, by the model's name."""
         ...

@@ -1,1 +1,106 @@
-"""Generative adversarial networks, one file each, and their losses: modules and functions on tensors."""
+"""Generative adversarial networks, one file each, and their losses: modules and functions on tensors.
+
+This page is their table; it imports torch only when one is built.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A generative adversarial network of the package.
+
+    Parameters
+    ----------
+    parameters : of generator and discriminator together, for 1x28x28 pictures as `create_gan` makes them by default.
+    """
+
+    name: str
+    summary: str
+    parameters: int
+
+
+GANS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("gan", "generator and discriminator of linear layers (Goodfellow 2014)", 2_019_857),
+        Entry("dcgan", "of strided convolutions (Radford 2015); sides of a multiple of 4 from 8 to 128", 1_078_464),
+        Entry("infogan", "with codes that a network Q reads off the pictures (Chen 2016)", 13_325_952),
+    )
+}
+
+SWITCHES = {
+    "gan": ("signed", "leaky", "spectral_norm", "stuck", "packing"),
+    "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "packing"),
+    "infogan": ("width", "categories", "continuous"),
+}
+"""What of `create_gan`'s options each network has."""
+
+
+def create_gan(
+    name: str,
+    *,
+    latent: int = 100,
+    size: int = 28,
+    channels: int = 1,
+    width: int = 64,
+    signed: bool = True,
+    strided: bool = True,
+    leaky: bool = True,
+    spectral_norm: bool = False,
+    stuck: bool = False,
+    packing: int = 1,
+    categories: tuple[int, ...] = (),
+    continuous: int = 0,
+) -> "tuple[nn.Module, nn.Module]":
+    """A generator and a discriminator with fresh weights.
+
+    Parameters
+    ----------
+    name : "gan", "dcgan" or "infogan".
+    latent : length of the generator's input: noise and codes.
+    size, channels : of the pictures, (channels, size, size).
+    packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
+    others : see the networks; those in `SWITCHES` apply.
+
+    Raises
+    ------
+    UsageError
+        Unknown name, or a size that the network does not make.
+    """
+    if name not in GANS:
+        raise UsageError(f"unknown network '{name}'; known are {', '.join(GANS)}")
+    from firstsight.gan import dcgan, gan, infogan
+
+    try:
+        if name == "gan":
+            return (
+                gan.Generator(latent=latent, size=size, channels=channels, signed=signed),
+                gan.Discriminator(
+                    size=size, channels=channels * packing, leaky=leaky, spectral_norm=spectral_norm, stuck=stuck
+                ),
+            )
+        if name == "dcgan":
+            return (
+                dcgan.Generator(
+                    latent=latent, size=size, channels=channels, width=width, signed=signed, strided=strided
+                ),
+                dcgan.Discriminator(
+                    size=size, channels=channels * packing, width=width, leaky=leaky, strided=strided,
+                    spectral_norm=spectral_norm,
+                ),
+            )  # fmt: skip
+        return (
+            infogan.Generator(latent=latent, size=size, channels=channels, width=width),
+            infogan.Discriminator(
+                size=size, channels=channels, width=width, categories=categories, continuous=continuous
+            ),
+        )
+    except ValueError as error:
+        raise UsageError(f"{error}; choose it with --image-size") from None

@@ -106,12 +106,8 @@ class Discriminator(nn.Module):
             nn.Linear(2 * width, sum(categories) + 2 * continuous),
         )  # fmt: skip
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, size, size) pictures to (N,) logits."""
-        return self.real(self.trunk(images)).squeeze(1)
-
-    def both(self, images: Tensor) -> tuple[Tensor, Reading]:
-        """Logits and reading, with one pass through the trunk."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Reading]:
+        """(N, channels, size, size) pictures to (N,) logits, and what Q reads; one pass through the trunk."""
         features = self.trunk(images)
         *categories, rest = self.q(features).split((*self.categories, 2 * self.continuous), dim=1)
         means, log_variances = rest.chunk(2, dim=1)

@@ -6,22 +6,25 @@ With D the discriminator's logit, s the sigmoid, r real and f generated images, 
     non-saturating  -log s(D(r)) - log(1 - s(D(f)))            -log s(D(f))            Goodfellow 2014, section 3
     saturating      the same                                   log(1 - s(D(f)))        Goodfellow 2014, equation 1
     least-squares   (D(r) - 1)^2 / 2 + D(f)^2 / 2              (D(f) - 1)^2 / 2        Mao 2017, equation 9
+    sigmoid-squares (s(D(r)) - 1)^2 + s(D(f))^2                (s(D(f)) - 1)^2         the study's, kept for gan-stuck
     hinge           max(0, 1 - D(r)) + max(0, 1 + D(f))        -D(f)                   Lim and Ye 2017
     wasserstein     D(f) - D(r), with a gradient penalty       -D(f)                   Gulrajani 2017
 
-With a target for real images other than 1 (one-sided label smoothing, Salimans 2016), the first term of the first three
+With a target for real images other than 1 (one-sided label smoothing, Salimans 2016), the first term of the first four
 is held against that target.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Loss = Literal["non-saturating", "saturating", "least-squares", "hinge", "wasserstein"]
-LOSSES: tuple[Loss, ...] = ("non-saturating", "saturating", "least-squares", "hinge", "wasserstein")
+from firstsight.gan.infogan import Reading
+
+Loss = Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 
 def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Tensor:
@@ -40,6 +43,8 @@ def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Te
         return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
     if loss == "least-squares":
         return (logits - target).square() / 2
+    if loss == "sigmoid-squares":
+        return (torch.sigmoid(logits) - target).square()
     if loss == "hinge":
         return F.relu(1 - logits)
     return -logits
@@ -51,6 +56,8 @@ def fake_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 0.0) -> Te
         return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
     if loss == "least-squares":
         return (logits - target).square() / 2
+    if loss == "sigmoid-squares":
+        return (torch.sigmoid(logits) - target).square()
     if loss == "hinge":
         return F.relu(1 + logits)
     return logits
@@ -64,6 +71,8 @@ def generator_loss(loss: Loss, logits: Tensor) -> Tensor:
         return -F.softplus(logits)
     if loss == "least-squares":
         return (logits - 1).square() / 2
+    if loss == "sigmoid-squares":
+        return (torch.sigmoid(logits) - 1).square()
     return -logits
 
 
@@ -83,6 +92,25 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     between = (share * real + (1 - share) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square()
+
+
+def information_loss(reading: Reading, categories: Sequence[Tensor], values: Tensor) -> Tensor:
+    """How badly Q reads the codes off generated pictures: -log Q(codes | picture), of each picture (Chen 2016, eq. 5).
+
+    Cross entropy for the categories, a normal density for the continuous codes (without its constant).
+
+    Parameters
+    ----------
+    reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
+
+    Returns
+    -------
+    (N,)
+    """
+    total = (0.5 * reading.log_variances + (values - reading.means).square() / (2 * reading.log_variances.exp())).sum(1)
+    for logits, chosen in zip(reading.categories, categories, strict=True):
+        total = total + F.cross_entropy(logits, chosen, reduction="none")
+    return total
 
 
 def _filled(logits: Tensor, target: Tensor | float) -> Tensor:

@@ -87,6 +87,22 @@ def _reach(features: Tensor, k: int) -> Tensor:
     return torch.cat([torch.cdist(rows, features).kthvalue(k + 1, dim=1).values for rows in features.split(CHUNK)])
 
 
+def nearest(images: Tensor, among: Tensor, *, k: int = 1) -> Tensor:
+    """Which rows of ``among`` lie nearest to each of ``images``, by Euclidean distance.
+
+    Parameters
+    ----------
+    images, among : (N, ...) and (M, ...), compared as flat vectors.
+
+    Returns
+    -------
+    (N, k) row numbers, the nearest first.
+    """
+    others = among.flatten(1).float()
+    found = [torch.cdist(rows, others).topk(k, largest=False).indices for rows in images.flatten(1).float().split(256)]
+    return torch.cat(found)
+
+
 def modes(labels: Tensor, classes: int, *, share: float = 0.01) -> int:
     """How many classes have at least that share of the pictures.
 

@@ -8,14 +8,8 @@ from firstsight.engine import checkpoint
 from firstsight.engine.loop import Outcome
 from firstsight.engine.report import Report
 from firstsight.engine.rundir import RunDirectory, read_metrics
+from firstsight.engine.task import Task
 from firstsight.errors import CheckpointError
-from firstsight.tasks.classify import Classify
-
-CAPTIONS = {
-    "Learning curves": "Training batches are augmented and measured while the network still changes,"
-    " so their line may lie above the test set's.",
-    "Confusion matrix": "A row is a true class, a column an answer; the shade is the share of the row.",
-}
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class About:
     environment: Mapping[str, Any]
 
 
-def finish(task: Classify, run: RunDirectory, outcome: Outcome, about: About) -> None:
+def finish(task: Task, run: RunDirectory, outcome: Outcome, about: About) -> None:
     """Write ``model.safetensors``, ``figures/*.png`` and ``report.html``.
 
     Raises
@@ -46,39 +40,36 @@ def finish(task: Classify, run: RunDirectory, outcome: Outcome, about: About) ->
     state, _ = checkpoint.newest(run.checkpoints)
     if state is None:
         raise CheckpointError(f"{run.path}: the last checkpoint is gone")
-    run.write("model.safetensors", (state.folder / "net.safetensors").read_bytes())
+    run.write("model.safetensors", (state.folder / f"{task.product}.safetensors").read_bytes())
+    lines = read_metrics(run.path)
     pictures = []
-    for title, figure in {"Learning curves": plots.curves(read_metrics(run.path)), **task.figures()}.items():
-        content = plots.png(figure)
-        run.write(f"figures/{title.split(',')[0].lower().replace(' ', '-')}.png", content)
-        pictures.append((title, content, CAPTIONS.get(title, "")))
-    run.write("report.html", make_report(run, outcome, about, pictures).html())
-
-
-def make_report(
-    run: RunDirectory, outcome: Outcome, about: About, pictures: Sequence[tuple[str, bytes, str]]
-) -> Report:
-    """The report of a classification run."""
-    accuracy, tested = outcome.metrics["accuracy"], int(about.data["test_images"])
-    return Report(
-        title=f"{about.recipe}: {accuracy:.2%} accuracy",
+    for picture in task.figures(lines):
+        content = plots.png(picture.figure)
+        run.write(f"figures/{picture.title.split(',')[0].lower().replace(' ', '-')}.png", content)
+        pictures.append((picture.title, content, picture.caption))
+    if sheets := sorted((run.path / "samples").glob("*.png")):
+        film = plots.gif([sheet.read_bytes() for sheet in sheets])
+        run.write("figures/training.gif", film)
+        pictures.append(("The training", film, "The same latent vectors, from the first epoch to the last."))
+    verdict = task.verdict(outcome.metrics)
+    report = Report(
+        title=f"{about.recipe}: {verdict.headline}",
         subtitle=(
             f"{about.model} on {about.data['name']}, last of {outcome.epochs} epochs, seed {about.settings['seed']}"
         ),
         figures=[
-            ("test accuracy", f"{accuracy:.2%}"),
-            ("wrong answers", f"{round((1 - accuracy) * tested):,} of {tested:,}"),
-            ("test loss", f"{outcome.metrics['loss']:.4f}"),
+            *verdict.figures,
             ("parameters", f"{about.parameters:,}"),
             ("time", f"{outcome.seconds:.1f} s"),
             ("training images / s", f"{outcome.samples_per_second:,.0f}"),
         ],
         pictures=pictures,
-        notes=about.notes,
-        commands=[f"firstsight evaluate {run.path}", f"firstsight predict {run.path} PICTURE.png"],
+        notes=[*about.notes, *task.warnings(lines)],
+        commands=[command.format(run=run.path) for command in verdict.commands],
         tables=[
             ("Settings", about.settings),
             ("Data", {key: ", ".join(v) if isinstance(v, list) else v for key, v in about.data.items()}),
             ("Environment", about.environment),
         ],
     )
+    run.write("report.html", report.html())

@@ -6,20 +6,42 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything a run's result depends on; each field can be given on the command line."""
+    """Everything a run's result depends on, whatever is trained; each field can be given on the command line."""
 
     data: str = "digits"
     """Data set: a name (see: firstsight data), or a folder, a zip of class/picture, IDX files."""
-    weights: str = "none"
-    """Begin with trained weights, all but the head: imagenet, a name (see: firstsight weights list), a run, a file."""
-    freeze: bool = False
-    """With --weights: train the new head only."""
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 128
     """Images per update, over all processes together."""
     lr: float = 1e-3
     """Highest learning rate."""
+    image_size: int = 32
+    """Side of the network's input in pixels."""
+    shift: int = 0
+    """Augmentation: move by up to so many pixels."""
+    flip: Literal["none", "random", "alternating"] = "none"
+    """Augmentation: mirror left and right."""
+    rotate: float = 0.0
+    """Augmentation: rotate by up to so many degrees."""
+    zoom: float = 0.0
+    """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
+    holdout: float = 0.0
+    """Measure on this share of the training images instead of the test set (for choosing settings)."""
+    seed: int = 0
+    """Where all randomness starts."""
+    precision: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    """Arithmetic; the 16-bit kinds are mixed precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifySettings(Settings):
+    """Settings of a classifier."""
+
+    weights: str = "none"
+    """Begin with trained weights, all but the head: imagenet, a name (see: firstsight weights list), a run, a file."""
+    freeze: bool = False
+    """With --weights: train the new head only."""
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adam"
     """Adam, AdamW, SGD with Nesterov momentum, or Muon (orthogonal updates of filters, SGD for the rest)."""
     momentum: float = 0.9
@@ -38,28 +60,66 @@ class Settings:
     """Share of the training in which the learning rate rises from zero."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
-    image_size: int = 32
-    """Side of the network's input in pixels."""
-    shift: int = 0
-    """Augmentation: move by up to so many pixels."""
-    flip: Literal["none", "random", "alternating"] = "none"
-    """Augmentation: mirror left and right."""
-    rotate: float = 0.0
-    """Augmentation: rotate by up to so many degrees."""
-    zoom: float = 0.0
-    """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
     cutout: int = 0
     """Augmentation: blank a square of so many pixels."""
     whiten: int = 0
     """Set the first layer from so many training images, to whiten them, and fix it (networks that can: airbench)."""
     views: Literal[1, 2, 6] = 1
     """Views averaged when measuring and predicting: the picture; its mirror image; both moved by a pixel."""
-    holdout: float = 0.0
-    """Measure on this share of the training images instead of the test set (for choosing settings)."""
-    seed: int = 0
-    """Where all randomness starts."""
-    precision: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
-    """Arithmetic; the 16-bit kinds are mixed precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanSettings(Settings):
+    """Settings of a generative adversarial network: a generator G against a discriminator D."""
+
+    lr: float = 2e-4
+    """Learning rate of G, with Adam."""
+    d_lr: float = 1.0
+    """Learning rate of D, as a multiple of G's."""
+    beta1: float = 0.5
+    """How much of Adam's mean of gradients is kept at every update."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rates fall."""
+    loss: Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"] = (
+        "non-saturating"
+    )
+    """What both minimise (wasserstein: with a gradient penalty)."""
+    penalty: float = 10.0
+    """With wasserstein: weight of the gradient penalty."""
+    critic_steps: int = 1
+    """Updates of D for one of G."""
+    latent: int = 100
+    """Length of the noise vector."""
+    noise: Literal["normal", "uniform"] = "normal"
+    """Distribution of the noise: N(0, 1) or U(-1, 1)."""
+    width: int = 64
+    """Channels of the first hidden map (dcgan, infogan)."""
+    pixels: Literal["signed", "unsigned"] = "signed"
+    """Pictures in [-1, 1] with tanh, or in [0, 1] with a sigmoid."""
+    batches: Literal["separate", "mixed"] = "separate"
+    """Real and generated pictures in batches of their own, or together (it matters to batch norm)."""
+    activation: Literal["leaky", "relu"] = "leaky"
+    """LeakyReLU or ReLU in D."""
+    resampling: Literal["strided", "plain"] = "strided"
+    """Strided convolutions, or doubling and pooling with plain ones (dcgan)."""
+    real_target: float = 0.9
+    """What D is to say to real pictures; below 1 it is one-sided label smoothing."""
+    label_noise: float = 0.0
+    """Share of D's labels that are turned round."""
+    spectral_norm: bool = False
+    """Spectral norm in D (not part of the classic networks)."""
+    ema: float = 0.999
+    """How much of the average of G's weights is kept at every update; the average is what is used. 0: no average."""
+    packing: int = 1
+    """Pictures that D sees at once (PacGAN; not part of the classic networks)."""
+    stuck: bool = False
+    """Batch norm over the one unit before D's sigmoid, which cannot learn (gan)."""
+    categories: str = ""
+    """How many values the categorical codes have: 10, or 10,3 for two codes (infogan)."""
+    continuous: int = 0
+    """Number of continuous codes (infogan)."""
+    information: float = 1.0
+    """Weight of the information term: Q must read the codes off the pictures (infogan)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +129,13 @@ class Recipe:
     Parameters
     ----------
     result : measured with this code: mean and spread over seeds, n, time.
+    settings : their type says what kind of training it is.
     """
 
     name: str
     model: str
     result: str
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=ClassifySettings)
 
     @property
     def data(self) -> str:

@@ -4,14 +4,15 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 from firstsight.data.find import recognise
 from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
+from firstsight.recipes.check import check
 from firstsight.recipes.recipe import Recipe, Settings
 from firstsight.recipes.table import find_recipe, fine_tuning, recipe_for
 
@@ -40,6 +41,12 @@ def resolve(
         data = _data_name(str(changes.get("data", base.data)))
         recipe = recipe_for(name, data) if "data" in changes else base
         begins = recipe.settings
+        unknown = set(changes) - {f.name for f in fields(begins)}
+        if unknown:
+            raise UsageError(
+                f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has"
+                f" {', '.join(f.name for f in fields(begins))}"
+            )
         if changes.get("weights", "none") != "none":
             begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
         settings = replace(begins, **changes)
@@ -52,7 +59,7 @@ def resolve(
         if recipe.model != base.model:
             raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}")
         try:
-            settings = Settings(**saved["settings"])
+            settings = type(base.settings)(**saved["settings"])
         except TypeError:
             raise UsageError(f"{continued}: was started by another version of firstsight with other settings") from None
         _refuse_changes(continued, settings, changes)
@@ -111,29 +118,3 @@ def _data_name(where: str) -> str:
         if source:
             return source.name
     return where
-
-
-def check(settings: Settings) -> None:
-    """Refuse impossible settings in one sentence."""
-    limits = (
-        ("epochs", settings.epochs, 1, 100_000), ("batch_size", settings.batch_size, 1, 1_000_000),
-        ("image_size", settings.image_size, 4, 4096), ("shift", settings.shift, 0, settings.image_size - 1),
-        ("cutout", settings.cutout, 0, settings.image_size), ("rotate", settings.rotate, 0, 180),
-        ("zoom", settings.zoom, 0, 0.9), ("warmup", settings.warmup, 0, 0.99),
-        ("label_smoothing", settings.label_smoothing, 0, 0.99), ("holdout", settings.holdout, 0, 0.9),
-        ("momentum", settings.momentum, 0, 0.999), ("linear_lr", settings.linear_lr, 0, 100_000),
-        ("bias_lr", settings.bias_lr, 0, 100_000), ("bias_decay", settings.bias_decay, 0, 100),
-        ("weight_decay", settings.weight_decay, 0, 100), ("whiten", settings.whiten, 0, 1_000_000),
-        ("seed", settings.seed, 0, 2**62),
-    )  # fmt: skip
-    for name, value, low, high in limits:
-        if not low <= value <= high:
-            raise UsageError(f"--{name.replace('_', '-')} must lie between {low} and {high}; got {value}")
-    for name, hint in get_type_hints(Settings).items():
-        if get_origin(hint) is Literal and getattr(settings, name) not in get_args(hint):
-            known = ", ".join(map(str, get_args(hint)))
-            raise UsageError(f"--{name.replace('_', '-')} must be one of {known}; got {getattr(settings, name)}")
-    if settings.freeze and settings.weights == "none":
-        raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
-    if not 0 < settings.lr <= 1000:
-        raise UsageError(f"--lr must be above 0 and at most 1000; got {settings.lr}")

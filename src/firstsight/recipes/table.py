@@ -5,9 +5,12 @@ Settings were chosen on a tenth of the training images (``--holdout 0.1``), neve
 training images. The results are printed by ``python benchmarks/accuracy.py RECIPE --seeds N``.
 """
 
+from dataclasses import replace
+
 from firstsight.errors import unknown_name
+from firstsight.gan import GANS
 from firstsight.nets import MODELS
-from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -16,25 +19,25 @@ RECIPES: dict[str, Recipe] = {
             name="lenet-digits",
             model="lenet",
             result="99.72 +- 0.20 % (5 seeds)",
-            settings=Settings(data="digits", epochs=40, batch_size=64, lr=3e-3, shift=2, rotate=12, zoom=0.1),
+            settings=ClassifySettings(data="digits", epochs=40, batch_size=64, lr=3e-3, shift=2, rotate=12, zoom=0.1),
         ),
         Recipe(
             name="lenet-fashion",
             model="lenet",
             result="91.19 +- 0.27 % (5 seeds)",
-            settings=Settings(data="fashion-mnist", epochs=15, batch_size=256, lr=4e-3, flip="random"),
+            settings=ClassifySettings(data="fashion-mnist", epochs=15, batch_size=256, lr=4e-3, flip="random"),
         ),
         Recipe(
             name="convnet-digits",
             model="convnet",
             result="99.72 +- 0.20 % (5 seeds)",
-            settings=Settings(data="digits", epochs=30, batch_size=64, lr=4e-3, shift=2, rotate=12, zoom=0.1),
+            settings=ClassifySettings(data="digits", epochs=30, batch_size=64, lr=4e-3, shift=2, rotate=12, zoom=0.1),
         ),
         Recipe(
             name="convnet-fashion",
             model="convnet",
             result="93.27 +- 0.11 % (3 seeds)",
-            settings=Settings(
+            settings=ClassifySettings(
                 data="fashion-mnist",
                 epochs=12,
                 batch_size=128,
@@ -51,13 +54,13 @@ RECIPES: dict[str, Recipe] = {
             name="two_layer-digits",
             model="two_layer",
             result="99.00 +- 0.15 % (5 seeds)",
-            settings=Settings(data="digits", epochs=60, batch_size=64, lr=2e-3, shift=1),
+            settings=ClassifySettings(data="digits", epochs=60, batch_size=64, lr=2e-3, shift=1),
         ),
         Recipe(
             name="airbench-cifar10",
             model="airbench",
             result="90.06 % (1 seed)",
-            settings=Settings(
+            settings=ClassifySettings(
                 data="cifar10",
                 epochs=10,
                 batch_size=512,
@@ -77,6 +80,72 @@ RECIPES: dict[str, Recipe] = {
                 views=2,
             ),
         ),
+        Recipe(
+            name="lenet-mnist",
+            model="lenet",
+            result="not measured",
+            settings=ClassifySettings(data="mnist", epochs=20, batch_size=64, lr=2e-3, shift=2, rotate=10, zoom=0.1),
+        ),
+        *(
+            Recipe(name=name, model=model, result="not measured", settings=settings)
+            for name, model, settings in (
+                ("gan-digits", "gan", GanSettings(image_size=16, epochs=300, batch_size=64)),
+                (
+                    "gan-stuck",
+                    "gan",
+                    GanSettings(
+                        image_size=16, epochs=10, batch_size=64, stuck=True, loss="sigmoid-squares", real_target=1.0
+                    ),
+                ),
+                ("dcgan-digits", "dcgan", GanSettings(image_size=16, epochs=100, batch_size=64)),
+                (
+                    "infogan-digits",
+                    "infogan",
+                    GanSettings(
+                        image_size=16,
+                        epochs=200,
+                        batch_size=64,
+                        latent=62,
+                        categories="10",
+                        continuous=2,
+                        width=16,
+                        lr=1e-3,
+                        d_lr=0.2,
+                    ),
+                ),
+                ("gan-fashion", "gan", GanSettings(data="fashion-mnist", image_size=28, epochs=50)),
+                ("dcgan-fashion", "dcgan", GanSettings(data="fashion-mnist", image_size=28, epochs=20)),
+                (
+                    "infogan-mnist",
+                    "infogan",
+                    GanSettings(
+                        data="mnist",
+                        image_size=28,
+                        epochs=70,
+                        latent=62,
+                        categories="10",
+                        continuous=2,
+                        width=32,
+                        lr=1e-3,
+                        d_lr=0.2,
+                    ),
+                ),
+                (
+                    "infogan-category",
+                    "infogan",
+                    GanSettings(
+                        data="mnist",
+                        image_size=28,
+                        epochs=70,
+                        latent=62,
+                        categories="10",
+                        width=32,
+                        lr=1e-3,
+                        d_lr=0.2,
+                    ),
+                ),
+            )
+        ),
     )
 }
 
@@ -85,13 +154,16 @@ DEFAULTS = {
     "lenet": "lenet-digits",
     "convnet": "convnet-digits",
     "two_layer": "two_layer-digits",
+    "gan": "gan-digits",
+    "dcgan": "dcgan-digits",
+    "infogan": "infogan-digits",
 }
 """The recipe that a model's bare name stands for."""
 
 
-def fine_tuning(model: str, *, frozen: bool) -> Settings:
+def fine_tuning(model: str, *, frozen: bool) -> ClassifySettings:
     """Settings for a network that begins with trained weights: small steps, or larger ones for a head alone."""
-    return Settings(
+    return ClassifySettings(
         epochs=5, batch_size=32, lr=1e-3 if frozen else 1e-4, optimizer="adamw", weight_decay=0.02, flip="random",
         zoom=0.1, image_size=MODELS[model].image_size,
     )  # fmt: skip
@@ -109,8 +181,8 @@ def find_recipe(name: str) -> Recipe:
     if known is not None:
         return known
     if name not in MODELS:
-        raise unknown_name("recipe or model", name, [*RECIPES, *MODELS], "see: firstsight models")
-    settings = Settings(image_size=MODELS[name].image_size, optimizer="adamw", weight_decay=0.02, shift=2)
+        raise unknown_name("recipe or model", name, [*RECIPES, *MODELS, *GANS], "see: firstsight models")
+    settings = ClassifySettings(image_size=MODELS[name].image_size, optimizer="adamw", weight_decay=0.02, shift=2)
     return Recipe(name=name, model=name, result="not measured", settings=settings)
 
 
@@ -124,4 +196,16 @@ def recipe_for(name: str, data: str) -> Recipe:
     if name not in DEFAULTS:
         return default
     made_for = [recipe for recipe in RECIPES.values() if recipe.model == name and recipe.data == data]
+    if not made_for and name in GANS:
+        return Recipe(name=name, model=name, result="not measured", settings=unmeasured(name))
     return made_for[0] if made_for else default
+
+
+def unmeasured(model: str) -> GanSettings:
+    """Settings of a generative adversarial network for data that nothing was measured on."""
+    settings = GanSettings(data="", epochs=100, flip="none")
+    return (
+        replace(settings, latent=62, categories="10", continuous=2, lr=1e-3, d_lr=0.2)
+        if model == "infogan"
+        else settings
+    )

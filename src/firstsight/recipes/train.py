@@ -13,13 +13,15 @@ from firstsight.engine import checkpoint
 from firstsight.engine.files import explain
 from firstsight.engine.loop import Loop, Observer, Outcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
-from firstsight.errors import FirstsightError, UsageError
+from firstsight.engine.task import Task
+from firstsight.errors import FirstsightError
 from firstsight.recipes.accelerator import leave_at_exit, make_accelerator
-from firstsight.recipes.classification import Materials, shown
+from firstsight.recipes.adversarial import Adversarial
+from firstsight.recipes.classification import Classification
 from firstsight.recipes.finish import About, finish
-from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.recipes.materials import Maker, shown
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe, Settings
 from firstsight.recipes.resolve import launcher, resolve, restarted
-from firstsight.tasks.classify import Classify
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class Result:
 
     Parameters
     ----------
-    metrics : of the last epoch: accuracy in [0, 1], loss in nats.
+    headline : the result in a few words ("test accuracy 99.72%").
+    metrics : of the last epoch; for a classifier accuracy in [0, 1] and loss in nats.
     samples_per_second : training images per second of training steps.
     """
 
     recipe: str
     run_dir: Path
     epochs: int
+    headline: str
     metrics: dict[str, float]
     seconds: float
     samples_per_second: float
@@ -105,11 +109,6 @@ def train(
     Interrupted
         SIGTERM or Ctrl-C; the state is saved.
     """
-    unknown = set(changes) - set(Settings.__dataclass_fields__)
-    if unknown:
-        raise UsageError(
-            f"unknown setting {', '.join(sorted(unknown))}; known are {', '.join(Settings.__dataclass_fields__)}"
-        )
     where = where or Where(out=Path(out) if out else None)
     resume = resume or restarted()
     chosen, settings, continued = resolve(recipe, changes, resume=resume, out=where.out)
@@ -124,7 +123,15 @@ class Session:
         self.accelerator = make_accelerator(settings.precision, where.device)
         self.first = self.accelerator.is_main_process
         self.observer: Observer = observer if self.first else Silent()
-        self.materials = Materials(recipe, settings, self.accelerator, self.observer, strict=where.strict)
+        self.materials = self._materials()
+
+    def _materials(self) -> Maker[Task]:
+        """By the kind of training that the settings are of."""
+        recipe, settings, strict = self.recipe, self.settings, self.where.strict
+        if isinstance(settings, GanSettings):
+            return Adversarial(recipe, settings, self.accelerator, self.observer, strict=strict)
+        assert isinstance(settings, ClassifySettings)
+        return Classification(recipe, settings, self.accelerator, self.observer, strict=strict)
 
     def run(self, *, resume: bool, continued: Path | None) -> Result:
         """Load, build, train, report."""
@@ -134,9 +141,10 @@ class Session:
         try:
             self._tensorboard(run)
             outcome = self._train(task, run, resume=resume)
-            net = self.accelerator.unwrap_model(task.models["net"])
+            net = self.accelerator.unwrap_model(task.models[task.product])
             result = Result(
-                recipe=self.recipe.name, run_dir=self.run_dir, epochs=outcome.epochs, metrics=outcome.metrics,
+                recipe=self.recipe.name, run_dir=self.run_dir, epochs=outcome.epochs,
+                headline=task.verdict(outcome.metrics).headline, metrics=outcome.metrics,
                 seconds=outcome.seconds, samples_per_second=outcome.samples_per_second,
                 parameters=sum(p.numel() for p in net.parameters()),
             )  # fmt: skip
@@ -152,11 +160,11 @@ class Session:
         leave_at_exit()
         return result
 
-    def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
-        """Network, batches and optimizer, on the device and ready to train."""
+    def make_task(self, train: ImageSet, test: ImageSet) -> Task:
+        """Networks, batches and optimizers, on the device and ready to train."""
         return self.materials.make_task(train, test)
 
-    def _open(self, task: Classify, *, resume: bool, continued: Path | None) -> RunDirectory | None:
+    def _open(self, task: Task, *, resume: bool, continued: Path | None) -> RunDirectory | None:
         """Open the run directory on the first process; its refusal is everybody's."""
         answer: list[Any] = [None, None]
         run: RunDirectory | None = None
@@ -191,7 +199,7 @@ class Session:
         self.observer.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
         return run
 
-    def _train(self, task: Classify, run: RunDirectory | None, *, resume: bool) -> Outcome:
+    def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> Outcome:
         loop = Loop(
             task, self.accelerator, run, self.observer, epochs=self.settings.epochs, seed=self.settings.seed,
             checkpoint_seconds=self.where.checkpoint_seconds,

@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
-from firstsight.engine.task import Metric
+from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.tasks.muon import Muon
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.classifier import average_over_views, make_card
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVALUATION_BATCH = 500
+CAPTIONS = {
+    "Learning curves": "Training batches are augmented and measured while the network still changes,"
+    " so their line may lie above the test set's.",
+    "Confusion matrix": "A row is a true class, a column an answer; the shade is the share of the row.",
+}
 AUXILIARY_WEIGHT = 0.3
 """Of the losses of auxiliary classifiers (GoogLeNet's paper, section 5)."""
 
@@ -47,7 +52,7 @@ class Descent:
 
 
 class Classify:
-    """Train one network by cross entropy; measured by accuracy on a test set.
+    """Train one network by cross entropy; measured by accuracy on a test set. A `Task`.
 
     Parameters
     ----------
@@ -57,6 +62,8 @@ class Classify:
     label_smoothing : share of the target spread evenly over all classes, in [0, 1).
     views : see `average_over_views`; of the test set.
     """
+
+    product = "net"
 
     def __init__(
         self,
@@ -74,7 +81,7 @@ class Classify:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.models: dict[str, nn.Module] = {"net": net}
         self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, descent)}
-        self.batches, self.test, self.metric = batches, test, Metric("accuracy", "max")
+        self.batches, self.test = batches, test
         self.model, self.about = model, dict(about)
         self.descent, self.label_smoothing, self.views = descent, label_smoothing, views
         self._test_images = fit_images(test, batches.preprocess).to(batches.device)
@@ -148,12 +155,35 @@ class Classify:
         logits = torch.cat(rows) if rows else torch.empty(0, len(self.test.classes), device=labels.device)
         return logits if logits.dtype == torch.float64 else logits.float(), labels
 
-    def figures(self) -> "Mapping[str, Figure]":
-        """Confusion matrix, the surest wrong answers, and right answers, on the whole test set."""
+    def snapshot(self, epoch: int) -> Mapping[str, bytes]:
+        """Nothing: a classifier's epochs look alike."""
+        return {}
+
+    def warnings(self, lines: Lines) -> list[str]:
+        """None."""
+        return []
+
+    def figures(self, lines: Lines) -> list[Picture]:
+        """Curves; confusion matrix, the surest wrong answers, and right answers, on the whole test set."""
         from firstsight import plots
 
         logits, labels = self._test_logits(everything=True)
-        return classification_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test, plots)
+        shown = classification_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test, plots)
+        drawn = {"Learning curves": plots.curves(lines), **shown}
+        return [Picture(title, figure, CAPTIONS.get(title, "")) for title, figure in drawn.items()]
+
+    def verdict(self, metrics: Mapping[str, float]) -> Verdict:
+        """Accuracy, how many answers are wrong, loss."""
+        accuracy, tested = metrics["accuracy"], len(self.test)
+        return Verdict(
+            headline=f"test accuracy {accuracy:.2%}",
+            figures=[
+                ("test accuracy", f"{accuracy:.2%}"),
+                ("wrong answers", f"{round((1 - accuracy) * tested):,} of {tested:,}"),
+                ("test loss", f"{metrics['loss']:.4f}"),
+            ],
+            commands=["firstsight evaluate {run}", "firstsight predict {run} PICTURE.png"],
+        )
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The classifier's card, to stand in the weights file."""

@@ -21,7 +21,7 @@ from firstsight.engine.files import replace_file
 from firstsight.engine.rundir import latest
 from firstsight.errors import FirstsightError, UsageError, WeightsError, unknown_name
 from firstsight.nets import create_model
-from firstsight.weights.shipped import CARD, shipped, stored
+from firstsight.weights.shipped import CARD, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
@@ -101,6 +101,14 @@ def make_card(
     return json.dumps(card, sort_keys=True)
 
 
+def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
+    """What a name, a run or a file holds: "classifier", "generator", or "" where no card tells."""
+    path = locate(str(name_or_run), notify)
+    path = weights_of_run(path) if path.is_dir() else path
+    card = card_of(path) if path.suffix not in PYTORCH_SUFFIXES else None
+    return str(card.get("kind", "")) if card else ""
+
+
 def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
     """A trained network, ready to use.
 
@@ -160,33 +168,57 @@ def weights_of_run(run: Path) -> Path:
         if inside:
             raise WeightsError(f"{run}: holds several runs; name one of them, as in {inside}")
         raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
-    return state.folder / "net.safetensors"
+    return next(path for path in sorted(state.folder.glob("*.safetensors")) if card_of(path))
 
 
-def read(path: Path) -> Classifier:
-    """Read a weights file with its card."""
+def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The card and the tensors of a weights file.
+
+    Raises
+    ------
+    WeightsError
+        Not a file of ours, or of another kind ("classifier", "generator").
+    """
     try:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})[CARD])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if card["kind"] != "classifier":
-            raise WeightsError(f"{path}: holds a {card['kind']}, not a classifier")
-        preprocess = _preprocess(card["preprocess"])
-        model = create_model(card["model"], **card["options"])
-        classes, views = tuple(card["classes"]), int(card.get("views", 1))
+        held = card["kind"]
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(
             f"{path}: has no firstsight card, so its network and classes are unknown ({error})"
         ) from None
-    except FirstsightError as error:
-        raise WeightsError(f"{path}: {error}") from None
+    if held != kind:
+        other = "firstsight generate" if held == "generator" else "firstsight predict"
+        raise WeightsError(f"{path}: holds a {held}, not a {kind} (see: {other} --help)")
+    return card, tensors
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, card: Mapping[str, Any]) -> nn.Module:
+    """Put a file's tensors into its network; in eval mode, single precision."""
     misfit = checkpoint.compare(model, tensors)
     if misfit:
         raise WeightsError(f"{path}: does not fit its network {card['model']}: {misfit}")
     model.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()})
-    return Classifier(model.eval(), preprocess, classes, card, str(path), views)
+    return model.eval()
+
+
+def read(path: Path) -> Classifier:
+    """Read a classifier's weights file with its card."""
+    card, tensors = read_file(path, "classifier")
+    try:
+        preprocess = _preprocess(card["preprocess"])
+        model = create_model(card["model"], **card["options"])
+        classes, views = tuple(card["classes"]), int(card.get("views", 1))
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: has no firstsight card, so its network and classes are unknown ({error})"
+        ) from None
+    except FirstsightError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    return Classifier(fill(model, tensors, path, card), preprocess, classes, card, str(path), views)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], card: str, *, dtype: torch.dtype | None = None) -> None:

@@ -1,0 +1,173 @@
+"""``firstsight generate``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from firstsight.cli.parse import parse
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from firstsight.tasks.generate import Sheet
+    from firstsight.weights.generator import Generator
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Make pictures with a trained generator: samples, sweeps of its codes, paths between two, sums of classes."""
+
+    generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
+    """A run directory, shipped weights (see: firstsight weights list), or a .safetensors file."""
+    n: int = 64
+    """How many pictures."""
+    seed: int = 0
+    """Where the noise starts; the same seed gives the same pictures."""
+    label: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Only of this class (infogan: by its table of codes)."""
+    code: str = ""
+    """Set codes (infogan): c1=3 a category, c2=-1..1 all values of a continuous code across a row."""
+    interpolate: tuple[int, int] | None = None
+    """The way from the picture of one seed to that of another."""
+    steps: int = 12
+    """With --interpolate: pictures on the way, both ends included."""
+    path: Literal["slerp", "linear"] = "slerp"
+    """With --interpolate: along the sphere on which the noise lies, or straight."""
+    arithmetic: str | None = None
+    """Sums and differences of classes: "Sneaker - Sandal + Bag"."""
+    nearest: int = 0
+    """Below each row, show so many of the nearest training images: did it memorise?"""
+    data: str | None = None
+    """With --nearest: the training images (default: those of the card)."""
+    out: Path = Path("generated.png")
+    """Where to: a .png with all of them, a .gif that shows them in turn, or a folder for a file each."""
+    json: bool = False
+    """Print what was made as one JSON document."""
+
+
+def run(argv: list[str]) -> int:
+    """Parse, generate, write, print."""
+    arguments = parse(Arguments, "generate", argv)
+    _check(arguments)
+    from firstsight.cli.console import print_json, remark
+    from firstsight.tasks.judge import judge_for
+    from firstsight.weights.generator import load_generator
+
+    made = load_generator(arguments.generator, notify=remark)
+    sheet = _make(arguments, made)
+    for note in sheet.notes:
+        remark(note)
+    files = _write(arguments, made, sheet)
+    about = made.card["about"]
+    if arguments.json:
+        judge = judge_for(str(about["data"]), tuple(about["classes"]))
+        seen = judge.look(sheet.images) if judge.knows else None
+        codes, values = made.latent.codes(sheet.z)
+        pictures = [
+            {
+                "codes": [*(int(code[i]) for code in codes), *(round(float(v), 4) for v in values[i])],
+                "class": about["classes"][int(seen.labels[i])] if seen else None,
+                "probability": round(float(seen.sure[i]), 4) if seen else None,
+            }
+            for i in range(len(sheet.z))
+        ]
+        print_json(
+            {
+                "generator": made.card["model"], "recipe": about["recipe"], "seed": arguments.seed,
+                "files": [str(file) for file in files], "pictures": pictures, "notes": list(sheet.notes),
+            }
+        )  # fmt: skip
+        return 0
+    many = f"{files[0]} to {files[-1].name}" if len(files) > 1 else str(files[0])
+    size = "x".join(map(str, sheet.images.shape[2:]))
+    print(f"{len(sheet.images)} pictures of {size} by {made.card['model']} ({about['recipe']}): {many}")
+    return 0
+
+
+def _check(arguments: Arguments) -> None:
+    from firstsight.errors import UsageError
+
+    kinds = {
+        "--class": arguments.label is not None, "--code": bool(arguments.code),
+        "--interpolate": arguments.interpolate is not None, "--arithmetic": arguments.arithmetic is not None,
+    }  # fmt: skip
+    asked = [name for name, given in kinds.items() if given]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} cannot be asked for at once; choose one")
+    if arguments.nearest and asked[-1:] in (["--interpolate"], ["--arithmetic"]):
+        raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")
+    if not 0 <= arguments.nearest <= 20:
+        raise UsageError(f"--nearest must lie between 0 and 20; got {arguments.nearest}")
+    suffix = arguments.out.suffix.lower()
+    if suffix not in ("", ".png", ".gif"):
+        raise UsageError(f"--out must be a .png, a .gif or a folder; got {arguments.out}")
+    if suffix and not arguments.out.parent.is_dir():
+        raise UsageError(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
+
+
+def _make(arguments: Arguments, made: "Generator") -> "Sheet":
+    from firstsight.tasks import generate
+    from firstsight.tasks.judge import judge_for
+
+    if arguments.interpolate:
+        a, b = arguments.interpolate
+        return generate.interpolate(made, a, b, steps=arguments.steps, path=arguments.path)
+    if arguments.arithmetic is not None:
+        about = made.card["about"]
+        judge = judge_for(str(about["data"]), tuple(about["classes"]))
+        return generate.arithmetic(made, arguments.arithmetic, judge, seed=arguments.seed)
+    return generate.generate(made, arguments.n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
+
+
+def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path]:
+    """One sheet, one animation, or a file for every picture."""
+    from PIL import Image
+
+    from firstsight import plots
+
+    out, images = arguments.out, sheet.images.numpy()
+    if out.suffix.lower() == ".gif":
+        out.write_bytes(plots.gif([plots.tile_png(image[None], 1) for image in images]))
+    elif out.suffix:
+        columns, rows = sheet.columns, sheet.rows
+        if arguments.nearest:
+            images, rows = _with_nearest(arguments, made, sheet)
+        if rows or sheet.heads:
+            out.write_bytes(plots.png(plots.sheet(images, columns, rows=rows, heads=sheet.heads)))
+        else:
+            out.write_bytes(plots.tile_png(images, columns))
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        files = [out / f"{i:05d}.png" for i in range(len(images))]
+        for file, image in zip(files, images, strict=True):
+            Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
+        return files
+    return [out]
+
+
+def _with_nearest(
+    arguments: Arguments, made: "Generator", sheet: "Sheet"
+) -> "tuple[NDArray[np.uint8], tuple[str, ...]]":
+    """The sheet with rows of the nearest training images between its own."""
+    import torch
+
+    from firstsight.data import load
+    from firstsight.data.batches import fit_images
+    from firstsight.gan.metrics import nearest
+
+    train = load(arguments.data or str(made.card["about"]["data"]), "train", size=made.preprocess.resize)
+    among = fit_images(train, made.preprocess)
+    places = nearest(sheet.images, among, k=arguments.nearest)
+    mixed, names = [], []
+    for start in range(0, len(sheet.images) // sheet.columns * sheet.columns, sheet.columns):
+        row = slice(start, start + sheet.columns)
+        mixed.append(sheet.images[row])
+        names.append("generated")
+        for rank in range(arguments.nearest):
+            mixed.append(among[places[row, rank]])
+            names.append(f"nearest {rank + 1}" if arguments.nearest > 1 else "nearest")
+    return torch.cat(mixed).numpy(), tuple(names)

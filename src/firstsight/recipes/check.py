@@ -1,0 +1,64 @@
+"""Impossible settings, refused in one sentence."""
+
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from firstsight.errors import UsageError
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, Settings
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "epochs": (1, 100_000), "batch_size": (1, 1_000_000), "image_size": (4, 4096), "rotate": (0, 180), "zoom": (0, 0.9),
+    "warmup": (0, 0.99), "label_smoothing": (0, 0.99), "holdout": (0, 0.9), "momentum": (0, 0.999),
+    "linear_lr": (0, 100_000), "bias_lr": (0, 100_000), "bias_decay": (0, 100), "weight_decay": (0, 100),
+    "whiten": (0, 1_000_000), "seed": (0, 2**62), "d_lr": (0, 1000), "beta1": (0, 0.999), "penalty": (0, 10_000),
+    "critic_steps": (1, 100), "latent": (1, 10_000), "width": (1, 1024), "real_target": (0.5, 1),
+    "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
+}  # fmt: skip
+"""Smallest and greatest value of each number."""
+
+
+def check(settings: Settings) -> None:
+    """Refuse impossible settings.
+
+    Raises
+    ------
+    UsageError
+        A value out of its limits, not one of its choices, or one that needs another.
+    """
+    limits = LIMITS | {"shift": (0, settings.image_size - 1), "cutout": (0, settings.image_size)}
+    for name, hint in get_type_hints(type(settings)).items():
+        value, option = getattr(settings, name), f"--{name.replace('_', '-')}"
+        if name in limits and not limits[name][0] <= value <= limits[name][1]:
+            raise UsageError(f"{option} must lie between {limits[name][0]} and {limits[name][1]}; got {value}")
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            raise UsageError(f"{option} must be one of {', '.join(map(str, get_args(hint)))}; got {value}")
+    if not 0 < settings.lr <= 1000:
+        raise UsageError(f"--lr must be above 0 and at most 1000; got {settings.lr}")
+    if isinstance(settings, ClassifySettings) and settings.freeze and settings.weights == "none":
+        raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
+    if isinstance(settings, GanSettings):
+        _check_gan(settings)
+
+
+def _check_gan(settings: GanSettings) -> None:
+    if settings.label_noise and settings.loss in ("hinge", "wasserstein"):
+        raise UsageError(f"--label-noise turns labels round, and --loss {settings.loss} has none; use another loss")
+    if settings.batch_size < 2 * settings.packing:
+        least = 2 * settings.packing
+        raise UsageError(
+            f"--batch-size must be at least {least} with --packing {settings.packing}; batch norm needs two"
+        )
+    if settings.precision == "float16":
+        raise UsageError("--precision float16 is not for two networks at once; use bfloat16 or float32")
+    sizes(settings.categories)
+
+
+def sizes(categories: str) -> tuple[int, ...]:
+    """How many values each categorical code has.
+
+    >>> sizes("10,3"), sizes("")
+    ((10, 3), ())
+    """
+    words = [word.strip() for word in categories.split(",")] if categories.strip() else []
+    if not all(word.isdecimal() and 2 <= int(word) <= 1000 for word in words):
+        raise UsageError(f"--categories must be numbers from 2 to 1000, as 10 or 10,3; got {categories}")
+    return tuple(map(int, words))

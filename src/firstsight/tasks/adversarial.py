@@ -1,0 +1,316 @@
+"""The adversarial task: a generator G makes pictures, a discriminator D tells them from real ones, both learn."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from firstsight.data.batches import Batch, Batches, fit_images
+from firstsight.data.imageset import ImageSet
+from firstsight.engine.task import Lines, Picture, Verdict
+from firstsight.gan import losses
+from firstsight.gan.infogan import Reading
+from firstsight.gan.latent import Latent
+from firstsight.gan.metrics import divergence, frechet_distance, modes
+from firstsight.tasks import codes, portraits, trouble
+from firstsight.tasks.judge import Judge
+from firstsight.tasks.schedule import learning_rate_factor
+from firstsight.weights.generator import make_card
+
+MEASURED = 1000
+"""Pictures that are generated to be measured after every epoch (or as many as there are test images)."""
+SNAPSHOTS = 48
+"""Sheets of samples that a run keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the two play; the fields are those of a recipe's settings."""
+
+    lr: float
+    d_lr: float
+    beta1: float
+    schedule: Literal["constant", "linear", "cosine"]
+    loss: losses.Loss
+    penalty: float
+    critic_steps: int
+    batches: Literal["separate", "mixed"]
+    real_target: float
+    label_noise: float
+    ema: float
+    packing: int
+    information: float
+
+
+class Adversarial:
+    """Train a generator against a discriminator; measured on what a fixed classifier sees in both kinds of pictures.
+
+    A `Task` of three models: "generator", "discriminator", and "average", the running mean of the generator's weights,
+    which is the product.
+
+    Parameters
+    ----------
+    generator : (N, latent) to (N, C, S, S); discriminator : pictures to (N,) logits, or to logits and a `Reading`.
+    batches : real pictures, normalised to the generator's range.
+    test : the real pictures to measure against.
+    latent : what the generator is given.
+    judge : who looks at the pictures.
+    model, options : for the card: the network's name, and how to build the generator again.
+    """
+
+    product = "average"
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, batches: Batches, test: ImageSet, *, latent: Latent,
+        rules: Rules, judge: Judge, seed: int, model: str, options: Mapping[str, Any], about: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.latent, self.rules, self.judge, self.seed = latent, rules, judge, seed
+        self.model, self.options, self.about = model, dict(options), dict(about)
+        self.batches, self.test = batches, test
+        made = {"generator": generator, "discriminator": discriminator}
+        self.models: dict[str, nn.Module] = {
+            name: net.to(batches.device, batches.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for name, net in made.items()
+        }
+        self.models["average"] = copy.deepcopy(self.models["generator"]).eval().requires_grad_(False)
+        beta, lr = (rules.beta1, 0.999), rules.lr
+        self.optimizers: dict[str, Optimizer] = {
+            "generator": Adam(self.models["generator"].parameters(), lr=lr, betas=beta, fused=True),
+            "discriminator": Adam(
+                self.models["discriminator"].parameters(), lr=lr * rules.d_lr, betas=beta, fused=True
+            ),
+        }
+        n = min(MEASURED, len(test))
+        self.fixed = latent.draw(n, generator=torch.Generator().manual_seed(seed + 1), dtype=batches.dtype)
+        spread = torch.arange(n)
+        self._real = judge.look(fit_images(test, batches.preprocess)[spread * len(test) // n])
+        other = judge.look(batches.images[(spread * len(batches.source) // n).to(batches.device)])
+        self.floor = frechet_distance(self._real.features, other.features)
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
+        self.accelerator = accelerator
+        for name in ("generator", "discriminator"):
+            net = self.models[name].train()
+            if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+                net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+            self.models[name] = accelerator.prepare(net)
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """An update of D on real and generated pictures, then one of G on the same generated pictures."""
+        rules, generator = self.rules, self.models["generator"]
+        pace = learning_rate_factor(batch.progress, rules.schedule, 0.0)
+        for name, factor in (("generator", 1.0), ("discriminator", rules.d_lr)):
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = rules.lr * factor * pace
+        z = self.latent.draw(len(batch.images), device=batch.images.device, dtype=batch.images.dtype)
+        with self.accelerator.autocast():
+            fake = generator(z)
+        scalars = self._train_discriminator(batch, fake.detach(), z)
+        step = batch.epoch * self.batches.steps + batch.index
+        if (step + 1) % rules.critic_steps == 0:
+            scalars["g_loss"] = self._train_generator(batch, fake, z)
+            self._follow(step // rules.critic_steps)
+        else:
+            with torch.no_grad(), self.accelerator.autocast():
+                logits, _ = self._judge(self._bare_discriminator(), fake)
+            scalars["g_loss"] = self._mean(batch, losses.generator_loss(rules.loss, logits))
+        return scalars
+
+    def _train_discriminator(self, batch: Batch, fake: Tensor, z: Tensor) -> dict[str, Tensor]:
+        rules, net = self.rules, self.models["discriminator"]
+        with self.accelerator.autocast():
+            if rules.batches == "mixed":
+                both, reading = self._judge(net, torch.cat([batch.images, fake]))
+                says_real, says_fake = both.chunk(2)
+                reading = reading and Reading(*(_second_half(part) for part in reading))
+            else:
+                says_real, _ = self._judge(net, batch.images)
+                says_fake, reading = self._judge(net, fake)
+        real_target, fake_target = self._targets(says_real), self._targets(says_fake, fake=True)
+        paid = losses.real_loss(rules.loss, says_real, target=real_target)
+        paid = paid + losses.fake_loss(rules.loss, says_fake, target=fake_target)
+        if rules.loss == "wasserstein":
+            mix = torch.rand(len(paid), device=fake.device, dtype=fake.dtype)
+            bare = self._bare_discriminator()
+            slope = losses.gradient_penalty(
+                lambda x: self._scores(bare(x)), self._packed(batch.images), self._packed(fake), mix
+            )
+            paid = paid + rules.penalty * slope
+        loss = self._mean(batch, paid)
+        scalars = {"d_loss": loss.detach()}
+        if reading is not None:
+            unread = self._mean(batch, losses.information_loss(reading, *self.latent.codes(z)))
+            loss = loss + rules.information * unread
+            scalars["information"] = unread.detach()
+        self.accelerator.backward(loss)
+        self._update("discriminator")
+        with torch.no_grad():
+            for name, logits in (("d_real", says_real), ("d_fake", says_fake)):
+                certain = logits if rules.loss == "wasserstein" else torch.sigmoid(logits)
+                scalars[name] = self._mean(batch, certain)
+        return scalars
+
+    def _train_generator(self, batch: Batch, fake: Tensor, z: Tensor) -> Tensor:
+        """D is only asked, not trained: its weights need no gradient, and its processes nothing to agree on."""
+        judge = self._bare_discriminator().requires_grad_(False)
+        try:
+            with self.accelerator.autocast():
+                logits, reading = self._judge(judge, fake)
+            paid = loss = self._mean(batch, losses.generator_loss(self.rules.loss, logits))
+            if reading is not None:
+                unread = self._mean(batch, losses.information_loss(reading, *self.latent.codes(z)))
+                loss = loss + self.rules.information * unread
+            self.accelerator.backward(loss)
+        finally:
+            judge.requires_grad_(True)
+        self._update("generator")
+        return paid.detach()
+
+    def _targets(self, logits: Tensor, *, fake: bool = False) -> Tensor | float:
+        """What D is to say, some of it turned round on request."""
+        right = 0.0 if fake else self.rules.real_target
+        if not self.rules.label_noise:
+            return right
+        turned = torch.rand_like(logits) < self.rules.label_noise
+        return torch.where(turned, self.rules.real_target if fake else 0.0, right)
+
+    def _judge(self, net: nn.Module, images: Tensor) -> tuple[Tensor, Reading | None]:
+        answer = net(self._packed(images))
+        logits, reading = answer if isinstance(answer, tuple) else (answer, None)
+        return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
+
+    def _scores(self, answer: Any) -> Tensor:
+        logits: Tensor = answer[0] if isinstance(answer, tuple) else answer
+        return logits
+
+    def _packed(self, images: Tensor) -> Tensor:
+        """Pictures behind one another in packs; a rest that fills no pack is left out."""
+        pack = self.rules.packing
+        if pack == 1:
+            return images
+        whole = images[: len(images) // pack * pack]
+        return whole.reshape(len(whole) // pack, pack * whole.shape[1], *whole.shape[2:])
+
+    def _mean(self, batch: Batch, values: Tensor) -> Tensor:
+        """The share of this process in the mean over the global batch."""
+        return values.mean() * (len(batch.images) * batch.world / batch.global_size)
+
+    def _bare_discriminator(self) -> nn.Module:
+        net: nn.Module = self.accelerator.unwrap_model(self.models["discriminator"])
+        return net
+
+    def _update(self, name: str) -> None:
+        self.optimizers[name].step()
+        self.optimizers[name].zero_grad()
+
+    @torch.no_grad()
+    def _follow(self, updates: int) -> None:
+        """Bring the average a little nearer to the generator; in the first updates it follows quickly."""
+        source = self.accelerator.unwrap_model(self.models["generator"])
+        share = 1 - min(self.rules.ema, (1 + updates) / (10 + updates)) if self.rules.ema else 1.0
+        average = self.models["average"]
+        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), share)
+        for own, other in zip(average.buffers(), source.buffers(), strict=True):
+            own.copy_(other)
+
+    @torch.inference_mode()
+    def generate(self, z: Tensor) -> Tensor:
+        """(N, C, S, S) uint8 pictures of the average generator."""
+        device = self.batches.device
+        chunks = [self.models["average"](chunk.to(device)) for chunk in z.split(MEASURED // 2)]
+        return self.batches.preprocess.pixels(torch.cat(chunks)).cpu()
+
+    def evaluate(self) -> dict[str, float]:
+        """The distance of the average generator's pictures from test images, and what the judge takes them for.
+
+        ``frechet`` (and ``frechet_floor``, that of training images), ``spread`` (variance of the features over that of
+        test images), ``modes`` and ``kl`` where the judge knows the classes, ``q_error`` where there is a Q to ask.
+        """
+        seen = self.judge.look(self.generate(self.fixed))
+        real = self._real
+        found = {
+            "frechet": frechet_distance(real.features, seen.features),
+            "frechet_floor": self.floor,
+            "spread": float(seen.features.var(0).sum() / real.features.var(0).sum()),
+        }
+        if self.judge.knows:
+            classes = len(self.test.classes)
+            found["modes"] = float(modes(seen.labels, classes))
+            found["kl"] = divergence(seen.labels, real.labels, classes)
+        if self.latent.categories:
+            found["q_error"] = 1 - codes.read(self._bare_discriminator(), self._inputs(), self.test).one_to_one
+        return found
+
+    def _inputs(self) -> Tensor:
+        """The test images, normalised."""
+        images = fit_images(self.test, self.batches.preprocess)
+        return self.batches.preprocess.normalise(images, self.batches.dtype).to(self.batches.device)
+
+    def snapshot(self, epoch: int) -> Mapping[str, bytes]:
+        """A sheet of samples from fixed latent vectors, for `SNAPSHOTS` epochs spread over the training."""
+        epochs = self.batches.epochs
+        if epoch > 1 and epoch * SNAPSHOTS // epochs == (epoch - 1) * SNAPSHOTS // epochs:
+            return {}
+        return {
+            f"samples/epoch-{epoch:05d}.png": portraits.sheet(self.generate(portraits.shown(self.latent, self.fixed)))
+        }
+
+    def warnings(self, lines: Lines) -> list[str]:
+        """See `trouble`."""
+        return trouble.find(lines, classes=len(self.test.classes) if self.judge.knows else 0)
+
+    def figures(self, lines: Lines) -> list[Picture]:
+        """Curves, samples, sweeps of the codes, the nearest training images."""
+        return portraits.figures(self, lines)
+
+    def verdict(self, metrics: Mapping[str, float]) -> Verdict:
+        """The distance beside its floor; modes; Q's error."""
+        n = len(self.fixed)
+        figures = [
+            (f"Frechet distance, N = {n:,}", f"{metrics['frechet']:.2f}"),
+            ("the same of real pictures", f"{metrics['frechet_floor']:.2f}"),
+        ]
+        headline = (
+            f"Frechet distance {metrics['frechet']:.2f} (real pictures: {metrics['frechet_floor']:.2f}, N = {n:,})"
+        )
+        if "modes" in metrics:
+            made = f"{metrics['modes']:.0f} of {len(self.test.classes)}"
+            figures += [("classes made", made), ("KL divergence", f"{metrics['kl']:.3f}")]
+            headline += f", {made} classes made"
+        if "q_error" in metrics:
+            figures.append(("Q's error on real pictures", f"{metrics['q_error']:.1%}"))
+            headline += f", Q errs on {metrics['q_error']:.1%}"
+        return Verdict(headline, figures, ["firstsight generate {run} --out samples.png", "firstsight evaluate {run}"])
+
+    def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        """The generator's card, to stand in the weights file of the average."""
+        table: tuple[str, ...] = ()
+        if self.latent.categories:
+            found = codes.read(self._bare_discriminator(), self._inputs(), self.test)
+            table = tuple(self.test.classes[label] for label in found.table)
+        judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": len(self.fixed)}
+        return {
+            "average": make_card(
+                model=self.model, options=self.options, latent=self.latent, preprocess=self.batches.preprocess,
+                table=table, about={**self.about, "metrics": dict(metrics), "judge": judge},
+            )
+        }  # fmt: skip
+
+
+def _single(reading: Reading) -> Reading:
+    """Q's answer in single precision at least."""
+
+    def wide(part: Tensor) -> Tensor:
+        return part if part.dtype == torch.float64 else part.float()
+
+    return Reading(tuple(map(wide, reading.categories)), wide(reading.means), wide(reading.log_variances))
+
+
+def _second_half(part: Any) -> Any:
+    return tuple(p.chunk(2)[1] for p in part) if isinstance(part, tuple) else part.chunk(2)[1]

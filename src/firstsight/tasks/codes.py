@@ -1,0 +1,62 @@
+"""InfoGAN's codes held against what people see: classes, slant, stroke width."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from firstsight.data.imageset import ImageSet
+from firstsight.gan.latent import Latent
+from firstsight.gan.reading import Fit, fit
+from firstsight.gan.shape import correlation, slant, stroke_width
+
+BATCH = 500
+
+
+@torch.inference_mode()
+def read(discriminator: nn.Module, inputs: Tensor, images: ImageSet) -> Fit:
+    """How the first categorical code that Q reads off real pictures fits their classes.
+
+    Parameters
+    ----------
+    discriminator : InfoGAN's, left in the mode it was in.
+    inputs : (N, C, S, S) normalised; images : the set they are of, for its labels.
+    """
+    mode = discriminator.training
+    discriminator.eval()
+    try:
+        rows = [discriminator(chunk)[1].categories[0] for chunk in inputs.split(BATCH)]
+    finally:
+        discriminator.train(mode)
+    logits = torch.cat(rows).cpu()
+    return fit(logits.argmax(1), images.labels, values=logits.shape[1], classes=len(images.classes))
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a continuous code does: its correlation with two shapes, over pictures with random codes, within categories.
+
+    Parameters
+    ----------
+    slant, width : Pearson's correlation, in [-1, 1]; see `gan.shape`.
+    """
+
+    slant: float
+    width: float
+
+
+def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
+    """Of every continuous code.
+
+    Parameters
+    ----------
+    z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+    """
+    chosen, values = latent.codes(z)
+    groups = chosen[0] if chosen else torch.zeros(len(z), dtype=torch.long)
+    ink = pictures.float().mean(1, keepdim=True) / 255
+    lean, wide = slant(ink), stroke_width(ink)
+    return [
+        Meaning(correlation(values[:, i], lean, groups), correlation(values[:, i], wide, groups))
+        for i in range(latent.continuous)
+    ]

@@ -1,0 +1,232 @@
+"""Trained generators at work: samples, sweeps of codes, paths between two pictures, sums of what pictures show."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from firstsight.errors import UsageError, unknown_name
+from firstsight.gan.latent import Latent, slerp
+from firstsight.tasks.judge import Judge
+from firstsight.weights.generator import Generator, load_generator
+
+COLUMNS = 8
+SEARCHED, AVERAGED = 2000, 32
+"""Arithmetic looks for classes among so many samples, and averages so many latent vectors of each."""
+WORD = re.compile(r"^(?P<name>c\d+)\s*=\s*(?P<low>-?[\d.]+?)(\.\.(?P<high>-?[\d.]+))?$")
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a code is set to: one value, or all from ``low`` to ``high``.
+
+    Parameters
+    ----------
+    place : which code: the categorical ones first, then the continuous ones, from 0.
+    """
+
+    place: int
+    low: float
+    high: float
+
+    @property
+    def swept(self) -> bool:
+        """Does it take more than one value?"""
+        return self.low != self.high
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Generated pictures in rows.
+
+    Parameters
+    ----------
+    z : (N, length) latent vectors; images : (N, C, S, S) uint8, made from them.
+    columns : pictures in a row; rows, heads : names of rows and columns, or none.
+    notes : what to know about them.
+    """
+
+    z: Tensor
+    images: Tensor
+    columns: int
+    rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def generate(
+    generator: Generator | str | Path, n: int = 64, *, seed: int = 0, label: str | None = None,
+    codes: str = "",
+) -> Sheet:  # fmt: skip
+    """Pictures from random latent vectors, or with some of the codes set.
+
+    Parameters
+    ----------
+    generator : a `Generator`, or what `load_generator` takes: "infogan-mnist", a run directory, a file.
+    n : how many; of a sweep, how many of them in all (whole rows are made).
+    seed : of the latent vectors; the same pictures in every process.
+    label : a class that the first code is to make.
+    codes : as "c1=3,c2=-1..1": a value, or a range that is swept. Categories come first and are swept down the rows,
+        continuous codes across the columns, with the same noise.
+
+    Raises
+    ------
+    UsageError
+        Codes that the generator does not have, a class without a code.
+    """
+    made = generator if isinstance(generator, Generator) else load_generator(generator)
+    if not 1 <= n <= 100_000:
+        raise UsageError(f"--n must lie between 1 and 100,000; got {n}")
+    if label is not None and codes:
+        raise UsageError("--class sets the first code itself; leave out --code")
+    if label is not None:
+        known = torch.tensor(made.codes_of(label))
+        z = made.latent.with_category(made.draw(n, seed=seed), 0, known[torch.arange(n) % len(known)])
+        return Sheet(z, made(z), min(n, COLUMNS))
+    wanted, notes = parse_codes(codes, made.latent)
+    down = [code for code in wanted if code.swept and code.place < len(made.latent.categories)]
+    across = [code for code in wanted if code.swept and code.place >= len(made.latent.categories)]
+    if len(down) > 1 or len(across) > 1:
+        raise UsageError("--code can sweep one category (down) and one continuous code (across) at a time")
+    columns = COLUMNS if n >= COLUMNS or across else n
+    values = list(range(int(down[0].low), int(down[0].high) + 1)) if down else []
+    rows = len(values) or -(-n // columns)
+    if down and across:
+        z = made.draw(1, seed=seed).repeat(rows * columns, 1)
+    elif down:
+        z = made.draw(columns, seed=seed).repeat(rows, 1)
+    elif across:
+        z = made.draw(rows, seed=seed).repeat_interleave(columns, 0)
+    else:
+        z = made.draw(n, seed=seed)
+    heads: tuple[str, ...] = ()
+    for code in wanted:
+        if code.place < len(made.latent.categories):
+            chosen = torch.tensor(values).repeat_interleave(columns) if code.swept else int(code.low)
+            z = made.latent.with_category(z, code.place, chosen)
+        else:
+            steps = torch.linspace(code.low, code.high, columns)
+            heads = tuple(f"{step:+.2f}" for step in steps) if code.swept else heads
+            share: Tensor | float = steps.repeat(rows) if code.swept else code.low
+            z = made.latent.with_continuous(z, code.place - len(made.latent.categories), share)
+    names = tuple(_row(made, down[0].place, value) for value in values) if down else ()
+    return Sheet(z, made(z), columns, names, heads, notes)
+
+
+def _row(made: Generator, place: int, value: int) -> str:
+    known = f" {made.table[value]}" if place == 0 and made.table else ""
+    return f"c{place + 1} = {value}{known}"
+
+
+def parse_codes(text: str, latent: Latent) -> tuple[list[Code], tuple[str, ...]]:
+    """Codes as on the command line, and a remark on each that leaves the range of the training.
+
+    Raises
+    ------
+    UsageError
+        Not understood, no such code, or a category that is not there.
+
+    >>> parse_codes("c1=3,c2=-1..1", Latent(62, (10,), 2))[0]
+    [Code(place=0, low=3.0, high=3.0), Code(place=1, low=-1.0, high=1.0)]
+    """
+    wanted, notes = [], []
+    count = len(latent.categories) + latent.continuous
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        found = WORD.match(word)
+        if not found:
+            raise UsageError(f"--code {word}: not understood; write c1=3, or c2=-1..1 for all values between")
+        try:
+            low = float(found["low"])
+            high = float(found["high"]) if found["high"] else low
+        except ValueError:
+            raise UsageError(f"--code {word}: not a number") from None
+        place = int(found["name"][1:]) - 1
+        if not 0 <= place < count:
+            own = f"it has c1 to c{count}" if count else "it was trained without codes"
+            raise UsageError(f"--code {found['name']}: this generator has no such code; {own}")
+        if place < len(latent.categories):
+            values = latent.categories[place]
+            if low % 1 or high % 1 or not 0 <= low <= high < values:
+                raise UsageError(f"--code {word}: c{place + 1} is a category from 0 to {values - 1}")
+        elif max(abs(low), abs(high)) > 1:
+            notes.append(f"{word} leaves -1..1, the range of the training: the pictures there are a guess")
+        wanted.append(Code(place, low, high))
+    return wanted, tuple(notes)
+
+
+def interpolate(
+    generator: Generator | str | Path, a: int, b: int, *, steps: int = 12, path: Literal["slerp", "linear"] = "slerp"
+) -> Sheet:
+    """Pictures on the way from one to another.
+
+    Parameters
+    ----------
+    a, b : seeds of the two; steps : pictures in all, both ends included.
+    path : "slerp", along the sphere on which normal noise lies, or "linear". Codes go straight.
+    """
+    made = generator if isinstance(generator, Generator) else load_generator(generator)
+    if not 2 <= steps <= 10_000:
+        raise UsageError(f"--steps must lie between 2 and 10,000; got {steps}")
+    one, two = made.draw(1, seed=a), made.draw(1, seed=b)
+    share = torch.linspace(0, 1, steps)
+    z = torch.lerp(one, two, share[:, None])
+    if path == "slerp":
+        noise = made.latent.noise
+        z[:, :noise] = slerp(one[0, :noise], two[0, :noise], share)
+    return Sheet(z, made(z), min(steps, 12))
+
+
+def arithmetic(generator: Generator | str | Path, expression: str, judge: Judge, *, seed: int = 0) -> Sheet:
+    """Sums and differences of latent vectors, as in the DCGAN paper: "Sneaker - Sandal + Bag".
+
+    Each class stands for the mean of the noise of `AVERAGED` samples that the judge is surest to be of it. The sum is
+    brought to the usual length of noise; beside its picture stand seven with a little noise added.
+
+    Raises
+    ------
+    UsageError
+        Not understood, an unknown class, a class that the generator hardly makes, a judge that does not know them.
+    """
+    made = generator if isinstance(generator, Generator) else load_generator(generator)
+    classes = judge.classifier.classes
+    terms = _terms(expression, classes)
+    if not judge.knows:
+        raise UsageError(
+            "--arithmetic finds classes with a trained network, and none knows the classes of these pictures"
+        )
+    noise = made.latent.noise
+    z = made.draw(SEARCHED, seed=seed)
+    seen = judge.look(made(z))
+    means = {}
+    for _, name in terms:
+        rows = torch.nonzero(seen.labels == classes.index(name)).flatten()
+        best = rows[seen.sure[rows].argsort(descending=True)][:AVERAGED]
+        if len(best) < 3:
+            raise UsageError(f"--arithmetic: the generator hardly makes '{name}' ({len(best)} of {SEARCHED} samples)")
+        means[name] = z[best].mean(0)
+    total = torch.stack([sign * means[name] for sign, name in terms]).sum(0)
+    length = z[:, :noise].norm(dim=1).mean()
+    rows_of = [*means.values(), total]
+    shown = torch.stack([vector[:noise] / vector[:noise].norm() * length for vector in rows_of])
+    wobble = torch.randn(COLUMNS - 1, noise, generator=torch.Generator().manual_seed(seed)) * 0.25
+    whole = made.draw(1, seed=seed).repeat(len(rows_of) + COLUMNS - 1, 1)
+    whole[:, :noise] = torch.cat([shown, shown[-1:] + wobble])
+    heads = (*means, "sum", *[""] * (COLUMNS - 1))
+    return Sheet(whole, made(whole), len(whole), heads=heads)
+
+
+def _terms(expression: str, classes: Sequence[str]) -> list[tuple[int, str]]:
+    """Signs and class names; the longest names first, for a name may hold a sign ("T-shirt/top")."""
+    pattern = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
+    found = re.findall(rf"\s*([+-]?)\s*({pattern})(?=\s|[+-]|$)", expression, flags=re.IGNORECASE)
+    told = "".join(f"{sign}{name}" for sign, name in found)
+    if not found or re.sub(r"\s", "", told) != re.sub(r"\s", "", expression):
+        rest = re.sub(pattern, "", expression, flags=re.IGNORECASE)
+        strange = next(iter(re.findall(r"[\w/.]+", rest)), expression)
+        raise unknown_name("class", strange, list(classes), 'write as "A - B + C"')
+    names = {name.casefold(): name for name in classes}
+    return [(-1 if sign == "-" else 1, names[name.casefold()]) for sign, name in found]

@@ -1,0 +1,100 @@
+"""A trained generator measured: how near its pictures are to real ones, what it makes, what its codes mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from firstsight.data.batches import fit_images
+from firstsight.data.imageset import ImageSet
+from firstsight.data.loading import load as load_data
+from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
+from firstsight.gan.reading import purity
+from firstsight.tasks import codes
+from firstsight.tasks.judge import judge_for
+from firstsight.weights.generator import Generator, load_discriminator, load_generator
+
+MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A generator measured.
+
+    Parameters
+    ----------
+    metrics : ``frechet`` beside ``frechet_floor`` (training images in the place of generated ones), ``precision``,
+        ``recall``, ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the
+        judge knows the classes; with codes ``purity``, and for each continuous one ``c2_slant``, ``c2_width``
+        (correlations); of a run with a Q ``q_error`` (one-to-one) and ``q_error_majority``, on the test images.
+    n : generated and real pictures compared, each.
+    judge, sha256 : the classifier whose features are compared, and the hash of its file.
+    """
+
+    metrics: Mapping[str, float]
+    n: int
+    model: str
+    data: str
+    judge: str
+    sha256: str
+    notes: tuple[str, ...]
+
+
+def measure(
+    generator: str | Path, data: str | Path | None = None, *, n: int = MOST, seed: int = 0, strict: bool = False
+) -> Measured:
+    """Measure a generator against the test images of a data set.
+
+    Parameters
+    ----------
+    generator : what `load_generator` takes.
+    data : what `load_data` takes; the data set of the card if None.
+    n : pictures to compare, at most as many as there are test images.
+    """
+    made = load_generator(generator)
+    size = made.preprocess.resize
+    where = data if data is not None else str(made.card["about"]["data"])
+    train, test = (
+        load_data(where, split, size=size, channels=made.preprocess.channels, strict=strict)
+        for split in ("train", "test")
+    )
+    n = min(n, len(test), len(train))
+    judge = judge_for(test.name, test.classes)
+    z = made.draw(n, seed=seed)
+    pictures = made(z)
+    seen = judge.look(pictures)
+    spread = torch.arange(n)
+    real = judge.look(fit_images(test, made.preprocess)[spread * len(test) // n])
+    other = judge.look(fit_images(train, made.preprocess)[spread * len(train) // n])
+    lying = overlap(real.features, seen.features)
+    found = {
+        "frechet": frechet_distance(real.features, seen.features),
+        "frechet_floor": frechet_distance(real.features, other.features),
+        **vars(lying),
+    }
+    classes = len(test.classes)
+    if judge.knows:
+        found["modes"] = float(modes(seen.labels, classes))
+        found["kl"] = divergence(seen.labels, test.labels[spread * len(test) // n], classes)
+        found["sure"] = float(seen.sure.double().mean())
+    if made.latent.categories:
+        chosen = made.latent.codes(z)[0][0]
+        if judge.knows:
+            shares = purity(chosen, seen.labels, values=made.latent.categories[0], classes=classes)
+            found["purity"] = fmean(shares)
+        found |= _reading(Path(generator), made, test)
+    for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=len(made.latent.categories) + 1):
+        found[f"c{i}_slant"], found[f"c{i}_width"] = meaning.slant, meaning.width
+    return Measured(found, n, made.card["model"], test.name, judge.name, judge.sha256, test.notes)
+
+
+def _reading(run: Path, made: Generator, test: ImageSet) -> dict[str, float]:
+    """Q's errors, where a run has it."""
+    discriminator = load_discriminator(run, made.card) if run.is_dir() else None
+    if discriminator is None:
+        return {}
+    inputs = made.preprocess.normalise(fit_images(test, made.preprocess))
+    found = codes.read(discriminator, inputs, test)
+    return {"q_error": 1 - found.one_to_one, "q_error_majority": 1 - found.majority}

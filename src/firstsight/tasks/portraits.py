@@ -1,0 +1,92 @@
+"""What a generator can be asked to show: samples, sweeps of its codes, the training images nearest to its pictures."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from firstsight.engine.task import Lines, Picture
+from firstsight.gan.latent import Latent
+from firstsight.gan.metrics import nearest
+
+if TYPE_CHECKING:
+    from firstsight.tasks.adversarial import Adversarial
+
+COLUMNS = 8
+ROWS = 16
+"""At most so many categories are shown."""
+
+
+def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.0, high: float = 1.0) -> Tensor:
+    """Latent vectors of a sheet: a row for each category, across it a continuous code from ``low`` to ``high``.
+
+    Parameters
+    ----------
+    z : (N, length) vectors. The noise and the other codes of the first stay the same in the whole sheet; without a
+        continuous code, each column has those of its own.
+
+    Returns
+    -------
+    (rows * `COLUMNS`, length)
+    """
+    rows = min(latent.categories[0], ROWS) if latent.categories else COLUMNS
+    if continuous is None:
+        whole = z[:COLUMNS].repeat(rows, 1)
+    else:
+        whole = z[:1].repeat(rows * COLUMNS, 1)
+        whole = latent.with_continuous(whole, continuous, torch.linspace(low, high, COLUMNS).repeat(rows))
+    if latent.categories:
+        whole = latent.with_category(whole, 0, torch.arange(rows).repeat_interleave(COLUMNS))
+    return whole
+
+
+def shown(latent: Latent, z: Tensor) -> Tensor:
+    """The latent vectors of a run's sheets of samples: a sweep where there are codes, else the first of ``z``."""
+    if latent.categories:
+        return sweep(latent, z, continuous=0 if latent.continuous else None)
+    return z[: COLUMNS * COLUMNS]
+
+
+def sheet(images: Tensor) -> bytes:
+    """Pictures in rows of `COLUMNS`, as a PNG file; (N, C, S, S) uint8."""
+    from firstsight import plots
+
+    return plots.tile_png(images.numpy(), COLUMNS)
+
+
+def figures(task: "Adversarial", lines: Lines) -> list[Picture]:
+    """The report's pictures of an adversarial run."""
+    from firstsight import plots
+
+    latent, z = task.latent, task.fixed
+    drawn = [
+        Picture(
+            "Learning curves", plots.duel(lines),
+            "Means of every epoch. In this game no loss tells the quality of the pictures: read the distance.",
+        ),
+        Picture(
+            "Samples", plots.sheet(task.generate(z[: COLUMNS * COLUMNS]).numpy(), COLUMNS),
+            "By the average of the generator's weights, from random vectors; not chosen.",
+        ),
+    ]  # fmt: skip
+    if latent.categories:
+        names = [f"c1 = {i}" for i in range(min(latent.categories[0], ROWS))]
+        for code in range(latent.continuous) if latent.continuous else [None]:
+            heads = [] if code is None else [f"{v:+.2f}" for v in torch.linspace(-1, 1, COLUMNS)]
+            title = "The categories" if code is None else f"Continuous code {code + 1}"
+            pictures = task.generate(sweep(latent, z, continuous=code)).numpy()
+            text = "A row has the same category, a column the same noise"
+            if code is not None:
+                text = "A row has the same category; across, one continuous code goes from -1 to 1, all else stays."
+            drawn.append(Picture(title, plots.sheet(pictures, COLUMNS, rows=names, heads=heads), text))
+    made = task.generate(z[:COLUMNS])
+    places = nearest(made, task.batches.images.cpu(), k=3)
+    rows = [made, *(task.batches.images.cpu()[places[:, i]] for i in range(3))]
+    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=["generated", "nearest", "second", "third"])
+    drawn.append(
+        Picture(
+            "Nearest training images", near,
+            "Below each generated picture the training images nearest to it, pixel by pixel: copies would show here.",
+        )
+    )  # fmt: skip
+    return drawn

@@ -1,0 +1,65 @@
+"""What goes wrong when two networks train against each other, told from the metrics, in words.
+
+Each rule looks at the means of the last `LAST` epochs (of a fifth of them in a long run).
+"""
+
+from statistics import fmean
+
+from firstsight.engine.task import Lines
+
+LAST = 5
+SURE = 0.95
+"""D wins: on average it gives real pictures more than this, and generated ones less than one minus this."""
+STILL = 0.01
+"""A loss stands still: over the last epochs neither G's nor D's mean moves by more than this share of itself."""
+POOR = 3.0
+"""...while the Frechet distance is still more than this many times that of real pictures."""
+SHARE = 0.5
+"""Modes are missing: no more than this share of the classes is made."""
+NARROW = 0.2
+"""All pictures are alike: their features vary less than this share of what those of real pictures do."""
+
+
+def find(lines: Lines, *, classes: int) -> list[str]:
+    """A sentence for everything that is wrong at the end of ``lines``.
+
+    Parameters
+    ----------
+    lines : metrics of every epoch so far.
+    classes : how many classes there are to make; 0 where nobody can tell.
+    """
+    count = max(LAST, len(lines) // 5)
+    if len(lines) < 2 * LAST:
+        return []
+    last = lines[-count:]
+
+    def mean(name: str) -> float:
+        return fmean(line[name] for line in last)
+
+    told = []
+    if mean("train/d_real") > SURE and mean("train/d_fake") < 1 - SURE:
+        told.append(
+            "D wins: it tells real from generated pictures almost without error, and G learns little from it;"
+            " try a smaller --d-lr, --real-target 0.9, or --label-noise 0.1"
+        )
+    poor = mean("test/frechet") > POOR * mean("test/frechet_floor")
+    if poor and all(_still([line[f"train/{name}"] for line in last]) for name in ("g_loss", "d_loss")):
+        told.append(
+            "the losses stand still: nothing is learned; something between D's layers and its answer takes the"
+            " difference between real and generated pictures away"
+        )
+    if classes and mean("test/modes") <= SHARE * classes:
+        told.append(
+            f"modes are missing: no more than half of the {classes} classes are made;"
+            " try another --seed, a smaller --lr, or --packing 2"
+        )
+    if mean("test/spread") < NARROW:
+        told.append(
+            "the pictures are all alike: G has collapsed to a few of them; try another --seed, a smaller --lr, or"
+            " --packing 2"
+        )
+    return told
+
+
+def _still(values: list[float]) -> bool:
+    return max(values) - min(values) <= STILL * abs(fmean(values))

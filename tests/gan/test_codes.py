@@ -1,0 +1,81 @@
+"""What InfoGAN's codes are held against: Q's loss, classes, slant, stroke width."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import accuracy_score
+from torch.distributions import Categorical, Normal
+
+from firstsight.gan.infogan import Reading
+from firstsight.gan.losses import information_loss
+from firstsight.gan.reading import fit, purity
+from firstsight.gan.shape import correlation, slant, stroke_width
+
+
+def test_information_loss_is_the_likelihood_of_the_codes() -> None:
+    """Against torch's distributions, without the normal density's constant."""
+    torch.manual_seed(0)
+    logits, means, logs = torch.randn(6, 4), torch.randn(6, 2), torch.randn(6, 2)
+    chosen, values = torch.randint(4, (6,)), torch.rand(6, 2) * 2 - 1
+    expected = -Categorical(logits=logits).log_prob(chosen)
+    expected -= Normal(means, (logs / 2).exp()).log_prob(values).sum(1) + math.log(2 * math.pi)
+    found = information_loss(Reading((logits,), means, logs), [chosen], values)
+    torch.testing.assert_close(found, expected)
+    only = information_loss(Reading((logits, logits), means[:, :0], logs[:, :0]), [chosen, chosen], values[:, :0])
+    torch.testing.assert_close(only, 2 * F.cross_entropy(logits, chosen, reduction="none"))
+
+
+def test_matching_by_hand() -> None:
+    """Two categories share the class 0: only one of them may have it, the majority counts both."""
+    categories = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    labels = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
+    found = fit(categories, labels, values=3, classes=3)
+    assert found.one_to_one == 6 / 8 and found.majority == 7 / 8 and found.table == (0, 1, 2)
+    assert purity(categories, labels, values=3, classes=3) == (1.0, pytest.approx(2 / 3), 1.0)
+    more = fit(categories, labels.clamp_max(1), values=3, classes=2)  # a category too many: it is named by its majority
+    assert more.table == (0, 0, 1) or more.table == (0, 1, 1)
+    assert more.majority == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])
+
+
+def test_any_renaming_of_the_classes_fits_perfectly() -> None:
+    torch.manual_seed(1)
+    labels, names = torch.randint(10, (500,)), torch.randperm(10)
+    found = fit(names[labels], labels, values=10, classes=10)
+    assert found.one_to_one == found.majority == 1
+    assert [found.table[int(names[i])] for i in range(10)] == list(range(10))
+
+
+def bar(width: float, lean: float, *, size: int = 64) -> torch.Tensor:
+    """An upright bar 40 pixels high, with soft edges, sheared by ``lean`` pixels a pixel upwards."""
+    y, x = torch.meshgrid(torch.arange(size) - 31.5, torch.arange(size) - 31.5, indexing="ij")
+    inside = (width / 2 + 0.5 - (x + lean * y).abs()).clamp(0, 1) * ((y.abs() <= 20).float())
+    return inside[None, None]
+
+
+@pytest.mark.parametrize("lean", [-0.4, 0.0, 0.25])
+def test_slant_of_a_bar(lean: float) -> None:
+    assert float(slant(bar(4, lean))) == pytest.approx(lean, abs=0.01)
+
+
+@pytest.mark.parametrize("width", [2.0, 4.0, 7.0])
+def test_width_of_a_bar(width: float) -> None:
+    """Its ends are part of the outline: w l / (w + l) by hand."""
+    found = float(stroke_width(bar(width, 0.0)))
+    assert found == pytest.approx(width * 41 / (width + 41), rel=0.03)
+
+
+def test_an_empty_picture_has_neither() -> None:
+    empty = torch.zeros(2, 1, 8, 8)
+    assert slant(empty).tolist() == stroke_width(empty).tolist() == [0, 0]
+
+
+def test_correlation_within_groups() -> None:
+    """The groups' own levels do not count: opposite levels, the same slope."""
+    a = torch.tensor([0.0, 1, 2, 10, 11, 12])
+    b = torch.tensor([5.0, 6, 7, -5, -4, -3])
+    groups = torch.tensor([0, 0, 0, 1, 1, 1])
+    assert correlation(a, b, groups) == pytest.approx(1)
+    assert correlation(a, b, torch.zeros(6, dtype=torch.long)) < 0
+    assert correlation(a, torch.zeros(6), groups) == 0

@@ -1,0 +1,261 @@
+"""The adversarial task against a few lines of plain torch, its switches, and runs made to fail."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from firstsight.data import load as load_data
+from firstsight.engine.loop import seed_everything
+from firstsight.errors import UsageError
+from firstsight.recipes import GanSettings, find_recipe
+from firstsight.recipes.train import Session, Silent, Where
+from firstsight.tasks import trouble
+from firstsight.tasks.adversarial import Adversarial
+
+
+def task(recipe: str = "gan-digits", **changes: Any) -> Adversarial:
+    """Of a recipe, at a size that is quick."""
+    known = find_recipe(recipe)
+    settings = replace(known.settings, **({"precision": "float64", "epochs": 2, "image_size": 8} | changes))
+    session = Session(known, settings, Where(device="cpu"), Silent())
+    made = session.make_task(load_data("digits"), load_data("digits", "test"))
+    assert isinstance(made, Adversarial)
+    return made
+
+
+def steps(made: Adversarial, count: int) -> list[dict[str, float]]:
+    """The first updates, seeded as the engine would."""
+    found = []
+    for index in range(count):
+        seed_everything(index)
+        found.append({k: float(v) for k, v in made.train_step(made.batches.get(0, index)).items()})
+    return found
+
+
+class Plain:
+    """Generator and discriminator in a loop written out, with the draws of the task."""
+
+    def __init__(self, made: Adversarial, lr: float, d_lr: float) -> None:
+        self.g, self.d = copy.deepcopy(made.models["generator"]), copy.deepcopy(made.models["discriminator"])
+        self.average = copy.deepcopy(self.g)
+        self.g_opt = torch.optim.Adam(self.g.parameters(), lr=lr, betas=(0.5, 0.999))
+        self.d_opt = torch.optim.Adam(self.d.parameters(), lr=lr * d_lr, betas=(0.5, 0.999))
+
+    def follow(self, count: int, ema: float) -> None:
+        keep = min(ema, (1 + count) / (10 + count))
+        with torch.no_grad():
+            for own, other in zip(self.average.parameters(), self.g.parameters(), strict=True):
+                own.copy_(keep * own + (1 - keep) * other)
+
+
+def same(ours: nn.Module, plain: nn.Module) -> None:
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+
+def test_training_is_that_of_plain_torch() -> None:
+    """Six updates of both networks and of the average; one-sided smoothing, two learning rates."""
+    made = task(d_lr=2.0, real_target=0.9, ema=0.6)
+    plain = Plain(made, 2e-4, 2.0)
+    real_set = load_data("digits")
+    for index, found in enumerate(steps(made, 6)):
+        batch = made.batches.get(0, index)
+        seed_everything(index)
+        z = torch.randn(len(batch.images), 100).double()
+        torch.testing.assert_close(batch.images.mean(), batch.images.double().mean())
+        fake, real = plain.g(z), batch.images
+        says_real, says_fake = torch.sigmoid(plain.d(real)), torch.sigmoid(plain.d(fake.detach()))
+        target = torch.full_like(says_real, 0.9)
+        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
+        plain.d_opt.zero_grad()
+        d_loss.backward()
+        plain.d_opt.step()
+        g_loss = -torch.sigmoid(plain.d(fake)).log().mean()
+        plain.g_opt.zero_grad()
+        g_loss.backward()
+        plain.g_opt.step()
+        plain.follow(index, 0.6)
+        assert found["d_loss"] == pytest.approx(d_loss.item(), rel=1e-8)
+        assert found["g_loss"] == pytest.approx(g_loss.item(), rel=1e-8)
+        assert found["d_real"] == pytest.approx(says_real.mean().item(), rel=1e-8)
+        assert found["d_fake"] == pytest.approx(says_fake.mean().item(), rel=1e-8)
+    assert len(real_set) == made.batches.samples
+    for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
+        same(made.models[name], net)
+
+
+def test_infogan_is_that_of_plain_torch() -> None:
+    """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
+    made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7)
+    plain = Plain(made, 1e-3, 0.2)
+
+    def unread(reading: Any, z: Tensor) -> Tensor:
+        values, logs = z[:, 72:], reading.log_variances
+        normal = 0.5 * (logs + (values - reading.means) ** 2 / logs.exp())
+        return F.cross_entropy(reading.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
+
+    for index, found in enumerate(steps(made, 4)):
+        batch = made.batches.get(0, index)
+        seed_everything(index)
+        z = made.latent.draw(len(batch.images), dtype=torch.float64)
+        fake = plain.g(z)
+        (says_real, _), (says_fake, reading) = plain.d(batch.images), plain.d(fake.detach())
+        adversarial = F.softplus(-says_real).mean() + F.softplus(says_fake).mean()
+        plain.d_opt.zero_grad()
+        (adversarial + 0.7 * unread(reading, z)).backward()
+        plain.d_opt.step()
+        assert found["d_loss"] == pytest.approx(adversarial.item(), rel=1e-8)
+        assert found["information"] == pytest.approx(unread(reading, z).item(), rel=1e-8)
+        says_fake, reading = plain.d(fake)
+        plain.g_opt.zero_grad()
+        (F.softplus(-says_fake).mean() + 0.7 * unread(reading, z)).backward()
+        plain.g_opt.step()
+    for name, net in (("generator", plain.g), ("discriminator", plain.d)):
+        same(made.models[name], net)
+
+
+@pytest.mark.parametrize("loss", ["saturating", "least-squares", "hinge", "wasserstein"])
+@pytest.mark.parametrize("model", ["gan", "dcgan", "infogan"])
+def test_every_loss_trains_every_network(model: str, loss: str) -> None:
+    narrow = {} if model == "gan" else {"width": 4}
+    made = task(f"{model}-digits", loss=loss, precision="float32", **narrow)
+    before = {name: copy.deepcopy(net) for name, net in made.models.items()}
+    assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in steps(made, 2))
+    for name in ("generator", "discriminator", "average"):
+        pairs = zip(made.models[name].parameters(), before[name].parameters(), strict=True)
+        assert any(not torch.equal(a, b) for a, b in pairs), name
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
+        {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
+        {"real_target": 1.0}, {"precision": "bfloat16"},
+    ],
+)  # fmt: skip
+def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
+    """Three updates differ from those of the plain recipe, or for the average alone, what it is."""
+    small = {"width": 4, "image_size": 16, "precision": "float32"}
+    plain, other = (task("dcgan-digits", **(small | more)) for more in ({}, switch))
+    assert (steps(plain, 3) != steps(other, 3)) == ("ema" not in switch)
+    one, two = (next(made.models["average"].parameters()) for made in (plain, other))
+    assert not torch.equal(one, two)
+    if switch.get("pixels") == "unsigned":
+        batch = other.batches.get(0, 0).images
+        assert batch.min() >= 0 and batch.max() <= 1
+
+
+def test_critic_steps() -> None:
+    """G learns at every third update only."""
+    made = task(critic_steps=3)
+    generator = made.models["generator"]
+    changed = []
+    for index in range(6):
+        before = [p.clone() for p in generator.parameters()]
+        made.train_step(made.batches.get(0, index))
+        changed.append(any(not torch.equal(a, b) for a, b in zip(generator.parameters(), before, strict=True)))
+    assert changed == [False, False, True, False, False, True]
+
+
+def test_the_average_without_ema_is_the_generator_and_keeps_its_batch_norms() -> None:
+    made = task("dcgan-digits", width=4, ema=0.0)
+    steps(made, 2)
+    own, other = made.models["average"].state_dict(), made.models["generator"].state_dict()
+    assert all(torch.equal(own[name], other[name]) for name in own)
+    assert not made.models["average"].training and made.models["generator"].training
+
+
+def test_the_discriminator_learns_nothing_in_the_generators_step() -> None:
+    made = task()
+    batch = made.batches.get(0, 0)
+    fake = made.models["generator"](made.latent.draw(8, dtype=torch.float64))
+    made._train_generator(batch, fake, torch.empty(8, 100))
+    assert all(p.grad is None and p.requires_grad for p in made.models["discriminator"].parameters())
+
+
+def test_metrics_of_an_evaluation() -> None:
+    """The floor is that of real pictures; a generator that copies the test set reaches the distance 0."""
+    made = task("dcgan-digits", width=4, precision="float32", image_size=32)
+    found = made.evaluate()
+    assert set(found) == {"frechet", "frechet_floor", "spread", "modes", "kl"}
+    assert found["frechet"] > 10 * found["frechet_floor"] > 0
+    images = made.test.images[torch.arange(359)]
+    made.generate = lambda z: images  # type: ignore[method-assign]  # pictures from elsewhere
+    copied = made.evaluate()
+    assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1)
+    assert copied["modes"] == 10 and copied["kl"] < 0.01
+
+
+LINE = {
+    "train/d_real": 0.6, "train/d_fake": 0.4, "train/g_loss": 0.8, "train/d_loss": 1.2, "test/frechet": 90.0,
+    "test/frechet_floor": 3.0, "test/modes": 10.0, "test/spread": 0.9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"train/d_real": 0.97, "train/d_fake": 0.03}, "D wins"),
+        ({"test/modes": 4.0}, "modes are missing"),
+        ({"test/spread": 0.1}, "all alike"),
+    ],
+)
+def test_trouble_is_told_in_words(change: dict[str, float], said: str) -> None:
+    moving = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
+    told = trouble.find(moving, classes=10)
+    assert len(told) == (1 if said else 0) and said in "".join(told)
+    assert trouble.find(moving[:9], classes=10) == []
+
+
+def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None:
+    still = [LINE] * 12
+    assert "stand still" in trouble.find(still, classes=10)[0]
+    assert trouble.find([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "words"),
+    [
+        ("dcgan-digits", {"image_size": 30}, ["a multiple of 4 from 8 to 128; got 30", "--image-size"]),
+        ("infogan-digits", {"image_size": 132}, ["a multiple of 4", "got 132"]),
+        ("infogan-digits", {"spectral_norm": True}, ["infogan has no --spectral-norm", "gan and dcgan"]),
+        ("infogan-digits", {"activation": "relu"}, ["infogan has no --activation"]),
+        ("gan-digits", {"resampling": "plain"}, ["gan has no --resampling", "dcgan"]),
+        ("dcgan-digits", {"stuck": True}, ["dcgan has no --stuck"]),
+        ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
+        ("infogan-digits", {"categories": ""}, ["infogan needs --categories"]),
+    ],
+)
+def test_what_a_network_does_not_have_is_refused(recipe: str, changes: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(UsageError) as refused:
+        task(recipe, **changes)
+    assert all(word in str(refused.value) for word in words), refused.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"loss": "hinge", "label_noise": 0.1}, "--label-noise turns labels round"),
+        ({"batch_size": 3, "packing": 2}, "--batch-size must be at least 4 with --packing 2"),
+        ({"precision": "float16"}, "--precision float16"),
+        ({"categories": "10,x"}, "--categories must be numbers"),
+        ({"categories": "1"}, "--categories must be numbers"),
+        ({"real_target": 0.2}, "--real-target must lie between 0.5 and 1; got 0.2"),
+        ({"loss": "none"}, "--loss must be one of"),
+        ({"momentum": 0.9}, "gan-digits has no setting momentum"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    from firstsight import train
+
+    with pytest.raises(UsageError, match=words.split(";")[0].replace("(", r"\(")):
+        train("gan-digits", out=tmp_path / "r", **changes)
+    assert isinstance(find_recipe("gan-digits").settings, GanSettings)
