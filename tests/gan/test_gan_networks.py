@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from firstsight.gan import dcgan, gan, infogan
+from firstsight.errors import UsageError
+from firstsight.gan import GANS, create_gan, dcgan, gan, infogan
 
 
 def parameters(net: nn.Module) -> int:
@@ -20,6 +21,14 @@ def test_sizes_as_stated() -> None:
     q = infogan.Discriminator()
     assert parameters(q.q) == 133_134
     assert parameters(q) - parameters(q.q) == 6_558_017
+
+
+def test_the_table_says_what_is_built() -> None:
+    for name, entry in GANS.items():
+        codes = {"latent": 74, "categories": (10,), "continuous": 2} if name == "infogan" else {}
+        assert sum(map(parameters, create_gan(name, **codes))) == entry.parameters  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="unknown network 'vae'"):
+        create_gan("vae")
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 32, 36, 64, 100, 128])

@@ -24,15 +24,18 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "models", argv)
     from firstsight.cli.console import out, print_json, table
     from firstsight.errors import unknown_name
-    from firstsight.nets import MODELS
+    from firstsight.gan import GANS
+    from firstsight.gan import Entry as GanEntry
+    from firstsight.nets import MODELS, Entry
     from firstsight.recipes import RECIPES
     from firstsight.weights.shipped import shipped
 
     kept = shipped()
-    models = [entry for entry in MODELS.values() if arguments.pattern in entry.name]
+    known: dict[str, Entry | GanEntry] = {**MODELS, **GANS}
+    models = [entry for entry in known.values() if arguments.pattern in entry.name]
     recipes = [r for r in RECIPES.values() if arguments.pattern in r.name or arguments.pattern == r.model]
     if not models and not recipes:
-        raise unknown_name("model or recipe", arguments.pattern, [*MODELS, *RECIPES], "see: firstsight models")
+        raise unknown_name("model or recipe", arguments.pattern, [*known, *RECIPES], "see: firstsight models")
     if arguments.json:
         print_json(
             {
