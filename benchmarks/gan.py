@@ -4,8 +4,8 @@
     python benchmarks/gan.py dcgan-fashion --seeds 2 --data PATH [--out DIR] [--lr 1e-4 ...]
 
 Each seed is a run of the command line in a process of its own; more options are handed on to it. With --out the runs
-are kept, and a run that is already finished there is read instead of trained again. Measured are the average generator of
-the last epoch and the test images, as many as there are up to 10,000 (`firstsight evaluate RUN`).
+are kept, and a run that is already finished there is read instead of trained again. Measured is the average generator
+of the last epoch against the test images, as many as there are up to 10,000 (`firstsight evaluate RUN`).
 """
 
 import argparse

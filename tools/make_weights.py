@@ -1,10 +1,10 @@
 """Train the weights that the package ships and write them, in half precision, with their cards.
 
-    python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--runs FOLDER]
+    python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--mnist PATH] [--runs FOLDER]
 
 Each is the recipe of its name with seed 0, nothing else. With --runs the training runs are kept, and a finished one is
-read instead of trained again. --fashion names a folder with Fashion-MNIST's files, --cifar CIFAR-10's binary archive or
-a zip of its pictures; without them the data are found or downloaded. The figures on a card are measured with the
+read instead of trained again. --fashion and --mnist name folders with those sets' files, --cifar CIFAR-10's binary
+archive or a zip of its pictures; without them the data are found or downloaded. The figures on a card are measured with the
 half-precision file that is shipped.
 """
 
@@ -12,16 +12,21 @@ import argparse
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from firstsight.data.sources import SOURCES
 from firstsight.engine.rundir import versions
-from firstsight.recipes import find_recipe
+from firstsight.gan import GANS
+from firstsight.recipes import GanSettings, find_recipe
 from firstsight.recipes.train import train
+from firstsight.tasks.measure import measure
 from firstsight.tasks.predict import Evaluation, evaluate
 from firstsight.weights.classifier import Classifier, load, read, write
+from firstsight.weights.generator import load_generator
 
 NAMES = ("lenet-digits", "lenet-fashion", "convnet-fashion", "airbench-cifar10")
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
@@ -57,32 +62,95 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--fashion", default="fashion-mnist")
     parser.add_argument("--cifar", default="cifar10")
+    parser.add_argument("--mnist", default="mnist")
     parser.add_argument("--runs", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.names:
             recipe = find_recipe(name)
-            places = {"fashion-mnist": arguments.fashion, "cifar10": arguments.cifar}
+            places = {"fashion-mnist": arguments.fashion, "cifar10": arguments.cifar, "mnist": arguments.mnist}
             data = places.get(recipe.data, recipe.data)
             run = train(
                 name, out=(arguments.runs or Path(scratch)) / f"{name}-0", resume=True, data=data, seed=0
             ).run_dir
             file = FOLDER / f"{name}.safetensors"
-            trained = load(run)
+            adversarial = isinstance(recipe.settings, GanSettings)
+            trained = load_generator(run) if adversarial else load(run)
             card = json.dumps(trained.card, sort_keys=True)
             write(file, trained.model.state_dict(), card, dtype=torch.float16)
-            shipped = read(file)
-            found = evaluate(shipped, data)
-            (FOLDER / f"{name}.md").write_text(card_text(name, file, shipped, found))
-            print(f"{name}: {found.metrics['accuracy']:.4%} of {found.n:,}, {file.stat().st_size:,} bytes")
+            if adversarial:
+                text, told = generator_text(name, file, run, data)
+            else:
+                shipped = read(file)
+                found = evaluate(shipped, data)
+                text, told = card_text(name, file, shipped, found), f"{found.metrics['accuracy']:.4%} of {found.n:,}"
+            (FOLDER / f"{name}.md").write_text(text)
+            print(f"{name}: {told}, {file.stat().st_size:,} bytes")
+
+
+GENERATOR_CARD = """# {name}
+
+The generator of {model} ({kind}), trained on {title}: the average of its weights over the training.
+
+| | |
+| --- | --- |
+| Frechet distance | {frechet:.2f} ({floor:.2f} of as many training pictures), N = {n:,}, in the features of `{judge}` |
+| measured | {metrics} |
+| parameters | {parameters:,} |
+| recipe | `{name}`, seed 0: `{settings}` |
+| over seeds | {result} |
+| data | {title}; {terms}; <{homepage}> |
+| codes | {codes} |
+| output | {channels}x{size}x{size} |
+| trained with | {versions} |
+| SHA-256 | `{sha256}` |
+| licence | the weights: MIT, as the code; the data keep their own terms |
+
+For learning and for tests. It makes pictures like those of its data set and nothing else. Measured against the test
+images with this half-precision file; Q's errors, where there are any, with the training run it is from.
+
+Made by `python tools/make_weights.py {name}`.
+"""
+
+
+def generator_text(name: str, file: Path, run: Path, data: str) -> tuple[str, str]:
+    """The card of a generator as Markdown, and its result in a few words."""
+    made, found = load_generator(file), measure(file, data)
+    recipe, source = find_recipe(name), SOURCES[find_recipe(name).data]
+    metrics = {k: v for k, v in measure(run, data).metrics.items() if k.startswith("q_")} | found.metrics
+    told = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if not k.startswith("frechet"))
+    text = GENERATOR_CARD.format(
+        name=name, model=recipe.model, kind=GANS[recipe.model].summary, title=source.title, n=found.n,
+        frechet=metrics["frechet"], floor=metrics["frechet_floor"], judge=found.judge, metrics=told,
+        parameters=sum(p.numel() for p in made.model.parameters()), settings=settings_text(name, made.card),
+        result=recipe.result, terms=source.licence, homepage=source.homepage,
+        codes=", ".join(f"{i}: {label}" for i, label in enumerate(made.table)) or "none",
+        channels=made.preprocess.channels, size=made.preprocess.resize, versions=versions_text(), sha256=sha256(file),
+    )  # fmt: skip
+    return text, f"Frechet distance {metrics['frechet']:.2f} at N = {found.n:,}"
+
+
+def settings_text(name: str, card: Mapping[str, Any]) -> str:
+    """The settings that differ from the plain ones of their kind."""
+    plain = type(find_recipe(name).settings)()
+    settings = card["about"]["settings"]
+    return ", ".join(f"{k}={v}" for k, v in settings.items() if v != getattr(plain, k) and k not in ("data", "seed"))
+
+
+def versions_text() -> str:
+    """What it was trained with."""
+    return ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "torch", "firstsight"))
+
+
+def sha256(file: Path) -> str:
+    """Of a file, in hex."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> str:
     """The card as Markdown."""
     recipe, prepare = find_recipe(name), network.preprocess
-    source, about = SOURCES[recipe.data], network.card["about"]
-    plain = type(recipe.settings)()
-    settings = {k: v for k, v in about["settings"].items() if v != getattr(plain, k) and k not in ("data", "seed")}
+    source = SOURCES[recipe.data]
     return CARD.format(
         name=name,
         model=recipe.model,
@@ -92,15 +160,15 @@ def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> 
         n=found.n,
         split=f" ({'; '.join(found.notes)})" if found.notes else "",
         parameters=sum(p.numel() for p in network.model.parameters()),
-        settings=", ".join(f"{k}={v}" for k, v in settings.items()),
+        settings=settings_text(name, network.card),
         result=recipe.result,
         terms=source.licence,
         homepage=source.homepage,
         classes=", ".join(network.classes),
         input=f"{prepare.channels}x{prepare.input_size}x{prepare.input_size}, "
         f"mean {', '.join(f'{m:.4f}' for m in prepare.mean)}, std {', '.join(f'{s:.4f}' for s in prepare.std)}",
-        versions=", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "torch", "firstsight")),
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        versions=versions_text(),
+        sha256=sha256(file),
     )
 
 

@@ -88,15 +88,20 @@ def _list(argv: list[str]) -> int:
     if arguments.json:
         print_json(lines)
         return 0
-    shown = table("weights", "accuracy", "of", "where", right=("accuracy",))
+    shown = table("weights", "result", "of", "where", right=("result",))
     for line in lines:
-        accuracy = f"{line['accuracy']:.2%}" if line["accuracy"] is not None else "-"
-        shown.add_row(line["name"], accuracy, _measured(line), _where(line))
+        shown.add_row(line["name"], _result(line), _measured(line), _where(line))
     console = out()
     console.print(shown)
     print(f"\nPublished weights: {TERMS}. Their accuracy is what torchvision states.")
     print(f"firstsight weights get NAME stores them in {shelf()}; firstsight weights import FILE does from a file.")
     return 0
+
+
+def _result(line: dict[str, Any]) -> str:
+    if line["frechet"] is not None:
+        return f"Frechet {line['frechet']:.1f}"
+    return f"{line['accuracy']:.2%}" if line["accuracy"] is not None else "-"
 
 
 def _measured(line: dict[str, Any]) -> str:
@@ -128,7 +133,7 @@ def _published() -> list[dict[str, Any]]:
         facts = {"file": entry.file, "address": entry.place + entry.file, "megabytes": entry.megabytes, "terms": TERMS}
         line = {
             "name": entry.name, "kind": "published", "model": entry.model, "classes": 1000, "data": "imagenet",
-            "accuracy": round(entry.accuracy / 100, 5), "path": None, "usable": False,
+            "accuracy": round(entry.accuracy / 100, 5), "frechet": None, "path": None, "usable": False,
         }  # fmt: skip
         if entry.name in kept:
             line = _line(kept[entry.name], kind="published")
@@ -150,10 +155,11 @@ def _line(path: Path, *, kind: str) -> dict[str, Any]:
 
     card = card_of(path)
     about: dict[str, Any] = card["about"] if card else {}
-    accuracy = about.get("metrics", {}).get("accuracy", about.get("published_accuracy"))
+    metrics = about.get("metrics", {})
     return {
         "name": path.stem, "kind": kind, "model": card["model"] if card else None,
-        "classes": len(card["classes"]) if card else None, "data": about.get("data"), "accuracy": accuracy,
+        "classes": len(card.get("classes", about.get("classes", ()))) if card else None, "data": about.get("data"),
+        "accuracy": metrics.get("accuracy", about.get("published_accuracy")), "frechet": metrics.get("frechet"),
         "path": str(path), "usable": card is not None,
     }  # fmt: skip
 
