@@ -4,8 +4,8 @@
 
 Each is the recipe of its name with seed 0, nothing else. With --runs the training runs are kept, and a finished one is
 read instead of trained again. --fashion and --mnist name folders with those sets' files, --cifar CIFAR-10's binary
-archive or a zip of its pictures; without them the data are found or downloaded. The figures on a card are measured with the
-half-precision file that is shipped.
+archive or a zip of its pictures; without them the data are found or downloaded. The figures on a card are measured with
+the half-precision file that is shipped.
 """
 
 import argparse

@@ -42,6 +42,24 @@ def test_fifty_kills(tmp_path: Path) -> None:
     assert (tmp_path / "killed" / "report.html").exists()
 
 
+@pytest.mark.slow
+def test_twenty_kills_of_two_networks(tmp_path: Path) -> None:
+    """G, D, the average, both optimizers, the sheets of samples: the same bits."""
+    arguments = ["train", "infogan-digits", "--epochs", "4", "--checkpoint-seconds", "0", "--width", "4"]
+    calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
+    subprocess.run(calm, check=True, capture_output=True, timeout=600)
+    command = [sys.executable, str(KILLER), str(tmp_path / "killed"), "20", "5", "--", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["code"], told["killed"]) == (0, 20)
+    hashes, lines = state(tmp_path / "killed")
+    assert (hashes, lines) == state(tmp_path / "calm")
+    models = {"generator", "discriminator", "average", "generator-optimizer", "discriminator-optimizer"}
+    assert set(hashes) == {f"{name}.safetensors" for name in models}
+    sheets = {run: {p.name: digest(p) for p in (tmp_path / run / "samples").iterdir()} for run in ("calm", "killed")}
+    assert sheets["calm"] == sheets["killed"] and len(sheets["calm"]) == 4
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_save_and_exit(tmp_path: Path, number: int, code: int) -> None:
     arguments = [

@@ -97,6 +97,19 @@ def test_a_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
     assert_close(tmp_path / "one", tmp_path / "1to2")
 
 
+@pytest.mark.slow
+def test_a_generator_trained_by_two_is_taken_over_by_one(tmp_path: Path) -> None:
+    """Its checkpoint is whole, its result printed once."""
+    arguments = ["-m", "firstsight", "train", "infogan-digits", "--width", "4", "--json", "--out", tmp_path / "r"]
+    done = torchrun(*arguments, "--epochs", "2")
+    assert json.loads(done.stdout)["epochs"] == 2
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["processes"] == 2
+    made = alone("-m", "firstsight", "generate", tmp_path / "r", "--n", "4", "--out", tmp_path / "g.png")
+    assert "4 pictures of 16x16 by infogan" in made.stdout
+    again = alone(*arguments, "--resume")
+    assert json.loads(again.stdout)["metrics"] == json.loads(done.stdout)["metrics"]
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -204,7 +204,7 @@ class Loop:
             for name, value in zip(names, row, strict=True):
                 sums[name] += value * size
             self.state.counted += size
-            loss = row[names.index("loss")] if "loss" in names else row[0]
+            loss = row[names.index(self.task.watched)]
             self.observer.step(epoch + 1, self.epochs, index + 1, self.task.batches.steps, loss)
         self.state.sums = sums
         self._pending.clear()

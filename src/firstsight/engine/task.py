@@ -52,12 +52,14 @@ class Task(Protocol):
     models, optimizers : by name. `prepare` replaces the entries by what the accelerator makes of them.
     batches : where training batches come from.
     product : the model that a run is made for; the others only help to train it.
+    watched : the scalar of `train_step` that is shown while it trains.
     """
 
     models: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
     batches: Batches
     product: str
+    watched: str
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move to the device; wrap for several processes."""

@@ -63,7 +63,7 @@ class Adversarial:
     model, options : for the card: the network's name, and how to build the generator again.
     """
 
-    product = "average"
+    product, watched = "average", "g_loss"
 
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, batches: Batches, test: ImageSet, *, latent: Latent,

@@ -63,7 +63,7 @@ class Classify:
     views : see `average_over_views`; of the test set.
     """
 
-    product = "net"
+    product, watched = "net", "loss"
 
     def __init__(
         self,
