@@ -1,0 +1,78 @@
+"""What each of the well-known hacks does: a recipe with one of them taken away or added, over seeds, as one table.
+
+    python benchmarks/hacks.py dcgan-digits --seeds 3 [--epochs 60] [--out DIR] [--only "no average" ...]
+
+The first row is the recipe; every other differs from it by one setting. All measures are those of
+`firstsight evaluate RUN`; a row whose distance differs from the first by more than both deviations together is marked.
+"""
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+from gan import train
+
+HACKS = {
+    "the recipe": [],
+    "pictures in [0, 1], sigmoid": ["--pixels", "unsigned"],
+    "uniform noise": ["--noise", "uniform"],
+    "real and generated mixed": ["--batches", "mixed"],
+    "ReLU in D": ["--activation", "relu"],
+    "no strided convolutions": ["--resampling", "plain"],
+    "no label smoothing": ["--real-target", "1"],
+    "noisy labels (5 %)": ["--label-noise", "0.05"],
+    "D learns twice as fast": ["--d-lr", "2"],
+    "D learns half as fast": ["--d-lr", "0.5"],
+    "spectral norm": ["--spectral-norm"],
+    "no average of weights": ["--ema", "0"],
+    "packing 2": ["--packing", "2"],
+    "beta1 0.9": ["--beta1", "0.9"],
+    "saturating loss": ["--loss", "saturating"],
+    "least squares": ["--loss", "least-squares"],
+    "hinge": ["--loss", "hinge"],
+    "Wasserstein, penalty": ["--loss", "wasserstein", "--critic-steps", "3"],
+}
+DENSE = ("no strided convolutions",)
+"""Rows that networks of linear layers do not have."""
+
+
+def main() -> None:
+    """Train all, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", default="dcgan-digits")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--data")
+    parser.add_argument("--out", type=Path, help="keep the runs in this folder")
+    parser.add_argument("--only", nargs="*", default=list(HACKS))
+    arguments = parser.parse_args()
+    short = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
+    names = [name for name in arguments.only if not (arguments.recipe.startswith("gan") and name in DENSE)]
+    table = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            folder = (arguments.out or Path(scratch)) / "-".join(HACKS[name] or ["recipe"]).replace("--", "")
+            table[name] = [
+                train(arguments.recipe, seed, folder / str(seed), arguments.data, [*short, *HACKS[name]])["metrics"]
+                for seed in range(arguments.seeds)
+            ]
+    columns = [key for key in ("frechet", "precision", "recall", "modes", "kl", "minutes") if key in table[names[0]][0]]
+    print(f"\n{arguments.recipe} {' '.join(short)}, {arguments.seeds} seeds, mean +- sd\n")
+    print(f"| | {' | '.join(columns)} | |\n| --- |{' --- |' * (len(columns) + 1)}")
+    first = spread([row["frechet"] for row in table[names[0]]])
+    for name, rows in table.items():
+        cells = [spread([row[column] for row in rows]) for column in columns]
+        away = cells[0][0] - first[0]
+        clear = abs(away) > cells[0][1] + first[1]
+        verdict = ("worse" if away > 0 else "better") if clear else ""
+        print(f"| {name} | {' | '.join(f'{mean:.3g} +- {sd:.2g}' for mean, sd in cells)} | {verdict} |")
+
+
+def spread(values: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+if __name__ == "__main__":
+    main()
