@@ -5,8 +5,8 @@ Run in an environment of its own that has torchvision (which the project never d
     python -m venv /tmp/golden && /tmp/golden/bin/pip install torchvision safetensors numpy
     /tmp/golden/bin/python tools/make_golden_logits.py
 
-Every network gets the weights of ``tests/parity/formula.py`` and one picture; its 1000 logits are stored, with the
-versions, in ``tests/parity/golden-logits.safetensors``.
+Every network gets the weights of ``tests/parity/formula.py`` and one picture; its 1000 logits are stored in double
+precision (in single, processors differ in the fifth digit), with the versions, in ``tests/parity/golden-logits.safetensors``.
 """
 
 import sys
@@ -37,7 +37,7 @@ def main() -> None:
         state = {key: torch.from_numpy(tensor(key, tuple(v.shape))).to(v.dtype) for key, v in net.state_dict().items()}
         net.load_state_dict(state)
         with torch.inference_mode():
-            golden[name] = net(torch.from_numpy(picture(224)))[0].clone()
+            golden[name] = net.double()(torch.from_numpy(picture(224)).double())[0].clone()
         print(f"{name:12} {len(state):4} tensors, logits {golden[name].mean():+.4f} +- {golden[name].std():.4f}")
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     save_file(golden, PARITY / "golden-logits.safetensors", {"versions": str(versions)})

@@ -120,3 +120,27 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     train("lenet", out=tmp_path / "c", epochs=1, seed=1)
     assert state(tmp_path / "a") == state(tmp_path / "b")
     assert state(tmp_path / "a") != state(tmp_path / "c")
+
+
+def test_measuring_less_often_changes_no_bit(tmp_path: Path) -> None:
+    """Every second epoch and the last are measured; the weights are the same, and the curves are drawn."""
+    from firstsight.recipes.train import train
+
+    often = train("lenet", out=tmp_path / "often", epochs=5)
+    seldom = train("lenet", out=tmp_path / "seldom", epochs=5, evaluate_every=2)
+    assert seldom.metrics == often.metrics
+    (_, every), (_, some) = state(tmp_path / "often"), state(tmp_path / "seldom")
+    assert digest_of_tensors(tmp_path / "often") == digest_of_tensors(tmp_path / "seldom")
+    measured = [line["epoch"] for line in some if "test/accuracy" in line]
+    assert measured == [2, 4, 5]
+    assert [line for line in every if line["epoch"] in measured] == [line for line in some if "test/loss" in line]
+    assert (tmp_path / "seldom" / "figures" / "learning-curves.png").exists()
+
+
+def digest_of_tensors(run: Path) -> str:
+    """Of the weights alone: the card in the file tells the settings."""
+    from safetensors.numpy import load_file
+
+    return hashlib.sha256(
+        b"".join(array.tobytes() for array in load_file(run / "model.safetensors").values())
+    ).hexdigest()

@@ -42,7 +42,9 @@ def test_train_evaluate_predict(run: Run, pictures: Callable[..., Path]) -> None
     code, out, err = run("train", "convnet", "--data", path, "--epochs", "8", "--json", "--seed", "3")
     assert code == 0, err
     told = json.loads(out)
-    assert list(told) == ["recipe", "run_dir", "epochs", "metrics", "seconds", "samples_per_second", "parameters"]
+    assert list(told) == [
+        "recipe", "run_dir", "epochs", "headline", "metrics", "seconds", "samples_per_second", "parameters",
+    ]  # fmt: skip
     assert (told["recipe"], told["run_dir"], told["epochs"]) == ("convnet-pictures", "runs/convnet-pictures/1", 8)
     assert told["metrics"]["accuracy"] == 1.0
     assert "12 of 60 pictures (20% of each class) held out" in err
@@ -185,5 +187,5 @@ def test_from_python() -> None:
     picture = Image.fromarray(digits.images[0, 0].numpy())
     answer = firstsight.predict(network, [picture], top=2)[0]
     assert len(answer.top) == 2
-    with pytest.raises(firstsight.errors.UsageError, match="unknown setting epoch; known are data, weights"):
+    with pytest.raises(firstsight.errors.UsageError, match="lenet-digits has no setting epoch; it has data, epochs"):
         firstsight.train("lenet", epoch=3)

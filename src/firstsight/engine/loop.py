@@ -84,14 +84,16 @@ class Loop:
     Parameters
     ----------
     run : the open run directory; None on all processes but the first.
+    evaluate_every : the task is evaluated after every so many epochs, and after the last.
     checkpoint_seconds : time between checkpoints; one is also written at the end of the run. 0 writes one every step.
     threads : of torch on a CPU, part of what the bits depend on; kept in the checkpoint and set again on resume.
     """
 
     def __init__(
         self, task: Task, accelerator: Accelerator, run: RunDirectory | None, observer: Observer, *,
-        epochs: int, seed: int, checkpoint_seconds: float,
+        epochs: int, seed: int, checkpoint_seconds: float, evaluate_every: int = 1,
     ) -> None:  # fmt: skip
+        self.evaluate_every = evaluate_every
         self.task, self.accelerator, self.run, self.observer = task, accelerator, run, observer
         self.epochs, self.seed, self.checkpoint_seconds = epochs, seed, checkpoint_seconds
         self.state = Progress()
@@ -228,10 +230,13 @@ class Loop:
         """Evaluate, write the metrics line, begin new sums."""
         sums, counted = self.state.sums or {}, max(self.state.counted, 1)
         training = {f"train/{name}": value / counted for name, value in sums.items()}
-        measured = {f"test/{name}": value for name, value in self.task.evaluate().items()}
+        if (epoch + 1) % self.evaluate_every == 0 or epoch + 1 == self.epochs:
+            self.metrics = self.task.evaluate()
+            measured = {f"test/{name}": value for name, value in self.metrics.items()}
+        else:
+            measured = {}
         self.state.seconds = time.monotonic() - self._began
         self.state.sums, self.state.counted = None, 0
-        self.metrics = {name.removeprefix("test/"): value for name, value in measured.items()}
         line = {
             "epoch": epoch + 1,
             "step": self.state.step,

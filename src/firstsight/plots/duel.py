@@ -14,28 +14,28 @@ from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, qu
 def duel(lines: Sequence[Mapping[str, Any]]) -> Figure:
     """Losses, what D gives real and generated pictures, and the Frechet distance; ``lines`` as in ``metrics.jsonl``."""
     figure = new_figure(11, 3.4)
-    epochs = [line["epoch"] for line in lines]
     losses, answers, distance = figure.subplots(1, 3)
-    _lines(losses, epochs, lines, {"train/d_loss": ("D", TEST), "train/g_loss": ("G", WRONG)})
+    _lines(losses, lines, {"train/d_loss": ("D", TEST), "train/g_loss": ("G", WRONG)})
     losses.set_title("Loss", loc="left", fontsize=11, color=INK)
-    _lines(answers, epochs, lines, {"train/d_real": ("D(x)", TEST), "train/d_fake": ("D(G(z))", WRONG)})
+    _lines(answers, lines, {"train/d_real": ("D(x)", TEST), "train/d_fake": ("D(G(z))", WRONG)})
     inside = all(0 <= line[f"train/{name}"] <= 1 for line in lines for name in ("d_real", "d_fake"))
     if inside:
         answers.set_ylim(-0.03, 1.03)
         answers.axhline(0.5, color=TRAIN, lw=0.8, ls=":")
     answers.set_title("What D says, real and generated", loc="left", fontsize=11, color=INK)
-    _lines(distance, epochs, lines, {"test/frechet": ("generated", WRONG), "test/frechet_floor": ("real", TRAIN)})
+    _lines(distance, lines, {"test/frechet": ("generated", WRONG), "test/frechet_floor": ("real", TRAIN)})
     distance.set_yscale("log")
     distance.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     distance.set_title("Frechet distance to test pictures", loc="left", fontsize=11, color=INK)
     return figure
 
 
-def _lines(
-    axes: Any, epochs: Sequence[int], lines: Sequence[Mapping[str, Any]], names: Mapping[str, tuple[str, str]]
-) -> None:
+def _lines(axes: Any, lines: Sequence[Mapping[str, Any]], names: Mapping[str, tuple[str, str]]) -> None:
     for name, (label, colour) in names.items():
-        axes.plot(epochs, [line[name] for line in lines], color=colour, lw=1.5, label=label)
+        measured = [line for line in lines if name in line]
+        axes.plot(
+            [line["epoch"] for line in measured], [line[name] for line in measured], color=colour, lw=1.5, label=label
+        )
     axes.set_xlabel("epoch", color=SOFT)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, labelcolor=SOFT, fontsize=9)

@@ -13,12 +13,13 @@ from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, qu
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracy by epoch, on training batches and on the test set; ``lines`` as in ``metrics.jsonl``."""
     figure = new_figure(9, 3.4)
-    epochs = [line["epoch"] for line in lines]
     panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
     for axes, (name, title, scale) in zip(figure.subplots(1, 2), panels, strict=True):
         ends = []
         for part, colour, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
-            values = [_value(line, part, name) * scale for line in lines]
+            measured = [line for line in lines if f"{part}/loss" in line]
+            epochs = [line["epoch"] for line in measured]
+            values = [_value(line, part, name) * scale for line in measured]
             axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(lines) < 12 else "", ms=3)
             ends.append((values[-1], colour))
         for rank, (value, colour) in enumerate(sorted(ends)):  # the lower label hangs below its line, the other stands

@@ -12,6 +12,8 @@ class Settings:
     """Data set: a name (see: firstsight data), or a folder, a zip of class/picture, IDX files."""
     epochs: int = 10
     """Passes over the training images."""
+    evaluate_every: int = 1
+    """Measure after every so many epochs, and after the last."""
     batch_size: int = 128
     """Images per update, over all processes together."""
     lr: float = 1e-3

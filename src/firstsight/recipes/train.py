@@ -202,7 +202,7 @@ class Session:
     def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> Outcome:
         loop = Loop(
             task, self.accelerator, run, self.observer, epochs=self.settings.epochs, seed=self.settings.seed,
-            checkpoint_seconds=self.where.checkpoint_seconds,
+            checkpoint_seconds=self.where.checkpoint_seconds, evaluate_every=self.settings.evaluate_every,
         )  # fmt: skip
         if resume:
             state, troubles = checkpoint.newest(self.run_dir / "checkpoints")
