@@ -7,8 +7,8 @@ from firstsight.recipes.table import RECIPES, find_recipe
 def list_recipes(pattern: str = "") -> list[str]:
     """Names of the recipes that contain ``pattern``.
 
-    >>> list_recipes("lenet")
-    ['lenet-digits', 'lenet-fashion']
+    >>> list_recipes("lenet-f")
+    ['lenet-fashion']
     """
     return sorted(name for name in RECIPES if pattern in name)
 

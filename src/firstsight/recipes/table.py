@@ -62,7 +62,9 @@ RECIPES: dict[str, Recipe] = {
             result="90.06 % (1 seed)",
             settings=ClassifySettings(
                 data="cifar10",
-                epochs=10,
+                epochs=26,
+                evaluate_every=13,
+                precision="bfloat16",
                 batch_size=512,
                 lr=0.12,
                 optimizer="muon",
@@ -77,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
                 flip="alternating",
                 shift=2,
                 whiten=5000,
-                views=2,
+                views=6,
             ),
         ),
         Recipe(
