@@ -27,14 +27,16 @@ HACKS = {
     "spectral norm": ["--spectral-norm"],
     "no average of weights": ["--ema", "0"],
     "packing 2": ["--packing", "2"],
+    "SGD in D": ["--optimizer", "sgd-in-d", "--d-lr", "100"],
+    "batch norm in G": ["--batch-norm"],
     "beta1 0.9": ["--beta1", "0.9"],
     "saturating loss": ["--loss", "saturating"],
     "least squares": ["--loss", "least-squares"],
     "hinge": ["--loss", "hinge"],
     "Wasserstein, penalty": ["--loss", "wasserstein", "--critic-steps", "3"],
 }
-DENSE = ("no strided convolutions",)
-"""Rows that networks of linear layers do not have."""
+NOT_IN = {"no strided convolutions": "gan", "batch norm in G": "dcgan"}
+"""Rows that a network does not have: convolutions, or a generator without batch norm."""
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(HACKS))
     arguments = parser.parse_args()
     short = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
-    names = [name for name in arguments.only if not (arguments.recipe.startswith("gan") and name in DENSE)]
+    names = [name for name in arguments.only if not arguments.recipe.startswith(NOT_IN.get(name, "-"))]
     table = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:

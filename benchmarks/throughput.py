@@ -1,11 +1,11 @@
-"""Training throughput of LeNet on Fashion-MNIST: firstsight's engine against the idiomatic PyTorch loop, in one run.
+"""Training throughput: firstsight's engine against the idiomatic PyTorch loop, in one run.
 
-    python benchmarks/throughput.py [--data PATH] [--rounds 7] [--samples 20000] [--batch-size 256]
+    python benchmarks/throughput.py [lenet | gan | dcgan | infogan] [--data PATH] [--rounds 7] [--samples 20000]
+                                    [--batch-size N]
 
-The idiomatic loop is the one of the tutorials: a Dataset that makes a PIL image per sample, turns it into a tensor
-and normalises it; a DataLoader that shuffles and collates; forward, loss, backward, Adam. Same network from the same
-weights, same batch size, same number of threads, same number of samples; the two alternate and their ratio is taken
-round by round. Without --data, Fashion-MNIST is found or downloaded as `firstsight data` says.
+The other loops are those of `tutorials.py`. Same networks, same batch size, same number of threads, same number of
+samples; the two alternate and their ratio is taken round by round. LeNet's batch is its recipe's, those of the
+generative adversarial networks are 128. Without --data, Fashion-MNIST is found or downloaded as `firstsight data` says.
 """
 
 import argparse
@@ -15,62 +15,26 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
+from tutorials import adversarial, classifier
 
-from firstsight import create_model, load_data
+from firstsight import load_data
 from firstsight.data import ImageSet
 from firstsight.engine.loop import Loop
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where
 
-
-class Tutorial(Dataset[tuple[torch.Tensor, int]]):
-    """The Dataset of the tutorials (what torchvision's FashionMNIST with Pad, ToTensor and Normalize does)."""
-
-    def __init__(self, images: ImageSet) -> None:
-        self.images, self.labels = images.images[:, 0].numpy(), images.labels.numpy()
-        mean, std = images.mean_std()
-        self.mean, self.std = torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = Image.fromarray(self.images[index])
-        tensor = torch.from_numpy(np.array(image, dtype=np.uint8)[None]).float().div_(255)
-        return F.pad(tensor.sub_(self.mean).div_(self.std), (2, 2, 2, 2)), int(self.labels[index])
+RECIPES = {"lenet": "lenet-fashion", "gan": "gan-fashion", "dcgan": "dcgan-fashion", "infogan": "infogan-mnist"}
+SAMPLES = {"lenet": 20_000, "gan": 12_800, "dcgan": 1_280, "infogan": 2_560}
 
 
-def idiomatic(images: ImageSet, batch_size: int) -> Callable[[], float]:
-    """One epoch of the tutorials' loop; returns its seconds."""
-    torch.manual_seed(0)
-    net = create_model("lenet")
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    loader = DataLoader(Tutorial(images), batch_size=batch_size, shuffle=True)
-
-    def epoch() -> float:
-        began = time.perf_counter()
-        for inputs, labels in loader:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(net(inputs), labels)
-            loss.backward()
-            optimizer.step()
-        return time.perf_counter() - began
-
-    return epoch
-
-
-def ours(images: ImageSet, data: str, *, batch_size: int, augmented: bool) -> Callable[[], float]:
+def ours(model: str, images: ImageSet, data: str, *, batch_size: int, **changes: Any) -> Callable[[], float]:
     """One epoch of the engine, from the recipe's own task and loop; returns its seconds (evaluation left out)."""
-    recipe = find_recipe("lenet-fashion")
-    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=batch_size, lr=1e-3)
-    if not augmented:
-        settings = replace(settings, flip="none", shift=0)
+    recipe = find_recipe(RECIPES[model])
+    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=batch_size, precision="float32", **changes)
     session = Session(recipe, settings, Where(device="cpu"), Silent())
     loop = Loop(
         session.make_task(images, images),
@@ -93,28 +57,38 @@ def ours(images: ImageSet, data: str, *, batch_size: int, augmented: bool) -> Ca
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", choices=list(RECIPES), default="lenet")
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--samples", type=int, default=20_000)
-    parser.add_argument("--batch-size", type=int, default=find_recipe("lenet-fashion").settings.batch_size)
+    parser.add_argument("--samples", type=int)
+    parser.add_argument("--batch-size", type=int)
     arguments = parser.parse_args()
-    data = arguments.data
+    model, data = arguments.model, arguments.data
+    settings = find_recipe(RECIPES[model]).settings
+    batch_size = arguments.batch_size or (settings.batch_size if model == "lenet" else 128)
     beside = Path(__file__).parents[2] / "shared" / "data" / data
     if data == "fashion-mnist" and beside.is_dir():
         data = str(beside)
-    images = load_data(data).select(np.arange(arguments.samples))
-    runners = {
-        "idiomatic loop": idiomatic(images, arguments.batch_size),
-        "firstsight": ours(images, data, batch_size=arguments.batch_size, augmented=False),
-        "firstsight, augmented": ours(images, data, batch_size=arguments.batch_size, augmented=True),
-    }
+    images = load_data(data).select(np.arange(arguments.samples or SAMPLES[model]))
+    if model == "lenet":
+        runners = {
+            "idiomatic loop": classifier(images, batch_size),
+            "firstsight": ours(model, images, data, batch_size=batch_size, lr=1e-3, flip="none", shift=0),
+            "firstsight, augmented": ours(model, images, data, batch_size=batch_size, lr=1e-3),
+        }
+    else:
+        width = getattr(settings, "width", 64)
+        runners = {
+            "idiomatic loop": adversarial(images, batch_size, model, width=width),
+            "firstsight": ours(model, images, data, batch_size=batch_size),
+        }
     for runner in runners.values():
         runner()
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for _ in range(arguments.rounds):
         for name, runner in runners.items():
             seconds[name].append(runner())
-    print(f"LeNet on {images.name}, {len(images):,} samples an epoch, batch {arguments.batch_size},", end=" ")
+    print(f"{model} on {images.name}, {len(images):,} samples an epoch, batch {batch_size},", end=" ")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {arguments.rounds} rounds")
     for name, values in seconds.items():
         speeds = [len(images) / value for value in values]

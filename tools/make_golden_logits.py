@@ -6,7 +6,8 @@ Run in an environment of its own that has torchvision (which the project never d
     /tmp/golden/bin/python tools/make_golden_logits.py
 
 Every network gets the weights of ``tests/parity/formula.py`` and one picture; its 1000 logits are stored in double
-precision (in single, processors differ in the fifth digit), with the versions, in ``tests/parity/golden-logits.safetensors``.
+precision (in single, processors differ in the fifth digit), with the versions, in
+``tests/parity/golden-logits.safetensors``.
 """
 
 import sys

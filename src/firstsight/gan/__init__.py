@@ -37,7 +37,7 @@ GANS: dict[str, Entry] = {
 }
 
 SWITCHES = {
-    "gan": ("signed", "leaky", "spectral_norm", "stuck", "packing"),
+    "gan": ("signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
     "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "packing"),
     "infogan": ("width", "categories", "continuous"),
 }
@@ -54,6 +54,7 @@ def create_gan(
     signed: bool = True,
     strided: bool = True,
     leaky: bool = True,
+    batch_norm: bool = False,
     spectral_norm: bool = False,
     stuck: bool = False,
     packing: int = 1,
@@ -82,7 +83,7 @@ def create_gan(
     try:
         if name == "gan":
             return (
-                gan.Generator(latent=latent, size=size, channels=channels, signed=signed),
+                gan.Generator(latent=latent, size=size, channels=channels, signed=signed, batch_norm=batch_norm),
                 gan.Discriminator(
                     size=size, channels=channels * packing, leaky=leaky, spectral_norm=spectral_norm, stuck=stuck
                 ),

@@ -29,16 +29,18 @@ class Generator(nn.Module):
     size, channels : of the pictures, (channels, size, size).
     widths : of the hidden layers.
     signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
+    batch_norm : after every hidden layer, before its activation.
     """
 
     def __init__(
         self, *, latent: int = 100, size: int = 28, channels: int = 1, widths: tuple[int, ...] = GENERATOR,
-        signed: bool = True,
+        signed: bool = True, batch_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.latent, self.size, self.channels = latent, size, channels
         sizes = (latent, *widths)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(b) if batch_norm else nn.Identity() for b in widths)
         self.last = nn.Linear(widths[-1], channels * size * size)
         self.squash = torch.tanh if signed else torch.sigmoid
         self.activation = nn.LeakyReLU(SLOPE)
@@ -46,8 +48,8 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) noise to (N, channels, size, size) pictures."""
         x = z
-        for layer in self.hidden:
-            x = self.activation(layer(x))  # (N, width)
+        for layer, norm in zip(self.hidden, self.norms, strict=True):
+            x = self.activation(norm(layer(x)))  # (N, width)
         x = self.squash(self.last(x))  # (N, channels * size * size)
         return x.unflatten(1, (self.channels, self.size, self.size))
 

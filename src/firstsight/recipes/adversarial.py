@@ -65,7 +65,8 @@ class Adversarial(Materials[GanSettings]):
         every: dict[str, Any] = {
             "width": settings.width, "signed": settings.pixels == "signed",
             "strided": settings.resampling == "strided", "leaky": settings.activation == "leaky",
-            "spectral_norm": settings.spectral_norm, "stuck": settings.stuck, "packing": settings.packing,
+            "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
+            "stuck": settings.stuck, "packing": settings.packing,
             "categories": sizes(settings.categories), "continuous": settings.continuous,
         }  # fmt: skip
         return {name: value for name, value in every.items() if name in SWITCHES[self.recipe.model]}

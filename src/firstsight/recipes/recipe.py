@@ -75,11 +75,13 @@ class GanSettings(Settings):
     """Settings of a generative adversarial network: a generator G against a discriminator D."""
 
     lr: float = 2e-4
-    """Learning rate of G, with Adam."""
+    """Learning rate of G."""
     d_lr: float = 1.0
     """Learning rate of D, as a multiple of G's."""
     beta1: float = 0.5
     """How much of Adam's mean of gradients is kept at every update."""
+    optimizer: Literal["adam", "sgd", "sgd-in-d"] = "adam"
+    """Adam; SGD without momentum; or SGD in D alone."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the learning rates fall."""
     loss: Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"] = (
@@ -114,6 +116,8 @@ class GanSettings(Settings):
     """How much of the average of G's weights is kept at every update; the average is what is used. 0: no average."""
     packing: int = 1
     """Pictures that D sees at once (PacGAN; not part of the classic networks)."""
+    batch_norm: bool = False
+    """Batch norm in G's hidden layers (gan; dcgan and infogan always have it)."""
     stuck: bool = False
     """Batch norm over the one unit before D's sigmoid, which cannot learn (gan)."""
     categories: str = ""

@@ -96,7 +96,14 @@ RECIPES: dict[str, Recipe] = {
                     "gan-stuck",
                     "gan",
                     GanSettings(
-                        image_size=16, epochs=10, batch_size=64, stuck=True, loss="sigmoid-squares", real_target=1.0
+                        image_size=16,
+                        epochs=10,
+                        batch_size=64,
+                        stuck=True,
+                        batch_norm=True,
+                        optimizer="sgd",
+                        loss="sigmoid-squares",
+                        real_target=1.0,
                     ),
                 ),
                 ("dcgan-digits", "dcgan", GanSettings(image_size=16, epochs=100, batch_size=64)),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
 from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
@@ -35,6 +35,7 @@ class Rules:
     lr: float
     d_lr: float
     beta1: float
+    optimizer: Literal["adam", "sgd", "sgd-in-d"]
     schedule: Literal["constant", "linear", "cosine"]
     loss: losses.Loss
     penalty: float
@@ -78,13 +79,12 @@ class Adversarial:
             for name, net in made.items()
         }
         self.models["average"] = copy.deepcopy(self.models["generator"]).eval().requires_grad_(False)
-        beta, lr = (rules.beta1, 0.999), rules.lr
         self.optimizers: dict[str, Optimizer] = {
-            "generator": Adam(self.models["generator"].parameters(), lr=lr, betas=beta, fused=True),
-            "discriminator": Adam(
-                self.models["discriminator"].parameters(), lr=lr * rules.d_lr, betas=beta, fused=True
-            ),
-        }
+            name: SGD(self.models[name].parameters(), lr=rules.lr, fused=True)
+            if rules.optimizer == "sgd" or (rules.optimizer == "sgd-in-d" and name == "discriminator")
+            else Adam(self.models[name].parameters(), lr=rules.lr, betas=(rules.beta1, 0.999), fused=True)
+            for name in made
+        }  # the rate of each is set at every step
         n = min(MEASURED, len(test))
         self.fixed = latent.draw(n, generator=torch.Generator().manual_seed(seed + 1), dtype=batches.dtype)
         spread = torch.arange(n)
