@@ -76,3 +76,10 @@ def test_spectral_norm_bounds_every_layer() -> None:
     for layer in net.layers:
         assert isinstance(layer, nn.Linear)
         assert float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("name", GANS)
+@pytest.mark.parametrize("channels", [0, 2, 4])
+def test_odd_numbers_of_channels_are_refused(name: str, channels: int) -> None:
+    with pytest.raises(UsageError, match=f"{name} makes pictures of 1 channel .grey. or 3 .*; got {channels}"):
+        create_gan(name, channels=channels, categories=(10,))

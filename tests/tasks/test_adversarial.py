@@ -1,6 +1,7 @@
 """The adversarial task against a few lines of plain torch, its switches, and runs made to fail."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from firstsight.data import load as load_data
 from firstsight.engine.loop import seed_everything
-from firstsight.errors import UsageError
+from firstsight.errors import RunError, UsageError
 from firstsight.recipes import GanSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where
 from firstsight.tasks import trouble
@@ -90,6 +91,68 @@ def test_training_is_that_of_plain_torch() -> None:
         same(made.models[name], net)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd-in-d"])
+def test_gradient_descent_moves_against_the_gradient(optimizer: str) -> None:
+    """By its rate times the gradient, which the first update of Adam does not do (a sign, for every weight alike)."""
+    made = task(optimizer=optimizer, lr=0.3, d_lr=0.5)
+    before = {name: copy.deepcopy(net) for name, net in made.models.items()}
+    batch = made.batches.get(0, 0)
+    seed_everything(0)
+    z = torch.randn(len(batch.images), 100).double()
+    g, d = before["generator"], before["discriminator"]
+    fake = g(z)
+    paid = F.binary_cross_entropy_with_logits(d(batch.images), torch.full((len(z),), 0.9, dtype=torch.float64))
+    slopes = torch.autograd.grad(paid + F.softplus(d(fake.detach())).mean(), list(d.parameters()))
+    steps(made, 1)
+    with torch.no_grad():
+        for parameter, slope in zip(d.parameters(), slopes, strict=True):
+            parameter.sub_(0.15 * slope)
+    same(made.models["discriminator"], d)
+    slopes = torch.autograd.grad(F.softplus(-d(fake)).mean(), list(g.parameters()))
+    with torch.no_grad():
+        for parameter, slope in zip(g.parameters(), slopes, strict=True):
+            parameter.sub_(0.3 * slope)
+    moved = all(
+        torch.allclose(a, b) for a, b in zip(g.parameters(), made.models["generator"].parameters(), strict=True)
+    )
+    assert moved == (optimizer == "sgd")
+
+
+def test_the_stuck_network_stands_where_arithmetic_says() -> None:
+    """E[s(x)^2] of a normal x: 0.2934 for G's squared error, twice that for D's, update after update."""
+    x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    density = torch.exp(-x.square() / 2)
+    expected = float((torch.sigmoid(x).square() * density).sum() / density.sum())
+    assert expected == pytest.approx(0.2934, abs=5e-5)
+    made = task("gan-stuck", image_size=16, precision="float32", epochs=4)
+    rows = []
+    for index in range(60):
+        seed_everything(index)
+        rows.append(made.train_step(made.batches.get(*divmod(index, made.batches.steps))))
+    for name, value in (("g_loss", expected), ("d_loss", 2 * expected)):
+        assert float(torch.stack([row[name] for row in rows]).mean()) == pytest.approx(value, abs=0.005)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    from firstsight import train
+
+    with pytest.raises(RunError, match=r"d_loss (nan|inf).* at epoch 1, batch \d+ of 23 \(samples .*smaller --lr"):
+        train("gan-digits", out=tmp_path / "r", lr=900.0, optimizer="sgd", loss="least-squares", epochs=1)
+    assert not (tmp_path / "r" / "model.safetensors").exists()
+
+
+def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    from firstsight import train
+
+    where = pictures({"dark": 30, "light": 30}, size=20)
+    train("gan", out=tmp_path / "r", data=str(where), epochs=1, image_size=8)
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "48 training pictures are fewer than a batch of 128: all are in one" in page
+    few = pictures({"dark": 2, "light": 2}, size=20, where="few")
+    with pytest.raises(UsageError, match="are too few; every batch needs 8 at least"):
+        train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
+
+
 def test_infogan_is_that_of_plain_torch() -> None:
     """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
     made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7)
@@ -137,7 +200,7 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
     [
         {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
-        {"real_target": 1.0}, {"precision": "bfloat16"},
+        {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"}, {"optimizer": "sgd-in-d"},
     ],
 )  # fmt: skip
 def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
@@ -230,6 +293,7 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("infogan-digits", {"activation": "relu"}, ["infogan has no --activation"]),
         ("gan-digits", {"resampling": "plain"}, ["gan has no --resampling", "dcgan"]),
         ("dcgan-digits", {"stuck": True}, ["dcgan has no --stuck"]),
+        ("dcgan-digits", {"batch_norm": True}, ["dcgan has no --batch-norm"]),
         ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
         ("infogan-digits", {"categories": ""}, ["infogan needs --categories"]),
     ],

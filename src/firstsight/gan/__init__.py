@@ -74,10 +74,12 @@ def create_gan(
     Raises
     ------
     UsageError
-        Unknown name, or a size that the network does not make.
+        Unknown name, a size that the network does not make, channels other than 1 or 3.
     """
     if name not in GANS:
         raise UsageError(f"unknown network '{name}'; known are {', '.join(GANS)}")
+    if channels not in (1, 3):
+        raise UsageError(f"{name} makes pictures of 1 channel (grey) or 3 (red, green, blue); got {channels}")
     from firstsight.gan import dcgan, gan, infogan
 
     try:
