@@ -1,6 +1,6 @@
 """Our networks beside torchvision's: time of a forward pass and of a training step, alternating in one run.
 
-    python benchmarks/networks.py [--only resnet18 vgg11] [--rounds 5]
+    python benchmarks/networks.py [--only resnet18 vgg11] [--rounds 5] [--batch 4]
 
 Run it in an environment of its own that has torchvision (which the project never depends on), with ``src`` on the
 path: ``PYTHONPATH=src /tmp/golden/bin/python benchmarks/networks.py``. Both networks hold the same weights and see the
@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from firstsight.nets import MODELS, create_model
 
 NAMES = [name for name in MODELS if hasattr(torchvision.models, name)]
-BATCH = 4
 
 
 def theirs(name: str) -> nn.Module:
@@ -44,7 +43,7 @@ def forward(net: nn.Module, images: Tensor) -> Callable[[], None]:
 def step(net: nn.Module, images: Tensor) -> Callable[[], None]:
     """Forward, backward and an update, in training mode."""
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
-    labels = torch.arange(BATCH)
+    labels = torch.arange(len(images))
 
     def call() -> None:
         net.train()
@@ -81,14 +80,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=4)
     arguments = parser.parse_args()
-    print(f"{torch.get_num_threads()} threads, batch {BATCH} of 224x224, torchvision {torchvision.__version__}")
+    print(
+        f"{torch.get_num_threads()} threads, batch {arguments.batch} of 224x224, torchvision {torchvision.__version__}"
+    )
     print(f"{'network':12} {'forward, ours / theirs':28} training step")
     for name in arguments.only:
         torch.manual_seed(0)
         mine, other = create_model(name), theirs(name)
         mine.load_state_dict(other.state_dict())
-        images = torch.randn(BATCH, 3, 224, 224)
+        images = torch.randn(arguments.batch, 3, 224, 224)
         ahead = ratio(forward(mine, images), forward(other, images), arguments.rounds)
         print(f"{name:12} {ahead:28} {ratio(step(mine, images), step(other, images), arguments.rounds)}", flush=True)
 

@@ -90,7 +90,7 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
         f.name: value
         for f in fields(begins)
         if (
-            f"--{f.name.replace('_', '-')}" in argv
+            not {f"--{f.name.replace('_', '-')}", f"--no-{f.name.replace('_', '-')}"}.isdisjoint(argv)
             if isinstance(value := getattr(low.settings, f.name), bool)
             else repr(value) == repr(getattr(high.settings, f.name))
         )

@@ -1,0 +1,22 @@
+"""Which settings count as given on the command line."""
+
+from typing import Any
+
+import pytest
+
+from firstsight.cli.train import read
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        ("gan-stuck", {}),
+        ("gan-stuck --no-stuck", {"stuck": False}),
+        ("gan-stuck --stuck --epochs 10", {"stuck": True, "epochs": 10}),  # also where it is the recipe's value
+        ("dcgan-digits --spectral-norm --loss hinge", {"spectral_norm": True, "loss": "hinge"}),
+        ("lenet --lr 0.003 --flip none --evaluate-every 3", {"lr": 0.003, "flip": "none", "evaluate_every": 3}),
+        ("resnet34 --weights imagenet --no-freeze", {"weights": "imagenet", "freeze": False}),
+    ],
+)
+def test_what_was_given(line: str, given: dict[str, Any]) -> None:
+    assert read(line.split())[1] == given
