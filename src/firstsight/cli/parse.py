@@ -11,12 +11,16 @@ import tyro
 from firstsight.errors import UsageError
 
 T = TypeVar("T")
-CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+CONFIG = (tyro.conf.OmitArgPrefixes,)
 BORDER = re.compile(r"[│╭╮╰╯─┌┐└┘|]+")
 
 
-def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T | None = None) -> T:
+def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T | None = None, pairs: bool = False) -> T:
     """Parse ``arguments`` into ``kind``; ``--help`` prints and exits.
+
+    Parameters
+    ----------
+    pairs : every flag has a ``--no-...`` beside it, for flags that are on by default.
 
     Raises
     ------
@@ -24,12 +28,13 @@ def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T |
         Unknown options, impossible values, missing arguments - in one sentence with the close matches.
     """
     complaint = io.StringIO()
+    config = CONFIG if pairs else (*CONFIG, tyro.conf.FlagCreatePairsOff)
     try:
         with redirect_stderr(complaint):
             prog, given = f"firstsight {command}", list(arguments)
             if default is None:
-                return tyro.cli(kind, prog=prog, args=given, config=CONFIG)
-            return tyro.cli(kind, prog=prog, args=given, config=CONFIG, default=default)
+                return tyro.cli(kind, prog=prog, args=given, config=config)
+            return tyro.cli(kind, prog=prog, args=given, config=config, default=default)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

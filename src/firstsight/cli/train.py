@@ -13,6 +13,7 @@ from firstsight.recipes import RECIPES, ClassifySettings, GanSettings, Settings,
 from firstsight.recipes.table import DEFAULTS
 
 S = TypeVar("S", bound=Settings)
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,19 @@ class Arguments(Generic[S]):
     """What the result depends on (defaults: those of the recipe)."""
     out: Path | None = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
-    resume: bool = False
+    resume: Flag = False
     """Continue the run in --out, or the latest of this recipe; with the settings it was started with."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
-    strict: bool = False
+    strict: Flag = False
     """Refuse data with unusable pictures instead of leaving them out."""
     checkpoint_seconds: float = 30.0
     """Seconds between checkpoints (0: after every step)."""
     log: Literal["none", "tensorboard"] = "none"
     """Also write the metrics for TensorBoard."""
-    quiet: bool = False
+    quiet: Flag = False
     """No progress on stderr."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 
@@ -81,11 +82,11 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
     if any(word in ("-h", "--help") for word in argv):
         named = argv[0] if not argv[0].startswith("-") else None
         default = Arguments(named, find_recipe(named).settings) if named else None
-        parse(kind, "train", ["--help"], default=default)
-    first = parse(kind, "train", argv)
+        parse(kind, "train", ["--help"], default=default, pairs=True)
+    first = parse(kind, "train", argv, pairs=True)
     begins = find_recipe(first.recipe).settings
-    low = parse(kind, "train", argv, default=Arguments(first.recipe, begins))
-    high = parse(kind, "train", argv, default=Arguments(first.recipe, _different(begins)))
+    low = parse(kind, "train", argv, default=Arguments(first.recipe, begins), pairs=True)
+    high = parse(kind, "train", argv, default=Arguments(first.recipe, _different(begins)), pairs=True)
     changes = {
         f.name: value
         for f in fields(begins)
