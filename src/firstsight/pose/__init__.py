@@ -1,0 +1,1 @@
+"""Pose estimation: skeletons, labels, networks and decoding; modules and functions on tensors."""

@@ -1,0 +1,167 @@
+"""What a bottom-up pose network is to answer: a bump for every joint, a field along every limb.
+
+Positions are pixels of the picture, x then y, pixel centres at integers. A cell (i, j) of a map of stride s stands for
+the s x s pixels from (s j, s i) on.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from firstsight.pose.skeleton import Skeleton
+
+CUT = 4.6052
+"""A bump ends where its exponent exceeds this: at a hundredth of its height (ln 100)."""
+
+
+def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, int], sigma: float) -> Tensor:
+    """Draw one Gaussian bump per joint.
+
+    Parameters
+    ----------
+    keypoints : (N, K, 2) float tensor, x then y, in pixels of the map; pixel centres at integers.
+    visible : (N, K) bool tensor; a hidden joint leaves its map empty.
+    size : (height, width) of the maps.
+    sigma : standard deviation in pixels of the map.
+
+    Returns
+    -------
+    (N, K, height, width) float tensor in [0, 1]; 1 where a joint falls on a pixel centre.
+
+    Examples
+    --------
+    >>> visible = torch.ones(1, 1, dtype=torch.bool)
+    >>> gaussian_heatmaps(torch.tensor([[[2.0, 1.0]]]), visible, size=(3, 5), sigma=1.0)[0, 0, 1, 2]
+    tensor(1.)
+    """
+    height, width = size
+    x = torch.arange(width, dtype=keypoints.dtype, device=keypoints.device)
+    y = torch.arange(height, dtype=keypoints.dtype, device=keypoints.device)
+    across = torch.exp(-(x - keypoints[..., :1]).square() / (2 * sigma**2))  # (N, K, width)
+    down = torch.exp(-(y - keypoints[..., 1:]).square() / (2 * sigma**2))  # (N, K, height)
+    bumps = down[..., :, None] * across[..., None, :]
+    return torch.where(visible[..., None, None], bumps, torch.zeros((), dtype=bumps.dtype, device=bumps.device))
+
+
+def heatmap_targets(
+    keypoints: Tensor, visible: Tensor, *, size: tuple[int, int], stride: int = 8, sigma: float = 7.0,
+    merge: Literal["maximum", "sum"] = "maximum",
+) -> Tensor:  # fmt: skip
+    """Heatmaps of pictures with several people, and the background.
+
+    Parameters
+    ----------
+    keypoints : (N, P, K, 2) joints of P people in each of N pictures, in pixels of the picture.
+    visible : (N, P, K) bool; what is False leaves no mark (also to fill up pictures with fewer people).
+    size : (height, width) of the maps.
+    stride : pixels per cell.
+    sigma : standard deviation in pixels of the picture.
+    merge : where bumps of people meet: the greatest (Cao 2017), or their sum, at most 1 (Osokin 2018).
+
+    Returns
+    -------
+    (N, K + 1, height, width) in [0, 1]; the last map is one minus the greatest of the others.
+    """
+    height, width = size
+    n, _, joints, _ = keypoints.shape
+    maps = torch.zeros(n * joints * height * width, dtype=torch.float64, device=keypoints.device)
+    picture, person, joint = torch.nonzero(visible, as_tuple=True)
+    place = keypoints[picture, person, joint].double()  # (B, 2), of B bumps
+    reach = (2 * CUT) ** 0.5 * sigma
+    shift = (stride - 1) / 2
+    window = torch.arange(int(2 * reach / stride) + 2, device=keypoints.device)
+    cells = torch.ceil((place - reach - shift) / stride).long()[:, None, :] + window[:, None]  # (B, W, 2)
+    away = (cells * stride + shift - place[:, None, :]).square() / (2 * sigma**2)
+    exponent = away[:, :, None, 1] + away[:, None, :, 0]  # (B, W, W): down, across
+    x, y = cells[:, None, :, 0], cells[:, :, None, 1]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (exponent <= CUT)
+    flat = ((picture * joints + joint) * height)[:, None, None] + y
+    flat = (flat * width + x)[inside]
+    bumps = torch.exp(-exponent[inside])
+    if merge == "maximum":
+        maps.scatter_reduce_(0, flat, bumps, "amax")
+    else:
+        maps.scatter_add_(0, flat, bumps).clamp_(max=1)
+    found = maps.view(n, joints, height, width)
+    return torch.cat([found, 1 - found.amax(1, keepdim=True)], 1).to(keypoints.dtype)
+
+
+def paf_targets(
+    keypoints: Tensor, visible: Tensor, skeleton: Skeleton, *, size: tuple[int, int], stride: int = 8,
+    thickness: float = 1.0, merge: Literal["mean", "last"] = "mean",
+) -> Tensor:  # fmt: skip
+    """Part affinity fields of pictures with several people: the unit vector of a limb, on it and beside it.
+
+    Parameters
+    ----------
+    keypoints, visible : as in `heatmap_targets`; a limb is drawn where both of its joints are visible.
+    skeleton : whose limbs and channels.
+    size : (height, width) of the maps; stride : pixels per cell.
+    thickness : in cells: a cell is on the limb if it lies no farther from its line, and in its box grown by as much.
+    merge : where limbs of people meet: their mean (Cao 2017), or the last person's (Osokin 2018).
+
+    Returns
+    -------
+    (N, 2 limbs, height, width), in the order of the skeleton's channels.
+    """
+    height, width = size
+    n, limbs = len(keypoints), len(skeleton.limbs)
+    first, second = (torch.tensor(ends, device=keypoints.device) for ends in zip(*skeleton.limbs, strict=True))
+    picture, person, limb = torch.nonzero(visible[:, :, first] & visible[:, :, second], as_tuple=True)
+    a = keypoints[picture, person, first[limb]].double() / stride  # (B, 2), of B limbs, in cells
+    b = keypoints[picture, person, second[limb]].double() / stride
+    along = b - a
+    length = along.norm(dim=1)
+    limit = torch.tensor([width, height], dtype=a.dtype, device=a.device)
+    low = (torch.minimum(a, b) - thickness).clamp_min(0).trunc().long()
+    high = torch.minimum(torch.maximum(a, b) + thickness, limit).trunc().long()
+    spans = (high - low).clamp_min(0)
+    area = spans.prod(1) * (length >= 1e-7)
+
+    which = torch.repeat_interleave(area)  # (cells of all boxes,): which limb
+    number = torch.arange(len(which), device=a.device) - (area.cumsum(0) - area)[which]
+    wide = spans[which, 0]
+    x, y = low[which, 0] + number % wide, low[which, 1] + torch.div(number, wide, rounding_mode="floor")
+    unit = along / length.clamp_min(1e-7)[:, None]
+    dx, dy = x - a[which, 0], y - a[which, 1]
+    near = (dx * unit[which, 1] - dy * unit[which, 0]).abs() <= thickness
+    which, x, y = which[near], x[near], y[near]
+
+    cell = ((picture[which] * limbs + limb[which]) * height + y) * width + x
+    fields = torch.zeros(2, n * limbs * height * width, dtype=torch.float64, device=a.device)
+    if merge == "last":
+        last = torch.full_like(fields[0], -1, dtype=torch.long).scatter_reduce_(0, cell, which, "amax")
+        kept = last[cell] == which
+        fields[:, cell[kept]] = unit[which[kept]].T
+    else:
+        fields.index_add_(1, cell, unit[which].T)
+        fields /= torch.zeros_like(fields[0]).index_add_(0, cell, torch.ones_like(dx[near])).clamp_min(1)
+    drawn = fields.view(2, n, limbs, height, width)
+    order = torch.tensor(skeleton.paf_channels, device=a.device)
+    maps = torch.empty(n, 2 * limbs, height, width, dtype=keypoints.dtype, device=a.device)
+    maps[:, order], maps[:, order + 1] = drawn[0].to(maps), drawn[1].to(maps)
+    return maps
+
+
+def normal_density(size: tuple[int, int], mean: tuple[float, float], covariance: Sequence[Sequence[float]]) -> Tensor:
+    """A bump of any shape, for the lesson: the normal distribution with that covariance, 1 at its top.
+
+    Parameters
+    ----------
+    size : (height, width).
+    mean : (x, y) of the top.
+    covariance : ((var x, cov), (cov, var y)) in squared pixels; their correlation is cov / sqrt(var x var y).
+
+    Raises
+    ------
+    ValueError
+        No covariance: not symmetric, or not positive definite.
+    """
+    matrix = torch.tensor(covariance, dtype=torch.float64)
+    if not torch.equal(matrix, matrix.T) or bool((torch.linalg.eigvalsh(matrix) <= 0).any()):
+        raise ValueError(f"a covariance is symmetric, and positive in every direction; got {covariance}")
+    y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in size), indexing="ij")
+    away = torch.stack([x - mean[0], y - mean[1]], -1)  # (height, width, 2)
+    return torch.exp(-0.5 * torch.einsum("hwi,ij,hwj->hw", away, torch.linalg.inv(matrix), away))

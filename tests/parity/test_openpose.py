@@ -1,0 +1,62 @@
+"""Lightweight OpenPose against the published code: the network's answers and the training labels."""
+
+import numpy as np
+import pytest
+import torch
+from formula import tensor
+from oracle import oracle
+
+from firstsight.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
+from firstsight.pose.targets import heatmap_targets, paf_targets
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_the_network_is_the_published_one(stages: int) -> None:
+    """Names and shapes of all tensors, 4,091,698 parameters, and the maps of every stage for the same weights."""
+    theirs = oracle("models.with_mobilenet").PoseEstimationWithMobileNet(num_refinement_stages=stages).eval()
+    ours = openpose_mobilenet(stages=stages).eval()
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    filled = {key: torch.from_numpy(tensor(key, tuple(v.shape))).to(v.dtype) for key, v in state.items()}
+    theirs.load_state_dict(filled)
+    ours.load_state_dict(filled)
+    assert stages > 1 or sum(p.numel() for p in ours.parameters()) == 4_091_698
+    images = torch.rand(2, 3, 72, 104, generator=torch.Generator().manual_seed(1)) - 0.5
+    with torch.inference_mode():
+        expected, found = theirs(images), [part for stage in ours(images) for part in stage]
+    assert len(found) == 2 * (1 + stages) and found[0].shape == (2, 19, 9, 13) and found[1].shape == (2, 38, 9, 13)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("people", [1, 2, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_are_the_published_ones(people: int, seed: int) -> None:
+    """Bumps and fields of people inside, across and outside the picture, with hidden and coinciding joints."""
+    coco = oracle("datasets.coco")
+    labels = coco.CocoTrainDataset.__new__(coco.CocoTrainDataset)
+    labels._stride, labels._sigma, labels._paf_thickness = 8, 7, 1
+    rng = np.random.default_rng(seed)
+    height, width = (46, 46) if seed % 2 else (30, 55)
+    joints = rng.uniform(-40, 420, (people, 1, 2)) + rng.normal(0, 60, (people, 18, 2))
+    joints[0, 1] = joints[0, 2]  # a limb without length
+    joints[:, 5] = joints[:, 5].round()
+    joints[-1, 8, 1] = joints[-1, 9, 1]  # a level one
+    visible = rng.random((people, 18)) < 0.85
+    written = [
+        {"keypoints": [[*map(float, joints[p, j]), 0 if visible[p, j] else 2] for j in range(18)]}
+        for p in range(people)
+    ]
+    label = {**written[0], "processed_other_annotations": written[1:]}
+    sample = {"image": np.zeros((8 * height, 8 * width, 3)), "label": label}
+    limbs = tuple((a, b) for a, b in coco.BODY_PARTS_KPT_IDS)
+    channels = {limb: 2 * i for i, limb in enumerate(limbs)}
+    in_order = [channels[limb] for limb in OPENPOSE_18.limbs]
+    assert in_order == list(OPENPOSE_18.paf_channels)
+    keypoints, shown = torch.from_numpy(joints)[None], torch.from_numpy(visible)[None]
+    heatmaps = heatmap_targets(keypoints, shown, size=(height, width), merge="sum")[0]
+    np.testing.assert_allclose(heatmaps.numpy(), labels._generate_keypoint_maps(sample), atol=1e-6)
+    pafs = paf_targets(keypoints, shown, OPENPOSE_18, size=(height, width), merge="last")[0]
+    np.testing.assert_allclose(pafs.numpy(), labels._generate_paf_maps(sample), atol=1e-6)
+    assert isinstance(OPENPOSE_18, Skeleton) and pafs.abs().sum() > 0

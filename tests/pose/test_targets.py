@@ -1,0 +1,87 @@
+"""Labels worked out by hand; the rest of them is held against the published code in tests/parity."""
+
+import math
+
+import pytest
+import torch
+
+from firstsight.pose.skeleton import Skeleton
+from firstsight.pose.targets import CUT, gaussian_heatmaps, heatmap_targets, normal_density, paf_targets
+
+PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.1))
+
+
+def test_three_bumps_of_the_lesson() -> None:
+    """128x128, at (50, 50), (30, 30), (90, 40)."""
+    places = torch.tensor([[[50.0, 50], [30, 30], [90, 40]]])
+    maps = gaussian_heatmaps(places, torch.tensor([[True, True, False]]), size=(128, 128), sigma=5.0)[0]
+    assert maps.shape == (3, 128, 128) and maps[2].max() == 0
+    for bump, (x, y) in zip(maps[:2], ((50, 50), (30, 30)), strict=True):
+        assert bump[y, x] == 1 and divmod(int(bump.argmax()), 128) == (y, x)
+        assert bump[y, x + 5] == pytest.approx(math.exp(-0.5)) == pytest.approx(float(bump[y - 5, x]))
+        assert float(bump.sum()) == pytest.approx(2 * math.pi * 25, rel=1e-6)  # the integral of the whole bump
+
+
+def test_covariance_turns_a_bump() -> None:
+    round_one = normal_density((40, 50), (20, 15), ((9, 0), (0, 9)))
+    torch.testing.assert_close(
+        round_one,
+        gaussian_heatmaps(torch.tensor([[[20.0, 15]]]).double(), torch.tensor([[True]]), size=(40, 50), sigma=3.0)[
+            0, 0
+        ],
+    )
+    leaning = normal_density((101, 101), (50, 50), ((100, 60), (60, 64)))  # correlation 60 / sqrt(100 * 64) = 0.75
+    y, x = torch.meshgrid(torch.arange(101.0) - 50, torch.arange(101.0) - 50, indexing="ij")
+    share = leaning / leaning.sum()
+    for factor, expected in ((x * x, 100), (x * y, 60), (y * y, 64)):
+        assert float((share * factor).sum()) == pytest.approx(expected, rel=2e-3)
+    for wrong in (((1, 2), (2, 1)), ((1, 0.5), (0, 1)), ((0, 0), (0, 1))):
+        with pytest.raises(ValueError, match="a covariance is symmetric"):
+            normal_density((5, 5), (2, 2), wrong)
+
+
+def test_bumps_of_people_meet() -> None:
+    """Two people 8 pixels apart: the greatest or the sum, at most 1; the background is what is left."""
+    places = torch.tensor([[[[11.5, 11.5]], [[19.5, 11.5]]]]).double()
+    shown = torch.ones(1, 2, 1, dtype=torch.bool)
+    greatest = heatmap_targets(places, shown, size=(4, 6), sigma=7.0)[0]
+    summed = heatmap_targets(places, shown, size=(4, 6), sigma=7.0, merge="sum")[0]
+    one, two = math.exp(-(8**2) / 98), math.exp(-(16**2) / 98)
+    assert greatest[0, 1].tolist() == pytest.approx([one, 1, 1, one, two, 0])
+    assert summed[0, 1].tolist() == pytest.approx([one + two, 1, 1, one + two, two, 0])
+    assert two > math.exp(-CUT) > math.exp(-(24**2) / 98)  # 24 pixels away nothing is left
+    torch.testing.assert_close(greatest[1], 1 - greatest[0])
+    hidden = heatmap_targets(places, torch.zeros_like(shown), size=(4, 6))
+    assert hidden[0, 0].max() == 0 and hidden[0, 1].min() == 1
+
+
+def test_a_field_by_hand() -> None:
+    """A level limb from (8, 16) to (40, 16), in cells from (1, 2) to (5, 2): right, on rows 1 to 2, columns 0 to 5."""
+    limb = torch.tensor([[[[8.0, 16], [40, 16]]]])
+    shown = torch.ones(1, 1, 2, dtype=torch.bool)
+    field = paf_targets(limb, shown, PAIR, size=(5, 8))[0]
+    on = torch.zeros(5, 8)
+    on[1:3, 0:6] = 1  # the box ends before row 3 and column 6
+    assert torch.equal(field[0], on) and field[1].abs().max() == 0
+    assert paf_targets(limb, torch.tensor([[[True, False]]]), PAIR, size=(5, 8)).abs().max() == 0
+
+
+def test_fields_of_people_meet() -> None:
+    """One limb to the right, one down, crossing: the mean of both, or the last person's."""
+    limbs = torch.tensor([[[[0.0, 16], [48, 16]], [[16, 0], [16, 40]]]])
+    shown = torch.ones(1, 2, 2, dtype=torch.bool)
+    mean, last = (paf_targets(limbs, shown, PAIR, size=(6, 7), merge=merge)[0] for merge in ("mean", "last"))
+    assert mean[:, 2, 2].tolist() == [0.5, 0.5] and last[:, 2, 2].tolist() == [0, 1]
+    assert mean[:, 2, 5].tolist() == [1, 0] == last[:, 2, 5].tolist()
+    other = paf_targets(limbs.flip(1), shown, PAIR, size=(6, 7), merge="last")[0]
+    assert other[:, 2, 2].tolist() == [1, 0]
+
+
+def test_a_batch_is_its_pictures() -> None:
+    places = torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(1)) * 20 + 40
+    shown = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(2)) < 0.8
+    whole = [heatmap_targets(places, shown, size=(12, 9)), paf_targets(places, shown, PAIR, size=(12, 9))]
+    for i in range(3):
+        one = places[i : i + 1], shown[i : i + 1]
+        torch.testing.assert_close(whole[0][i], heatmap_targets(*one, size=(12, 9))[0])
+        torch.testing.assert_close(whole[1][i], paf_targets(*one, PAIR, size=(12, 9))[0])
