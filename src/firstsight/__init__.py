@@ -16,38 +16,55 @@ if TYPE_CHECKING:
     from firstsight.nets import create_model, list_models
     from firstsight.recipes import list_recipes
     from firstsight.recipes.train import train
+    from firstsight.tasks.generate import arithmetic, generate, interpolate, with_nearest
+    from firstsight.tasks.measure import measure
     from firstsight.tasks.predict import Prediction, evaluate, predict
     from firstsight.weights.classifier import Classifier, load
+    from firstsight.weights.generator import Generator, load_generator
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "Classifier": "weights.classifier:Classifier",
+    "Generator": "weights.generator:Generator",
     "ImageSet": "data:ImageSet",
     "Prediction": "tasks.predict:Prediction",
+    "arithmetic": "tasks.generate:arithmetic",
     "create_model": "nets:create_model",
     "evaluate": "tasks.predict:evaluate",
+    "generate": "tasks.generate:generate",
+    "interpolate": "tasks.generate:interpolate",
     "list_models": "nets:list_models",
     "list_recipes": "recipes:list_recipes",
     "load": "weights.classifier:load",
     "load_data": "data:load",
+    "load_generator": "weights.generator:load_generator",
+    "measure": "tasks.measure:measure",
     "predict": "tasks.predict:predict",
     "train": "recipes.train:train",
+    "with_nearest": "tasks.generate:with_nearest",
 }
 
 __all__ = [
     "Classifier",
+    "Generator",
     "ImageSet",
     "Prediction",
     "__version__",
+    "arithmetic",
     "create_model",
     "evaluate",
+    "generate",
+    "interpolate",
     "list_models",
     "list_recipes",
     "load",
     "load_data",
+    "load_generator",
+    "measure",
     "predict",
     "train",
+    "with_nearest",
 ]
 
 

@@ -274,8 +274,108 @@ LINE = {
 def test_trouble_is_told_in_words(change: dict[str, float], said: str) -> None:
     moving = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
     told = trouble.find(moving, classes=10)
+    if said == "D wins":
+        assert trouble.find(moving, classes=10, asked=None) == []  # where answers have no scale
     assert len(told) == (1 if said else 0) and said in "".join(told)
     assert trouble.find(moving[:9], classes=10) == []
+
+
+def test_d_wins_by_what_it_is_asked_to_say() -> None:
+    """With a target of 0.9 and a tenth of the labels turned round, D can say 0.81 and 0.09 at best."""
+    lines = [LINE | {"train/d_real": 0.80, "train/d_fake": 0.10, "train/g_loss": 3 + 0.2 * (i % 2)} for i in range(12)]
+    assert trouble.find(lines, classes=10) == [] == trouble.find(lines, classes=10, asked=(0.9, 0.0))
+    assert "D wins" in trouble.find(lines, classes=10, asked=(0.81, 0.09))[0]
+    assert trouble.find(lines, classes=10, asked=(0.45, 0.45)) == []
+
+
+FAILING = {
+    "stand still": ("gan-stuck", {"epochs": 12}),
+    "D wins": ("gan-digits", {"epochs": 14, "lr": 2e-6, "d_lr": 500.0, "ema": 0.0}),
+    "all alike": ("gan-digits", {"epochs": 12, "lr": 2e-2, "d_lr": 0.01, "ema": 0.0}),
+}
+
+
+@pytest.mark.parametrize("said", FAILING)
+def test_runs_made_to_fail_say_so(said: str, tmp_path: Path) -> None:
+    """On the screen, and in the report."""
+    from firstsight import train
+
+    class Listener(Silent):
+        heard = ""
+
+        def warn(self, line: str) -> None:
+            self.heard += line
+
+    recipe, changes = FAILING[said]
+    listener = Listener()
+    train(recipe, out=tmp_path / "r", observer=listener, evaluate_every=1, **changes)
+    assert said in listener.heard
+    assert said in (tmp_path / "r" / "report.html").read_text()
+
+
+def test_packs_never_mix_real_and_generated_pictures() -> None:
+    """Also in a mixed batch, and of an odd number of pictures: a rest that fills no pack is left out on both sides."""
+    made = task("dcgan-digits", batches="mixed", packing=2, width=4, precision="float32")
+    seen: list[Tensor] = []
+    made.models["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    sizes = {len(made.batches.ids(0, i)) % 2 for i in range(made.batches.steps)}
+    assert sizes == {0, 1}
+    for index in range(made.batches.steps):
+        batch = made.batches.get(0, index)
+        made.train_step(batch)
+        packs, count = seen[-2], len(batch.images) // 2  # the last is the generator's own step
+        assert packs.shape[:2] == (2 * count, 2)
+        torch.testing.assert_close(packs[:count].flatten(0, 1)[:, None], batch.images[: 2 * count])
+
+
+def test_a_gradient_penalty_is_about_single_pictures() -> None:
+    """Without batch norm in D, what it says of one picture does not depend on the others."""
+    for recipe in ("dcgan-digits", "infogan-digits"):
+        made = task(recipe, loss="wasserstein", width=4)
+        net, images = made.models["discriminator"], made.batches.get(0, 0).images
+        if recipe == "infogan-digits":  # Q keeps its own batch norm
+            net = torch.nn.Sequential(net.trunk, net.real, torch.nn.Flatten(0))
+        alone, together = net(images[:1]), net(images)
+        torch.testing.assert_close(alone[0], together[0])
+
+
+def test_no_more_updates_than_asked_for(tmp_path: Path) -> None:
+    from firstsight import train
+
+    result = train("gan-digits", out=tmp_path / "r", epochs=5, updates=50, image_size=8)  # 23 in an epoch
+    assert result.epochs == 2
+    again = train("gan-digits", out=tmp_path / "r", resume=True, epochs=5, updates=50)
+    assert again.epochs == 2 and again.metrics == result.metrics
+    assert train("gan-digits", out=tmp_path / "s", epochs=5, updates=5, image_size=8).epochs == 1
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_any_folder_of_pictures_will_do(flat: bool, tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    """In no class folder, or all in one; with few of them, in colour; and what can be done with the generator then."""
+    from firstsight import generate, measure, train, with_nearest
+
+    where = pictures({"all": 20}, size=20)
+    where = where / "all" if flat else where
+    train("dcgan", out=tmp_path / "r", data=str(where), epochs=1, image_size=8, width=4)
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "no trained network knows" in page and "4 of 20 pictures" in page
+    found = measure(tmp_path / "r")
+    assert found.n == 4 and "recall" not in found.metrics and found.metrics["frechet"] > 0
+    assert any("too few for precision" in note for note in found.notes)
+    sheet = with_nearest(tmp_path / "r", generate(tmp_path / "r", 10), 30)
+    assert sheet.images.shape == (2 * 17 * 8, 3, 8, 8) and sheet.rows[:2] == ("generated", "nearest 1")
+    train("infogan", out=tmp_path / "i", data=str(where), epochs=1, image_size=8, width=4, continuous=0)
+    assert generate(tmp_path / "i", codes="c1=3").images.shape == (64, 3, 8, 8)
+
+
+def test_infogan_with_continuous_codes_alone(tmp_path: Path) -> None:
+    from firstsight import generate, measure, train
+
+    train("infogan", out=tmp_path / "r", epochs=1, image_size=8, width=4, categories="", continuous=2)
+    assert set(measure(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
+    sheet = generate(tmp_path / "r", 16, codes="c1=-1..1")
+    assert sheet.images.shape == (16, 1, 8, 8) and sheet.heads[0] == "-1.00"
+    assert "Continuous code c2" in (tmp_path / "r" / "report.html").read_text()
 
 
 def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None:
@@ -295,7 +395,9 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("dcgan-digits", {"stuck": True}, ["dcgan has no --stuck"]),
         ("dcgan-digits", {"batch_norm": True}, ["dcgan has no --batch-norm"]),
         ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
-        ("infogan-digits", {"categories": ""}, ["infogan needs --categories"]),
+        ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
+        ("dcgan-digits", {"information": 0.5}, ["dcgan has no --information"]),
+        ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
     ],
 )
 def test_what_a_network_does_not_have_is_refused(recipe: str, changes: dict[str, Any], words: list[str]) -> None:

@@ -143,6 +143,17 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         generate(infogan, label="sneaker")
     with pytest.raises(UsageError, match="one category"):
         generate(infogan, codes="c2=-1..1,c3=-1..1")
+    with pytest.raises(UsageError, match="--code c1 is given twice"):
+        generate(infogan, codes="c1=0..9,c1=3")
+    for expression, words in (
+        ("7 - 7", "comes to nothing"),
+        ("7 1", "a sign is missing"),
+        ("7 + cat", "unknown class 'cat'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            arithmetic(gan, expression)
+    with pytest.raises(UsageError, match="a code makes the class; ask for it with --class"):
+        arithmetic(infogan, "7 - 1")
     with pytest.raises(UsageError, match="--n must lie"):
         generate(infogan, 0)
     with pytest.raises(WeightsError, match=r"holds a classifier, not a generator \(see: firstsight predict --help\)"):
@@ -154,6 +165,9 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         (["--class", "3", "--code", "c1=1"], "choose one"), (["--nearest", "99"], "between 0 and 20"),
         (["--interpolate", "1", "2", "--nearest", "1"], "--nearest goes with samples"),
         (["--interpolate", "1", "2", "--steps", "1"], "--steps must lie"),
+        (["--nearest", "1", "--out", "x.gif"], "--nearest is drawn in one sheet"),
+        (["--seed", "-1"], "a seed must lie"),
+        (["--interpolate", "1", str(2**63)], "a seed must lie"),
     ):  # fmt: skip
         code, out, err = run("generate", infogan, *arguments)
         assert code == 2 and out == "" and words in err and err.count("\n") == 1, err
@@ -193,7 +207,7 @@ def test_a_run_is_measured(infogan: Path, run: Run) -> None:
     seen = judge.look(made(made.draw(359)))
     assert found.metrics["frechet"] == pytest.approx(frechet_distance(real.features, seen.features), rel=1e-6)
     assert 0 < found.metrics["frechet_floor"] < 10
-    assert {"q_error", "q_error_majority", "purity", "c2_slant", "c3_width", "recall"} <= set(found.metrics)
+    assert {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "recall"} <= set(found.metrics)
     assert found.metrics["q_error"] >= found.metrics["q_error_majority"]
     code, out, _ = run("evaluate", infogan)
     assert code == 0 and "share of real pictures that lie among generated ones" in out

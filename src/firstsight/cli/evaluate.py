@@ -40,7 +40,7 @@ def _classifier(arguments: Arguments) -> int:
     from firstsight.weights.classifier import load
 
     network = load(arguments.weights, notify=remark)
-    found = evaluate(network, arguments.data or trained_on(arguments.weights), strict=arguments.strict)
+    found = evaluate(network, arguments.data, strict=arguments.strict)
     for note in found.notes:
         remark(f"{found.data}: {note}")
     if arguments.json:
@@ -60,7 +60,7 @@ def _generator(arguments: Arguments) -> int:
     from firstsight.cli.console import out, print_json, remark, table
     from firstsight.tasks.measure import measure
 
-    found = measure(arguments.weights, arguments.data or trained_on(arguments.weights), strict=arguments.strict)
+    found = measure(arguments.weights, arguments.data, strict=arguments.strict)
     for note in found.notes:
         remark(f"{found.data}: {note}")
     if arguments.json:
@@ -69,6 +69,8 @@ def _generator(arguments: Arguments) -> int:
     shown = table("measure", "value", "what it says", right=("value",))
     for name, value in found.metrics.items():
         shown.add_row(name, f"{value:.4g}", meaning(name))
+    for name, shares in found.purities.items():
+        shown.add_row(name, " ".join(f"{share:.2f}" for share in shares), "the purity of each of its values")
     screen = out()
     screen.print(f"{found.model} on {found.data}: {found.n:,} generated against {found.n:,} test pictures")
     screen.print(shown)
@@ -80,7 +82,7 @@ def _generator(arguments: Arguments) -> int:
 
 MEANINGS = {
     "frechet": "distance to real pictures, less is better",
-    "frechet_floor": "the same of training pictures: nothing is better than this",
+    "frechet_floor": "the same of training pictures: what to come near to",
     "precision": "share of generated pictures that lie among real ones",
     "recall": "share of real pictures that lie among generated ones",
     "density": "how deep generated pictures lie among real ones",
@@ -88,7 +90,6 @@ MEANINGS = {
     "modes": "classes that at least one picture in a hundred shows",
     "kl": "KL divergence of the classes made from the real ones, in nats",
     "sure": "mean probability of the judge's answers",
-    "purity": "share of a category's pictures that are of one class, mean",
     "q_error": "share of test pictures that Q puts into a wrong category, one for each class",
     "q_error_majority": "the same, with several categories for a class",
 }
@@ -96,17 +97,11 @@ MEANINGS = {
 
 def meaning(name: str) -> str:
     """What a measure of a generator says, in a line."""
+    if name.endswith("_purity"):
+        return (
+            f"share of the pictures of a value of {name.partition('_')[0]} that are of one class, mean over its values"
+        )
     if name.endswith(("_slant", "_width")):
         code, _, shape = name.partition("_")
         return f"correlation of {code} with {'slant' if shape == 'slant' else 'stroke width'}"
     return MEANINGS[name]
-
-
-def trained_on(weights: str) -> str | None:
-    """The data that a run directory was trained on, as given then; None for a file or shipped weights."""
-    from pathlib import Path
-
-    from firstsight.engine.rundir import read_config
-
-    config = read_config(Path(weights)) if Path(weights).is_dir() else None
-    return str(config["settings"]["data"]) if config else None

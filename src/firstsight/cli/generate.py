@@ -10,11 +10,12 @@ from tyro.conf import Positional
 from firstsight.cli.parse import parse
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from firstsight.tasks.generate import Sheet
     from firstsight.weights.generator import Generator
+
+
+MOST = 2**62
+"""The greatest seed, as in training."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Arguments:
     generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, shipped weights (see: firstsight weights list), or a .safetensors file."""
     n: int = 64
-    """How many pictures."""
+    """How many pictures (a sweep of codes has as many as it needs)."""
     seed: int = 0
     """Where the noise starts; the same seed gives the same pictures."""
     label: Annotated[str | None, tyro.conf.arg(name="class")] = None
@@ -42,7 +43,7 @@ class Arguments:
     nearest: int = 0
     """Below each row, show so many of the nearest training images: did it memorise?"""
     data: str | None = None
-    """With --nearest: the training images (default: those of the card)."""
+    """With --nearest: the training images (default: what it was trained on)."""
     out: Path = Path("generated.png")
     """Where to: a .png with all of them, a .gif that shows them in turn, or a folder for a file each."""
     json: bool = False
@@ -54,7 +55,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "generate", argv)
     _check(arguments)
     from firstsight.cli.console import print_json, remark
-    from firstsight.tasks.judge import judge_for
+    from firstsight.tasks.generate import judge_of
     from firstsight.weights.generator import load_generator
 
     made = load_generator(arguments.generator, notify=remark)
@@ -64,7 +65,7 @@ def run(argv: list[str]) -> int:
     files = _write(arguments, made, sheet)
     about = made.card["about"]
     if arguments.json:
-        judge = judge_for(str(about["data"]), tuple(about["classes"]))
+        judge = judge_of(made)
         seen = judge.look(sheet.images) if judge.knows else None
         codes, values = made.latent.codes(sheet.z)
         pictures = [
@@ -102,7 +103,12 @@ def _check(arguments: Arguments) -> None:
         raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")
     if not 0 <= arguments.nearest <= 20:
         raise UsageError(f"--nearest must lie between 0 and 20; got {arguments.nearest}")
+    for seed in (arguments.seed, *(arguments.interpolate or ())):
+        if not 0 <= seed <= MOST:
+            raise UsageError(f"a seed must lie between 0 and {MOST}; got {seed}")
     suffix = arguments.out.suffix.lower()
+    if arguments.nearest and suffix != ".png":
+        raise UsageError(f"--nearest is drawn in one sheet, a .png; got {arguments.out}")
     if suffix not in ("", ".png", ".gif"):
         raise UsageError(f"--out must be a .png, a .gif or a folder; got {arguments.out}")
     if suffix and not arguments.out.parent.is_dir():
@@ -111,15 +117,12 @@ def _check(arguments: Arguments) -> None:
 
 def _make(arguments: Arguments, made: "Generator") -> "Sheet":
     from firstsight.tasks import generate
-    from firstsight.tasks.judge import judge_for
 
     if arguments.interpolate:
         a, b = arguments.interpolate
         return generate.interpolate(made, a, b, steps=arguments.steps, path=arguments.path)
     if arguments.arithmetic is not None:
-        about = made.card["about"]
-        judge = judge_for(str(about["data"]), tuple(about["classes"]))
-        return generate.arithmetic(made, arguments.arithmetic, judge, seed=arguments.seed)
+        return generate.arithmetic(made, arguments.arithmetic, seed=arguments.seed)
     return generate.generate(made, arguments.n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
 
 
@@ -128,6 +131,7 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
     from PIL import Image
 
     from firstsight import plots
+    from firstsight.tasks.generate import with_nearest
 
     out, images = arguments.out, sheet.images.numpy()
     if out.suffix.lower() == ".gif":
@@ -135,7 +139,8 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
     elif out.suffix:
         columns, rows = sheet.columns, sheet.rows
         if arguments.nearest:
-            images, rows = _with_nearest(arguments, made, sheet)
+            sheet = with_nearest(made, sheet, arguments.nearest, arguments.data)
+            images, rows = sheet.images.numpy(), sheet.rows
         if rows or sheet.heads:
             out.write_bytes(plots.png(plots.sheet(images, columns, rows=rows, heads=sheet.heads)))
         else:
@@ -147,27 +152,3 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
             Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
         return files
     return [out]
-
-
-def _with_nearest(
-    arguments: Arguments, made: "Generator", sheet: "Sheet"
-) -> "tuple[NDArray[np.uint8], tuple[str, ...]]":
-    """The sheet with rows of the nearest training images between its own."""
-    import torch
-
-    from firstsight.data import load
-    from firstsight.data.batches import fit_images
-    from firstsight.gan.metrics import nearest
-
-    train = load(arguments.data or str(made.card["about"]["data"]), "train", size=made.preprocess.resize)
-    among = fit_images(train, made.preprocess)
-    places = nearest(sheet.images, among, k=arguments.nearest)
-    mixed, names = [], []
-    for start in range(0, len(sheet.images) // sheet.columns * sheet.columns, sheet.columns):
-        row = slice(start, start + sheet.columns)
-        mixed.append(sheet.images[row])
-        names.append("generated")
-        for rank in range(arguments.nearest):
-            mixed.append(among[places[row, rank]])
-            names.append(f"nearest {rank + 1}" if arguments.nearest > 1 else "nearest")
-    return torch.cat(mixed).numpy(), tuple(names)

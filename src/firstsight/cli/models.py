@@ -74,6 +74,7 @@ def run(argv: list[str]) -> int:
         console.print(shown)
         console.print()
         console.print(
-            "firstsight train RECIPE trains it; where weights are shipped, firstsight predict RECIPE IMAGE uses them."
+            "firstsight train RECIPE trains it; where weights are shipped, firstsight predict RECIPE IMAGE uses them,"
+            " or of a generator firstsight generate RECIPE."
         )
     return 0

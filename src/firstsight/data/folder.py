@@ -96,7 +96,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 def read_folder(
     path: Path, split: str, *, size: int, channels: int | None, strict: bool, shorter: int = 0,
-    memory: int = IN_MEMORY_BYTES,
+    memory: int = IN_MEMORY_BYTES, labelled: bool = True,
 ) -> ImageSet:  # fmt: skip
     """Read one split of a folder or zip of pictures.
 
@@ -110,6 +110,8 @@ def read_folder(
     strict : refuse the set when a picture is unusable, instead of leaving it out.
     shorter : see `Preprocess`.
     memory : bytes of decoded pixels to hold in memory.
+    labelled : the pictures stand in folders of two classes at least; else they may also all be of one class, or stand
+        in no class folder at all.
 
     Raises
     ------
@@ -117,12 +119,12 @@ def read_folder(
         No pictures, one class only, no usable picture, classes in the test split that are not in the training split.
     """
     tree = Tree(path)
-    splits = _splits(tree)
+    splits = _splits(tree, labelled=labelled)
     train, note = splits.get("train", []), ""
     if not train:
         raise DataError(f"{path}: no training pictures (expected class/picture, or train/class/picture)")
     classes = sorted({sample.label for sample in train})
-    if len(classes) < 2:
+    if labelled and len(classes) < 2:
         raise DataError(f"{path}: only one class ({classes[0]}); a classifier needs at least two folders of pictures")
     test = splits.get("test") or splits.get("val") or []
     if not test:
@@ -164,7 +166,11 @@ def read_folder(
     )
 
 
-def _splits(tree: Tree) -> dict[str, list[Sample]]:
+UNLABELLED = "pictures"
+"""The class of pictures that stand in no class folder."""
+
+
+def _splits(tree: Tree, *, labelled: bool) -> dict[str, list[Sample]]:
     """Samples by split; a set without split folders is all "train". A single folder around everything is entered."""
     if not tree.entries:
         raise DataError(f"{tree.path}: no pictures (expected class/picture.png, or train/class/picture.png)")
@@ -176,13 +182,16 @@ def _splits(tree: Tree) -> dict[str, list[Sample]]:
         and every[0][depth].lower() not in SPLIT_NAMES
     ):
         depth += 1
-    named = all(parts[depth].lower() in SPLIT_NAMES and len(parts) >= depth + 3 for parts in every)
+    least = 1 if not labelled and any(len(parts) < depth + 3 for parts in every) else 2  # parts below a split folder
+    named = all(len(parts) > depth + least and parts[depth].lower() in SPLIT_NAMES for parts in every)
+    flat = not labelled and any(len(parts) < depth + 2 + named for parts in every)
     result: dict[str, list[Sample]] = {}
     for entry in tree.entries:
-        if len(entry.parts) < depth + 2:
+        if not flat and len(entry.parts) < depth + 2:
             raise DataError(f"{tree.path}: {entry.name} stands in no class folder (expected class/picture.png)")
         split = SPLIT_NAMES[entry.parts[depth].lower()] if named else "train"
-        result.setdefault(split, []).append(Sample(entry, entry.parts[depth + named], entry.parts[depth + named :]))
+        label = UNLABELLED if flat else entry.parts[depth + named]
+        result.setdefault(split, []).append(Sample(entry, label, entry.parts[depth + named :]))
     if "train" not in result and len(result) == 1:  # only test/ or only val/: a set to be split like any other
         result["train"] = result.pop(next(iter(result)))
     return result

@@ -64,8 +64,8 @@ class ImageSet:
             )
         if len(self.images) == 0:
             raise DataError(f"{where}: no images")
-        if len(self.classes) < 2:
-            raise DataError(f"{where}: only one class ({', '.join(self.classes)}); a classifier needs at least two")
+        if not self.classes:
+            raise DataError(f"{where}: no class")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.classes):
             raise DataError(
                 f"{where}: labels run to {int(self.labels.max())} but there are {len(self.classes)} classes"

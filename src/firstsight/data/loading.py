@@ -29,11 +29,12 @@ class Options:
     channels: int | None = None
     strict: bool = False
     shorter: int = 0
+    labelled: bool = True
 
 
 def load(
     where: str | Path, split: str = "train", *, size: int = 32, channels: int | None = None, strict: bool = False,
-    shorter: int = 0, notify: Callable[[str], None] = lambda line: None,
+    shorter: int = 0, labelled: bool = True, notify: Callable[[str], None] = lambda line: None,
 ) -> ImageSet:  # fmt: skip
     """Load one split of a data set.
 
@@ -50,6 +51,7 @@ def load(
     strict : refuse a folder with an unusable picture instead of leaving it out.
     shorter : what the shorter side of a picture from a folder is resized to before a square of ``size`` is cut out of
         its middle; ``size`` if 0 (see `Preprocess`).
+    labelled : see `read_folder`: without, pictures need no class folders.
     notify : called with a line for every download.
 
     Raises
@@ -63,7 +65,7 @@ def load(
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:
         raise UsageError(f"a square of {size} pixels cannot be cut from a side of {shorter}")
-    options = Options(size=size, channels=channels, strict=strict, shorter=shorter)
+    options = Options(size=size, channels=channels, strict=strict, shorter=shorter, labelled=labelled)
     name = str(where)
     if name == "digits":
         return _digits(split)
@@ -87,11 +89,15 @@ def read(path: Path, split: str, options: Options) -> ImageSet:
     if path.is_dir():
         pairs = find_idx(path)
         if pairs:
-            return _idx(path, pairs, split)
+            found = _idx(path, pairs, split)
+            if options.labelled and len(found.classes) < 2:
+                raise DataError(f"{path}: only one class ({found.classes[0]}); a classifier needs at least two")
+            return found
     if path.is_dir() or path.suffix.lower() == ".zip":
         return read_folder(
-            path, split, size=options.size, channels=options.channels, strict=options.strict, shorter=options.shorter
-        )
+            path, split, size=options.size, channels=options.channels, strict=options.strict, shorter=options.shorter,
+            labelled=options.labelled,
+        )  # fmt: skip
     raise DataError(
         f"{path}: not a data set (a folder or zip of class/picture, IDX files, or CIFAR-10's binary archive)"
     )

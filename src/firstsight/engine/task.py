@@ -73,7 +73,7 @@ class Task(Protocol):
         ...
 
     def snapshot(self, epoch: int) -> Mapping[str, bytes]:
-        """Files to keep of an epoch (from 1) that was just evaluated, by their path in the run directory."""
+        """Files to keep of an epoch (from 1) that has just ended, by their path in the run directory."""
         ...
 
     def warnings(self, lines: Lines) -> list[str]:

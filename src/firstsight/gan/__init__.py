@@ -38,8 +38,8 @@ GANS: dict[str, Entry] = {
 
 SWITCHES = {
     "gan": ("signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
-    "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "packing"),
-    "infogan": ("width", "categories", "continuous"),
+    "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing"),
+    "infogan": ("width", "critic", "categories", "continuous"),
 }
 """What of `create_gan`'s options each network has."""
 
@@ -57,6 +57,7 @@ def create_gan(
     batch_norm: bool = False,
     spectral_norm: bool = False,
     stuck: bool = False,
+    critic: bool = False,
     packing: int = 1,
     categories: tuple[int, ...] = (),
     continuous: int = 0,
@@ -68,6 +69,7 @@ def create_gan(
     name : "gan", "dcgan" or "infogan".
     latent : length of the generator's input: noise and codes.
     size, channels : of the pictures, (channels, size, size).
+    critic : the discriminator is to have a gradient penalty, and so no batch norm.
     packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
     others : see the networks; those in `SWITCHES` apply.
 
@@ -97,13 +99,18 @@ def create_gan(
                 ),
                 dcgan.Discriminator(
                     size=size, channels=channels * packing, width=width, leaky=leaky, strided=strided,
-                    spectral_norm=spectral_norm,
+                    spectral_norm=spectral_norm, batch_norm=not critic,
                 ),
             )  # fmt: skip
         return (
             infogan.Generator(latent=latent, size=size, channels=channels, width=width),
             infogan.Discriminator(
-                size=size, channels=channels, width=width, categories=categories, continuous=continuous
+                size=size,
+                channels=channels,
+                width=width,
+                categories=categories,
+                continuous=continuous,
+                batch_norm=not critic,
             ),
         )
     except ValueError as error:

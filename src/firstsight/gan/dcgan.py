@@ -40,13 +40,14 @@ def doublings(size: int) -> tuple[int, int]:
 
 
 class Generator(nn.Module):
-    """Noise to pictures in [-1, 1].
+    """Noise to pictures.
 
     Parameters
     ----------
     latent : length of the noise vector.
     size, channels : of the pictures, (channels, size, size).
     width : channels of the last hidden map; each map before has twice as many.
+    signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
     strided : transposed convolutions; else nearest-neighbour doubling and a 3x3 convolution.
     """
 
@@ -86,18 +87,19 @@ class Discriminator(nn.Module):
     leaky : LeakyReLU 0.2 instead of ReLU.
     strided : convolutions of stride 2; else 3x3 convolutions and a mean over 2x2.
     spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018), without batch norm.
+    batch_norm : off for a gradient penalty, which is about single pictures (Gulrajani 2017, section 4).
     """
 
     def __init__(
         self, *, size: int = 64, channels: int = 3, width: int = 64, leaky: bool = True, strided: bool = True,
-        spectral_norm: bool = False,
+        spectral_norm: bool = False, batch_norm: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         side, count = doublings(size)
         widths = [channels, *(width * 2**i for i in range(count))]
         stages = []
         for i, (a, b) in enumerate(itertools.pairwise(widths)):
-            norm: nn.Module = nn.BatchNorm2d(b) if i and not spectral_norm else nn.Identity()
+            norm: nn.Module = nn.BatchNorm2d(b) if i and batch_norm and not spectral_norm else nn.Identity()
             activation: nn.Module = nn.LeakyReLU(SLOPE) if leaky else nn.ReLU()
             stages.append(nn.Sequential(_halve(a, b, strided=strided), norm, activation))
         self.stages = nn.ModuleList(stages)

@@ -66,15 +66,15 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """What discriminator and Q have in common: pictures to features."""
 
-    def __init__(self, *, size: int, channels: int, width: int) -> None:
+    def __init__(self, *, size: int, channels: int, width: int, batch_norm: bool) -> None:
         super().__init__()
         check_size(size)
         self.features = 16 * width
         self.half1 = nn.Conv2d(channels, width, 4, stride=2, padding=1)
         self.half2 = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(2 * width)
+        self.norm2: nn.Module = nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity()
         self.linear = nn.Linear(2 * width * (size // 4) ** 2, self.features, bias=False)
-        self.norm3 = nn.BatchNorm1d(self.features)
+        self.norm3: nn.Module = nn.BatchNorm1d(self.features) if batch_norm else nn.Identity()
         self.activation = nn.LeakyReLU(SLOPE)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -91,15 +91,16 @@ class Discriminator(nn.Module):
     ----------
     categories : how many values each categorical code has.
     continuous : how many continuous codes there are.
+    batch_norm : in the trunk; off for a gradient penalty, which is about single pictures.
     """
 
     def __init__(
         self, *, size: int = 28, channels: int = 1, width: int = 64, categories: tuple[int, ...] = (10,),
-        continuous: int = 2,
+        continuous: int = 2, batch_norm: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.categories, self.continuous = categories, continuous
-        self.trunk = Trunk(size=size, channels=channels, width=width)
+        self.trunk = Trunk(size=size, channels=channels, width=width, batch_norm=batch_norm)
         self.real = nn.Linear(self.trunk.features, 1)
         self.q = nn.Sequential(
             nn.Linear(self.trunk.features, 2 * width, bias=False), nn.BatchNorm1d(2 * width), nn.LeakyReLU(SLOPE),

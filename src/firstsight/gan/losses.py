@@ -25,6 +25,8 @@ from firstsight.gan.infogan import Reading
 
 Loss = Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
+WITHOUT_SCALE: tuple[Loss, ...] = ("hinge", "wasserstein")
+"""Losses whose discriminator is asked for a difference, not for a number between 0 and 1."""
 
 
 def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Tensor:
@@ -61,6 +63,18 @@ def fake_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 0.0) -> Te
     if loss == "hinge":
         return F.relu(1 + logits)
     return logits
+
+
+def answer(loss: Loss, logits: Tensor) -> Tensor:
+    """What the discriminator says: from 0 ("generated") to 1 ("real") where the loss has that scale, else its logits.
+
+    Parameters
+    ----------
+    logits : of any shape, which the answer has too.
+    """
+    if loss == "least-squares":
+        return logits.clamp(0, 1)
+    return logits if loss in WITHOUT_SCALE else torch.sigmoid(logits)
 
 
 def generator_loss(loss: Loss, logits: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ FEW = 2
 class Adversarial(Materials[GanSettings]):
     """Gathers the materials of a generator and a discriminator."""
 
+    labelled = False
+
     def make_task(self, train: ImageSet, test: ImageSet) -> Task:
         """Networks, batches and optimizers, on the device and ready to train.
 
@@ -50,7 +52,9 @@ class Adversarial(Materials[GanSettings]):
         }
         judge = judge_for(train.name, train.classes)
         if not judge.knows:
-            self.observer.note(f"no trained network knows {train.name}: distances are in the features of {judge.name}")
+            stranger = f"no trained network knows {train.name}: distances are in the features of {judge.name}"
+            self.observer.warn(stranger)
+            self.notes = (*self.notes, stranger)
         task = Task(
             generator, discriminator, self.batches(train, preprocess), test, latent=latent,
             rules=Rules(**{f.name: getattr(settings, f.name) for f in fields(Rules)}), judge=judge,
@@ -66,7 +70,7 @@ class Adversarial(Materials[GanSettings]):
             "width": settings.width, "signed": settings.pixels == "signed",
             "strided": settings.resampling == "strided", "leaky": settings.activation == "leaky",
             "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
-            "stuck": settings.stuck, "packing": settings.packing,
+            "stuck": settings.stuck, "critic": settings.loss == "wasserstein", "packing": settings.packing,
             "categories": sizes(settings.categories), "continuous": settings.continuous,
         }  # fmt: skip
         return {name: value for name, value in every.items() if name in SWITCHES[self.recipe.model]}
@@ -75,13 +79,17 @@ class Adversarial(Materials[GanSettings]):
         """Refuse settings that this network does not have, and data that are too few."""
         settings, model, plain = self.settings, self.recipe.model, GanSettings()
         options = {"signed": "pixels", "strided": "resampling", "leaky": "activation"}
-        for switch in dict.fromkeys(s for switches in SWITCHES.values() for s in switches):
+        for switch in dict.fromkeys(s for switches in SWITCHES.values() for s in switches if s != "critic"):
             name = options.get(switch, switch)
             if switch not in SWITCHES[model] and getattr(settings, name) != getattr(plain, name):
                 owners = " and ".join(owner for owner, switches in SWITCHES.items() if switch in switches)
                 raise UsageError(f"{model} has no --{name.replace('_', '-')}; {owners} can have it")
-        if model == "infogan" and not settings.categories:
-            raise UsageError("infogan needs --categories: how many values its code has, as 10")
+        if model == "infogan" and not settings.categories and not settings.continuous:
+            raise UsageError("infogan needs codes: --categories, how many values its code has, as 10, or --continuous")
+        if model != "infogan" and settings.information != plain.information:
+            raise UsageError(f"{model} has no --information; infogan can have it")
+        if settings.loss != "wasserstein" and settings.penalty != plain.penalty:
+            raise UsageError(f"--penalty goes with --loss wasserstein, not with {settings.loss}")
         least = FEW * settings.packing * self.accelerator.num_processes
         if min(len(train) // -(-len(train) // settings.batch_size), len(test)) < least:
             raise UsageError(

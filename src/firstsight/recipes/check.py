@@ -6,7 +6,8 @@ from firstsight.errors import UsageError
 from firstsight.recipes.recipe import ClassifySettings, GanSettings, Settings
 
 LIMITS: dict[str, tuple[float, float]] = {
-    "epochs": (1, 100_000), "evaluate_every": (1, 100_000), "batch_size": (1, 1_000_000), "image_size": (4, 4096),
+    "epochs": (1, 100_000), "evaluate_every": (1, 100_000), "updates": (0, 10**9),
+    "batch_size": (1, 1_000_000), "image_size": (4, 4096),
     "rotate": (0, 180), "zoom": (0, 0.9),
     "warmup": (0, 0.99), "label_smoothing": (0, 0.99), "holdout": (0, 0.9), "momentum": (0, 0.999),
     "linear_lr": (0, 100_000), "bias_lr": (0, 100_000), "bias_decay": (0, 100), "weight_decay": (0, 100),

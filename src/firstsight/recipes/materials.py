@@ -20,9 +20,11 @@ T_co = TypeVar("T_co", bound=Task, covariant=True)
 class Maker(Protocol[T_co]):
     """Gathers the materials of a run, in the order in which they are needed: `load`, then `make_task`.
 
-    Afterwards ``data`` says what the run was trained on, ``notes`` what a reader of its result must know.
+    Afterwards ``data`` says what the run was trained on, ``notes`` what a reader of its result must know, ``epochs``
+    how long it is trained.
     """
 
+    epochs: int
     notes: tuple[str, ...]
     data: dict[str, Any]
 
@@ -36,13 +38,20 @@ class Maker(Protocol[T_co]):
 
 
 class Materials(Generic[S]):
-    """What every kind of run needs: images and batches."""
+    """What every kind of run needs: images and batches.
+
+    Attributes
+    ----------
+    labelled : the pictures must be of two classes at least.
+    """
+
+    labelled = True
 
     def __init__(
         self, recipe: Recipe, settings: S, accelerator: Accelerator, observer: Observer, *, strict: bool
     ) -> None:
         self.recipe, self.settings, self.accelerator, self.observer = recipe, settings, accelerator, observer
-        self.strict = strict
+        self.strict, self.epochs = strict, settings.epochs
         self.notes: tuple[str, ...] = ()
         self.data: dict[str, Any] = {}
 
@@ -60,6 +69,9 @@ class Materials(Generic[S]):
             kept, held = hold_out([str(i) for i in range(len(train))], train.labels.numpy(), share)
             note = f"measured on {len(held):,} held-out training images (--holdout {share:g}), not on the test set"
             train, test = train.select(kept), train.select(held, split="holdout", note=note)
+        if self.settings.updates:
+            steps = -(-len(train) // self.settings.batch_size)
+            self.epochs = min(self.epochs, max(1, self.settings.updates // steps))
         self.notes = tuple(dict.fromkeys((*train.notes, *test.notes, *about_skipped(train), *about_skipped(test))))
         for note in self.notes:
             self.observer.warn(f"{train.name}: {note}")
@@ -74,14 +86,14 @@ class Materials(Generic[S]):
         return load(
             self.settings.data, split, size=known.resize if known else self.settings.image_size,
             channels=known.channels if known else channels, shorter=known.shorter if known else 0,
-            strict=self.strict, notify=self.observer.note,
+            strict=self.strict, labelled=self.labelled, notify=self.observer.note,
         )  # fmt: skip
 
     def batches(self, train: ImageSet, preprocess: Preprocess, *, cutout: int = 0) -> Batches:
         """The training batches of this process."""
         settings = self.settings
         return Batches(
-            train, preprocess, batch_size=settings.batch_size, epochs=settings.epochs, seed=settings.seed,
+            train, preprocess, batch_size=settings.batch_size, epochs=self.epochs, seed=settings.seed,
             augmentation=Augmentation(settings.shift, settings.flip, settings.rotate, settings.zoom, cutout),
             rank=self.accelerator.process_index, world=self.accelerator.num_processes, device=self.accelerator.device,
             dtype=torch.float64 if settings.precision == "float64" else torch.float32,

@@ -12,6 +12,8 @@ class Settings:
     """Data set: a name (see: firstsight data), or a folder, a zip of class/picture, IDX files."""
     epochs: int = 10
     """Passes over the training images."""
+    updates: int = 0
+    """Train for no more epochs than hold so many updates, but for one at least; 0: for all."""
     evaluate_every: int = 1
     """Measure after every so many epochs, and after the last."""
     batch_size: int = 128

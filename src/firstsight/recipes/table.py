@@ -2,7 +2,8 @@
 
 Settings were chosen on a tenth of the training images (``--holdout 0.1``), never on the test set; those of
 ``airbench-cifar10`` follow Jordan's, with the optimizer's pace and the whitening chosen on short runs within the
-training images. The results are printed by ``python benchmarks/accuracy.py RECIPE --seeds N``.
+training images. The results of classifiers are printed by ``python benchmarks/accuracy.py RECIPE --seeds N``, those of
+generators by ``python benchmarks/gan.py RECIPE --seeds N``.
 """
 
 from dataclasses import replace
@@ -92,7 +93,7 @@ RECIPES: dict[str, Recipe] = {
         *(
             Recipe(name=name, model=model, result="not measured", settings=settings)
             for name, model, settings in (
-                ("gan-digits", "gan", GanSettings(image_size=16, epochs=300, batch_size=64)),
+                ("gan-digits", "gan", GanSettings(image_size=16, epochs=300, batch_size=64, evaluate_every=20)),
                 (
                     "gan-stuck",
                     "gan",
@@ -107,13 +108,14 @@ RECIPES: dict[str, Recipe] = {
                         real_target=1.0,
                     ),
                 ),
-                ("dcgan-digits", "dcgan", GanSettings(image_size=16, epochs=100, batch_size=64)),
+                ("dcgan-digits", "dcgan", GanSettings(image_size=16, epochs=100, batch_size=64, evaluate_every=10)),
                 (
                     "infogan-digits",
                     "infogan",
                     GanSettings(
                         image_size=16,
                         epochs=200,
+                        evaluate_every=10,
                         batch_size=64,
                         latent=62,
                         categories="10",
@@ -132,6 +134,7 @@ RECIPES: dict[str, Recipe] = {
                         data="mnist",
                         image_size=28,
                         epochs=70,
+                        updates=5000,
                         latent=62,
                         categories="10",
                         continuous=2,
@@ -147,6 +150,7 @@ RECIPES: dict[str, Recipe] = {
                         data="mnist",
                         image_size=28,
                         epochs=70,
+                        updates=5000,
                         latent=62,
                         categories="10",
                         width=32,

@@ -193,7 +193,7 @@ class Session:
                 run.close()
             raise answer[1]
         self.run_dir: Path = answer[0]
-        data, epochs, device = self.materials.data, self.settings.epochs, self.accelerator.device.type
+        data, epochs, device = self.materials.data, self.materials.epochs, self.accelerator.device.type
         sizes = f"{data['train_images']:,} images, {data['test_images']:,} to test"
         where = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
         self.observer.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
@@ -201,7 +201,7 @@ class Session:
 
     def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> Outcome:
         loop = Loop(
-            task, self.accelerator, run, self.observer, epochs=self.settings.epochs, seed=self.settings.seed,
+            task, self.accelerator, run, self.observer, epochs=self.materials.epochs, seed=self.settings.seed,
             checkpoint_seconds=self.where.checkpoint_seconds, evaluate_every=self.settings.evaluate_every,
         )  # fmt: skip
         if resume:
@@ -210,7 +210,7 @@ class Session:
                 self.observer.warn(f"{trouble}; the checkpoint before it is used")
             if state:
                 loop.restore(state)
-                steps = self.settings.epochs * task.batches.steps
+                steps = self.materials.epochs * task.batches.steps
                 done = loop.state.step >= steps
                 what = (
                     "is finished, nothing is left to train"

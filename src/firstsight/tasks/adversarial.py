@@ -86,9 +86,12 @@ class Adversarial:
             for name in made
         }  # the rate of each is set at every step
         n = min(MEASURED, len(test))
-        self.fixed = latent.draw(n, generator=torch.Generator().manual_seed(seed + 1), dtype=batches.dtype)
+        draws = torch.Generator().manual_seed(seed + 1)
+        self.fixed = latent.draw(max(n, portraits.COLUMNS**2), generator=draws, dtype=batches.dtype)
+        self.measured = n
         spread = torch.arange(n)
-        self._real = judge.look(fit_images(test, batches.preprocess)[spread * len(test) // n])
+        chosen = spread * len(test) // n
+        self._real, self._real_labels = judge.look(fit_images(test, batches.preprocess)[chosen]), test.labels[chosen]
         other = judge.look(batches.images[(spread * len(batches.source) // n).to(batches.device)])
         self.floor = frechet_distance(self._real.features, other.features)
 
@@ -126,7 +129,7 @@ class Adversarial:
         rules, net = self.rules, self.models["discriminator"]
         with self.accelerator.autocast():
             if rules.batches == "mixed":
-                both, reading = self._judge(net, torch.cat([batch.images, fake]))
+                both, reading = self._judge(net, batch.images, fake)
                 says_real, says_fake = both.chunk(2)
                 reading = reading and Reading(*(_second_half(part) for part in reading))
             else:
@@ -152,8 +155,7 @@ class Adversarial:
         self._update("discriminator")
         with torch.no_grad():
             for name, logits in (("d_real", says_real), ("d_fake", says_fake)):
-                certain = logits if rules.loss == "wasserstein" else torch.sigmoid(logits)
-                scalars[name] = self._mean(batch, certain)
+                scalars[name] = self._mean(batch, losses.answer(rules.loss, logits))
         return scalars
 
     def _train_generator(self, batch: Batch, fake: Tensor, z: Tensor) -> Tensor:
@@ -180,8 +182,9 @@ class Adversarial:
         turned = torch.rand_like(logits) < self.rules.label_noise
         return torch.where(turned, self.rules.real_target if fake else 0.0, right)
 
-    def _judge(self, net: nn.Module, images: Tensor) -> tuple[Tensor, Reading | None]:
-        answer = net(self._packed(images))
+    def _judge(self, net: nn.Module, *sets: Tensor) -> tuple[Tensor, Reading | None]:
+        """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
+        answer = net(torch.cat([self._packed(images) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
 
@@ -232,7 +235,7 @@ class Adversarial:
         ``frechet`` (and ``frechet_floor``, that of training images), ``spread`` (variance of the features over that of
         test images), ``modes`` and ``kl`` where the judge knows the classes, ``q_error`` where there is a Q to ask.
         """
-        seen = self.judge.look(self.generate(self.fixed))
+        seen = self.judge.look(self.generate(self.fixed[: self.measured]))
         real = self._real
         found = {
             "frechet": frechet_distance(real.features, seen.features),
@@ -242,10 +245,15 @@ class Adversarial:
         if self.judge.knows:
             classes = len(self.test.classes)
             found["modes"] = float(modes(seen.labels, classes))
-            found["kl"] = divergence(seen.labels, real.labels, classes)
-        if self.latent.categories:
+            found["kl"] = divergence(seen.labels, self._real_labels, classes)
+        if self._has_table:
             found["q_error"] = 1 - codes.read(self._bare_discriminator(), self._inputs(), self.test).one_to_one
         return found
+
+    @property
+    def _has_table(self) -> bool:
+        """Is there a category that can be held against classes?"""
+        return bool(self.latent.categories) and len(self.test.classes) > 1
 
     def _inputs(self) -> Tensor:
         """The test images, normalised."""
@@ -263,7 +271,10 @@ class Adversarial:
 
     def warnings(self, lines: Lines) -> list[str]:
         """See `trouble`."""
-        return trouble.find(lines, classes=len(self.test.classes) if self.judge.knows else 0)
+        rules = self.rules
+        turned = rules.label_noise * rules.real_target  # the mean of labels that are turned round now and then
+        asked = None if rules.loss in losses.WITHOUT_SCALE else (rules.real_target - turned, turned)
+        return trouble.find(lines, classes=len(self.test.classes) if self.judge.knows else 0, asked=asked)
 
     def figures(self, lines: Lines) -> list[Picture]:
         """Curves, samples, sweeps of the codes, the nearest training images."""
@@ -271,7 +282,7 @@ class Adversarial:
 
     def verdict(self, metrics: Mapping[str, float]) -> Verdict:
         """The distance beside its floor; modes; Q's error."""
-        n = len(self.fixed)
+        n = self.measured
         figures = [
             (f"Frechet distance, N = {n:,}", f"{metrics['frechet']:.2f}"),
             ("the same of real pictures", f"{metrics['frechet_floor']:.2f}"),
@@ -286,15 +297,16 @@ class Adversarial:
         if "q_error" in metrics:
             figures.append(("Q's error on real pictures", f"{metrics['q_error']:.1%}"))
             headline += f", Q errs on {metrics['q_error']:.1%}"
+        figures.append(("in the features of", f"{self.judge.name}, SHA-256 {self.judge.sha256[:12]}"))
         return Verdict(headline, figures, ["firstsight generate {run} --out samples.png", "firstsight evaluate {run}"])
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The generator's card, to stand in the weights file of the average."""
         table: tuple[str, ...] = ()
-        if self.latent.categories:
+        if self._has_table:
             found = codes.read(self._bare_discriminator(), self._inputs(), self.test)
             table = tuple(self.test.classes[label] for label in found.table)
-        judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": len(self.fixed)}
+        judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": self.measured}
         return {
             "average": make_card(
                 model=self.model, options=self.options, latent=self.latent, preprocess=self.batches.preprocess,

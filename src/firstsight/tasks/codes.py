@@ -53,7 +53,9 @@ def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
     z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
     """
     chosen, values = latent.codes(z)
-    groups = chosen[0] if chosen else torch.zeros(len(z), dtype=torch.long)
+    groups = torch.zeros(len(z), dtype=torch.long)
+    for code, values_of in zip(chosen, latent.categories, strict=True):  # every combination of categories is a group
+        groups = groups * values_of + code
     ink = pictures.float().mean(1, keepdim=True) / 255
     lean, wide = slant(ink), stroke_width(ink)
     return [

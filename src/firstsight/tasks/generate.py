@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from firstsight.data.batches import fit_images
+from firstsight.data.loading import load as load_data
 from firstsight.errors import UsageError, unknown_name
 from firstsight.gan.latent import Latent, slerp
-from firstsight.tasks.judge import Judge
+from firstsight.gan.metrics import nearest
+from firstsight.tasks.judge import Judge, judge_for
+from firstsight.tasks.origin import training_data
 from firstsight.weights.generator import Generator, load_generator
 
 COLUMNS = 8
@@ -67,7 +71,8 @@ def generate(
     Parameters
     ----------
     generator : a `Generator`, or what `load_generator` takes: "infogan-mnist", a run directory, a file.
-    n : how many; of a sweep, how many of them in all (whole rows are made).
+    n : how many. A sweep of a category has a row for each of its values and a sweep of a continuous code whole rows of
+        `COLUMNS`, whatever ``n``.
     seed : of the latent vectors; the same pictures in every process.
     label : a class that the first code is to make.
     codes : as "c1=3,c2=-1..1": a value, or a range that is swept. Categories come first and are swept down the rows,
@@ -133,7 +138,8 @@ def parse_codes(text: str, latent: Latent) -> tuple[list[Code], tuple[str, ...]]
     >>> parse_codes("c1=3,c2=-1..1", Latent(62, (10,), 2))[0]
     [Code(place=0, low=3.0, high=3.0), Code(place=1, low=-1.0, high=1.0)]
     """
-    wanted, notes = [], []
+    wanted: list[Code] = []
+    notes = []
     count = len(latent.categories) + latent.continuous
     for word in filter(None, (part.strip() for part in text.split(","))):
         found = WORD.match(word)
@@ -154,6 +160,8 @@ def parse_codes(text: str, latent: Latent) -> tuple[list[Code], tuple[str, ...]]
                 raise UsageError(f"--code {word}: c{place + 1} is a category from 0 to {values - 1}")
         elif max(abs(low), abs(high)) > 1:
             notes.append(f"{word} leaves -1..1, the range of the training: the pictures there are a guess")
+        if any(code.place == place for code in wanted):
+            raise UsageError(f"--code {found['name']} is given twice")
         wanted.append(Code(place, low, high))
     return wanted, tuple(notes)
 
@@ -180,24 +188,38 @@ def interpolate(
     return Sheet(z, made(z), min(steps, 12))
 
 
-def arithmetic(generator: Generator | str | Path, expression: str, judge: Judge, *, seed: int = 0) -> Sheet:
+def arithmetic(
+    generator: Generator | str | Path, expression: str, judge: Judge | None = None, *, seed: int = 0
+) -> Sheet:
     """Sums and differences of latent vectors, as in the DCGAN paper: "Sneaker - Sandal + Bag".
 
     Each class stands for the mean of the noise of `AVERAGED` samples that the judge is surest to be of it. The sum is
     brought to the usual length of noise; beside its picture stand seven with a little noise added.
 
+    Parameters
+    ----------
+    judge : who finds the classes; `judge_of` the generator if None.
+
     Raises
     ------
     UsageError
-        Not understood, an unknown class, a class that the generator hardly makes, a judge that does not know them.
+        Not understood, an unknown class, a class that the generator hardly makes, a judge that does not know them, a
+        sum of nothing, a generator whose category makes the class.
     """
     made = generator if isinstance(generator, Generator) else load_generator(generator)
-    classes = judge.classifier.classes
-    terms = _terms(expression, classes)
+    judge = judge or judge_of(made)
+    if made.latent.categories:
+        raise UsageError(
+            "--arithmetic adds noise, but in this generator a code makes the class; ask for it with --class"
+        )
     if not judge.knows:
         raise UsageError(
             "--arithmetic finds classes with a trained network, and none knows the classes of these pictures"
         )
+    classes = judge.classifier.classes
+    terms = _terms(expression, classes)
+    if not any(sum(sign for sign, other in terms if other == name) for _, name in terms):
+        raise UsageError(f'--arithmetic "{expression}" comes to nothing')
     noise = made.latent.noise
     z = made.draw(SEARCHED, seed=seed)
     seen = judge.look(made(z))
@@ -219,11 +241,47 @@ def arithmetic(generator: Generator | str | Path, expression: str, judge: Judge,
     return Sheet(whole, made(whole), len(whole), heads=heads)
 
 
+def judge_of(made: Generator) -> Judge:
+    """The judge of a generator's pictures, by what it was trained on."""
+    about = made.card["about"]
+    return judge_for(str(about["data"]), tuple(about["classes"]))
+
+
+def with_nearest(generator: Generator | str | Path, sheet: Sheet, k: int, data: str | Path | None = None) -> Sheet:
+    """The sheet with rows of the nearest training images below each of its own: did the generator memorise?
+
+    Parameters
+    ----------
+    k : how many for each picture, at most as many as there are training images.
+    data : what `load_data` takes; what it was trained on if None.
+    """
+    made = generator if isinstance(generator, Generator) else load_generator(generator)
+    where = data if data is not None else training_data(made.source, made.card)
+    prepare = made.preprocess
+    train = load_data(where, "train", size=prepare.resize, channels=prepare.channels, labelled=False)
+    among = fit_images(train, prepare)
+    places = nearest(sheet.images, among, k=min(k, len(among)))
+    ranks = ["nearest"] if k == 1 else [f"nearest {rank + 1}" for rank in range(places.shape[1])]
+    images, rows = [], []
+    for number, start in enumerate(range(0, len(sheet.images), sheet.columns)):
+        own = slice(start, start + sheet.columns)
+        images += [_padded(part, sheet.columns) for part in (sheet.images[own], *(among[p] for p in places[own].T))]
+        rows += [sheet.rows[number] if sheet.rows else "generated", *ranks]
+    return replace(sheet, images=torch.cat(images), rows=tuple(rows))
+
+
+def _padded(row: Tensor, columns: int) -> Tensor:
+    """A row of pictures filled up with black ones."""
+    return torch.cat([row, row.new_zeros(columns - len(row), *row.shape[1:])])
+
+
 def _terms(expression: str, classes: Sequence[str]) -> list[tuple[int, str]]:
     """Signs and class names; the longest names first, for a name may hold a sign ("T-shirt/top")."""
     pattern = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
     found = re.findall(rf"\s*([+-]?)\s*({pattern})(?=\s|[+-]|$)", expression, flags=re.IGNORECASE)
     told = "".join(f"{sign}{name}" for sign, name in found)
+    if any(not sign for sign, _ in found[1:]):
+        raise UsageError(f'--arithmetic "{expression}": a sign is missing; write as "A - B + C"')
     if not found or re.sub(r"\s", "", told) != re.sub(r"\s", "", expression):
         rest = re.sub(pattern, "", expression, flags=re.IGNORECASE)
         strange = next(iter(re.findall(r"[\w/.]+", rest)), expression)

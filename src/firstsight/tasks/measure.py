@@ -14,9 +14,11 @@ from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
 from firstsight.gan.reading import purity
 from firstsight.tasks import codes
 from firstsight.tasks.judge import judge_for
+from firstsight.tasks.origin import training_data
 from firstsight.weights.generator import Generator, load_discriminator, load_generator
 
 MOST = 10_000
+NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,16 @@ class Measured:
     ----------
     metrics : ``frechet`` beside ``frechet_floor`` (training images in the place of generated ones), ``precision``,
         ``recall``, ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the
-        judge knows the classes; with codes ``purity``, and for each continuous one ``c2_slant``, ``c2_width``
-        (correlations); of a run with a Q ``q_error`` (one-to-one) and ``q_error_majority``, on the test images.
+        judge knows the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), for each continuous
+        one ``c2_slant``, ``c2_width`` (correlations); of a run with a Q ``q_error`` (one-to-one) and
+        ``q_error_majority``, of the first category on the test images.
+    purities : for each categorical code, the share of the most frequent class among the pictures of each of its values.
     n : generated and real pictures compared, each.
     judge, sha256 : the classifier whose features are compared, and the hash of its file.
     """
 
     metrics: Mapping[str, float]
+    purities: Mapping[str, tuple[float, ...]]
     n: int
     model: str
     data: str
@@ -50,14 +55,14 @@ def measure(
     Parameters
     ----------
     generator : what `load_generator` takes.
-    data : what `load_data` takes; the data set of the card if None.
+    data : what `load_data` takes; what it was trained on if None.
     n : pictures to compare, at most as many as there are test images.
     """
     made = load_generator(generator)
     size = made.preprocess.resize
-    where = data if data is not None else str(made.card["about"]["data"])
+    where = data if data is not None else training_data(made.source, made.card)
     train, test = (
-        load_data(where, split, size=size, channels=made.preprocess.channels, strict=strict)
+        load_data(where, split, size=size, channels=made.preprocess.channels, strict=strict, labelled=False)
         for split in ("train", "test")
     )
     n = min(n, len(test), len(train))
@@ -68,26 +73,34 @@ def measure(
     spread = torch.arange(n)
     real = judge.look(fit_images(test, made.preprocess)[spread * len(test) // n])
     other = judge.look(fit_images(train, made.preprocess)[spread * len(train) // n])
-    lying = overlap(real.features, seen.features)
     found = {
         "frechet": frechet_distance(real.features, seen.features),
         "frechet_floor": frechet_distance(real.features, other.features),
-        **vars(lying),
     }
+    notes = list(test.notes)
+    if n > NEIGHBOURS:
+        found |= vars(overlap(real.features, seen.features, k=NEIGHBOURS))
+    else:
+        notes.append(
+            f"{n} pictures are too few for precision, recall, density and coverage, which look at {NEIGHBOURS}"
+        )
     classes = len(test.classes)
     if judge.knows:
         found["modes"] = float(modes(seen.labels, classes))
         found["kl"] = divergence(seen.labels, test.labels[spread * len(test) // n], classes)
         found["sure"] = float(seen.sure.double().mean())
-    if made.latent.categories:
-        chosen = made.latent.codes(z)[0][0]
-        if judge.knows:
-            shares = purity(chosen, seen.labels, values=made.latent.categories[0], classes=classes)
-            found["purity"] = fmean(shares)
+    purities = {}
+    if judge.knows:
+        for i, (chosen, values) in enumerate(
+            zip(made.latent.codes(z)[0], made.latent.categories, strict=True), start=1
+        ):
+            purities[f"c{i}"] = purity(chosen, seen.labels, values=values, classes=classes)
+            found[f"c{i}_purity"] = fmean(purities[f"c{i}"])
+    if made.latent.categories and classes > 1:
         found |= _reading(Path(generator), made, test)
     for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=len(made.latent.categories) + 1):
         found[f"c{i}_slant"], found[f"c{i}_width"] = meaning.slant, meaning.width
-    return Measured(found, n, made.card["model"], test.name, judge.name, judge.sha256, test.notes)
+    return Measured(found, purities, n, made.card["model"], test.name, judge.name, judge.sha256, tuple(notes))
 
 
 def _reading(run: Path, made: Generator, test: ImageSet) -> dict[str, float]:

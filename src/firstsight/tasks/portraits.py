@@ -22,8 +22,8 @@ def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.
 
     Parameters
     ----------
-    z : (N, length) vectors. The noise and the other codes of the first stay the same in the whole sheet; without a
-        continuous code, each column has those of its own.
+    z : (N, length) vectors, at least `COLUMNS`. The noise and the other codes of the first stay the same in the whole
+        sheet; without a continuous code, each column has those of its own, and without categories each row.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.
     if continuous is None:
         whole = z[:COLUMNS].repeat(rows, 1)
     else:
-        whole = z[:1].repeat(rows * COLUMNS, 1)
+        whole = (z[:1].repeat(rows, 1) if latent.categories else z[:rows]).repeat_interleave(COLUMNS, 0)
         whole = latent.with_continuous(whole, continuous, torch.linspace(low, high, COLUMNS).repeat(rows))
     if latent.categories:
         whole = latent.with_category(whole, 0, torch.arange(rows).repeat_interleave(COLUMNS))
@@ -42,7 +42,7 @@ def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.
 
 def shown(latent: Latent, z: Tensor) -> Tensor:
     """The latent vectors of a run's sheets of samples: a sweep where there are codes, else the first of ``z``."""
-    if latent.categories:
+    if latent.categories or latent.continuous:
         return sweep(latent, z, continuous=0 if latent.continuous else None)
     return z[: COLUMNS * COLUMNS]
 
@@ -69,20 +69,21 @@ def figures(task: "Adversarial", lines: Lines) -> list[Picture]:
             "By the average of the generator's weights, from random vectors; not chosen.",
         ),
     ]  # fmt: skip
-    if latent.categories:
-        names = [f"c1 = {i}" for i in range(min(latent.categories[0], ROWS))]
+    if latent.categories or latent.continuous:
+        names = [f"c1 = {i}" for i in range(min(latent.categories[0], ROWS))] if latent.categories else []
         for code in range(latent.continuous) if latent.continuous else [None]:
             heads = [] if code is None else [f"{v:+.2f}" for v in torch.linspace(-1, 1, COLUMNS)]
-            title = "The categories" if code is None else f"Continuous code {code + 1}"
+            title = "The categories" if code is None else f"Continuous code c{len(latent.categories) + code + 1}"
             pictures = task.generate(sweep(latent, z, continuous=code)).numpy()
             text = "A row has the same category, a column the same noise"
             if code is not None:
                 text = "A row has the same category; across, one continuous code goes from -1 to 1, all else stays."
             drawn.append(Picture(title, plots.sheet(pictures, COLUMNS, rows=names, heads=heads), text))
     made = task.generate(z[:COLUMNS])
-    places = nearest(made, task.batches.images.cpu(), k=3)
-    rows = [made, *(task.batches.images.cpu()[places[:, i]] for i in range(3))]
-    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=["generated", "nearest", "second", "third"])
+    among = task.batches.images.cpu()
+    places = nearest(made, among, k=min(3, len(among)))
+    rows = [made, *(among[column] for column in places.T)]
+    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=["generated", "nearest", "second", "third"][: len(rows)])
     drawn.append(
         Picture(
             "Nearest training images", near,

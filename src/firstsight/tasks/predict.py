@@ -13,8 +13,8 @@ from firstsight.data import ImageSet
 from firstsight.data.batches import fit_images
 from firstsight.data.loading import load as load_data
 from firstsight.data.picture import take_picture
-from firstsight.data.sources import SOURCES
 from firstsight.errors import DataError, UsageError
+from firstsight.tasks.origin import training_data
 from firstsight.weights.classifier import Classifier, load
 
 BATCH = 256
@@ -115,7 +115,7 @@ def evaluate(
     """
     network = classifier if isinstance(classifier, Classifier) else load(classifier)
     prepare = network.preprocess
-    where = data if data is not None else _trained_on(network)
+    where = data if data is not None else training_data(network.source, network.card)
     test = load_data(
         where, "test", size=prepare.resize, channels=prepare.channels, strict=strict, shorter=prepare.shorter
     )
@@ -129,13 +129,6 @@ def evaluate(
     return Evaluation(
         {"accuracy": right / len(test), "loss": loss}, len(test), str(network.card["model"]), test.name, notes
     )
-
-
-def _trained_on(network: Classifier) -> str:
-    name = str(network.card["about"].get("data", "digits"))
-    if name not in SOURCES and not Path(name).exists():
-        raise UsageError(f"{network.source}: its training data ({name}) are not at hand; name a data set with --data")
-    return name
 
 
 def network_probabilities(network: Classifier, test: ImageSet) -> Tensor:

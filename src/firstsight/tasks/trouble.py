@@ -9,7 +9,7 @@ from firstsight.engine.task import Lines
 
 LAST = 5
 SURE = 0.95
-"""D wins: on average it gives real pictures more than this, and generated ones less than one minus this."""
+"""D wins: on average its answers have come so far to what it is asked to say, as a share of the way between the two."""
 STILL = 0.01
 """A loss stands still: over the last epochs neither G's nor D's mean moves by more than this share of itself."""
 POOR = 3.0
@@ -20,13 +20,15 @@ NARROW = 0.2
 """All pictures are alike: their features vary less than this share of what those of real pictures do."""
 
 
-def find(lines: Lines, *, classes: int) -> list[str]:
+def find(lines: Lines, *, classes: int, asked: tuple[float, float] | None = (1.0, 0.0)) -> list[str]:
     """A sentence for everything that is wrong at the end of ``lines``.
 
     Parameters
     ----------
     lines : metrics of every epoch so far.
     classes : how many classes there are to make; 0 where nobody can tell.
+    asked : the mean of what D is asked to say to real and to generated pictures, as D(x) and D(G(z)) are told; None
+        where its answers have no scale (hinge, wasserstein), and nobody can tell from them that it wins.
     """
     count = max(LAST, len(lines) // 5)
     last = lines[-count:]
@@ -37,10 +39,10 @@ def find(lines: Lines, *, classes: int) -> list[str]:
         return fmean(line[name] for line in last if name in line)
 
     told = []
-    if mean("train/d_real") > SURE and mean("train/d_fake") < 1 - SURE:
+    if asked and _near(mean("train/d_real"), *asked) and _near(mean("train/d_fake"), *reversed(asked)):
         told.append(
             "D wins: it tells real from generated pictures almost without error, and G learns little from it;"
-            " try a smaller --d-lr, --real-target 0.9, or --label-noise 0.1"
+            " try a smaller --d-lr, or --label-noise 0.1"
         )
     poor = mean("test/frechet") > POOR * mean("test/frechet_floor")
     if poor and all(_still([line[f"train/{name}"] for line in last]) for name in ("g_loss", "d_loss")):
@@ -59,6 +61,11 @@ def find(lines: Lines, *, classes: int) -> list[str]:
             " --packing 2"
         )
     return told
+
+
+def _near(answer: float, wanted: float, other: float) -> bool:
+    """Has it come at least `SURE` of the way from the other answer to the wanted one?"""
+    return wanted != other and (answer - other) / (wanted - other) > SURE
 
 
 def _still(values: list[float]) -> bool:

@@ -47,8 +47,7 @@ class Generator:
     @torch.inference_mode()
     def __call__(self, z: Tensor) -> Tensor:
         """Pictures of latent vectors: (N, latent.length) to (N, C, S, S) uint8."""
-        chunks = [self.model(chunk) for chunk in z.split(BATCH)]
-        return self.preprocess.pixels(torch.cat(chunks))
+        return torch.cat([self.preprocess.pixels(self.model(chunk)) for chunk in z.split(BATCH)])
 
     def codes_of(self, name: str) -> list[int]:
         """The values of the first categorical code that make a class.
