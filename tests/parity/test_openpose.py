@@ -1,11 +1,15 @@
-"""Lightweight OpenPose against the published code: the network's answers and the training labels."""
+"""Lightweight OpenPose against the published code: the network's answers, the training labels, the people found."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from formula import tensor
+from numpy.typing import NDArray
 from oracle import oracle
 
+from firstsight.pose.decode import assemble, decode, find_limbs, find_peaks
 from firstsight.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
@@ -60,3 +64,69 @@ def test_labels_are_the_published_ones(people: int, seed: int) -> None:
     pafs = paf_targets(keypoints, shown, OPENPOSE_18, size=(height, width), merge="last")[0]
     np.testing.assert_allclose(pafs.numpy(), labels._generate_paf_maps(sample), atol=1e-6)
     assert isinstance(OPENPOSE_18, Skeleton) and pafs.abs().sum() > 0
+
+
+def scene(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Maps as a network might make them: up to 50 people who overlap, and what makes decoding hard.
+
+    Noise, ties and plateaus (values in coarse steps), missing joints, doubled peaks, empty maps, narrow pictures.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = int(rng.integers(12, 64)), int(rng.integers(12, 90))
+    people = int(rng.choice([0, 1, 2, 3, 5, 8, 12, 20, 50]))
+    center = rng.uniform(0, 1, (people, 1, 2)) * (width, height)
+    spread = rng.uniform(2, 25, (people, 1, 1))
+    joints = center + rng.normal(0, 1, (people, 18, 2)) * spread
+    shown = rng.random((people, 18)) < rng.choice([0.5, 0.9, 1.0])
+    keypoints, visible = torch.from_numpy(joints)[None], torch.from_numpy(shown)[None]
+    size, merge = (height, width), bool(rng.integers(2))
+    heat = heatmap_targets(
+        keypoints, visible, size=size, stride=1, sigma=float(rng.uniform(0.7, 2.5)), merge="sum" if merge else "maximum"
+    )[0].numpy()
+    thickness = float(rng.uniform(0.6, 2.5))
+    fields = paf_targets(keypoints, visible, OPENPOSE_18, size=size, stride=1, thickness=thickness)[0].numpy()
+    noise = float(rng.choice([0, 0.02, 0.1, 0.4], p=[0.4, 0.3, 0.25, 0.05]))
+    heat = heat + noise * rng.normal(0, 1, heat.shape)
+    fields = fields + noise * rng.normal(0, 1, fields.shape)
+    coarse = int(rng.choice([0, 0, 4, 16]))
+    if coarse:
+        heat, fields = np.round(heat * coarse) / coarse, np.round(fields * coarse) / coarse
+    return heat.astype(np.float32), fields.astype(np.float32)
+
+
+def reference(heat: NDArray[np.float32], fields: NDArray[np.float32]) -> tuple[Any, Any, Any]:
+    """Peaks of each joint, people, and all joints, as the published code finds them."""
+    keypoints = oracle("modules.keypoints")
+    by_kind: list[Any] = []
+    total = 0
+    for joint in range(18):
+        total += keypoints.extract_keypoints(heat[joint].copy(), by_kind, total)
+    return (by_kind, *keypoints.group_keypoints(by_kind, np.ascontiguousarray(fields.transpose(1, 2, 0))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_decoding_is_the_published_one(part: int) -> None:
+    """The same joints at the same places, the same people with the same scores, in a thousand scenes."""
+    found_people = 0
+    for seed in range(100 * part, 100 * (part + 1)):
+        heat, fields = scene(seed)
+        by_kind, entries, everything = reference(heat, fields)
+        maps, pafs = torch.from_numpy(heat), torch.from_numpy(fields)
+        untouched = maps.clone()
+        peaks = find_peaks(maps[:18])
+        assert torch.equal(maps, untouched)
+        assert peaks.first.tolist() == [0, *np.cumsum([len(kind) for kind in by_kind]).tolist()], seed
+        if len(everything):
+            np.testing.assert_array_equal(peaks.xy, everything[:, :2])
+            np.testing.assert_array_equal(peaks.scores, everything[:, 2].astype(np.float32))
+        people = assemble(peaks, find_limbs(pafs, peaks, OPENPOSE_18), OPENPOSE_18)
+        assert len(people.joints) == len(entries), seed
+        if len(entries):
+            np.testing.assert_array_equal(people.joints, entries[:, :18], str(seed))
+            np.testing.assert_array_equal(people.counts, entries[:, 19], str(seed))
+            np.testing.assert_allclose(people.scores, entries[:, 18], atol=1e-6, err_msg=str(seed))
+        found_people += len(entries)
+        poses = decode(maps, pafs, OPENPOSE_18)
+        assert [pose.score for pose in poses] == people.scores.tolist()
+    assert found_people > 100
