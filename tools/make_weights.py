@@ -28,7 +28,11 @@ from firstsight.tasks.predict import Evaluation, evaluate
 from firstsight.weights.classifier import Classifier, load, read, write
 from firstsight.weights.generator import load_generator
 
-NAMES = ("lenet-digits", "lenet-fashion", "convnet-fashion", "airbench-cifar10")
+NAMES = (
+    "lenet-digits", "lenet-fashion", "lenet-mnist", "convnet-fashion", "airbench-cifar10",
+    "gan-digits", "dcgan-fashion", "infogan-mnist",
+)  # fmt: skip
+"""Classifiers first: generators are measured with them."""
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
 
 CARD = """# {name}
