@@ -21,8 +21,11 @@ def test_information_loss_is_the_likelihood_of_the_codes() -> None:
     chosen, values = torch.randint(4, (6,)), torch.rand(6, 2) * 2 - 1
     expected = -Categorical(logits=logits).log_prob(chosen)
     expected -= Normal(means, (logs / 2).exp()).log_prob(values).sum(1) + math.log(2 * math.pi)
-    found = information_loss(Reading((logits,), means, logs), [chosen], values)
+    found = information_loss(Reading((logits,), means, logs), [chosen], values, spread="learned")
     torch.testing.assert_close(found, expected)
+    fixed = information_loss(Reading((logits,), means, logs), [chosen], values)
+    expected = F.cross_entropy(logits, chosen, reduction="none") + (means - values).square().sum(1) / 2
+    torch.testing.assert_close(fixed, expected)
     only = information_loss(Reading((logits, logits), means[:, :0], logs[:, :0]), [chosen, chosen], values[:, :0])
     torch.testing.assert_close(only, 2 * F.cross_entropy(logits, chosen, reduction="none"))
 

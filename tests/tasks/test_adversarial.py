@@ -153,13 +153,14 @@ def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Cal
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
 
 
-def test_infogan_is_that_of_plain_torch() -> None:
+@pytest.mark.parametrize("spread", ["fixed", "learned"])
+def test_infogan_is_that_of_plain_torch(spread: str) -> None:
     """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
-    made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7)
+    made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
     plain = Plain(made, 1e-3, 0.2)
 
     def unread(reading: Any, z: Tensor) -> Tensor:
-        values, logs = z[:, 72:], reading.log_variances
+        values, logs = z[:, 72:], reading.log_variances * (spread == "learned")
         normal = 0.5 * (logs + (values - reading.means) ** 2 / logs.exp())
         return F.cross_entropy(reading.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
 
@@ -397,6 +398,7 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
         ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
         ("dcgan-digits", {"information": 0.5}, ["dcgan has no --information"]),
+        ("infogan-category", {"spread": "learned"}, ["--spread is that of continuous codes"]),
         ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
     ],
 )

@@ -108,7 +108,9 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     return (slope.flatten(1).norm(dim=1) - 1).square()
 
 
-def information_loss(reading: Reading, categories: Sequence[Tensor], values: Tensor) -> Tensor:
+def information_loss(
+    reading: Reading, categories: Sequence[Tensor], values: Tensor, *, spread: Literal["fixed", "learned"] = "fixed"
+) -> Tensor:
     """How badly Q reads the codes off generated pictures: -log Q(codes | picture), of each picture (Chen 2016, eq. 5).
 
     Cross entropy for the categories, a normal density for the continuous codes (without its constant).
@@ -116,12 +118,15 @@ def information_loss(reading: Reading, categories: Sequence[Tensor], values: Ten
     Parameters
     ----------
     reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
+    spread : the normal densities' deviation: one, as in the authors' code, or what Q says. Learned, a continuous code
+        counts for more and more the better it is read, without end, and the categories for little.
 
     Returns
     -------
     (N,)
     """
-    total = (0.5 * reading.log_variances + (values - reading.means).square() / (2 * reading.log_variances.exp())).sum(1)
+    logs = reading.log_variances if spread == "learned" else torch.zeros_like(reading.log_variances)
+    total = (0.5 * logs + (values - reading.means).square() / (2 * logs.exp())).sum(1)
     for logits, chosen in zip(reading.categories, categories, strict=True):
         total = total + F.cross_entropy(logits, chosen, reduction="none")
     return total

@@ -88,6 +88,8 @@ class Adversarial(Materials[GanSettings]):
             raise UsageError("infogan needs codes: --categories, how many values its code has, as 10, or --continuous")
         if model != "infogan" and settings.information != plain.information:
             raise UsageError(f"{model} has no --information; infogan can have it")
+        if settings.spread != plain.spread and (model != "infogan" or not settings.continuous):
+            raise UsageError("--spread is that of continuous codes; infogan can have them, with --continuous")
         if settings.loss != "wasserstein" and settings.penalty != plain.penalty:
             raise UsageError(f"--penalty goes with --loss wasserstein, not with {settings.loss}")
         least = FEW * settings.packing * self.accelerator.num_processes

@@ -128,6 +128,8 @@ class GanSettings(Settings):
     """Number of continuous codes (infogan)."""
     information: float = 1.0
     """Weight of the information term: Q must read the codes off the pictures (infogan)."""
+    spread: Literal["fixed", "learned"] = "fixed"
+    """Deviation of the normal distributions that Q answers for continuous codes: one, or what it says (infogan)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ class Rules:
     ema: float
     packing: int
     information: float
+    spread: Literal["fixed", "learned"]
 
 
 class Adversarial:
@@ -148,7 +149,7 @@ class Adversarial:
         loss = self._mean(batch, paid)
         scalars = {"d_loss": loss.detach()}
         if reading is not None:
-            unread = self._mean(batch, losses.information_loss(reading, *self.latent.codes(z)))
+            unread = self._mean(batch, self._unread(reading, z))
             loss = loss + rules.information * unread
             scalars["information"] = unread.detach()
         self.accelerator.backward(loss)
@@ -166,13 +167,16 @@ class Adversarial:
                 logits, reading = self._judge(judge, fake)
             paid = loss = self._mean(batch, losses.generator_loss(self.rules.loss, logits))
             if reading is not None:
-                unread = self._mean(batch, losses.information_loss(reading, *self.latent.codes(z)))
+                unread = self._mean(batch, self._unread(reading, z))
                 loss = loss + self.rules.information * unread
             self.accelerator.backward(loss)
         finally:
             judge.requires_grad_(True)
         self._update("generator")
         return paid.detach()
+
+    def _unread(self, reading: Reading, z: Tensor) -> Tensor:
+        return losses.information_loss(reading, *self.latent.codes(z), spread=self.rules.spread)
 
     def _targets(self, logits: Tensor, *, fake: bool = False) -> Tensor | float:
         """What D is to say, some of it turned round on request."""
