@@ -30,7 +30,7 @@ from firstsight.weights.generator import load_generator
 
 NAMES = (
     "lenet-digits", "lenet-fashion", "lenet-mnist", "convnet-fashion", "airbench-cifar10",
-    "gan-digits", "dcgan-fashion", "infogan-mnist",
+    "gan-digits", "infogan-mnist",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
