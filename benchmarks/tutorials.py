@@ -64,8 +64,10 @@ def adversarial(images: ImageSet, batch_size: int, model: str, *, width: int) ->
     """One epoch of a generator against a discriminator; returns its seconds."""
     torch.manual_seed(0)
     codes = model == "infogan"
-    options = {"categories": (10,), "continuous": 2, "latent": 74} if codes else {"latent": 100}
-    generator, discriminator = create_gan(model, size=28, width=width, **options)  # type: ignore[arg-type]
+    generator, discriminator = create_gan(
+        model, size=28, width=width, latent=74 if codes else 100, categories=(10,) if codes else (),
+        continuous=2 if codes else 0,
+    )  # fmt: skip
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     half = torch.tensor(0.5)

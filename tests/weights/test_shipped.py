@@ -61,9 +61,10 @@ def places(shared: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_is_what_its_card_says(name: str, shared: Path) -> None:
     text = FILES[name].with_suffix(".md").read_text()
-    distance, floor, n = re.search(  # type: ignore[union-attr]
-        r"Frechet distance \| ([\d.]+) \(([\d.]+) of as many training pictures\), N = ([\d,]+)", text
-    ).groups()
+    pattern = r"Frechet distance \| ([\d.]+) \(([\d.]+) of as many training pictures\), N = ([\d,]+)"
+    told = re.search(pattern, text)
+    assert told is not None
+    distance, floor, n = told.groups()
     found = measure(name, places(shared).get(name.rpartition("-")[2]))
     assert found.n == int(n.replace(",", ""))
     assert found.metrics["frechet"] == pytest.approx(float(distance), rel=0.02)

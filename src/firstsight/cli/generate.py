@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from firstsight.weights.generator import Generator
 
 
-MOST = 2**62
-"""The greatest seed, as in training."""
-
-
 @dataclass(frozen=True)
 class Arguments:
     """Make pictures with a trained generator: samples, sweeps of its codes, paths between two, sums of classes."""
@@ -91,6 +87,7 @@ def run(argv: list[str]) -> int:
 
 def _check(arguments: Arguments) -> None:
     from firstsight.errors import UsageError
+    from firstsight.recipes.check import LIMITS
 
     kinds = {
         "--class": arguments.label is not None, "--code": bool(arguments.code),
@@ -103,9 +100,10 @@ def _check(arguments: Arguments) -> None:
         raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")
     if not 0 <= arguments.nearest <= 20:
         raise UsageError(f"--nearest must lie between 0 and 20; got {arguments.nearest}")
+    least, most = LIMITS["seed"]
     for seed in (arguments.seed, *(arguments.interpolate or ())):
-        if not 0 <= seed <= MOST:
-            raise UsageError(f"a seed must lie between 0 and {MOST}; got {seed}")
+        if not least <= seed <= most:
+            raise UsageError(f"a seed must lie between {least} and {most}; got {seed}")
     suffix = arguments.out.suffix.lower()
     if arguments.nearest and suffix != ".png":
         raise UsageError(f"--nearest is drawn in one sheet, a .png; got {arguments.out}")

@@ -118,8 +118,8 @@ def information_loss(
     Parameters
     ----------
     reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
-    spread : the normal densities' deviation: one, as in the authors' code, or what Q says. Learned, a continuous code
-        counts for more and more the better it is read, without end, and the categories for little.
+    spread : the normal densities' deviation: one, as in the authors' code, or what Q says. Learned, there is no
+        end to what a continuous code gains by being read better, while a category's gain ends at zero.
 
     Returns
     -------
