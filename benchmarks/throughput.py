@@ -34,7 +34,8 @@ SAMPLES = {"lenet": 20_000, "gan": 12_800, "dcgan": 1_280, "infogan": 2_560}
 def ours(model: str, images: ImageSet, data: str, *, batch_size: int, **changes: Any) -> Callable[[], float]:
     """One epoch of the engine, from the recipe's own task and loop; returns its seconds (evaluation left out)."""
     recipe = find_recipe(RECIPES[model])
-    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=batch_size, precision="float32", **changes)
+    changes = {"precision": "float32"} | changes
+    settings = replace(recipe.settings, data=data, epochs=1000, batch_size=batch_size, **changes)
     session = Session(recipe, settings, Where(device="cpu"), Silent())
     loop = Loop(
         session.make_task(images, images),
@@ -81,6 +82,7 @@ def main() -> None:
         runners = {
             "idiomatic loop": adversarial(images, batch_size, model, width=width),
             "firstsight": ours(model, images, data, batch_size=batch_size),
+            "firstsight, bfloat16": ours(model, images, data, batch_size=batch_size, precision="bfloat16"),
         }
     for runner in runners.values():
         runner()

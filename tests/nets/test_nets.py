@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,8 @@ from torch import nn
 
 from firstsight.errors import UsageError
 from firstsight.nets import MODELS, create_model, list_models
+from firstsight.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.pose.openpose_vgg import openpose_vgg19
 
 SMALL = ("two_layer", "convnet", "lenet")
 MACS = {  # at the published size; those of the papers and of the widely used port
@@ -247,17 +250,11 @@ def value(term: str, names: dict[str, int]) -> int:
     return result
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("size", [32, 64, 96])
-def test_shape_comments(name: str, size: int) -> None:
-    """Run the network line by line and hold every comment against the tensor it stands at."""
-    entry = MODELS[name]
-    size = entry.image_size if entry.fixed_size else max(size, -(-entry.min_size // 32) * 32)
-    net = on_paper(name, num_classes=7, in_channels=3, image_size=size)
+def hold_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> None:
+    """Run the network line by line and hold every comment of its forward against the tensor it stands at."""
     code = type(net).forward.__code__
     lines, first = inspect.getsourcelines(type(net).forward)
     wanted = {first + number - 1: text for number, text in comments("".join(lines)).items()}
-    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100, "width": getattr(net, "width", 0)}
     checked: set[int] = set()
     state = {"line": first}
 
@@ -276,11 +273,30 @@ def test_shape_comments(name: str, size: int) -> None:
     previous = sys.gettrace()
     sys.settrace(watch)
     try:
-        net(torch.empty(2, 3, size, size, device="meta"))
+        net(torch.empty(*shape, device="meta"))
     finally:
         sys.settrace(previous)
     assert checked == set(wanted)
-    assert len(wanted) >= 2
+    assert wanted
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [32, 64, 96])
+def test_shape_comments(name: str, size: int) -> None:
+    entry = MODELS[name]
+    size = entry.image_size if entry.fixed_size else max(size, -(-entry.min_size // 32) * 32)
+    net = on_paper(name, num_classes=7, in_channels=3, image_size=size)
+    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100, "width": getattr(net, "width", 0)}
+    hold_comments(net, 2, 3, size, size, names=names)
+    assert len(comments(inspect.getsource(type(net).forward))) >= 2
+
+
+@pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
+@pytest.mark.parametrize(("height", "width"), [(32, 96), (41, 63)])
+def test_shape_comments_of_the_pose_networks(build: Callable[[], nn.Module], height: int, width: int) -> None:
+    with torch.device("meta"):
+        net = build().eval()
+    hold_comments(net, 2, 3, height, width, names={"N": 2, "H": height, "W": width})
 
 
 def test_unknown_names_and_impossible_sizes() -> None:
@@ -311,7 +327,15 @@ def test_list_models() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_network_file_is_read_in_one_sitting(name: str) -> None:
-    file = Path(inspect.getfile(sys.modules[type(on_paper(name)).__module__]))
+    hold_to_one_sitting(Path(inspect.getfile(sys.modules[type(on_paper(name)).__module__])))
+
+
+@pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
+def test_so_is_that_of_a_pose_network(build: Callable[[], nn.Module]) -> None:
+    hold_to_one_sitting(Path(inspect.getfile(build)))
+
+
+def hold_to_one_sitting(file: Path) -> None:
     source = file.read_text()
     assert len(source.splitlines()) <= 150
     imports = re.findall(r"^(?:from|import) (\S+)", source, flags=re.MULTILINE)

@@ -9,8 +9,10 @@ from formula import tensor
 from numpy.typing import NDArray
 from oracle import oracle
 
-from firstsight.pose.decode import assemble, decode, find_limbs, find_peaks
+from firstsight.pose.decode import decode
+from firstsight.pose.exact import find_limbs, find_peaks
 from firstsight.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.pose.parts import assemble
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
@@ -127,6 +129,6 @@ def test_decoding_is_the_published_one(part: int) -> None:
             np.testing.assert_array_equal(people.counts, entries[:, 19], str(seed))
             np.testing.assert_allclose(people.scores, entries[:, 18], atol=1e-6, err_msg=str(seed))
         found_people += len(entries)
-        poses = decode(maps, pafs, OPENPOSE_18)
+        poses = decode(maps, pafs, OPENPOSE_18, method="exact")
         assert [pose.score for pose in poses] == people.scores.tolist()
     assert found_people > 100

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.pose.decode import assemble, decode, find_limbs, find_peaks
+from firstsight.pose.decode import decode
+from firstsight.pose.exact import find_limbs, find_peaks
+from firstsight.pose.parts import assemble
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
@@ -57,7 +59,7 @@ def test_what_labels_say_is_found(skeleton: Skeleton) -> None:
     shown = torch.ones(1, 3, len(skeleton), dtype=torch.bool)
     heat = heatmap_targets(keypoints, shown, size=(200, 440), stride=1, sigma=2.0)[0]
     fields = paf_targets(keypoints, shown, skeleton, size=(200, 440), stride=1, thickness=2.0)[0]
-    poses = sorted(decode(heat, fields, skeleton), key=lambda pose: pose.keypoints[0, 0])
+    poses = sorted(decode(heat, fields, skeleton, method="exact"), key=lambda pose: pose.keypoints[0, 0])
     assert len(poses) == 3
     for pose, truth in zip(poses, joints, strict=True):
         np.testing.assert_array_equal(pose.keypoints[:, :2], truth)

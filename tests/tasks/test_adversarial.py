@@ -1,6 +1,7 @@
 """The adversarial task against a few lines of plain torch, its switches, and runs made to fail."""
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -153,14 +154,15 @@ def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Cal
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
 
 
-@pytest.mark.parametrize("spread", ["fixed", "learned"])
-def test_infogan_is_that_of_plain_torch(spread: str) -> None:
+@pytest.mark.parametrize("spread", [1.0, 0.4, "learned"])
+def test_infogan_is_that_of_plain_torch(spread: float | str) -> None:
     """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
     made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
     plain = Plain(made, 1e-3, 0.2)
 
     def unread(reading: Any, z: Tensor) -> Tensor:
-        values, logs = z[:, 72:], reading.log_variances * (spread == "learned")
+        values, learned = z[:, 72:], reading.log_variances
+        logs = learned if isinstance(spread, str) else torch.full_like(learned, math.log(spread**2))
         normal = 0.5 * (logs + (values - reading.means) ** 2 / logs.exp())
         return F.cross_entropy(reading.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
 

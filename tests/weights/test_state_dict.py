@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from firstsight.errors import UsageError, WeightsError
 from firstsight.nets import create_model
 from firstsight.nets.googlenet import googlenet
+from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet, openpose_tiny
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
 
@@ -113,6 +115,50 @@ def test_googlenet_without_auxiliary_classifiers() -> None:
     part = {name: tensor for name, tensor in state.items() if not name.startswith("aux2")}
     with pytest.raises(WeightsError, match=r"missing aux2.conv.conv.weight"):
         load_published(net, save(part))
+
+
+def test_openpose_of_more_and_of_fewer_stages() -> None:
+    state, said = openpose_tiny(stages=3).state_dict(), []
+    net = load_published(openpose_tiny(stages=2), save({"state_dict": state, "iter": 9}), notify=said.append)
+    assert said == ["x.pth has 3 refinement stages, the network 2; the further ones are left out"]
+    own = net.state_dict()
+    assert_equal(own, {name: state[name] for name in own})
+    with pytest.raises(WeightsError, match=r"does not fit OpenPoseMobileNet: missing refinement_stages.2.trunk.*more$"):
+        load_published(openpose_tiny(stages=3), save(own))
+    said.clear()
+    load_published(openpose_tiny(stages=0), save(own), notify=said.append)
+    assert said == ["x.pth has 2 refinement stages, the network 0; the further ones are left out"]
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (openpose_mobilenet, "its skeleton has 14 joints and 13 limbs, the network's 18 and 19"),
+        (partial(openpose_tiny, joints=17), "its skeleton has 14 joints and 13 limbs, the network's 17 and 13"),
+        (partial(openpose_tiny, limbs=12), "its skeleton has 14 joints and 13 limbs, the network's 14 and 12"),
+    ],
+)
+def test_openpose_of_another_skeleton(build: Callable[[], OpenPoseMobileNet], told: str) -> None:
+    """Refused with the numbers of both, whatever else differs; and nothing changed."""
+    net, theirs = build(), openpose_tiny(stages=2).state_dict()
+    path = save({"state_dict": {f"module.{name}": tensor for name, tensor in theirs.items()}})
+    before, said = {name: tensor.clone() for name, tensor in net.state_dict().items()}, []
+    with pytest.raises(WeightsError) as caught:
+        load_published(net, path, notify=said.append)
+    assert str(caught.value) == f"x.pth does not fit OpenPoseMobileNet: {told} (build it with joints=14, limbs=13)"
+    assert not said
+    assert_equal(net.state_dict(), before)
+
+
+def test_openpose_from_other_files(state18: State) -> None:
+    """Of the same skeleton, but narrower; a classifier; maps that are no pairs."""
+    with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: misshapen model.0.0.weight \(16x3x3x3, expected 32x3"):
+        load_published(openpose_mobilenet(), save(openpose_tiny(joints=18, limbs=19).state_dict()))
+    with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: missing model.0.0.weight.*; unexpected conv1.weight"):
+        load_published(openpose_mobilenet(), save(state18))
+    odd = openpose_tiny().state_dict() | {"initial_stage.pafs.1.0.bias": torch.zeros(27)}
+    with pytest.raises(WeightsError, match=r"misshapen initial_stage.pafs.1.0.bias \(27, expected 26\)"):
+        load_published(openpose_tiny(), save(odd))
 
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.complex64])

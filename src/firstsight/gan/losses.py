@@ -14,6 +14,7 @@ With a target for real images other than 1 (one-sided label smoothing, Salimans 
 is held against that target.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
@@ -25,6 +26,7 @@ from firstsight.gan.infogan import Reading
 
 Loss = Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
+Spread = float | Literal["learned"]
 WITHOUT_SCALE: tuple[Loss, ...] = ("hinge", "wasserstein")
 """Losses whose discriminator is asked for a difference, not for a number between 0 and 1."""
 
@@ -108,9 +110,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     return (slope.flatten(1).norm(dim=1) - 1).square()
 
 
-def information_loss(
-    reading: Reading, categories: Sequence[Tensor], values: Tensor, *, spread: Literal["fixed", "learned"] = "fixed"
-) -> Tensor:
+def information_loss(reading: Reading, categories: Sequence[Tensor], values: Tensor, *, spread: Spread = 1.0) -> Tensor:
     """How badly Q reads the codes off generated pictures: -log Q(codes | picture), of each picture (Chen 2016, eq. 5).
 
     Cross entropy for the categories, a normal density for the continuous codes (without its constant).
@@ -118,14 +118,16 @@ def information_loss(
     Parameters
     ----------
     reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
-    spread : the normal densities' deviation: one, as in the authors' code, or what Q says. Learned, there is no
-        end to what a continuous code gains by being read better, while a category's gain ends at zero.
+    spread : the normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which
+        makes reading the continuous codes matter more beside the categories; or what Q says. Learned, there is no end
+        to what a continuous code gains by being read better, while a category's gain ends at zero.
 
     Returns
     -------
     (N,)
     """
-    logs = reading.log_variances if spread == "learned" else torch.zeros_like(reading.log_variances)
+    learned = reading.log_variances
+    logs = learned if spread == "learned" else torch.full_like(learned, 2 * math.log(spread))
     total = (0.5 * logs + (values - reading.means).square() / (2 * logs.exp())).sum(1)
     for logits, chosen in zip(reading.categories, categories, strict=True):
         total = total + F.cross_entropy(logits, chosen, reduction="none")

@@ -1,13 +1,14 @@
 """The arithmetic by hand: what a convolutional network computes, forward and backward, written out.
 
 Functions (`conv2d`, `max_pool2d`, ...) with their gradients by formula; layers of the same names as torch's (`Conv2d`,
-`MaxPool2d`, ...) that use them; `by_hand`, which copies a whole network so; the first lesson's `conv2d_numpy`, and
-`NUMPY_AND_TORCH`, where the two differ.
+`MaxPool2d`, ...) that use them; `by_hand`, which copies a whole network so; `fold_batch_norm`, which copies one without
+its batch norms; the first lesson's `conv2d_numpy`, and `NUMPY_AND_TORCH`, where the two differ.
 """
 
 from firstsight.ops.conv import conv2d
 from firstsight.ops.conv_transpose import conv_transpose2d
 from firstsight.ops.dense import linear, relu
+from firstsight.ops.fold import fold_batch_norm
 from firstsight.ops.loss import cross_entropy
 from firstsight.ops.modules import (
     AvgPool2d,
@@ -47,6 +48,7 @@ __all__ = [
     "conv2d_numpy",
     "conv_transpose2d",
     "cross_entropy",
+    "fold_batch_norm",
     "linear",
     "local_response_norm",
     "max_pool2d",

@@ -63,8 +63,7 @@ def gather_im2col(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tenso
     n, o, rows, across = out.shape
     matrix, results = weight.flatten(1), out.view(n, o, rows * across)
     if geometry.kernel == (1, 1) and geometry.stride == (1, 1):  # a patch of one pixel is the image itself
-        for image, result in zip(padded[:, :, :rows, :across].flatten(2), results, strict=True):
-            torch.mm(matrix, image, out=result)
+        torch.bmm(matrix.expand(n, -1, -1), padded[:, :, :rows, :across].flatten(2), out=results)
         return
     step = max(1, CACHE // (matrix.shape[1] * across))
     for image, result in zip(windows(padded, geometry, (rows, across)), results, strict=True):

@@ -128,8 +128,9 @@ class GanSettings(Settings):
     """Number of continuous codes (infogan)."""
     information: float = 1.0
     """Weight of the information term: Q must read the codes off the pictures (infogan)."""
-    spread: Literal["fixed", "learned"] = "fixed"
-    """Deviation of the normal distributions that Q answers for continuous codes: one, or what it says (infogan)."""
+    spread: float | Literal["learned"] = 1.0
+    """Deviation of the normal distributions that Q answers for continuous codes: a number, or what it says
+    (infogan); the smaller, the more these codes matter beside the categories."""
 
 
 @dataclass(frozen=True, kw_only=True)

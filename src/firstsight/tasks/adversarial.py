@@ -46,7 +46,7 @@ class Rules:
     ema: float
     packing: int
     information: float
-    spread: Literal["fixed", "learned"]
+    spread: losses.Spread
 
 
 class Adversarial:

@@ -1,5 +1,6 @@
 """Tensors by name (state dicts) from files of other programs: read without executing anything, fitted to a network."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,20 +13,23 @@ from torch import Tensor, nn
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.nets.googlenet import GoogLeNet
+from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet
 
 M = TypeVar("M", bound=nn.Module)
 WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before the name of every tensor."""
 AUXILIARY = ("aux1.", "aux2.")
+REFINEMENT = re.compile(r"refinement_stages\.([0-9]{1,3})\.")
 
 
 def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> M:
     """Load weights of another program into a network, in place; all fit, or nothing is changed.
 
-    The names must be the network's own, which are torchvision's; ``module.`` (DataParallel) and ``_orig_mod.``
-    (torch.compile) before all of them are taken off. The counters ``num_batches_tracked`` of batch norms, which old
-    files lack, may be absent. GoogLeNet's two auxiliary classifiers work in training only: a file without them leaves
-    the network's as they are, a network without them leaves out the file's, and ``notify`` is told.
+    The names must be the network's own, which are torchvision's, and for `OpenPoseMobileNet` those of its published
+    checkpoint; ``module.`` (DataParallel) and ``_orig_mod.`` (torch.compile) before all of them are taken off. The
+    counters ``num_batches_tracked`` of batch norms, which old files lack, may be absent. GoogLeNet's two auxiliary
+    classifiers work in training only: a file without them leaves the network's as they are, a network without them
+    leaves out the file's. Refinement stages of OpenPose beyond the network's are left out. ``notify`` is told of both.
 
     Parameters
     ----------
@@ -60,6 +64,9 @@ def fit(
     own, given = net.state_dict(), dict(tensors)
     if isinstance(net, GoogLeNet):
         _fit_auxiliary(own, given, path, notify)
+    if isinstance(net, OpenPoseMobileNet):
+        _fit_skeleton(own, given, path, called)
+        _fit_stages(len(net.refinement_stages), given, path, notify)
     for name, tensor in own.items():
         if name.endswith("num_batches_tracked"):
             given.setdefault(name, tensor)
@@ -82,6 +89,33 @@ def _fit_auxiliary(
     if theirs and not mine:
         notify(f"{path} has auxiliary classifiers, which the network was built without; they are left out")
         for name in theirs:
+            del given[name]
+
+
+def _fit_skeleton(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path, called: str) -> None:
+    mine, theirs = _skeleton(own), _skeleton(given)
+    if theirs and theirs != mine:
+        (joints, limbs), (own_joints, own_limbs) = theirs, mine
+        raise WeightsError(
+            f"{path} does not fit {called}: its skeleton has {joints} joints and {limbs} limbs, the network's"
+            f" {own_joints} and {own_limbs} (build it with joints={joints}, limbs={limbs})"
+        )
+
+
+def _skeleton(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Joints and limbs of a pose network, by the maps of its first stage; nothing where those are missing."""
+    biases = [tensors.get(f"initial_stage.{maps}.1.0.bias") for maps in ("heatmaps", "pafs")]
+    counts = [bias.numel() for bias in biases if bias is not None]
+    return (counts[0] - 1, counts[1] // 2) if len(counts) == 2 else ()
+
+
+def _fit_stages(count: int, given: dict[str, Tensor], path: Path, notify: Callable[[str], None]) -> None:
+    numbers = {name: int(found[1]) for name in given if (found := REFINEMENT.match(name))}
+    further = {name for name, number in numbers.items() if number >= count}
+    if further:
+        total = len(set(numbers.values()))
+        notify(f"{path} has {total} refinement stages, the network {count}; the further ones are left out")
+        for name in further:
             del given[name]
 
 

@@ -1,0 +1,199 @@
+"""Joints, limbs and people on the way from maps to poses, and how limbs become people.
+
+`firstsight.pose.exact` and `firstsight.pose.fast` find joints and limbs, each in its way; what they find is put
+together here, by the rules of lightweight OpenPose (Osokin 2018).
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstsight.pose.skeleton import Skeleton
+
+LOWEST = 0.1
+"""A heatmap below this holds no joint."""
+POINTS = 10
+"""At so many points of a limb, both ends included, its field is read."""
+LOWEST_FIELD = 0.05
+"""A point counts where the field along the limb is above this."""
+NEEDED = 0.8
+"""More than this share of a limb's points must count."""
+FEWEST, LOWEST_SCORE = 3, 0.2
+"""People with fewer joints, or with less score for each of them, are dropped."""
+
+Floats = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Joints found in the heatmaps, of all kinds one after the other.
+
+    Parameters
+    ----------
+    xy : (J, 2) pixels of the maps; whole numbers from ``exact``, between pixels from ``fast``.
+    scores : (J,) the heatmap there.
+    first : (K + 1,) where each kind begins; of kind k are the joints first[k] to first[k + 1].
+    """
+
+    xy: NDArray[Any]
+    scores: Floats
+    first: Numbers
+
+    def of(self, joint: int) -> slice:
+        """The places of one kind."""
+        return slice(int(self.first[joint]), int(self.first[joint + 1]))
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """Pairs of joints that are a limb, of one kind.
+
+    Parameters
+    ----------
+    ends : (M, 2) numbers of joints in `Peaks`, the best first.
+    scores : (M,) mean of the field along it.
+    """
+
+    ends: Numbers
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class People:
+    """Joints put together.
+
+    Parameters
+    ----------
+    joints : (P, K) numbers of joints in `Peaks`; -1 where one was not found.
+    scores : (P,) sum of the scores of joints and limbs.
+    counts : (P,) joints that were found by limbs of the tree.
+    """
+
+    joints: Numbers
+    scores: NDArray[np.float64]
+    counts: Numbers
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One person.
+
+    Parameters
+    ----------
+    keypoints : (K, 3) x, y in pixels of the maps, and score; all -1 where a joint was not found.
+    score : sum of the scores of joints and limbs.
+    box : x, y, width and height around the joints that were found.
+    """
+
+    keypoints: NDArray[np.float64]
+    score: float
+    box: tuple[float, float, float, float]
+
+
+def framed(heatmaps: Tensor) -> Floats:
+    """Maps as (K, H + 2, W + 2) with a frame of zeros, so that every pixel has four neighbours."""
+    maps = heatmaps.detach().cpu().numpy()
+    kinds, height, width = maps.shape
+    wider = np.zeros((kinds, height + 2, width + 2), dtype=np.float32)
+    wider[:, 1:-1, 1:-1] = maps
+    return wider
+
+
+def pairs_of(
+    peaks: Peaks, skeleton: Skeleton, maps: Floats, promising: Callable[[Floats, Floats, Floats], NDArray[np.bool_]]
+) -> tuple[Numbers, Numbers]:
+    """Pairs of joints that could be limbs, limb by limb: (C, 2) numbers in ``peaks``, and (C,) numbers of limbs.
+
+    Parameters
+    ----------
+    maps : (2 limbs, H, W).
+    promising : given a limb's field (2, H, W) and the places of both kinds of joints, (A, 2) and (B, 2), which of the
+        (B, A) pairs are worth a closer look.
+    """
+    pairs, limbs = [], []
+    xy = peaks.xy.astype(np.float32)
+    for number, ((a, b), channel) in enumerate(zip(skeleton.limbs, skeleton.paf_channels, strict=True)):
+        one, other = peaks.of(a), peaks.of(b)
+        second, first = np.nonzero(promising(maps[channel : channel + 2], xy[one], xy[other]))
+        pairs.append(np.stack([first + one.start, second + other.start], 1))
+        limbs.append(np.full(len(first), number))
+    return np.concatenate(pairs), np.concatenate(limbs)
+
+
+def best_limbs(pairs: Numbers, scores: NDArray[Any], limb: Numbers, skeleton: Skeleton) -> list[Limbs]:
+    """Of pairs that passed, sorted by limb, those that are limbs: the best first, and no joint twice.
+
+    Parameters
+    ----------
+    pairs : (C, 2) numbers of joints; scores : (C,); limb : (C,) which limb each could be.
+    """
+    ends = np.searchsorted(limb, np.arange(len(skeleton.limbs) + 1))
+    found = []
+    for low, high in itertools.pairwise(ends):
+        chosen = greedy(pairs[low:high], scores[low:high])
+        found.append(Limbs(pairs[low:high][chosen], scores[low:high][chosen].astype(np.float64)))
+    return found
+
+
+def greedy(pairs: Numbers, scores: NDArray[Any]) -> Numbers:
+    """Which pairs are limbs: the best first, and no joint twice."""
+    chosen: list[int] = []
+    taken: tuple[set[int], set[int]] = (set(), set())
+    for place in scores.argsort()[::-1].tolist():
+        a, b = pairs[place].tolist()
+        if a not in taken[0] and b not in taken[1]:
+            chosen.append(place)
+            taken[0].add(a)
+            taken[1].add(b)
+    return np.array(chosen, dtype=np.int64)
+
+
+def assemble(peaks: Peaks, limbs: Sequence[Limbs], skeleton: Skeleton) -> People:
+    """Limbs that share a joint are one person.
+
+    Limbs of the tree are taken in order: one whose first joint has an owner is added to it, else it begins a person.
+    Those after the tree only fill in joints that are missing, and change neither count nor score.
+    """
+    joints: list[list[int]] = []
+    scores: list[float] = []
+    counts: list[int] = []
+    owners: dict[int, list[int]] = {}
+    weights = peaks.scores.astype(np.float64)
+    tree = len(skeleton) - 1
+    for number, ((a, b), found) in enumerate(zip(skeleton.limbs, limbs, strict=True)):
+        for (one, two), score in zip(found.ends.tolist(), found.scores.tolist(), strict=True):
+            if number >= tree:
+                for person in {*owners.get(one, ()), *owners.get(two, ())}:
+                    held = joints[person]
+                    if held[a] == one and held[b] == -1:
+                        held[b] = two
+                        owners.setdefault(two, []).append(person)
+                    elif held[b] == two and held[a] == -1:
+                        held[a] = one
+                        owners.setdefault(one, []).append(person)
+                continue
+            people = owners.get(one, [])
+            for person in people:
+                joints[person][b] = two
+                counts[person] += 1
+                scores[person] += weights[two] + score
+            if not people:
+                held = [-1] * len(skeleton)
+                held[a], held[b] = one, two
+                people = owners[one] = [len(joints)]
+                joints.append(held)
+                counts.append(2)
+                scores.append(weights[one] + weights[two] + score)
+            owners.setdefault(two, []).extend(people)
+    kept = [i for i in range(len(joints)) if counts[i] >= FEWEST and scores[i] / counts[i] >= LOWEST_SCORE]
+    return People(
+        np.array([joints[i] for i in kept], dtype=np.int64).reshape(len(kept), len(skeleton)),
+        np.array([scores[i] for i in kept], dtype=np.float64),
+        np.array([counts[i] for i in kept], dtype=np.int64),
+    )

@@ -1,0 +1,447 @@
+"""Annotated people: counts and outlines of real files, what comes back from a file, and everything that is refused."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco_masks
+from scipy.ndimage import binary_dilation
+
+from firstsight.data.coco import decode_runs, outline_mask
+from firstsight.data.keypoints import KeypointSet, load_keypoints, save_keypoints, with_skeleton
+from firstsight.errors import DataError
+from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
+
+STICK: dict[str, Any] = {
+    "id": 1, "name": "person", "keypoints": ["head", "hip", "foot"], "skeleton": [[1, 2], [2, 3]],
+}  # fmt: skip
+WIDTH, HEIGHT = 20, 12
+
+
+def person(number: int, *, image: int = 1, **changes: Any) -> dict[str, Any]:
+    """An annotation; a change to None leaves the field out."""
+    record = {
+        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "bbox": [2, 3, 8, 6], "area": 30.5,
+        "keypoints": [4, 3, 2, 4.25, 6, 1, 0, 0, 0],
+    } | changes  # fmt: skip
+    return {key: value for key, value in record.items() if value is not None}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small set: pictures 1 and 2, people 7 and 8, with changes."""
+
+    def make(*people: dict[str, Any], where: str = "set/people.json", **changes: Any) -> Path:
+        path = tmp_path / where
+        folder = path.parent / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("a.png", "b.png"):
+            Image.new("RGB", (WIDTH, HEIGHT), "gray").save(folder / name)
+        images = [
+            {"id": 2, "file_name": "b.png", "width": WIDTH, "height": HEIGHT},
+            {"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT},
+        ]
+        content = {
+            "images": images, "annotations": people or (person(7), person(8, image=2)), "categories": [STICK],
+        } | changes  # fmt: skip
+        path.write_text(json.dumps(content))
+        return path
+
+    return make
+
+
+def same(one: KeypointSet, other: KeypointSet) -> None:
+    """Every field is equal, arrays in their types as well."""
+    for field in fields(KeypointSet):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == b, field.name
+
+
+def coco_runs(outline: Any, height: int, width: int) -> Any:
+    """What pycocotools makes of a ``segmentation``: run lengths as a string."""
+    runs = coco_masks.frPyObjects(outline, height, width)
+    return coco_masks.merge(runs) if isinstance(outline, list) else runs
+
+
+# Real files
+
+
+def test_coco(shared: Path) -> None:
+    people = load_keypoints(shared / "coco-mini/person_keypoints.json")
+    assert people.skeleton is COCO_17
+    assert (len(people), people.name, people.notes) == (80, "person_keypoints", ())
+    assert people.keypoints.shape == (172, 17, 3) and people.keypoints.dtype == np.float32
+    assert (people.boxes.shape, people.boxes.dtype, people.areas.dtype) == ((172, 4), np.float32, np.float64)
+    assert people.crowd.sum() == 5 and not people.keypoints[people.crowd].any()
+    numbers = [picture.id for picture in people.pictures]
+    assert numbers == sorted(numbers)
+    raw = json.loads((shared / "coco-mini/person_keypoints.json").read_text())
+    for record in raw["annotations"]:
+        (i,) = np.flatnonzero(people.ids == record["id"])
+        assert people.keypoints[i].ravel().tolist() == record["keypoints"]
+        assert (people.keypoints[i, :, 2] > 0).sum() == record["num_keypoints"]
+        assert people.pictures[people.picture[i]].id == record["image_id"]
+        assert people.areas[i] == record["area"] and people.outlines[i] == record["segmentation"]
+    assert sorted(i for index in range(80) for i in people.people(index)) == list(range(172))
+    assert people.open(0).size == (people.pictures[0].width, people.pictures[0].height)
+
+
+def test_lsp(shared: Path) -> None:
+    people = load_keypoints(shared / "lspet/person_keypoints_val.json")
+    assert people.skeleton is LSP_14
+    assert len(people) == len(people.ids) == 998
+    assert not people.ignored(0).any()
+    assert people.keypoints[0, 0].tolist() == [np.float32(49.78), np.float32(18.92), 2]
+
+
+def test_outlines_are_those_of_pycocotools(shared: Path) -> None:
+    people = load_keypoints(shared / "coco-mini/person_keypoints.json")
+    drawn = more = 0
+    for outline, box, index in zip(people.outlines, people.boxes.tolist(), people.picture, strict=True):
+        size = height, width = people.pictures[index].height, people.pictures[index].width
+        runs = coco_runs(outline, height, width)
+        theirs = coco_masks.decode(runs).astype(bool)
+        np.testing.assert_array_equal(decode_runs(runs["counts"].decode(), size=size), theirs)
+        mine = outline_mask(outline, box=box, size=size)
+        if isinstance(outline, dict):
+            assert mine.sum() == coco_masks.area(runs)
+            np.testing.assert_array_equal(mine, theirs)
+        else:
+            assert not (theirs & ~binary_dilation(mine, np.ones((3, 3)))).any()
+            drawn, more = drawn + mine.sum(), more + (mine & ~theirs).sum()
+    assert more < 0.02 * drawn  # Pillow also fills the pixels that the border passes through
+
+
+def test_ignored_are_crowds_and_people_without_joints(shared: Path) -> None:
+    people = load_keypoints(shared / "coco-mini/person_keypoints.json")
+    left_out = people.crowd | ~(people.keypoints[..., 2] > 0).any(axis=1)
+    for index, picture in enumerate(people.pictures):
+        mask = people.ignored(index)
+        assert mask.shape == (picture.height, picture.width) and mask.dtype == bool
+        outlines = [people.outlines[i] for i in people.people(index) if left_out[i]]
+        runs = [coco_runs(outline, *mask.shape) for outline in outlines]
+        theirs = coco_masks.decode(coco_masks.merge(runs)).astype(bool) if runs else np.zeros_like(mask)
+        assert mask.any() == bool(runs)
+        assert not (theirs & ~binary_dilation(mask, np.ones((3, 3)))).any()
+        masks = [
+            outline_mask(people.outlines[i], box=people.boxes[i].tolist(), size=mask.shape)
+            for i in people.people(index)
+            if left_out[i]
+        ]
+        np.testing.assert_array_equal(mask, np.any([np.zeros_like(mask), *masks], axis=0))
+
+
+@pytest.mark.parametrize("place", ["coco-mini/person_keypoints.json", "lspet/person_keypoints_val.json"])
+def test_what_is_saved_comes_back(shared: Path, tmp_path: Path, place: str) -> None:
+    people = load_keypoints(shared / place)
+    folder = save_keypoints(people, tmp_path / "person_keypoints.json")
+    assert folder == (shared / place).parent / "images"
+    same(load_keypoints(tmp_path / "person_keypoints.json", folder), people)
+    openpose = with_skeleton(replace(people, name="other", notes=("a fifth",)), OPENPOSE_18)
+    save_keypoints(openpose, tmp_path / "openpose.json")
+    same(load_keypoints(tmp_path / "openpose.json", str(folder)), openpose)
+
+
+# A small set
+
+
+def test_small_set(write: Callable[..., Path]) -> None:
+    people = load_keypoints(write(person(9, image=2), person(7), person(3, image=2, keypoints=None, area=None)))
+    assert [picture.path.name for picture in people.pictures] == ["a.png", "b.png"]
+    assert people.ids.tolist() == [9, 7, 3] and people.picture.tolist() == [1, 0, 1]
+    assert people.people(1).tolist() == [0, 2]
+    assert people.keypoints[1].tolist() == [[4, 3, 2], [4.25, 6, 1], [0, 0, 0]] and not people.keypoints[2].any()
+    assert people.areas.tolist() == [30.5, 30.5, 48]
+    assert people.notes == ("1 of 3 people have no 'area': that of their box is taken",)
+    expected = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    expected[3:9, 2:10] = True  # the box of the one without joints
+    drawn = people.ignored(1)
+    assert drawn[expected].all() and drawn.sum() <= 9 * 7 and not people.ignored(0).any()
+
+
+def test_a_crowd_is_ignored_whatever_is_labelled(write: Callable[..., Path]) -> None:
+    runs = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT + 2, 3, HEIGHT * (WIDTH - 1) - 5]}
+    people = load_keypoints(write(person(7), person(8, iscrowd=1, segmentation=runs)))
+    assert np.argwhere(people.ignored(0)).tolist() == [[2, 1], [3, 1], [4, 1]]
+
+
+def test_select(write: Callable[..., Path]) -> None:
+    people = load_keypoints(write(person(9, image=2), person(7), person(3, image=2)))
+    last = people.select([1])
+    assert len(last) == 1 and last.pictures == people.pictures[1:]
+    assert last.ids.tolist() == [9, 3] and last.picture.tolist() == [0, 0] and last.picture.dtype == np.int64
+    same(people.select(np.array([1, 0, 1])), people)  # each once, in the set's order
+    assert (len(people.select([])), people.select([]).keypoints.shape) == (0, (0, 3, 3))
+    with pytest.raises(IndexError):
+        people.select([2])
+
+
+def test_where_pictures_are_looked_for(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    moved = path.parent / "images" / path.name
+    moved.write_bytes(path.read_bytes())  # right beside the pictures
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_bytes(path.read_bytes())
+    people = load_keypoints(path)
+    for other in (load_keypoints(moved), load_keypoints(elsewhere, path.parent / "images")):
+        assert other.pictures == people.pictures
+    content = json.loads(path.read_text())
+    for image in content["images"]:
+        image["file_name"] = f"images/{image['file_name']}"  # told from the annotations' own folder
+    path.write_text(json.dumps(content))
+    assert load_keypoints(path).pictures == people.pictures
+    assert save_keypoints(people, path) == path.parent / "images"
+    same(load_keypoints(path), people)
+
+
+def test_which_skeleton(write: Callable[..., Path]) -> None:
+    own = load_keypoints(write()).skeleton
+    assert (own.joints, own.limbs) == (("head", "hip", "foot"), ((0, 1), (1, 2)))
+    turned = Skeleton.from_category(STICK | {"keypoints": ["foot", "hip", "head"]})
+    people = load_keypoints(write(), skeleton=turned)
+    assert people.skeleton is turned
+    assert people.keypoints[0].tolist() == [[0, 0, 0], [4.25, 6, 1], [4, 3, 2]]
+    bare = {"id": 1, "name": "person", "keypoints": ["head", "hip", "foot"]}  # no limbs, no need of them
+    assert load_keypoints(write(categories=[bare]), skeleton=own).skeleton is own
+    dog = {"id": 5, "name": "dog", "keypoints": ["tail", "nose"], "skeleton": [[1, 2]]}
+    both = load_keypoints(write(person(7), person(7, category_id=5, keypoints=[1]), categories=[dog, STICK]))
+    assert both.ids.tolist() == [7] and both.skeleton == own
+
+
+def test_joints_outside_the_picture_are_not_labelled(write: Callable[..., Path]) -> None:
+    joints = [WIDTH + 1, -1, 2, WIDTH + 1.5, 3, 2, 4, -1.5, 1]
+    people = load_keypoints(write(person(7, keypoints=joints)))
+    assert people.keypoints[0, :, 2].tolist() == [2, 0, 0]
+    assert people.notes == ("2 joints lie more than a pixel outside their picture: taken as not labelled",)
+    unlabelled = load_keypoints(write(person(7, keypoints=[4, 3, 2, -9, -9, 0, 0, 0, 0])))
+    assert unlabelled.notes == ()
+
+
+# Other joints
+
+
+def test_neck_by_hand(write: Callable[..., Path]) -> None:
+    names = ["left_shoulder", "right_shoulder", "left_hip"]
+    category = STICK | {"keypoints": names, "skeleton": [[1, 2], [1, 3]]}
+    target = Skeleton.from_category(
+        STICK | {"keypoints": ["head", "neck", "right_shoulder", "left_hip"], "skeleton": [[1, 2], [2, 3], [3, 4]]}
+    )
+    people = load_keypoints(
+        write(
+            person(1, keypoints=[2, 3, 2, 8, 4, 1, 5, 9, 2]),
+            person(2, keypoints=[2, 3, 2, 8, 4, 0, 0, 0, 0]),
+            person(3, keypoints=[2, 3, 2, 3, 3, 2, 0, 0, 0]),
+            categories=[category],
+        )
+    )
+    turned = with_skeleton(people, target)
+    assert turned.skeleton is target and turned.keypoints.dtype == np.float32
+    assert turned.keypoints[0].tolist() == [[0, 0, 0], [5, 3.5, 1], [8, 4, 1], [5, 9, 2]]
+    assert turned.keypoints[1].tolist() == [[0, 0, 0], [0, 0, 0], [8, 4, 0], [0, 0, 0]]
+    assert turned.keypoints[2, 1].tolist() == [2.5, 3, 2]
+    same(replace(turned, skeleton=people.skeleton, keypoints=people.keypoints), people)
+
+
+def test_openpose_of_real_people(shared: Path) -> None:
+    coco = load_keypoints(shared / "coco-mini/person_keypoints.json")
+    turned = with_skeleton(coco, OPENPOSE_18)
+    for joint, name in enumerate(OPENPOSE_18.joints):
+        if name != "neck":
+            np.testing.assert_array_equal(turned.keypoints[:, joint], coco.keypoints[:, COCO_17.joints.index(name)])
+    both = (coco.keypoints[:, 5:7, 2] > 0).all(axis=1)
+    np.testing.assert_array_equal(turned.keypoints[:, 1, 2] > 0, both)
+    same(with_skeleton(turned, COCO_17), coco)
+    lsp = load_keypoints(shared / "lspet/person_keypoints_val.json")
+    turned = with_skeleton(lsp, OPENPOSE_18)  # a labelled neck is kept; the face was never labelled
+    np.testing.assert_array_equal(turned.keypoints[:, 1], lsp.keypoints[:, LSP_14.joints.index("neck")])
+    assert not turned.keypoints[:, OPENPOSE_18.joints.index("nose")].any()
+
+
+def test_skeletons_without_a_common_joint(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"^people: skeletons person \(head, hip, foot\) and coco-17 \(nose, .*common$"):
+        with_skeleton(load_keypoints(write()), COCO_17)
+
+
+# Outlines
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 99))
+def test_run_lengths(height: int, width: int, share: float, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((height, width)) < share
+    counts = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+    np.testing.assert_array_equal(decode_runs(counts, size=mask.shape), mask)
+    column = mask.T.ravel()
+    edges = np.flatnonzero(np.diff(column, prepend=False))
+    runs = np.diff(np.concatenate([[0], edges, [len(column)]])).tolist()
+    np.testing.assert_array_equal(decode_runs(runs, size=mask.shape), mask)
+
+
+def test_long_runs() -> None:
+    mask = np.zeros((1000, 2000), dtype=np.uint8, order="F")
+    mask[900:, 1500:] = 1  # numbers of five digits, and negative differences
+    np.testing.assert_array_equal(decode_runs(coco_masks.encode(mask)["counts"].decode(), size=mask.shape), mask)
+
+
+def test_polygons_of_two_corners_enclose_nothing() -> None:
+    square = [2, 3, 10, 3, 10, 9, 2, 9]
+    one, both = (
+        outline_mask(polygons, box=[0, 0, 1, 1], size=(12, 20)) for polygons in ([square], [[0, 0, 9, 9], square])
+    )
+    np.testing.assert_array_equal(both, one)
+
+
+@pytest.mark.parametrize(
+    ("outline", "words"),
+    [
+        (
+            {"size": [HEIGHT, WIDTH], "counts": [1, 2]},
+            "run lengths are not those of a picture of 12 rows and 20 columns",
+        ),
+        ({"size": [WIDTH, HEIGHT], "counts": [HEIGHT * WIDTH]}, "run lengths are not those"),
+        ({"size": [HEIGHT, WIDTH], "counts": [-1, HEIGHT * WIDTH + 1]}, "run lengths are not those"),
+        ({"size": [HEIGHT, WIDTH], "counts": "`"}, "run lengths are not those"),
+        ({"size": [HEIGHT, WIDTH], "counts": ""}, "run lengths are not those"),
+        ({"size": [HEIGHT, WIDTH], "counts": "é~!" * 20}, "run lengths are not those"),
+        ({"size": [HEIGHT, WIDTH]}, "run lengths must be a list of numbers; got None"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "a polygon of its outline must be pairs of x and y; got 7 numbers"),
+        ([[1, 2, 3, 4, 5, math.nan]], "a polygon of its outline holds nan"),
+        ([5], "a polygon of its outline must be a list of numbers; got 5"),
+    ],
+)
+def test_outlines_that_cannot_be(write: Callable[..., Path], outline: Any, words: str) -> None:
+    people = load_keypoints(write(person(7), person(8, iscrowd=1, keypoints=None, segmentation=outline)))
+    with pytest.raises(DataError, match=f"^people: annotation 8: .*{words}"):
+        people.ignored(0)
+
+
+# What is refused
+
+
+def image(**changes: Any) -> dict[str, Any]:
+    return {"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT} | changes
+
+
+def joints(*values: Any) -> dict[str, Any]:
+    return person(7, keypoints=list(values))
+
+
+ENOUGH = person(6)
+DOG = STICK | {"id": 2, "name": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("people", "changes", "words"),
+    [
+        ([joints(math.nan, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: 'keypoints', x, y, v of 3 joints, holds nan"),
+        ([joints(1, -math.inf, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* holds -inf; expected finite numbers"),
+        ([joints(1, 10**400, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* holds 1000.*; expected finite numbers"),
+        ([joints(None, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* must be a list of numbers; got .None, 1"),
+        ([joints(1, 1, 2, 0, 0, 0)], {}, "annotation 7: .*, x, y, v of 3 joints, must be 9 numbers; got 6 .0, 0"),
+        ([joints(1, 1, 3, 0, 0, 0, 0, 0, 0)], {}, r"annotation 7: v of a joint must be 0, 1 or 2; got \[3.0, 0.0"),
+        ([person(7), person(7)], {}, "the annotation id 7 is there twice; give each annotation an id of its own$"),
+        ([ENOUGH, person(7, id="x")], {}, "annotation 2 of 2 has the id 'x'; expected a whole number"),
+        ([person(7, image=3)], {}, "annotation 7 is in image 3, which is not among 'images'"),
+        ([person(7, image_id=[])], {}, r"annotation 7 is in image \[\], which"),
+        ([person(7, bbox=[1, 1, -2, 2])], {}, "annotation 7: width, height and area must not be negative; got box"),
+        ([person(7, area=-1)], {}, "annotation 7: .* must not be negative; .* area -1.0"),
+        ([person(7, bbox=[1, 1, math.nan, 2])], {}, "annotation 7: 'bbox' holds nan; expected finite numbers"),
+        ([person(7, bbox=[1, 1, 2])], {}, "annotation 7: 'bbox' must be 4 numbers; got 3"),
+        ([person(7, bbox=None)], {}, "annotation 7: 'bbox' must be a list of numbers; got None"),
+        ([person(7, area=math.nan)], {}, "annotation 7: 'area' holds nan"),
+        ([person(7, segmentation="x")], {}, "annotation 7: 'segmentation' must be polygons or run lengths; got 'x'"),
+        ([person(7, keypoints=None), joints(4, 3, 0, 0, 0, 0, 0, 0, 0) | {"id": 8}], {},
+         "none of the 2 people has a labelled joint .a joint is labelled where its v is 1 or 2"),
+        ([joints(90, 3, 2, 0, 0, 0, 0, 0, 0)], {}, "none of the 1 people has a labelled joint; 1 joints lie more than"),
+        ([person(7, iscrowd=1)], {}, "none of the 1 people has a labelled joint"),
+        ([], {"annotations": []}, "none of the 0 people"),
+        ([], {"annotations": {}}, "'annotations' must be a list of objects .expected COCO annotations"),
+        ([], {"images": [1]}, "'images' must be a list of objects"),
+        ([], {"images": [image(), image()]}, "the image id 1 is there twice"),
+        ([], {"images": [image(id=None)]}, "image 1 of 1 has the id None; expected a whole number"),
+        ([], {"images": [image(file_name="../b.png")]}, "image 1: file_name '../b.png' points outside .*; refused"),
+        ([], {"images": [image(file_name="x/../../b.png")]}, "points outside the folder of pictures; refused"),
+        ([], {"images": [image(file_name="/etc/passwd")]}, "file_name '/etc/passwd' points outside"),
+        ([], {"images": [image(file_name="..\\b.png")]}, "points outside"),
+        ([], {"images": [image(file_name="C:\\b.png")]}, "points outside"),
+        ([], {"images": [image(file_name="")]}, "image 1: 'file_name' must be the picture's path in its folder; got"),
+        ([], {"images": [image(file_name=None)]}, "'file_name' must be the picture's path in its folder; got None"),
+        ([], {"images": [image(width=0)]}, "image 1: 'width' and 'height' must be whole numbers .* got 0 and 12"),
+        ([], {"images": [image(width="20")]}, "must be whole numbers of pixels; got '20' and 12"),
+        ([], {"images": [image(width=10**9)]}, "image 1: 1000000000x12 pixels; at most 100 million are read"),
+        ([], {"images": [image(), image(id=2, file_name="no.png"), image(id=3, file_name="none.png")]},
+         r"2 of 3 pictures are missing, the first /.*set/images/no.png .if they lie elsewhere, give their folder"),
+        ([], {"images": [image(file_name="a\0.png")]}, "1 of 1 pictures are missing"),
+        ([], {"images": [image(file_name="a" * 5000)]}, "1 of 1 pictures are missing"),
+        ([], {"categories": [STICK | {"name": "cat"}, DOG]}, "several categories .* .'cat', 'dog'., and not one"),
+        ([], {"categories": [STICK, STICK]}, "several categories .* .'person', 'person'., and not one"),
+        ([], {"categories": [{"id": 1, "name": "person"}]}, "no category lists its joints in 'keypoints'"),
+        ([], {"categories": [STICK | {"keypoints": [1]}]}, "no category lists its joints in 'keypoints'"),
+        ([], {"categories": [STICK | {"skeleton": [[1, 2]]}]}, "no limb leads to foot"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(
+    write: Callable[..., Path], people: list[dict[str, Any]], changes: dict[str, Any], words: str
+) -> None:
+    path = write(*people, **changes)
+    with pytest.raises(DataError, match=f"^{path}: .*{words}") as caught:
+        load_keypoints(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none.json: No such file or directory \(expected a JSON file of COCO"):
+        load_keypoints(tmp_path / "none.json")
+    with pytest.raises(DataError, match="Is a directory"):
+        load_keypoints(tmp_path)
+    path = tmp_path / "set.json"
+    for content in (b"", b"{", b"\xff\xd8\xff", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"set.json: not JSON \(.*\); expected COCO keypoints"):
+            load_keypoints(path)
+    path.write_text("[]")
+    with pytest.raises(DataError, match=r"set.json: 'images' must be a list"):
+        load_keypoints(path)
+
+
+def test_another_skeleton_is_refused(write: Callable[..., Path]) -> None:
+    words = r"its joints are head, hip, foot, but those of skeleton lsp-14 are right_ankle, .*head_top .*with_skeleton"
+    with pytest.raises(DataError, match=words):
+        load_keypoints(write(), skeleton=LSP_14)
+
+
+def test_pictures_that_changed(write: Callable[..., Path]) -> None:
+    path = write()
+    people = load_keypoints(path)
+    Image.new("RGB", (HEIGHT, WIDTH)).save(people.pictures[0].path)
+    with pytest.raises(DataError, match=r"a.png: is 12x20 pixels, but the annotations say 20x12"):
+        people.open(0)
+    people.pictures[1].path.unlink()
+    with pytest.raises(DataError, match=r"b.png: No such file"):
+        people.open(1)
+
+
+def test_arrays_that_do_not_fit(write: Callable[..., Path]) -> None:
+    people = load_keypoints(write())
+    with pytest.raises(DataError, match=r"^people: 2 people with 3 joints need keypoints of \(2, 3, 3\) and 2 of all"):
+        replace(people, keypoints=people.keypoints[:, :2])
+    with pytest.raises(DataError, match=r"got .* and \[2, 1, 2, 2, 2\]"):
+        replace(people, areas=people.areas[:1])
+
+
+def test_where_nothing_can_be_written(write: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"x.json: cannot be written"):
+        save_keypoints(load_keypoints(write()), tmp_path / "no" / "x.json")

@@ -1,0 +1,330 @@
+"""People who cross, leave and come back keep their numbers; the filter, by hand and by what it promises."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from firstsight.pose import track
+from firstsight.pose.parts import Pose
+from firstsight.pose.skeleton import COCO_17, LSP_14, Skeleton
+from firstsight.pose.track import OneEuro, Tracker, _Person, similarity
+
+Floats = NDArray[np.float64]
+PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.05))
+HEIGHTS = {
+    "nose": 0, "eye": -4, "ear": -2, "shoulder": 22, "elbow": 52, "wrist": 80, "hip": 85, "knee": 130, "ankle": 175,
+    "neck": 18, "head_top": -12,
+}  # fmt: skip
+SWINGS = {"elbow": 12, "wrist": 26, "knee": 14, "ankle": 30}
+
+
+def walker(skeleton: Skeleton, frame: int, *, x: float, y: float = 100, speed: float, phase: float = 0) -> Floats:
+    """A stick figure 187 pixels tall, seen from the side; arms and legs swing against each other."""
+    xy = np.zeros((len(skeleton), 2))
+    for i, joint in enumerate(skeleton.joints):
+        side, name = (-1, joint[5:]) if joint.startswith("left_") else (1, joint.removeprefix("right_"))
+        against = side if name in ("elbow", "wrist") else -side
+        swing = SWINGS.get(name, 0) * against * math.sin(0.25 * frame + phase)
+        xy[i] = x + speed * frame + swing + 6 * side * (name in HEIGHTS and HEIGHTS[name] > 20), y + HEIGHTS[name]
+    return xy
+
+
+def pose(xy: Floats, found: NDArray[np.bool_] | None = None) -> Pose:
+    there = np.ones(len(xy), dtype=bool) if found is None else found
+    keypoints = np.column_stack([np.where(there[:, None], xy, -1.0), np.where(there, 0.8, -1.0)])
+    low, high = xy[there].min(0), xy[there].max(0)
+    return Pose(keypoints, 20.0, (*low.tolist(), *(high - low).tolist()))
+
+
+def seen(rng: np.random.Generator, xy: Floats, *, noise: float, missing: float) -> Pose:
+    """As a network might: every joint a little off, some not found, never fewer than three."""
+    found = rng.random(len(xy)) >= missing
+    found[rng.permutation(len(xy))[:3]] = True
+    return pose(xy + rng.normal(0, noise, xy.shape), found)
+
+
+def idf1(truth: list[list[int]], told: list[list[int]]) -> float:
+    """2 IDTP / (2 IDTP + IDFP + IDFN), people and numbers paired at best (Ristani 2016); every pose is of a person."""
+    pairs = [pair for frame in zip(truth, told, strict=True) for pair in zip(*frame, strict=True)]
+    people, numbers = (sorted(set(names)) for names in zip(*pairs, strict=True))
+    counts = np.array([[pairs.count((person, number)) for number in numbers] for person in people])
+    right = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
+    return 2 * right / (2 * right + 2 * (len(pairs) - right))
+
+
+def crossing(seed: int, skeleton: Skeleton, *, noise: float, missing: float, phase: float = 1.0) -> float:
+    """IDF1 of two people who walk through each other, told in a random order."""
+    rng = np.random.default_rng(seed)
+    tracker, apart = Tracker(skeleton), 240 + 3 * rng.random()
+    truth: list[list[int]] = []
+    told: list[list[int]] = []
+    for frame in range(80):
+        figures = [
+            walker(skeleton, frame, x=100, speed=3),
+            walker(skeleton, frame, x=100 + apart, y=103, speed=-3, phase=phase),
+        ]
+        order = rng.permutation(2).tolist()
+        truth.append(order)
+        told.append(tracker.update([seen(rng, figures[i], noise=noise, missing=missing) for i in order]))
+    return idf1(truth, told)
+
+
+def test_idf1_by_hand() -> None:
+    """Two people in four frames, who change numbers before the last: six of eight are right."""
+    assert idf1([[0, 1]] * 4, [[7, 9], [7, 9], [7, 9], [9, 7]]) == 0.75
+    assert idf1([[0, 1], [1, 0]], [[5, 2], [2, 5]]) == 1
+    assert idf1([[0], [0], [0]], [[1], [2], [3]]) == pytest.approx(1 / 3)
+
+
+def test_similarity_by_hand() -> None:
+    """Area 100: 2 * 100 * 0.2^2 = 8 for the first joint, 2 for the second; 2 and 1 pixels away both give exp(-1/2)."""
+    one = np.array([[5.0, 5, 0.9], [9, 9, 0.1]])
+    other = np.array([[7.0, 5, 0.2], [9, 10, 0.2]])
+    assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
+    other[0] = 5, 9, 0  # a score of 0 is found
+    assert similarity(one, other, PAIR, area=100) == pytest.approx((math.exp(-2) + math.exp(-0.5)) / 2)
+    other[0] = -1
+    assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
+    other[1] = -1
+    assert similarity(one, other, PAIR, area=100) == 0
+
+
+@pytest.mark.parametrize("skeleton", [LSP_14, COCO_17], ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize(("noise", "missing"), [(0, 0), (1, 0.1), (2, 0.3)])
+def test_people_who_cross_keep_their_numbers(skeleton: Skeleton, noise: float, missing: float) -> None:
+    for seed in range(3):
+        assert crossing(seed, skeleton, noise=noise, missing=missing) == 1
+
+
+def test_velocity_tells_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In step with each other they differ by their direction alone: without it they change numbers."""
+    assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2) == 1
+    monkeypatch.setattr(track, "GAIN", 0.0)
+    assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2) < 1
+
+
+def frames(tracker: Tracker, places: range, figure: Callable[[int], Floats], *, seed: int = 0) -> set[int]:
+    """Numbers that one person gets in these frames."""
+    rng = np.random.default_rng(seed)
+    return {tracker.update([seen(rng, figure(frame), noise=1.5, missing=0.2)])[0] for frame in places}
+
+
+def right(frame: int) -> Floats:
+    return walker(COCO_17, frame, x=80, speed=4)
+
+
+def left(frame: int) -> Floats:
+    return walker(COCO_17, frame, x=500, speed=-4)
+
+
+def test_one_who_is_gone_for_a_while_comes_back() -> None:
+    tracker = Tracker(COCO_17)
+    assert frames(tracker, range(20), right) == {1}
+    assert [tracker.update([]) for _ in range(5)] == [[]] * 5 and tracker.poses == []
+    assert frames(tracker, range(25, 40), right) == {1}
+
+
+def test_one_who_leaves_and_another() -> None:
+    """Someone else gets a new number, near or late; who was away for the whole patience is someone else."""
+    tracker = Tracker(COCO_17)
+    assert frames(tracker, range(20), right) == {1}
+    assert frames(tracker, range(20, 30), left) == {2}
+    for _ in range(30):
+        assert tracker.update([]) == []
+    assert frames(tracker, range(20), right) == {3}
+    short, still = Tracker(COCO_17, patience=4), pose(right(0))
+    assert short.update([still]) == [1]
+    for away, number in ((3, 1), (4, 2), (3, 2)):
+        assert all(short.update([]) == [] for _ in range(away))
+        assert short.update([still]) == [number]
+
+
+def standing(x: float) -> Pose:
+    return pose(walker(LSP_14, 0, x=x, speed=0))
+
+
+def test_two_poses_are_never_one_person() -> None:
+    """The nearer one keeps the number, wherever it stands in the list; a number is used once."""
+    tracker = Tracker(LSP_14)
+    assert tracker.update([standing(100)]) == [1]
+    assert tracker.update([standing(106), standing(100), standing(500)]) == [2, 1, 3]
+    assert tracker.update([standing(100), standing(500), standing(106)]) == [1, 3, 2]
+
+
+def test_the_sum_is_greatest() -> None:
+    """Two, 20 pixels apart, both move by 14: the first is nearest to where the second was, and yet is the first."""
+    tracker = Tracker(LSP_14, least_similarity=0.01)
+    assert tracker.update([standing(100), standing(120)]) == [1, 2]
+    assert tracker.update([standing(114), standing(134)]) == [1, 2]
+
+
+def test_joints_are_remembered() -> None:
+    """The upper body, then the lower one: nothing is in both, but the whole was seen before."""
+    upper = np.arange(17) < 11
+    tracker = Tracker(COCO_17, patience=5)
+    assert tracker.update([pose(right(0))]) == [1]
+    for _ in range(4):
+        assert tracker.update([pose(right(0), upper)]) == [1]
+    assert tracker.update([pose(right(0), ~upper)]) == [1]
+    for _ in range(5):
+        assert tracker.update([pose(right(0), upper)]) == [1]
+    assert tracker.update([pose(right(0), ~upper)]) == [2]  # five frames without: by then forgotten
+
+
+def test_a_face_is_enough() -> None:
+    """The area is the greater one of pose and person: of a whole body its face alone may be three pixels off."""
+    tracker, face = Tracker(COCO_17), np.arange(17) < 5
+    assert tracker.update([pose(right(0))]) == [1] == tracker.update([pose(right(0) + 3, face)])
+
+
+def test_what_is_expected_by_hand() -> None:
+    """Moved by 10 the velocity is 4, and where it was seen last 10 + 4; the frames without it slow it down.
+
+    Expected at 14, 14 + 3.6 and 17.6 + 3.24 = 20.84; found at 26.84 after three frames: 3.24 + 0.4 * 6 / 3 = 4.04.
+    """
+    person = _Person(1, 1, 3)
+    person.see(np.array([[0.0, 5, 1]]))
+    person.go_on(3)
+    assert person.keypoints.tolist() == [[0, 5, 1]]
+    person.see(np.array([[10.0, 5, 1]]))
+    for expected in (14.0, 17.6, 20.84):
+        person.go_on(3)
+        assert person.keypoints[0].tolist() == pytest.approx([expected, 5, 1])
+    person.see(np.array([[26.84, 5, 1]]))
+    assert person.velocity[0].tolist() == pytest.approx([4.04, 0])
+    for score in (1, 1, 1, -1):
+        person.go_on(3)
+        assert person.keypoints[0, 2] == score
+    person.see(np.array([[50.0, 5, 1]]))
+    assert person.velocity.tolist() == [[0, 0]]
+
+
+def test_joints_in_line() -> None:
+    """A box without width is no reason to lose someone; a pose without joints gets a number that is not kept."""
+    tracker = Tracker(PAIR)
+    upright = np.array([[50.0, 20], [50, 80]])
+    assert tracker.update([pose(upright)]) == [1] == tracker.update([pose(upright + np.array([3, 0]))])
+    empty = Pose(np.full((2, 3), -1.0), 0.0, (0.0, 0.0, 0.0, 0.0))
+    assert tracker.update([empty, pose(upright + 3)]) == [2, 1] and tracker.update([empty]) == [3]
+    smooth = Tracker(PAIR, smooth=True)
+    assert smooth.update([empty]) == [1] and (smooth.poses[0].keypoints == -1).all()
+
+
+def test_poses_are_filtered_for_each_person() -> None:
+    rng = np.random.default_rng(5)
+    tracker, plain = Tracker(LSP_14, smooth=True), Tracker(LSP_14)
+    bodies = [walker(LSP_14, 0, x=x, speed=0) for x in (100, 300)]
+    out: list[list[Floats]] = [[], []]
+    for frame in range(90):
+        order = rng.permutation(2).tolist()
+        given = [seen(rng, bodies[i], noise=1.5, missing=0.05) for i in order]
+        before = [item.keypoints.copy() for item in given]
+        numbers = tracker.update(given)
+        assert numbers == plain.update(given) and all(a is b for a, b in zip(plain.poses, given, strict=True))
+        for i, item, was, result in zip(order, given, before, tracker.poses, strict=True):
+            np.testing.assert_array_equal(item.keypoints, was)
+            np.testing.assert_array_equal(result.keypoints[:, 2], was[:, 2])
+            there = was[:, 2] >= 0
+            low, high = result.keypoints[there, :2].min(0), result.keypoints[there, :2].max(0)
+            assert result.box == pytest.approx((*low, *(high - low))) and result.score == item.score
+            assert (result.keypoints[~there] == -1).all()
+            if frame == 0:
+                np.testing.assert_array_equal(result.keypoints, was)
+            out[i].append(np.where(there[:, None], result.keypoints[:, :2] - bodies[i], np.nan))
+    assert all(np.nanvar(np.stack(one[20:])) < 0.6 * 1.5**2 for one in out)
+    tracker.update([])
+    again = pose(bodies[0] + 2)
+    tracker.update([again])
+    np.testing.assert_array_equal(tracker.poses[0].keypoints, again.keypoints)  # away for a frame: anew
+
+
+def test_the_filter_knows_the_rate() -> None:
+    tracker, one_euro = Tracker(LSP_14, smooth=True, frames_per_second=60), OneEuro(14, frames_per_second=60)
+    for frame in range(3):
+        tracker.update([pose(walker(LSP_14, frame, x=100, speed=3))])
+        np.testing.assert_array_equal(
+            tracker.poses[0].keypoints[:, :2], one_euro(walker(LSP_14, frame, x=100, speed=3))
+        )
+
+
+def test_three_steps_by_hand() -> None:
+    """At 30 frames per second alpha(1 Hz) = 2 pi / (2 pi + 30) = 0.1731707.
+
+    From 10 to 16: speed 0.1731707 * 180 = 31.17073, cutoff 1 + 0.05 * 31.17073 = 2.558536, alpha 0.3488984: 12.093390.
+    16 again is 3.906610 from what came out, which is 117.19829 per second: speed 31.17073 + 0.1731707 * 86.02756 =
+    46.068184, cutoff 3.303409, alpha 0.4089361: 13.690944.
+    """
+    one_euro = OneEuro(1)
+    for given, expected in ((10.0, 10.0), (16.0, 12.093390), (16.0, 13.690944)):
+        assert one_euro(np.array([[given, 7.0]]))[0].tolist() == pytest.approx([expected, 7], abs=1e-6)
+
+
+def test_a_constant_stays_and_the_first_is_the_input() -> None:
+    xy = np.random.default_rng(1).uniform(0, 500, (17, 2))
+    one_euro = OneEuro(17)
+    for _ in range(20):
+        np.testing.assert_array_equal(one_euro(xy), xy)
+
+
+def test_a_joint_starts_anew() -> None:
+    """Where it was not found it stays as it is, and place and speed are forgotten; the other joint goes on."""
+    both, other, fresh = OneEuro(2), OneEuro(1), OneEuro(1)
+    for frame, place in enumerate((10.0, 14.0, 20.0, -1.0, 90.0, 97.0)):
+        result = both(np.array([[place, place], [4.0 * frame, 5]]))
+        assert result[1].tolist() == other(np.array([[4.0 * frame, 5]]))[0].tolist()
+        assert (result[0, 0] == place) == (place in (10, -1, 90))
+        if place >= 90:
+            assert result[0].tolist() == fresh(np.full((1, 2), place))[0].tolist()
+    outside = np.array([[-2.0, 5], [30, 5]])  # a little outside the picture, but found
+    assert both(outside, np.array([True, True]))[0, 0] > -2
+
+
+def test_nothing_is_shared_with_the_caller() -> None:
+    one_euro, xy, found = OneEuro(1), np.array([[10.0, 7]]), np.array([True])
+    result = one_euro(xy, found)
+    result[:], found[:], xy[:] = 0, False, 16
+    assert one_euro(xy)[0, 0] == pytest.approx(12.093390, abs=1e-6)
+
+
+def test_jitter_goes() -> None:
+    noise = np.random.default_rng(2).normal(100, 1, (600, 17, 2))
+    one_euro = OneEuro(17)
+    assert np.stack([one_euro(xy) for xy in noise])[60:].var(0).mean() < noise.var() / 3
+
+
+@pytest.mark.parametrize("speed", [30.0, 300.0, 3000.0])
+def test_lag_is_bounded(speed: float) -> None:
+    """In the end by 1 / (2 pi beta); with beta 0 it is tau times the speed, 1 / (2 pi min_cutoff) seconds."""
+    one_euro, fixed = OneEuro(1), OneEuro(1, beta=0.0)
+    for frame in range(150):
+        xy = np.full((1, 2), speed * frame / 30)
+        lag, fixed_lag = (xy - one_euro(xy))[0, 0], (xy - fixed(xy))[0, 0]
+        assert 0 <= lag <= fixed_lag
+    assert 0 < lag < 1 / (2 * math.pi * 0.05)
+    assert fixed_lag == pytest.approx(speed / (2 * math.pi), rel=1e-6)
+
+
+def test_the_rate_does_not_matter() -> None:
+    """The same movement at 30 and 60 frames per second comes out the same, if the filter knows."""
+
+    def filtered(rate: int, told: float) -> Floats:
+        one_euro = OneEuro(1, frames_per_second=told, beta=0.0)
+        places = 100 + 40 * np.sin(2 * math.pi * 0.5 * np.arange(4 * rate) / rate)
+        return np.array([one_euro(np.full((1, 2), place))[0, 0] for place in places])[:: rate // 30]
+
+    slow, fast, wrong = filtered(30, 30.0), filtered(60, 60.0), filtered(60, 30.0)
+    assert np.abs(slow - fast).max() < 1 < 8 < np.abs(slow - wrong).max()
+
+
+def test_wrong_values() -> None:
+    for wrong in ({"frames_per_second": 0.0}, {"min_cutoff": -1.0}, {"beta": -0.1}, {"derivative_cutoff": 0.0}):
+        with pytest.raises(ValueError, match="must be above 0, beta at least 0; got OneEuro"):
+            OneEuro(3, **wrong)
+    with pytest.raises(ValueError, match=r"at most 1, patience at least 1; got \(1.5, 15\)"):
+        Tracker(PAIR, least_similarity=1.5)
+    with pytest.raises(ValueError, match=r"got \(0.2, 0\)"):
+        Tracker(PAIR, patience=0)
