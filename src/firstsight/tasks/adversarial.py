@@ -74,6 +74,7 @@ class Adversarial:
         self.latent, self.rules, self.judge, self.seed = latent, rules, judge, seed
         self.model, self.options, self.about = model, dict(options), dict(about)
         self.batches, self.test = batches, test
+        self.together = rules.batches == "mixed" or next(discriminator.buffers(), None) is None  # then it is the same
         made = {"generator": generator, "discriminator": discriminator}
         self.models: dict[str, nn.Module] = {
             name: net.to(batches.device, batches.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -129,7 +130,7 @@ class Adversarial:
     def _train_discriminator(self, batch: Batch, fake: Tensor, z: Tensor) -> dict[str, Tensor]:
         rules, net = self.rules, self.models["discriminator"]
         with self.accelerator.autocast():
-            if rules.batches == "mixed":
+            if self.together:
                 both, reading = self._judge(net, batch.images, fake)
                 says_real, says_fake = both.chunk(2)
                 reading = reading and Reading(*(_second_half(part) for part in reading))

@@ -1,0 +1,211 @@
+"""Videos and cameras, frame by frame; PyAV reads and writes them, which ``pip install 'firstsight[video]'`` brings.
+
+Nothing of a video is held but the frame at hand, however long it is. A frame that cannot be decoded is counted and left
+out; a file that breaks off gives what it has.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from PIL import Image
+
+from firstsight.data.picture import MAX_PIXELS
+from firstsight.errors import DataError, UsageError
+
+SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
+CAMERA = "camera"
+"""What a camera is called, with its number if there are several: camera, camera:1."""
+USUAL_RATE = 25.0
+"""Frames per second of a source that does not say."""
+
+
+def is_video(source: str) -> bool:
+    """Is this the name of a video file or of a camera?
+
+    >>> is_video("walk.MP4"), is_video("camera:1"), is_video("photo.jpg")
+    (True, True, False)
+    """
+    name, _, number = source.partition(":")
+    camera = name == CAMERA and (number.isdigit() or not number) and not source.endswith(":")
+    return camera or Path(source).suffix.lower() in SUFFIXES
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Parameters
+    ----------
+    number : counted from 0, of those that could be decoded.
+    seconds : since the beginning.
+    """
+
+    number: int
+    seconds: float
+    image: Image.Image
+
+
+class Video:
+    """A video file or a camera, opened; iterate over it once for its frames. A context manager.
+
+    Attributes
+    ----------
+    frames_per_second : as the file says, else 25.
+    length : how many frames there are, as the file says; None where it does not, or of a camera.
+    damaged : frames that could not be decoded so far.
+    truncated : the file broke off before its end.
+
+    Raises
+    ------
+    UsageError
+        PyAV is not installed.
+    DataError
+        No such file or camera, or no video in it.
+    """
+
+    def __init__(self, source: str) -> None:
+        av, self.source = _av(), source
+        place, form = _camera(source) if source.partition(":")[0] == CAMERA else (source, None)
+        if form is None and not Path(place).is_file():
+            raise DataError(f"{source}: no such file")
+        try:
+            self._container = av.open(place, format=form)
+        except (av.FFmpegError, OSError) as error:
+            what = "the camera cannot be opened" if form else "not a video"
+            raise DataError(f"{source}: {what} ({_reason(error)})") from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise DataError(f"{source}: there are no pictures in it")
+        self._stream = self._container.streams.video[0]
+        width, height = self._stream.codec_context.width, self._stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            self._container.close()
+            limit = MAX_PIXELS // 1_000_000
+            raise DataError(f"{source}: declares {width}x{height} pixels; at most {limit} million are read")
+        self._stream.thread_type = "AUTO"
+        self.frames_per_second = float(self._stream.average_rate or USUAL_RATE)
+        self.length = self._count() if form is None else None
+        self.damaged, self.truncated = 0, False
+
+    def _count(self) -> int | None:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._stream.duration and self._stream.time_base:
+            return round(float(self._stream.duration * self._stream.time_base) * self.frames_per_second)
+        return None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames in order, as RGB pictures."""
+        av, number = _av(), 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError):  # the file breaks off within a packet
+                self.truncated = True
+                packet = None
+            try:
+                decoded = packet.decode() if packet is not None else self._flushed()
+            except (av.FFmpegError, OSError):
+                self.damaged += 1
+                continue
+            for frame in decoded:
+                seconds = float(frame.time) if frame.time is not None else number / self.frames_per_second
+                yield Frame(number, seconds, frame.to_image())
+                number += 1
+            if packet is None:
+                break
+        if self.length is not None and number + self.damaged < self.length - 1:
+            self.truncated = True
+
+    def _flushed(self) -> list[Any]:
+        """What the decoder still holds; nothing where it has given all already."""
+        try:
+            return list(self._stream.decode(None))
+        except _av().EOFError:
+            return []
+
+    def __enter__(self) -> "Video":
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self._container.close()
+
+
+class VideoWriter:
+    """An MP4 file (H.264) that frames are added to; whole once it is closed. A context manager.
+
+    Parameters
+    ----------
+    path : the file to write.
+    frames_per_second : above 0.
+    """
+
+    def __init__(self, path: Path, *, frames_per_second: float) -> None:
+        av, self.path = _av(), path
+        try:
+            path.open("wb").close()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({_reason(error)})") from None
+        self._container = av.open(str(path), "w", format="mp4")
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        self._stream: Any = self._container.add_stream(codec, rate=round(frames_per_second) or 1)
+        self._stream.pix_fmt = "yuv420p"
+        self._size: tuple[int, int] | None = None
+
+    def add(self, image: Image.Image) -> None:
+        """Add an RGB picture; all have the size of the first, of which an odd row or column is left out."""
+        if self._size is None:
+            self._size = (image.width // 2 * 2, image.height // 2 * 2)
+            self._stream.width, self._stream.height = self._size
+        if image.size != self._size:
+            image = image.crop((0, 0, *self._size))
+        frame = _av().VideoFrame.from_image(image)
+        self._container.mux(self._stream.encode(frame))
+
+    def __enter__(self) -> "VideoWriter":
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what is left and close it, also after an error: what was added can be watched."""
+        if self._size is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def _av() -> ModuleType:
+    try:
+        import av
+    except ImportError:
+        raise UsageError("videos need PyAV: pip install 'firstsight[video]'") from None
+    module: ModuleType = av
+    av.logging.set_level(av.logging.PANIC)  # what is wrong is said by us, once
+    return module
+
+
+def _camera(source: str) -> tuple[str, str]:
+    """Where a camera is found, and in which of ffmpeg's forms."""
+    number = int(source.partition(":")[2] or 0)
+    if sys.platform == "darwin":
+        return str(number), "avfoundation"
+    if sys.platform == "win32":
+        return f"video={number}", "dshow"
+    place = f"/dev/video{number}"
+    if not Path(place).exists():
+        raise DataError(f"{source}: there is no camera at {place}")
+    return place, "v4l2"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
