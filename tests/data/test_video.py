@@ -52,7 +52,7 @@ def test_an_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
 
 
 def test_a_file_that_breaks_off_gives_what_it_has(tmp_path: Path) -> None:
-    """The index at the front, as for the web, and the last third of the bytes missing; noise, so that bytes are many."""
+    """The index at the front, as for the web, the last third of the bytes missing; noise, so that bytes are many."""
     import av
 
     rng, noisy, front = np.random.default_rng(0), tmp_path / "noisy.mp4", tmp_path / "front.mp4"

@@ -83,7 +83,7 @@ MODELS: dict[str, Entry] = {
         _cifar("resnet44", 658_586),
         _cifar("resnet56", 853_018),
         Entry(
-            "airbench", "the network of airbench (Jordan 2024): quick to train on small photographs", 1_972_768,
+            "airbench", "the network of airbench (Jordan 2024): quick to train on small photographs", 3_190_432,
             min_size=10, in_channels=3,
         ),
         _imagenet("mobilenet", "mobilenet", 4_231_976, "MobileNet, version 1 (Howard 2017)"),
