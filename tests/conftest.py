@@ -1,8 +1,10 @@
 """What every test can ask for."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +52,43 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
                 values = np.clip(rng.normal(level, 12, (size, size, 3)), 0, 255).astype(np.uint8)
                 Image.fromarray(values).convert(mode).save(folder / f"{i:03}.png")
         return tmp_path / where
+
+    return make
+
+
+@pytest.fixture
+def sticks(tmp_path: Path) -> Callable[..., Path]:
+    """Draw people of five joints on black, one in each 96x120 picture, as COCO keypoints; the path of the JSON file.
+
+    The head is a green dot, what is left red, what is right blue. A change of the category or of an annotation is made
+    in all of them.
+    """
+
+    def make(
+        count: int = 12, *, where: str = "sticks/person_keypoints.json", category: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> Path:  # fmt: skip
+        rng = np.random.default_rng(count)
+        path = tmp_path / where
+        (path.parent / "images").mkdir(parents=True, exist_ok=True)
+        images, annotations = [], []
+        for i in range(1, count + 1):
+            joints = np.array([[48, 24], [70, 50], [26, 50], [64, 96], [32, 96]]) + rng.uniform(-5, 5, (5, 2))
+            y, x = np.mgrid[:120, :96] + 0.5
+            dots = [200 * np.exp(-((x - a) ** 2 + (y - b) ** 2) / 18) for a, b in joints]
+            pixels = np.stack([dots[1] + dots[3], dots[0], dots[2] + dots[4]], -1).astype(np.uint8)
+            Image.fromarray(pixels).save(path.parent / "images" / f"{path.stem}-{i}.png")
+            low, high = joints.min(0), joints.max(0)
+            images.append({"id": i, "file_name": f"{path.stem}-{i}.png", "width": 96, "height": 120})
+            annotations.append(
+                {"id": i, "image_id": i, "category_id": 1, "bbox": [*low, *(high - low)], "area": 3000.0,
+                 "keypoints": np.concatenate([joints, np.full((5, 1), 2)], 1).ravel().tolist()} | changes
+            )  # fmt: skip
+        names = ["head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
+        known = {"id": 1, "name": "person", "keypoints": names, "skeleton": [[1, 2], [1, 3], [2, 4], [3, 5]]}
+        content = {"images": images, "annotations": annotations, "categories": [known | (category or {})]}
+        path.write_text(json.dumps(content))
+        return path
 
     return make
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstsight.recipes.train import train
     from firstsight.tasks.generate import arithmetic, generate, interpolate, with_nearest
     from firstsight.tasks.measure import measure
+    from firstsight.tasks.pose import PoseEstimator
     from firstsight.tasks.predict import Prediction, evaluate, predict
     from firstsight.weights.classifier import Classifier, load
     from firstsight.weights.generator import Generator, load_generator
@@ -28,6 +29,7 @@ _PLACES = {
     "Classifier": "weights.classifier:Classifier",
     "Generator": "weights.generator:Generator",
     "ImageSet": "data:ImageSet",
+    "PoseEstimator": "tasks.pose:PoseEstimator",
     "Prediction": "tasks.predict:Prediction",
     "arithmetic": "tasks.generate:arithmetic",
     "create_model": "nets:create_model",
@@ -49,6 +51,7 @@ __all__ = [
     "Classifier",
     "Generator",
     "ImageSet",
+    "PoseEstimator",
     "Prediction",
     "__version__",
     "arithmetic",

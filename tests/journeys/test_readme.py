@@ -15,6 +15,8 @@ from firstsight import create_model
 from firstsight.cli.demo import write_digits
 from firstsight.data import load
 from firstsight.data.photo import sample_photo
+from firstsight.pose import create_pose
+from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.weights.published import import_weights
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +46,7 @@ def test_commands_of_the_readme(
     Path("mypackage/mymodule.py").write_text("from torch import nn\nbuild = nn.Conv2d(3, 4, 5)\n")
     torch.save(create_model("resnet34").state_dict(), "resnet34.pth")  # in place of the published file
     import_weights("resnet34.pth", "resnet34")
+    torch.save(create_pose("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
     for command in COMMANDS:
         shorter = ["--epochs", "1"] if command[0] == "train" else []
         code, out, err = run(*command, *shorter)

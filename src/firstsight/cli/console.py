@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
 from rich.table import Table
 
 from firstsight.errors import UsageError
 
+T = TypeVar("T")
 SHOWN = {
     "train/loss": ("train loss", ".4f"),
     "test/loss": ("test loss", ".4f"),
@@ -22,6 +23,9 @@ SHOWN = {
     "train/d_fake": ("D(G(z))", ".2f"),
     "test/frechet": ("Frechet", ".2f"),
     "test/modes": ("modes", ".0f"),
+    "test/ap": ("AP", ".1%"),
+    "test/ar": ("AR", ".1%"),
+    "test/pck": ("PCK@0.2", ".1%"),
     "test/q_error": ("Q error", ".1%"),
 }
 """What of an epoch's metrics is shown, in this order: its name and form."""
@@ -45,6 +49,22 @@ def remark(line: str) -> None:
 def print_json(document: object) -> None:
     """One JSON document on stdout, and nothing else."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def progress(items: Sequence[T], what: str) -> Iterator[T]:
+    """Go through items, with a bar on stderr where that is a terminal and there are several."""
+    console = err()
+    shown = console.is_terminal and len(items) > 1
+    yield from track(items, description=what, console=console, transient=True, disable=not shown)
+
+
+def complain(refused: Sequence[str]) -> int:
+    """Pictures that cannot be used, on stderr, the first few in a sentence each; the exit code."""
+    for sentence in refused[:4]:
+        print(f"firstsight: {sentence}", file=sys.stderr)
+    if len(refused) > 4:
+        print(f"firstsight: and {len(refused) - 4} more pictures cannot be read", file=sys.stderr)
+    return 1 if refused else 0
 
 
 def write_figure(figure: Any, path: Path) -> None:

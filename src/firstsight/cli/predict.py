@@ -1,6 +1,5 @@
 """``firstsight predict``."""
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +30,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
     arguments = parse(Arguments, "predict", argv)
-    from firstsight.cli.console import out, print_json, remark, table
+    from firstsight.cli.console import complain, out, print_json, remark, table
     from firstsight.errors import UsageError
     from firstsight.tasks.predict import predict
     from firstsight.weights.classifier import load
@@ -51,7 +50,7 @@ def run(argv: list[str]) -> int:
             then = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in others)
             shown.add_row(prediction.image, first.label, f"{first.probability:.1%}", then)
         out().print(shown)
-    return _complain(refused)
+    return complain(refused)
 
 
 def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
@@ -66,11 +65,3 @@ def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
         except DataError as error:
             refused.append(str(error))
     return good, refused
-
-
-def _complain(refused: list[str]) -> int:
-    for sentence in refused[:4]:
-        print(f"firstsight: {sentence}", file=sys.stderr)
-    if len(refused) > 4:
-        print(f"firstsight: and {len(refused) - 4} more pictures cannot be read", file=sys.stderr)
-    return 1 if refused else 0

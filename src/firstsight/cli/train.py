@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
 from firstsight.cli.parse import parse
-from firstsight.recipes import RECIPES, ClassifySettings, GanSettings, Settings, find_recipe
+from firstsight.recipes import RECIPES, ClassifySettings, GanSettings, PoseSettings, Settings, find_recipe
 from firstsight.recipes.table import DEFAULTS
 
 S = TypeVar("S", bound=Settings)
@@ -46,6 +46,13 @@ class Arguments(Generic[S]):
     """Print the result as one JSON document."""
 
 
+KINDS: dict[type[Settings], type[Arguments[Any]]] = {
+    ClassifySettings: Arguments[ClassifySettings],
+    GanSettings: Arguments[GanSettings],
+    PoseSettings: Arguments[PoseSettings],
+}
+
+
 def run(argv: list[str]) -> int:
     """Parse, train, print."""
     arguments, changes = read(argv)
@@ -77,8 +84,7 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
     them), then with values that all differ: what is equal both times was given, even if it is the recipe's value.
     """
     named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None)
-    adversarial = named is not None and isinstance(find_recipe(named).settings, GanSettings)
-    kind: type[Arguments[Any]] = Arguments[GanSettings] if adversarial else Arguments[ClassifySettings]
+    kind = KINDS[type(find_recipe(named).settings)] if named else Arguments[ClassifySettings]
     if any(word in ("-h", "--help") for word in argv):
         named = argv[0] if not argv[0].startswith("-") else None
         default = Arguments(named, find_recipe(named).settings) if named else None
@@ -103,11 +109,13 @@ def _different(settings: S) -> S:
     """Settings that differ from ``settings`` in every field: what is equal after parsing both was given."""
     other: dict[str, Any] = {}
     for name, hint in get_type_hints(type(settings)).items():
-        value, choices = getattr(settings, name), get_args(hint)
+        value, choices = getattr(settings, name), get_args(hint) if get_origin(hint) is Literal else ()
         if isinstance(value, bool):  # a flag is given where it stands on the command line
             continue
         if choices:
             other[name] = next(choice for choice in choices if choice != value)
+        elif isinstance(value, str):
+            other[name] = f"{value}?" if hint is str else 1.0  # a number, or a name
         else:
-            other[name] = f"{value}?" if isinstance(value, str) else value + 1
+            other[name] = value + 1
     return replace(settings, **other)

@@ -14,14 +14,12 @@ from firstsight.data.imageset import ImageSet
 from firstsight.data.picture import Preprocess, frame
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One process's share of a global batch.
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One process's share of a global batch, whatever it is of.
 
     Parameters
     ----------
-    images : (N, C, H, W) normalised float tensor.
-    labels : (N,) int64 tensor.
     ids : (N,) sample numbers in the training set.
     epoch, index : the batch's place, both from 0.
     global_size : samples in the whole batch, over all processes.
@@ -29,8 +27,6 @@ class Batch:
     progress : how much of the whole training lies before this batch, in [0, 1).
     """
 
-    images: Tensor
-    labels: Tensor
     ids: NDArray[np.int64]
     epoch: int
     index: int
@@ -45,6 +41,20 @@ class Batch:
         the mean.
         """
         return per_sample.sum() * (self.world / self.global_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Share):
+    """Pictures and their classes.
+
+    Parameters
+    ----------
+    images : (N, C, H, W) normalised float tensor.
+    labels : (N,) int64 tensor.
+    """
+
+    images: Tensor
+    labels: Tensor
 
 
 def cut(n: int, batch_size: int) -> NDArray[np.int64]:

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from firstsight.data.batches import Batch, Batches
+from firstsight.data.batches import Share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +44,23 @@ class Verdict:
     commands: Sequence[str]
 
 
+class Source(Protocol):
+    """Where training batches come from, as pure functions of epoch and place: `Batches`, `Scenes`."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
+        """Sample numbers of one global batch, over all processes."""
+        ...
+
+    def get(self, epoch: int, index: int) -> Share:
+        """The share of this process in one batch; of the kind that the task's `train_step` takes."""
+        ...
+
+
 class Task(Protocol):
     """Models, optimizers, and what one step and one evaluation of them are.
 
@@ -57,14 +76,18 @@ class Task(Protocol):
 
     models: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
-    batches: Batches
     product: str
     watched: str
+
+    @property
+    def batches(self) -> Source:
+        """See above."""
+        ...
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move to the device; wrap for several processes."""
 
-    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+    def train_step(self, batch: Any) -> dict[str, Tensor]:
         """One update; scalars whose mean over processes is their value for the global batch."""
         ...
 

@@ -5,6 +5,8 @@ from firstsight.plots.duel import duel, sheet
 from firstsight.plots.filters import filtering
 from firstsight.plots.grid import gif, tile_png
 from firstsight.plots.maps import features
+from firstsight.plots.poses import pose_curves, scene_sheet
+from firstsight.plots.skeletons import draw_people, pose_maps
 from firstsight.plots.style import TRAIN, WRONG, message, png
 from firstsight.plots.training import confusion, curves, gallery
 
@@ -14,6 +16,7 @@ __all__ = [
     "confusion",
     "cost",
     "curves",
+    "draw_people",
     "duel",
     "features",
     "filtering",
@@ -21,6 +24,9 @@ __all__ = [
     "gif",
     "message",
     "png",
+    "pose_curves",
+    "pose_maps",
+    "scene_sheet",
     "sheet",
     "tile_png",
 ]

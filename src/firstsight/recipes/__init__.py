@@ -1,6 +1,6 @@
 """Named experiments: network, data, settings, and the result they reach."""
 
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings
 from firstsight.recipes.table import RECIPES, find_recipe
 
 
@@ -13,4 +13,13 @@ def list_recipes(pattern: str = "") -> list[str]:
     return sorted(name for name in RECIPES if pattern in name)
 
 
-__all__ = ["RECIPES", "ClassifySettings", "GanSettings", "Recipe", "Settings", "find_recipe", "list_recipes"]
+__all__ = [
+    "RECIPES",
+    "ClassifySettings",
+    "GanSettings",
+    "PoseSettings",
+    "Recipe",
+    "Settings",
+    "find_recipe",
+    "list_recipes",
+]

@@ -90,7 +90,7 @@ class Adversarial(Materials[GanSettings]):
             raise UsageError(f"{model} has no --information; infogan can have it")
         if settings.spread != plain.spread and (model != "infogan" or not settings.continuous):
             raise UsageError("--spread is that of continuous codes; infogan can have them, with --continuous")
-        if settings.spread != "learned" and settings.spread <= 0:
+        if settings.spread != "learned" and not (isinstance(settings.spread, int | float) and settings.spread > 0):
             raise UsageError(f"--spread must be above 0, or learned; got {settings.spread}")
         if settings.loss != "wasserstein" and settings.penalty != plain.penalty:
             raise UsageError(f"--penalty goes with --loss wasserstein, not with {settings.loss}")

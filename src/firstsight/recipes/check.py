@@ -3,7 +3,7 @@
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from firstsight.errors import UsageError
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, Settings
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Settings
 
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000), "evaluate_every": (1, 100_000), "updates": (0, 10**9),
@@ -14,6 +14,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "whiten": (0, 1_000_000), "seed": (0, 2**62), "d_lr": (0, 1000), "beta1": (0, 0.999), "penalty": (0, 10_000),
     "critic_steps": (1, 100), "latent": (1, 10_000), "width": (1, 1024), "real_target": (0.5, 1),
     "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
+    "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
+    "paf_weight": (0, 1000), "measured": (1, 1_000_000),
 }  # fmt: skip
 """Smallest and greatest value of each number."""
 
@@ -39,6 +41,21 @@ def check(settings: Settings) -> None:
         raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
     if isinstance(settings, GanSettings):
         _check_gan(settings)
+    if isinstance(settings, PoseSettings):
+        _check_pose(settings)
+
+
+def _check_pose(settings: PoseSettings) -> None:
+    side = settings.image_size
+    if side % 8 or side < 64:
+        raise UsageError(f"--image-size must be a multiple of 8, and 64 at least, for a pose network; got {side}")
+    for name in ("shift", "zoom"):
+        if getattr(settings, name):
+            raise UsageError(f"--{name} is not for poses: people are moved and enlarged by --smallest and --largest")
+    if settings.flip == "alternating":
+        raise UsageError("--flip must be none or random for poses; got alternating")
+    if settings.smallest > settings.largest:
+        raise UsageError(f"--smallest {settings.smallest} is more than --largest {settings.largest}")
 
 
 def _check_gan(settings: GanSettings) -> None:

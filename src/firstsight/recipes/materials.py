@@ -28,11 +28,11 @@ class Maker(Protocol[T_co]):
     notes: tuple[str, ...]
     data: dict[str, Any]
 
-    def load(self) -> tuple[ImageSet, ImageSet]:
-        """Training and test set; the first process goes first: one download."""
+    def load(self) -> tuple[Any, Any]:
+        """Training and test set, of the kind that `make_task` takes; the first process goes first: one download."""
         ...
 
-    def make_task(self, train: ImageSet, test: ImageSet) -> T_co:
+    def make_task(self, train: Any, test: Any) -> T_co:
         """Networks, batches and optimizers, on the device and ready to train."""
         ...
 

@@ -134,6 +134,44 @@ class GanSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoseSettings(Settings):
+    """Settings of a bottom-up pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
+
+    flip: Literal["none", "random", "alternating"] = "random"
+    """Augmentation: mirror left and right, and change the places of left and right joints (none or random)."""
+    rotate: float = 40.0
+    """Augmentation: rotate by up to so many degrees."""
+    skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
+    """The joints and limbs to learn: those of the data, or built-in ones that share joints with them."""
+    scenes: Literal["composed", "photographs"] = "composed"
+    """Scenes of several people, each cut out of a picture of one; or parts of photographs."""
+    people: int = 6
+    """With composed scenes: at most so many people."""
+    smallest: float = 0.25
+    """Size of the smallest person, as a share of the image size."""
+    largest: float = 0.9
+    """Size of the largest person, as a share of the image size."""
+    stages: int = 1
+    """Refinement stages of the network."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """Adam or AdamW."""
+    weight_decay: float = 0.01
+    """Weight decay (not on depthwise filters, biases and batch norms)."""
+    schedule: Literal["constant", "linear", "cosine", "steps"] = "cosine"
+    """How the learning rate falls after the warm-up; steps: to a third after 100, 200 and 260 of 280 parts."""
+    warmup: float = 0.1
+    """Share of the training in which the learning rate rises from zero."""
+    ema: float = 0.999
+    """How much of the average of the weights is kept at every update; the average is what is used. 0: no average."""
+    sigma: float = 7.0
+    """Standard deviation of a joint's bump in the heatmaps to learn, in pixels of the network's input."""
+    paf_weight: float = 1.0
+    """Weight of the part affinity fields' loss beside that of the heatmaps."""
+    measured: int = 250
+    """Scenes, and photographs, to measure on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A named experiment: network, data, settings, and the result they reach.
 

@@ -13,7 +13,7 @@ from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
 from firstsight.recipes.check import check
-from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, PoseSettings, Recipe, Settings
 from firstsight.recipes.table import find_recipe, fine_tuning, recipe_for
 
 
@@ -35,25 +35,17 @@ def resolve(
     elif out is not None:
         continued = out if read_config(out) else None
     else:
-        continued = _latest_run(name)
+        continued = _latest_run(name, _begun(name, changes)[0].name)
     saved = read_config(continued) if continued else None
     if saved is None:
-        data = _data_name(str(changes.get("data", base.data)))
-        recipe = recipe_for(name, data) if "data" in changes else base
-        begins = recipe.settings
+        recipe, begins = _begun(name, changes)
         unknown = set(changes) - {f.name for f in fields(begins)}
         if unknown:
             raise UsageError(
                 f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has"
                 f" {', '.join(f.name for f in fields(begins))}"
             )
-        if changes.get("weights", "none") != "none":
-            begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
         settings = replace(begins, **changes)
-        if (
-            data != recipe.data or begins is not recipe.settings
-        ):  # the recipe's settings on other data: a run of that name, with no measured result
-            recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
     else:
         recipe = Recipe(name=saved["recipe"], model=saved["model"], result="")
         if recipe.model != base.model:
@@ -67,6 +59,24 @@ def resolve(
     return recipe, settings, continued
 
 
+def _begun(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
+    """The recipe and the settings that a new run begins with.
+
+    The recipe's settings on other data, or from trained weights, make a run of another name with no measured result.
+    Keypoints are always given by path: those in a folder of the recipe's data's name are its own.
+    """
+    base = find_recipe(name)
+    data = _data_name(str(changes.get("data", base.data)))
+    recipe = recipe_for(name, data) if "data" in changes else base
+    begins = recipe.settings
+    own = data == recipe.data or (isinstance(begins, PoseSettings) and Path(data).name == recipe.data)
+    if isinstance(begins, ClassifySettings) and changes.get("weights", "none") != "none":
+        begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
+    if not own or begins is not recipe.settings:
+        recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
+    return recipe, begins
+
+
 def restarted() -> bool:
     """Were these processes started again by torchrun after one of them died (``--max-restarts``)?"""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
@@ -77,13 +87,13 @@ def launcher() -> str:
     return f"{platform.node()}:{os.getppid()}" if "TORCHELASTIC_RUN_ID" in os.environ else ""
 
 
-def _latest_run(name: str) -> Path | None:
-    """The run begun last of that recipe, or of that model; after a restart, only this job's own."""
+def _latest_run(*names: str) -> Path | None:
+    """The run begun last of a recipe or a model of one of these names; after a restart, only this job's own."""
     found: list[Path] = []
     for root in Path("runs").iterdir() if Path("runs").is_dir() else []:
         run = latest(root)
         config = read_config(run) if run else None
-        if run is None or config is None or name not in (config["recipe"], config["model"]):
+        if run is None or config is None or not {config["recipe"], config["model"]} & set(names):
             continue
         if not restarted() or config.get("launcher") == launcher():
             found.append(run)

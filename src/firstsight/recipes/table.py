@@ -11,7 +11,7 @@ from dataclasses import replace
 from firstsight.errors import unknown_name
 from firstsight.gan import GANS
 from firstsight.nets import MODELS
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -90,6 +90,45 @@ RECIPES: dict[str, Recipe] = {
             result="not measured",
             settings=ClassifySettings(data="mnist", epochs=20, batch_size=64, lr=2e-3, shift=2, rotate=10, zoom=0.1),
         ),
+        Recipe(
+            name="openpose-tiny-lsp",
+            model="openpose-tiny",
+            result="not measured",
+            settings=PoseSettings(
+                data="lspet",
+                image_size=184,
+                epochs=32,
+                batch_size=16,
+                evaluate_every=4,
+                lr=2e-3,
+                optimizer="adamw",
+                weight_decay=0.02,
+                schedule="cosine",
+                warmup=0.05,
+            ),
+        ),
+        Recipe(
+            name="openpose-mobilenet-coco",
+            model="openpose-mobilenet",
+            result="not measured",
+            settings=PoseSettings(
+                data="coco",
+                image_size=368,
+                epochs=280,
+                batch_size=32,
+                evaluate_every=5,
+                lr=4e-5,
+                optimizer="adam",
+                weight_decay=5e-4,
+                schedule="steps",
+                warmup=0.0,
+                ema=0.0,
+                skeleton="openpose-18",
+                scenes="photographs",
+                smallest=0.3,
+                largest=0.66,
+            ),
+        ),
         *(
             Recipe(name=name, model=model, result="not measured", settings=settings)
             for name, model, settings in (
@@ -125,7 +164,11 @@ RECIPES: dict[str, Recipe] = {
                         d_lr=0.2,
                     ),
                 ),
-                ("gan-fashion", "gan", GanSettings(data="fashion-mnist", image_size=28, epochs=50)),
+                (
+                    "gan-fashion",
+                    "gan",
+                    GanSettings(data="fashion-mnist", image_size=28, epochs=50, precision="bfloat16"),
+                ),
                 (
                     "dcgan-fashion",
                     "dcgan",
@@ -179,6 +222,8 @@ DEFAULTS = {
     "gan": "gan-digits",
     "dcgan": "dcgan-digits",
     "infogan": "infogan-digits",
+    "openpose-tiny": "openpose-tiny-lsp",
+    "openpose-mobilenet": "openpose-mobilenet-coco",
 }
 """The recipe that a model's bare name stands for."""
 
@@ -203,7 +248,7 @@ def find_recipe(name: str) -> Recipe:
     if known is not None:
         return known
     if name not in MODELS:
-        raise unknown_name("recipe or model", name, [*RECIPES, *MODELS, *GANS], "see: firstsight models")
+        raise unknown_name("recipe or model", name, [*RECIPES, *MODELS, *DEFAULTS], "see: firstsight models")
     settings = ClassifySettings(image_size=MODELS[name].image_size, optimizer="adamw", weight_decay=0.02, shift=2)
     return Recipe(name=name, model=name, result="not measured", settings=settings)
 

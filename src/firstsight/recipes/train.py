@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from accelerate.utils import broadcast_object_list
 
-from firstsight.data import ImageSet
 from firstsight.engine import checkpoint
 from firstsight.engine.files import explain
 from firstsight.engine.loop import Loop, Observer, Outcome
@@ -20,7 +19,8 @@ from firstsight.recipes.adversarial import Adversarial
 from firstsight.recipes.classification import Classification
 from firstsight.recipes.finish import About, finish
 from firstsight.recipes.materials import Maker, shown
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe, Settings
+from firstsight.recipes.pose import Poses
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings
 from firstsight.recipes.resolve import launcher, resolve, restarted
 
 
@@ -130,6 +130,8 @@ class Session:
         recipe, settings, strict = self.recipe, self.settings, self.where.strict
         if isinstance(settings, GanSettings):
             return Adversarial(recipe, settings, self.accelerator, self.observer, strict=strict)
+        if isinstance(settings, PoseSettings):
+            return Poses(recipe, settings, self.accelerator, self.observer, strict=strict)
         assert isinstance(settings, ClassifySettings)
         return Classification(recipe, settings, self.accelerator, self.observer, strict=strict)
 
@@ -160,7 +162,7 @@ class Session:
         leave_at_exit()
         return result
 
-    def make_task(self, train: ImageSet, test: ImageSet) -> Task:
+    def make_task(self, train: Any, test: Any) -> Task:
         """Networks, batches and optimizers, on the device and ready to train."""
         return self.materials.make_task(train, test)
 

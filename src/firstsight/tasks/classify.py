@@ -15,7 +15,7 @@ from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.tasks.muon import Muon
-from firstsight.tasks.schedule import learning_rate_factor
+from firstsight.tasks.schedule import Schedule, learning_rate_factor
 from firstsight.weights.classifier import average_over_views, make_card
 from firstsight.weights.transfer import train_mode
 
@@ -38,7 +38,7 @@ class Descent:
 
     optimizer: Literal["adam", "adamw", "sgd", "muon"]
     lr: float
-    schedule: Literal["constant", "linear", "cosine"]
+    schedule: Schedule
     warmup: float
     momentum: float = 0.9
     linear_lr: float = 1.0

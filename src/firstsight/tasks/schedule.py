@@ -3,14 +3,19 @@
 import math
 from typing import Literal
 
+Schedule = Literal["constant", "linear", "cosine", "steps"]
+STEPS, STEP = (100 / 280, 200 / 280, 260 / 280), 0.333
+"""Where the rate falls, as shares of the training, and by what it is multiplied (Osokin 2018)."""
 
-def learning_rate_factor(progress: float, schedule: Literal["constant", "linear", "cosine"], warmup: float) -> float:
+
+def learning_rate_factor(progress: float, schedule: Schedule, warmup: float) -> float:
     """By what the base learning rate is multiplied.
 
     Parameters
     ----------
     progress : share of the training that is done, in [0, 1).
-    schedule : what follows the warm-up: no change, a straight line to zero, or half a cosine to zero.
+    schedule : what follows the warm-up: no change, a straight line to zero, half a cosine to zero, or three steps to
+        a third each (`STEPS`).
     warmup : share of the training in which the rate grows linearly from zero, in [0, 1).
 
     >>> [round(learning_rate_factor(p, "linear", 0.2), 2) for p in (0.0, 0.1, 0.2, 0.6, 1.0)]
@@ -23,4 +28,6 @@ def learning_rate_factor(progress: float, schedule: Literal["constant", "linear"
         return 1 - rest
     if schedule == "cosine":
         return (1 + math.cos(math.pi * rest)) / 2
+    if schedule == "steps":
+        return STEP ** sum(progress >= step for step in STEPS)
     return 1.0

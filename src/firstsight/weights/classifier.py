@@ -25,6 +25,8 @@ from firstsight.weights.shipped import CARD, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+USED_BY = {"classifier": "predict", "generator": "generate", "pose": "pose"}
+"""The command that puts each kind of weights to use."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def make_card(
 
 
 def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
-    """What a name, a run or a file holds: "classifier", "generator", or "" where no card tells."""
+    """What a name, a run or a file holds: "classifier", "generator", "pose", or "" where no card tells."""
     path = locate(str(name_or_run), notify)
     path = weights_of_run(path) if path.is_dir() else path
     card = card_of(path) if path.suffix not in PYTORCH_SUFFIXES else None
@@ -177,7 +179,7 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     Raises
     ------
     WeightsError
-        Not a file of ours, or of another kind ("classifier", "generator").
+        Not a file of ours, or of another kind ("classifier", "generator", "pose").
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -191,8 +193,9 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
             f"{path}: has no firstsight card, so its network and classes are unknown ({error})"
         ) from None
     if held != kind:
-        other = "firstsight generate" if held == "generator" else "firstsight predict"
-        raise WeightsError(f"{path}: holds a {held}, not a {kind} (see: {other} --help)")
+        used = USED_BY.get(held, "weights")
+        held, kind = (f"{word} network" if word == "pose" else word for word in (held, kind))
+        raise WeightsError(f"{path}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
     return card, tensors
 
 

@@ -1,0 +1,226 @@
+"""``firstsight pose``."""
+
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from firstsight.cli.parse import parse
+
+if TYPE_CHECKING:
+    from firstsight.tasks.pose import PoseEstimator, PoseSteps
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Find people and their joints in photographs."""
+
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER...")]
+    """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them."""
+    model: str | None = None
+    """A run directory, shipped weights, a .safetensors file, or the published checkpoint_iter_370000.pth."""
+    height: int | None = None
+    """What pictures are resized to, in pixels (default: the network's own); small people need more."""
+    method: Literal["fast", "exact"] = "fast"
+    """How maps become people: from the network's own maps, or exactly as the published code does."""
+    scales: str = "1"
+    """Show each picture in several sizes, and average: 0.5,1,1.5."""
+    flip: bool = False
+    """Also show the mirror image, and average."""
+    maps: bool = False
+    """With --out: also draw the network's maps."""
+    out: Path | None = None
+    """Where to draw the people: a .png for one picture, or a folder."""
+    coco: Path | None = None
+    """Write COCO's keypoint results to this .json file."""
+    json: bool = False
+    """Print the result as one JSON document (-1 for a joint that was not found); several pictures: a list of them."""
+
+
+@dataclass
+class Answers:
+    """What is kept of the pictures: one line each, and sentences about those that cannot be used."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    results: list[list[dict[str, Any]]] = field(default_factory=list)
+    files: dict[Path, None] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+def run(argv: list[str]) -> int:
+    """Parse, find, draw, print. A picture that cannot be read is named on stderr; the others are answered, code 1."""
+    arguments = parse(Arguments, "pose", argv)
+    _check(arguments)
+    from firstsight.cli.console import complain, print_json, remark
+    from firstsight.tasks.pose import PoseEstimator
+    from firstsight.weights.pose import load_pose, usual
+
+    network = load_pose(arguments.model or usual(), notify=remark)
+    estimator = PoseEstimator(
+        network, height=arguments.height, method=arguments.method, scales=_scales(arguments.scales), flip=arguments.flip
+    )
+    answers = Answers()
+    images = list(_found(arguments.images, answers.refused))
+    _answer(arguments, estimator, images, answers)
+    if arguments.coco is not None:
+        _write_coco(arguments.coco, answers)
+    if arguments.json:
+        alone = len(arguments.images) == len(answers.lines) == 1 and not Path(arguments.images[0]).is_dir()
+        print_json(answers.lines[0] if alone else answers.lines)
+    else:
+        _print(arguments, answers)
+    return complain(answers.refused)
+
+
+def _check(arguments: Arguments) -> None:
+    from firstsight.errors import UsageError
+
+    if not arguments.images:
+        raise UsageError("missing: IMAGE_OR_FOLDER; name at least one picture (see: firstsight pose --help)")
+    out, coco = arguments.out, arguments.coco
+    if arguments.maps and out is None:
+        raise UsageError("--maps draws the maps beside the people; say where with --out")
+    if out is not None and out.suffix:
+        if out.suffix.lower() != ".png" and not out.is_dir():
+            raise UsageError(f"--out must be a .png or a folder; got {out}")
+        if out.suffix.lower() == ".png" and (len(arguments.images) > 1 or Path(arguments.images[0]).is_dir()):
+            raise UsageError(f"--out {out}: several pictures need a folder")
+    if coco is not None and coco.suffix.lower() != ".json":
+        raise UsageError(f"--coco must be a .json file; got {coco}")
+    for option, path in (("--out", out), ("--coco", coco)):
+        if path is not None and path.suffix and not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    from firstsight.errors import UsageError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--scales {text}: not understood; write numbers with commas, as in 0.5,1,1.5") from None
+
+
+def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
+    """The pictures that are named, and those of the folders that are named, by name."""
+    from firstsight.data.picture import SUFFIXES
+
+    for name in names:
+        path = Path(name)
+        if not path.is_dir():
+            yield path
+            continue
+        inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        if not inside:
+            refused.append(f"{name}: there are no pictures in this folder")
+        yield from inside
+
+
+def _answer(arguments: Arguments, estimator: "PoseEstimator", images: Sequence[Path], answers: Answers) -> None:
+    from firstsight.cli.console import progress
+    from firstsight.errors import DataError
+    from firstsight.tasks.pose import coco_results
+
+    for image in progress(images, "pictures"):
+        try:
+            steps = estimator.steps(image)
+        except DataError as error:
+            answers.refused.append(str(error))
+            continue
+        answers.lines.append(_line(image, estimator, steps))
+        if arguments.coco is not None:
+            answers.results.append(coco_results(steps, estimator.skeleton, image_id=0))
+        if arguments.out is not None:
+            _draw(arguments, image, estimator, steps, answers.files)
+
+
+def _line(image: Path, estimator: "PoseEstimator", steps: "PoseSteps") -> dict[str, Any]:
+    skeleton = estimator.skeleton
+    people = [
+        {
+            "score": round(pose.score, 4), "box": [round(side, 2) for side in pose.box],
+            "keypoints": [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in pose.keypoints.tolist()],
+        }
+        for pose in steps.poses
+    ]  # fmt: skip
+    limbs = [list(limb) for limb in skeleton.limbs]
+    return {
+        "image": str(image), "people": people,
+        "skeleton": {"name": skeleton.name, "joints": list(skeleton.joints), "limbs": limbs},
+        "seconds": {name: round(seconds, 4) for name, seconds in steps.seconds.items()},
+    }  # fmt: skip
+
+
+def _draw(
+    arguments: Arguments, image: Path, estimator: "PoseEstimator", steps: "PoseSteps", files: dict[Path, None]
+) -> None:
+    from firstsight import plots
+
+    assert arguments.out is not None
+    target = arguments.out
+    if target.suffix.lower() != ".png" or target.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        target = _free(target / f"{image.stem}-pose.png", files)
+    plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3)
+    files[target] = None
+    if arguments.maps:
+        heatmaps, pafs = steps.heatmaps.numpy(), steps.pafs.numpy()
+        figure = plots.pose_maps(
+            steps.picture, heatmaps, pafs, estimator.skeleton, extent=steps.frame.extent, title=image.name
+        )
+        beside = target.with_name(f"{target.stem.removesuffix('-pose')}-maps.png")
+        beside.write_bytes(plots.png(figure))
+        files[beside] = None
+
+
+def _free(path: Path, taken: Container[Path]) -> Path:
+    """The path, or with a number where another picture of this call has it."""
+    number, stem = 1, path.stem.removesuffix("-pose")
+    while path in taken:
+        number += 1
+        path = path.with_name(f"{stem}-{number}-pose.png")
+    return path
+
+
+def _write_coco(path: Path, answers: Answers) -> None:
+    """Pictures are numbered by the digits that their names end in; from 1 where one has none, or two have the same."""
+    import json
+
+    from firstsight.cli.console import remark
+
+    digits = [re.search(r"(\d+)$", Path(line["image"]).stem) for line in answers.lines]
+    numbers = [int(found[1]) for found in digits if found]
+    if len(set(numbers)) < len(answers.lines):
+        numbers = list(range(1, len(answers.lines) + 1))
+        if len(answers.lines) > 1:
+            remark("the pictures' names do not end in numbers of their own; image_id counts them from 1")
+    results = [
+        result | {"image_id": number}
+        for number, people in zip(numbers, answers.results, strict=True)
+        for result in people
+    ]
+    path.write_text(json.dumps(results))
+
+
+def _print(arguments: Arguments, answers: Answers) -> None:
+    from firstsight.cli.console import out, remark, table
+
+    if not answers.lines:
+        return
+    shown = table("picture", "people", "joints", "seconds", right=("people", "joints", "seconds"))
+    for line in answers.lines:
+        joints = sum(score >= 0 for person in line["people"] for _, _, score in person["keypoints"])
+        seconds = sum(line["seconds"].values())
+        shown.add_row(line["image"], str(len(line["people"])), str(joints), f"{seconds:.2f}")
+    screen = out()
+    screen.print(shown)
+    if answers.files:
+        first, *others = answers.files
+        many = f" to {others[-1].name}" if others else ""
+        screen.print(f"drawn: {first}{many}", markup=False)
+    elif arguments.out is None:
+        remark("to see them drawn: --out people.png, or --out FOLDER for several pictures; --maps for the maps")

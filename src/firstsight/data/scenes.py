@@ -1,0 +1,150 @@
+"""Training pictures with people in them: parts of photographs, or scenes composed of people from several pictures.
+
+The order of the samples is a pure function of (seed, epoch), what is done to a sample of (seed, epoch, sample number).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstsight.data.batches import Share, cut
+from firstsight.data.counter import permutation, uniform
+from firstsight.data.keypoints import KeypointSet
+from firstsight.data.staging import PER_PERSON, PER_SCENE, Kind, Scene, Stage
+
+STREAM = 16
+"""Of the counter-based generator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneBatch(Share):
+    """Scenes of a batch, N of them; those with fewer people than P are filled up with ones without visible joints.
+
+    Parameters
+    ----------
+    images : (N, 3, S, S) uint8, red, green, blue.
+    keypoints, visible, boxes, areas, counts : as of a `Scene`, with N in front.
+    """
+
+    images: Tensor
+    keypoints: Tensor
+    visible: Tensor
+    boxes: Tensor
+    areas: Tensor
+    counts: Tensor
+
+
+@dataclass
+class Scenes:
+    """Batches of scenes, with the interface of `Batches`; sample i is about the i-th picture that can be used.
+
+    photographs
+        A random person of the picture in the middle, enlarged and turned at random, and all around. Crowds, and people
+        without labels, do not count. Pictures without anybody labelled are left out.
+    composed
+        One to ``most`` people, each cut out of a picture of its own with what is around it, enlarged, turned, mirrored
+        and put anywhere (an eighth of a person's size may stick out), the later over the earlier; the sample's own
+        person comes last, so that in every epoch each is seen once with nobody before it. The background is another
+        picture, so blurred that nobody can be made out. One who is alone has all of the picture around. A joint that
+        lies in a later person's rectangle cannot be seen, and is no label. Only pictures with one person are taken.
+
+    Parameters
+    ----------
+    side : of the scenes in pixels, S; a multiple of ``stride``.
+    smallest, largest : a person's size as a share of the side: the longer side of the box, in photographs its height.
+        With n people in a composed scene the largest is divided by the cubic root of n.
+    rotate : degrees either way. flip : mirror half of them; left and right joints change places.
+    most : people in a composed scene.
+    stride : pixels of a cell.
+    rank, world : as in `Batches`.
+
+    Raises
+    ------
+    DataError
+        No picture can be used.
+    """
+
+    people: KeypointSet
+    kind: Kind
+    batch_size: int
+    epochs: int
+    seed: int
+    side: int
+    smallest: float = 0.25
+    largest: float = 0.9
+    rotate: float = 40.0
+    flip: bool = True
+    most: int = 6
+    stride: int = 8
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self.stage = Stage(
+            self.people, self.kind, side=self.side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
+            flip=self.flip, most=self.most, stride=self.stride,
+        )  # fmt: skip
+        self.borders = cut(self.samples, self.batch_size)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+
+    @property
+    def samples(self) -> int:
+        """Samples in an epoch."""
+        return len(self.stage.used)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.borders) - 1
+
+    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
+        """Sample numbers of one global batch, over all processes."""
+        if self._order[0] != epoch:
+            self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
+        return self._order[1][self.borders[index] : self.borders[index + 1]]
+
+    def get(self, epoch: int, index: int) -> SceneBatch:
+        """The share of this process in one batch."""
+        whole = self.ids(epoch, index)
+        ids = whole[self.rank :: self.world]
+        return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, index, len(whole), self.world)
+
+    def made(self, epoch: int, ids: NDArray[np.int64]) -> SceneBatch:
+        """What is made of these samples in an epoch, as one batch."""
+        return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, 0, len(ids), 1)
+
+    def fitted(self, ids: NDArray[np.int64]) -> SceneBatch:
+        """The photographs of these samples as they are, as large as the square holds, in its middle on grey."""
+        return self._batch([self.stage.fitted(int(i)) for i in ids], ids, 0, 0, len(ids), 1)
+
+    def scene(self, epoch: int, sample: int) -> Scene:
+        """What is made of a sample in an epoch."""
+        slots = PER_SCENE + PER_PERSON * self.most
+        numbers = sample * slots + np.arange(slots, dtype=np.int64)
+        draws = uniform(numbers, seed=self.seed, epoch=epoch, stream=STREAM)
+        return self.stage.scene(sample, draws)
+
+    def _batch(
+        self, scenes: list[Scene], ids: NDArray[np.int64], epoch: int, index: int, whole: int, world: int
+    ) -> SceneBatch:
+        most = max((len(scene.areas) for scene in scenes), default=0)
+
+        def filled(name: str, dtype: torch.dtype) -> Tensor:
+            arrays = [getattr(scene, name) for scene in scenes]
+            wide = [np.pad(a, [(0, most - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in arrays]
+            return torch.from_numpy(np.stack(wide)).to(self.device, dtype)
+
+        images = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2)
+        return SceneBatch(
+            images=images.to(self.device), keypoints=filled("keypoints", self.dtype),
+            visible=filled("visible", torch.bool), boxes=filled("boxes", self.dtype),
+            areas=filled("areas", self.dtype),
+            counts=torch.from_numpy(np.stack([scene.counts for scene in scenes])).to(self.device),
+            ids=ids, epoch=epoch, index=index, global_size=whole, world=world,
+            progress=(epoch * self.steps + index) / (self.epochs * self.steps),
+        )  # fmt: skip

@@ -1,0 +1,201 @@
+"""The pose task: heatmaps and part affinity fields of every stage against those drawn from labels."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from firstsight.data.scenes import SceneBatch, Scenes
+from firstsight.engine.task import Lines, Picture, Verdict
+from firstsight.pose.targets import heatmap_targets, paf_targets
+from firstsight.tasks.classify import Descent
+from firstsight.tasks.keypoint_scores import Measure, People, network_input, twice
+from firstsight.weights.pose import make_card
+
+COLUMNS = 4
+QUIET = 10
+"""After so many measured epochs somebody must have been found."""
+
+
+class EstimatePose:
+    """Train a bottom-up network; measured on scenes and photographs of people it has not seen. A `Task`.
+
+    Of one model, "net", or of two: "net", and "average", the running mean of its weights, which is the product then.
+
+    Parameters
+    ----------
+    net : (N, 3, S, S) to heatmaps and fields of every stage.
+    batches : training scenes.
+    measure : what to measure on.
+    ema : how much of the average is kept at every update; 0 for no average.
+    sigma : standard deviation of a joint's bump, in pixels of the scene.
+    paf_weight : of the fields' loss beside that of the heatmaps.
+    model, stages, height : for the card: the network's name, its refinement stages, and the height that pictures are to
+        be given to it in.
+    """
+
+    watched = "loss"
+
+    def __init__(
+        self, net: nn.Module, batches: Scenes, measure: Measure, *, descent: Descent, ema: float,
+        sigma: float, paf_weight: float, model: str, stages: int, height: int, about: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.batches, self.measure, self.descent = batches, measure, descent
+        self.skeleton = batches.people.skeleton
+        self.ema, self.sigma, self.paf_weight = ema, sigma, paf_weight
+        self.model, self.stages, self.height, self.about = model, stages, height, dict(about)
+        moved: nn.Module = net.to(batches.device, batches.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.models: dict[str, nn.Module] = {"net": moved}
+        self.product = "average" if ema else "net"
+        if ema:
+            self.models["average"] = copy.deepcopy(moved).eval().requires_grad_(False)
+        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(moved, descent)}
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
+        self.accelerator = accelerator
+        net = self.models["net"].train()
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+        self.models["net"] = accelerator.prepare(net)
+        if accelerator.scaler is not None:
+            self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
+
+    def train_step(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Forward, backward, update; the loss over all stages, and the two parts of the last one's."""
+        rate = self.descent.rate(batch.progress)
+        optimizer = self.optimizers["net"]
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with self.accelerator.autocast():
+            maps = self.models["net"](network_input(batch.images, self.batches.dtype))
+        losses, (heatmaps, pafs) = self.losses(maps, batch)
+        loss = batch.mean(losses)
+        self.accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        self._follow(batch.epoch * self.batches.steps + batch.index)
+        return {
+            "loss": loss.detach(), "heatmaps": batch.mean(heatmaps.detach()), "pafs": batch.mean(pafs.detach()),
+        }  # fmt: skip
+
+    def losses(self, maps: list[tuple[Tensor, Tensor]], batch: SceneBatch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Of every sample, (N,): half the squared error summed over cells that count, over all stages; then the parts
+        of the last stage, heatmaps and fields.
+        """
+        cells = tuple(batch.counts.shape[1:])
+        size, stride = (cells[0], cells[1]), self.batches.stride
+        wanted = (
+            heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma),
+            paf_targets(batch.keypoints, batch.visible, self.skeleton, size=size, stride=stride),
+        )
+        counts = batch.counts[:, None]
+
+        def half_squares(found: Tensor, target: Tensor) -> Tensor:
+            wide = found if found.dtype == torch.float64 else found.float()
+            return ((wide - target) * counts).square().flatten(1).sum(1) / 2
+
+        parts = [(half_squares(stage[0], wanted[0]), half_squares(stage[1], wanted[1])) for stage in maps]
+        whole = torch.stack([heatmaps + self.paf_weight * pafs for heatmaps, pafs in parts]).sum(0)
+        return whole, parts[-1]
+
+    @torch.no_grad()
+    def _follow(self, updates: int) -> None:
+        """Bring the average a little nearer to the network; in the first updates it follows quickly."""
+        if not self.ema:
+            return
+        source, average = self.accelerator.unwrap_model(self.models["net"]), self.models["average"]
+        share = 1 - min(self.ema, (1 + updates) / (10 + updates))
+        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), share)
+        for own, other in zip(average.buffers(), source.buffers(), strict=True):
+            own.copy_(other)
+
+    def evaluate(self) -> dict[str, float]:
+        """See `Measure`; and the loss per sample, on the same scenes. All of it on every process."""
+        net = self._product()
+        try:
+            with torch.no_grad(), self.accelerator.autocast():
+                return self.measure(net, self.losses)
+        finally:
+            net.train(self.product == "net")
+
+    def _product(self) -> nn.Module:
+        net: nn.Module = self.accelerator.unwrap_model(self.models[self.product])
+        return net.eval()
+
+    def snapshot(self, epoch: int) -> Mapping[str, bytes]:
+        """Nothing."""
+        return {}
+
+    def warnings(self, lines: Lines) -> list[str]:
+        """If nobody is found although the training has gone on for long."""
+        measured = [line["test/ap50"] for line in lines if "test/ap50" in line]
+        if len(measured) >= QUIET and max(measured) <= 0:
+            return [f"nobody was found in {len(measured)} measured epochs; a smaller --lr or more epochs may help"]
+        return []
+
+    def figures(self, lines: Lines) -> list[Picture]:
+        """Curves, and scenes with what the network answers."""
+        from firstsight import plots
+
+        net = self._product()
+        images, found, there = self.measure.shown(net)
+        net.train(self.product == "net")
+        caption = f"{len(images)} of the {self.measure.about}, which it has not seen; not chosen."
+        return [
+            Picture(
+                "Learning curves", plots.pose_curves(lines),
+                "Training scenes are measured while the network still changes.",
+            ),
+            Picture("Answers", plots.scene_sheet(self._drawn(images, found), COLUMNS), caption),
+            Picture("Labels", plots.scene_sheet(self._drawn(images, there), COLUMNS), "Of the same pictures."),
+        ]  # fmt: skip
+
+    def _drawn(self, images: NDArray[np.uint8], people: People) -> NDArray[np.uint8]:
+        """(N, 3, 2 S, 2 S): enlarged, with people over them."""
+        from firstsight import plots
+
+        side = 2 * images.shape[-1]
+        drawn = []
+        for image, poses in zip(images, people, strict=True):
+            large = Image.fromarray(image.transpose(1, 2, 0)).resize((side, side), Image.Resampling.BICUBIC)
+            drawn.append(plots.draw_people(large, [twice(pose) for pose in poses], self.skeleton))
+        return np.stack([np.asarray(image).transpose(2, 0, 1) for image in drawn])
+
+    def verdict(self, metrics: Mapping[str, float]) -> Verdict:
+        """Average precision, recall; correct keypoints where they were measured."""
+        figures = [
+            ("average precision", f"{metrics['ap']:.1%}"),
+            ("at a similarity of 0.5", f"{metrics['ap50']:.1%}"),
+            ("average recall", f"{metrics['ar']:.1%}"),
+            ("measured on", f"{self.measure.about}"),
+        ]
+        headline = f"AP {metrics['ap']:.1%} on {self.measure.about}"
+        if "pck" in metrics:
+            figures.append(("correct keypoints, PCK@0.2", f"{metrics['pck']:.1%}"))
+            headline += f", PCK@0.2 {metrics['pck']:.1%}"
+        figures.append(("test loss", f"{metrics['loss']:.2f}"))
+        return Verdict(headline, figures, ["firstsight pose PICTURE.jpg --model {run}"])
+
+    def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        """The network's card, to stand in the weights file of the product."""
+        about = {**self.about, "metrics": dict(metrics), "measured_on": self.measure.about}
+        card = make_card(
+            model=self.model, skeleton=self.skeleton, stages=self.stages, height=self.height, about=about
+        )  # fmt: skip
+        return {self.product: card}
+
+
+def make_optimizer(net: nn.Module, how: Descent) -> Optimizer:
+    """Adam or AdamW in two groups: weights that mix channels decay; depthwise filters, biases, batch norms do not."""
+    mixing = [p for p in net.parameters() if p.ndim > 1 and p.shape[1] > 1]
+    rest = [p for p in net.parameters() if not (p.ndim > 1 and p.shape[1] > 1)]
+    groups = [{"params": mixing, "weight_decay": how.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return (Adam if how.optimizer == "adam" else AdamW)(groups, lr=how.lr, fused=True)

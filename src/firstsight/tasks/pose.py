@@ -1,0 +1,208 @@
+"""Pose networks at work: from a photograph to people and their joints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from firstsight.data.picture import take_picture
+from firstsight.errors import DataError, UsageError
+from firstsight.pose.decode import METHODS, Decoded, Method, decode_steps
+from firstsight.pose.frame import UPSAMPLING, Frame, aligned
+from firstsight.pose.mirror import mirrored_limbs, unmirrored
+from firstsight.pose.parts import Pose
+from firstsight.pose.skeleton import COCO_17, Skeleton
+from firstsight.weights.pose import LEAST_HEIGHT, MOST_HEIGHT, PoseNetwork, load_pose
+
+MAX_PIXELS = 2_000_000
+"""Of a network's input; a picture that is very long for its height would need more."""
+LEAST_SCALE, MOST_SCALE = 0.1, 4.0
+
+
+@dataclass(frozen=True)
+class PoseSteps:
+    """People in a picture, and what was seen on the way to them.
+
+    Parameters
+    ----------
+    poses : keypoints and boxes in pixels of the picture, pixel centres at integers.
+    picture : as it was read, "L" or "RGB".
+    heatmaps, pafs : (K + 1, h, w) and (2 limbs, h, w), the network's own.
+    decoded : peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast",
+        of maps enlarged fourfold with "exact".
+    frame : where the picture lies in the maps.
+    seconds : "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode".
+    """
+
+    poses: list[Pose]
+    picture: Image.Image
+    heatmaps: Tensor
+    pafs: Tensor
+    decoded: Decoded
+    frame: Frame
+    seconds: dict[str, float]
+
+
+class PoseEstimator:
+    """Finds people in photographs with a bottom-up network: ``poses = PoseEstimator("weights.pth")("photo.jpg")``.
+
+    Parameters
+    ----------
+    model : a `PoseNetwork`, or what `load_pose` takes: a run directory, a file.
+    height : what pictures are resized to, in pixels; the network's own if None. Small people need more.
+    method : "fast" or "exact", see `firstsight.pose.decode`.
+    scales : pictures are shown in each, as a multiple of ``height``, and the maps averaged.
+    flip : also show the mirror image, and average.
+
+    Raises
+    ------
+    UsageError
+        An impossible height or scale, an unknown method, or unknown weights.
+    DataError
+        To flip, and a limb of the skeleton has no mirror image.
+    WeightsError
+        The weights cannot be used.
+    """
+
+    def __init__(
+        self, model: str | Path | PoseNetwork, *, height: int | None = None, method: Method = "fast",
+        scales: Sequence[float] = (1.0,), flip: bool = False,
+    ) -> None:  # fmt: skip
+        if height is not None and not LEAST_HEIGHT <= height <= MOST_HEIGHT:
+            raise UsageError(f"--height must lie between {LEAST_HEIGHT} and {MOST_HEIGHT:,} pixels; got {height}")
+        if method not in METHODS:
+            raise UsageError(f"--method must be {' or '.join(METHODS)}; got {method}")
+        if not scales or not all(LEAST_SCALE <= scale <= MOST_SCALE for scale in scales):
+            got = ", ".join(f"{scale:g}" for scale in scales) or "none"
+            raise UsageError(f"--scales must lie between {LEAST_SCALE:g} and {MOST_SCALE:g}; got {got}")
+        self.network = model if isinstance(model, PoseNetwork) else load_pose(model)
+        self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
+        if flip:
+            mirrored_limbs(self.skeleton)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Whose joints the poses have."""
+        return self.network.skeleton
+
+    def __call__(self, image: str | Path | Image.Image) -> list[Pose]:
+        """People in a picture: keypoints and boxes in its pixels, pixel centres at integers.
+
+        Parameters
+        ----------
+        image : a path, or a picture in memory; of any size and mode.
+
+        Raises
+        ------
+        DataError
+            It cannot be read, or is too long for its height.
+        """
+        return self.steps(image).poses
+
+    @torch.inference_mode()
+    def steps(self, image: str | Path | Image.Image) -> PoseSteps:
+        """The same with all that lies between the picture and the people."""
+        start = perf_counter()
+        picture = take_picture(image)
+        frames = [Frame.of(picture.size, height=self.height * scale) for scale in self.scales]
+        self._check(frames, image)
+        inputs = [frame.network_input(resized(picture, frame)) for frame in frames]
+        read = perf_counter()
+        frame = frames[0] if len(frames) == 1 else Frame.of(picture.size, height=self.height)
+        heatmaps, pafs = self._maps(inputs, frames, frame)
+        answered = perf_counter()
+        decoded = self._decode(heatmaps, pafs)
+        poses = [self._placed(pose, frame) for pose in decoded.poses]
+        seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
+        return PoseSteps(poses, picture, heatmaps, pafs, decoded, frame, seconds)
+
+    def _check(self, frames: Sequence[Frame], image: object) -> None:
+        largest = max(frames, key=lambda frame: frame.wide * frame.high)
+        if largest.wide * largest.high > MAX_PIXELS:
+            name = image if isinstance(image, str | Path) else "picture"
+            raise DataError(
+                f"{name}: {largest.width}x{largest.height} pixels would be {largest.wide}x{largest.high} for the"
+                f" network; at most {MAX_PIXELS // 1_000_000} million pixels are taken (choose a smaller --height)"
+            )
+
+    def _maps(self, inputs: Sequence[Tensor], frames: Sequence[Frame], frame: Frame) -> tuple[Tensor, Tensor]:
+        """Heatmaps and fields of the last stage, averaged over scales and mirror images, in ``frame``."""
+        found = [self._answer(shown) for shown in inputs]
+        if len(found) > 1:
+            found = [
+                (aligned(heatmaps, own, frame), aligned(pafs, own, frame))
+                for (heatmaps, pafs), own in zip(found, frames, strict=True)
+            ]
+        heatmaps, pafs = (torch.stack(maps).mean(0) if len(maps) > 1 else maps[0] for maps in zip(*found, strict=True))
+        return heatmaps[0], pafs[0]
+
+    def _answer(self, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (1, ..., h, w) of one input."""
+        if not self.flip:
+            heatmaps, pafs = self.network.model(shown)[-1]
+            return heatmaps, pafs
+        both = torch.cat([shown, shown.flip(3)]).contiguous(memory_format=torch.channels_last)
+        heatmaps, pafs = self.network.model(both)[-1]
+        other, other_pafs = unmirrored(heatmaps[1:], pafs[1:], self.skeleton)
+        return (heatmaps[:1] + other) / 2, (pafs[:1] + other_pafs) / 2
+
+    def _decode(self, heatmaps: Tensor, pafs: Tensor) -> Decoded:
+        maps = (heatmaps[: len(self.skeleton)], pafs)
+        if self.method == "exact":
+            maps = (enlarged(maps[0]), enlarged(maps[1]))
+        return decode_steps(*maps, self.skeleton, method=self.method)
+
+    def _placed(self, pose: Pose, frame: Frame) -> Pose:
+        """From pixels of the maps to those of the picture."""
+        place = frame.from_enlarged if self.method == "exact" else frame.from_cells
+        keypoints, there = pose.keypoints.copy(), pose.keypoints[:, 2] >= 0
+        keypoints[there, :2] = place(keypoints[there, :2])
+        (left, top), (right, bottom) = keypoints[there, :2].min(0).tolist(), keypoints[there, :2].max(0).tolist()
+        return Pose(keypoints, pose.score, (left, top, right - left, bottom - top))
+
+
+def resized(picture: Image.Image, frame: Frame) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A picture at its size in a frame, bilinear with antialiasing: (high, wide, 3), red, green, blue."""
+    small = picture.resize((frame.wide, frame.high), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(small.convert("RGB"))
+
+
+def enlarged(maps: Tensor) -> Tensor:
+    """Maps (C, h, w) four times as fine: bicubic, A = -0.75, half-pixel centres."""
+    return F.interpolate(maps[None].contiguous(), scale_factor=UPSAMPLING, mode="bicubic", align_corners=False)[0]
+
+
+def coco_results(steps: PoseSteps, skeleton: Skeleton, *, image_id: int) -> list[dict[str, Any]]:
+    """The people of a picture as COCO's keypoint results.
+
+    Parameters
+    ----------
+    skeleton : of the poses. Where it has all of COCO's joints, those are given, in COCO's order; else its own.
+    image_id : what COCO calls the picture.
+
+    Returns
+    -------
+    For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros for
+    a joint that was not found; and "score", the pose's times its joints but one, as the published code has it.
+    """
+    every = set(COCO_17.joints) <= set(skeleton.joints)
+    order = list(COCO_17.places_in(skeleton)) if every else list(range(len(skeleton)))
+    results = []
+    for pose, count in zip(steps.poses, steps.decoded.people.counts.tolist(), strict=True):
+        keypoints = pose.keypoints[order]
+        there = keypoints[:, 2:] >= 0
+        flat = np.where(there, np.concatenate([keypoints[:, :2] + 0.5, np.ones_like(there, dtype=float)], 1), 0)
+        results.append(
+            {
+                "image_id": image_id, "category_id": 1, "keypoints": np.round(flat, 3).ravel().tolist(),
+                "score": pose.score * max(0, count - 1),
+            }
+        )  # fmt: skip
+    return results

@@ -1,0 +1,199 @@
+"""From a picture to people: a network that sees blobs answers, and the joints come back where they were drawn."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from seeing import Seeing, scene, seeing, stick
+
+from firstsight.errors import DataError, UsageError
+from firstsight.pose.parts import Pose
+from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from firstsight.tasks.pose import PoseEstimator, coco_results
+
+SIZE = (640, 470)
+PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
+
+
+def matched(poses: list[Pose], people: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(P, K, 2) error of every joint, in pixels, each person against the pose nearest to it; all must be found."""
+    assert len(poses) == len(people)
+    errors = []
+    for person in people:
+        pose = min(poses, key=lambda pose: float(np.abs(pose.keypoints[:, :2] - person).sum()))
+        assert (pose.keypoints[:, 2] > 0).all()
+        errors.append(pose.keypoints[:, :2] - person)
+    return np.array(errors)
+
+
+def shifted(people: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    return [np.rint(person) for person in people]
+
+
+@pytest.mark.parametrize("size", [SIZE, (637, 471), (803, 399), (601, 1000)])
+@pytest.mark.parametrize("height", [256, 247, 368])
+def test_joints_come_back(size: tuple[int, int], height: int) -> None:
+    """With every rest of 8 in both directions, and enlarged as well as made smaller: no shift, whatever the borders."""
+    scale = min(size[0] / 640, size[1] / 470)
+    people = [stick(180 * scale, 240 * scale, size=290 * scale), stick(440 * scale, 220 * scale, size=240 * scale)]
+    found = PoseEstimator(seeing(), height=height)(scene(people, size=size, radius=round(7 * scale)))
+    errors = matched(found, shifted(people))
+    stride = size[1] / height
+    assert np.abs(errors).max() < 0.12 * stride + 0.1  # pixels of the network's input
+    assert np.abs(errors.mean((0, 1))).max() < 0.05 * stride
+
+
+def test_exact_is_the_published_place() -> None:
+    """(2 p - pad) / scale: whole pixels of the enlarged maps, to the left of and above where the joint is."""
+    image = scene(PEOPLE, size=SIZE)
+    steps = PoseEstimator(seeing(), method="exact").steps(image)
+    errors = matched(steps.poses, shifted(PEOPLE))
+    ratio = SIZE[1] / 256
+    assert np.abs(errors + ratio - 0.5).max() < 1.5 * ratio
+    assert np.abs(errors.mean((0, 1)) + ratio - 0.5).max() < 0.5
+    peaks = steps.decoded.peaks.xy
+    assert steps.frame.input_size == (256, 352) and (steps.frame.left, steps.frame.top) == (1, 0)
+    assert peaks.max() > 60  # of maps four times as fine
+    first = steps.poses[0].keypoints[0, :2]
+    own = peaks[steps.decoded.people.joints[0, 0]]
+    np.testing.assert_allclose(first, [(2 * own[0] - 1) * 640 / 349, 2 * own[1] * 470 / 256])
+
+
+@pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18, COCO_17], ids=lambda skeleton: skeleton.name)
+def test_a_mirrored_look_agrees(skeleton: Skeleton) -> None:
+    """Maps of the mirror image, turned back, are those of the picture; in an input with an odd border too."""
+    person = [stick(300, 240, skeleton=skeleton, size=330)]
+    image = scene(person, size=(611, 470))
+    plain, flipped = (PoseEstimator(seeing(skeleton), flip=flip).steps(image) for flip in (False, True))
+    assert plain.frame.left * 2 + plain.frame.wide < plain.frame.input_size[1]  # an odd border
+    np.testing.assert_allclose(flipped.heatmaps, plain.heatmaps, atol=0.05)
+    np.testing.assert_allclose(flipped.poses[0].keypoints[:, :2], plain.poses[0].keypoints[:, :2], atol=0.4)
+    assert np.abs(matched(flipped.poses, shifted(person))).max() < 0.5
+
+
+def test_several_scales() -> None:
+    """Each input has its own border and its own rounding; averaged maps still have their tops at the joints."""
+    image = scene(PEOPLE, size=(637, 471))
+    network = seeing()
+    steps = PoseEstimator(network, scales=(0.7, 1, 1.45), flip=True).steps(image)
+    assert isinstance(network.model, Seeing)
+    assert network.model.shown == [(2, 3, 184, 248), (2, 3, 256, 352), (2, 3, 376, 504)]
+    assert steps.heatmaps.shape == (15, 32, 44) and steps.pafs.shape == (26, 32, 44)
+    errors = matched(steps.poses, shifted(PEOPLE))
+    assert np.abs(errors.mean((0, 1))).max() < 0.15
+    assert np.abs(errors).max() < 1
+    alone = PoseEstimator(seeing(), scales=(1.45,)).steps(image)
+    assert alone.heatmaps.shape[1:] == (47, 63)
+
+
+def test_steps_and_boxes() -> None:
+    steps = PoseEstimator(seeing()).steps(scene(PEOPLE, size=SIZE))
+    assert list(steps.seconds) == ["read", "network", "decode"] and min(steps.seconds.values()) > 0
+    for pose in steps.poses:
+        x, y, wide, high = pose.box
+        low, far = pose.keypoints[:, :2].min(0), pose.keypoints[:, :2].max(0)
+        np.testing.assert_allclose([x, y, x + wide, y + high], [*low, *far])
+    left, right, bottom, top = steps.frame.extent
+    assert left < 0 < 639 < right and top == -0.5 and bottom == pytest.approx(469.5)
+
+
+def test_a_joint_that_is_not_found() -> None:
+    person = stick(300, 240, size=300)
+    image = scene([person], size=SIZE)
+    pixels = np.array(image)
+    x, y = np.rint(person[LSP_14.joints.index("left_wrist")]).astype(int)
+    pixels[y - 8 : y + 9, x - 8 : x + 9, :2] = 0
+    (pose,) = PoseEstimator(seeing())(Image.fromarray(pixels))
+    assert pose.keypoints[LSP_14.joints.index("left_wrist")].tolist() == [-1, -1, -1]
+    assert (pose.keypoints[:, 2] > 0).sum() == 13
+    assert min(pose.box) > 20
+
+
+def test_coco_results() -> None:
+    """In COCO's order, half a pixel to the right, without the neck; the score as published."""
+    estimator = PoseEstimator(seeing(OPENPOSE_18))
+    steps = estimator.steps(scene([stick(300, 240, skeleton=OPENPOSE_18, size=330)], size=SIZE))
+    (result,) = coco_results(steps, OPENPOSE_18, image_id=139)
+    assert (result["image_id"], result["category_id"], len(result["keypoints"])) == (139, 1, 51)
+    wanted = stick(300, 240, skeleton=COCO_17, size=330)
+    flat = np.array(result["keypoints"]).reshape(17, 3)
+    np.testing.assert_allclose(flat[:, :2], np.rint(wanted) + 0.5, atol=0.5)
+    assert (flat[:, 2] == 1).all()
+    assert result["score"] == pytest.approx(steps.poses[0].score * 17)
+    own = PoseEstimator(seeing()).steps(scene([stick(300, 240, size=330)], size=SIZE))
+    assert len(coco_results(own, LSP_14, image_id=1)[0]["keypoints"]) == 42
+
+
+@pytest.mark.parametrize("name", ["grey.png", "cmyk.jpg", "alpha.png", "turned.png", "16bit.png", "palette.gif"])
+def test_pictures_of_any_mode(name: str) -> None:
+    """They are brought to one form; turned ones stand upright, and places are those of the upright picture."""
+    image = scene(PEOPLE, size=SIZE)
+    path = Path(name)
+    if name == "turned.png":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    elif name == "16bit.png":
+        Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
+    else:
+        modes = {"grey.png": "L", "cmyk.jpg": "CMYK", "alpha.png": "RGBA", "palette.gif": "P"}
+        image.convert(modes[name]).save(path)
+    estimator = PoseEstimator(seeing())
+    steps = estimator.steps(path)
+    assert steps.picture.size == SIZE
+    if name in ("turned.png", "alpha.png"):
+        assert np.abs(matched(steps.poses, shifted(PEOPLE))).max() < 1
+
+
+def test_pictures_that_are_too_small_or_too_long() -> None:
+    estimator = PoseEstimator(seeing())
+    assert estimator(Image.new("RGB", (1, 1), "red")) == []
+    assert estimator(Image.new("L", (3, 900))) == []
+    with pytest.raises(DataError, match=r"20000x20 pixels would be 256000x256 for the network.*choose a smaller"):
+        estimator(Image.new("RGB", (20_000, 20)))
+    Image.new("RGB", (20_000, 20)).save("long.png")
+    Image.new("RGB", (1, 1)).save("tiny.png")
+    scene(PEOPLE, size=SIZE).save("whole.jpg")
+    Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:3000])
+    for name, told in (
+        ("long.png", "too narrow"), ("tiny.png", "too small"), ("cut.jpg", "damaged"), ("none.jpg", "No such file"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=f"{name}: .*{told}"):
+            estimator(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"height": 8}, "--height must lie between 32 and 2,000 pixels; got 8"),
+        ({"method": "slow"}, "--method must be fast or exact; got slow"),
+        ({"scales": ()}, "--scales must lie between 0.1 and 4; got none"),
+        ({"scales": (1, 9)}, "--scales must lie between 0.1 and 4; got 1, 9"),
+        ({"scales": (float("nan"),)}, "--scales must lie between"),
+    ],
+)
+def test_impossible_settings(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        PoseEstimator(seeing(), **options)
+
+
+def test_a_skeleton_that_cannot_be_mirrored() -> None:
+    lame = Skeleton(
+        name="lame", joints=("left_foot", "right_foot", "head"), limbs=((2, 0), (0, 1)), flip_pairs=((0, 1),),
+        sigmas=(0.1,) * 3,
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"the limb from head to left_foot has no mirror image .none from head to"):
+        PoseEstimator(seeing(lame), flip=True)
+    assert PoseEstimator(seeing(lame)).flip is False
+
+
+def test_the_picture_is_left_alone_and_nothing_is_learned() -> None:
+    image = scene(PEOPLE, size=SIZE)
+    before = image.tobytes()
+    steps = PoseEstimator(seeing(), flip=True).steps(image)
+    assert image.tobytes() == before
+    assert not steps.heatmaps.requires_grad and torch.isfinite(steps.heatmaps).all()

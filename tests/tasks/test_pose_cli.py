@@ -1,0 +1,138 @@
+"""`firstsight pose` as a user types it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from seeing import scene, seeing, stick
+
+from firstsight.pose import create_pose
+from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
+from firstsight.weights.classifier import write
+from firstsight.weights.pose import make_card
+
+Run = Callable[..., tuple[int, str, str]]
+PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
+
+
+@pytest.fixture
+def sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any --model is a network that sees."""
+    monkeypatch.setattr("firstsight.weights.pose.load_pose", lambda name, notify: seeing())
+
+
+@pytest.fixture
+def photo() -> Path:
+    scene(PEOPLE, size=(640, 470)).save("photo.png")
+    return Path("photo.png")
+
+
+@pytest.mark.usefixtures("sees")
+def test_one_picture(run: Run, photo: Path) -> None:
+    code, out, err = run("pose", photo, "--model", "x", "--out", "people.png", "--maps", "--json", "--coco", "r.json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert list(told) == ["image", "people", "skeleton", "seconds"]
+    assert list(told["seconds"]) == ["read", "network", "decode"]
+    assert told["skeleton"] == {
+        "name": "lsp-14", "joints": list(LSP_14.joints), "limbs": [list(limb) for limb in LSP_14.limbs],
+    }  # fmt: skip
+    assert [list(person) for person in told["people"]] == [["score", "box", "keypoints"]] * 2
+    nearest = min(told["people"], key=lambda person: person["box"][0])
+    np.testing.assert_allclose(np.array(nearest["keypoints"])[:, :2], np.rint(PEOPLE[0]), atol=1)
+    before, drawn = (np.asarray(Image.open(name)).astype(int) for name in (photo, "people.png"))
+    changed = np.abs(before - drawn).sum(2) > 60
+    assert drawn.shape == before.shape and 0.005 < changed.mean() < 0.1
+    for person in PEOPLE:
+        knee, hip = (np.rint(person[LSP_14.joints.index(f"left_{name}")]).astype(int) for name in ("knee", "hip"))
+        assert drawn[knee[1], knee[0]].tolist() == [255, 255, 255]
+        x, y = (knee + hip) // 2
+        assert drawn[y, x].max() > 200 and changed[y, x]
+    assert Image.open("people-maps.png").size[0] > 1000
+    results = json.loads(Path("r.json").read_text())
+    assert [(result["image_id"], len(result["keypoints"])) for result in results] == [(1, 42)] * 2
+
+
+@pytest.mark.usefixtures("sees")
+def test_folders_and_pictures_that_cannot_be_read(run: Run, photo: Path) -> None:
+    """All that can be read are answered; the others named on stderr, exit 1."""
+    for name in ("one/img_007.png", "two/img_012.png", "two/img_013.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(photo.read_bytes())
+    Path("two/notes.txt").write_text("not a picture")
+    Path("two/img_014.jpg").write_text("not a picture either")
+    Path("empty").mkdir()
+    arguments = ("one", "two", "gone.png", "empty", "--model", "x", "--out", "drawn", "--coco", "r.json")
+    code, out, err = run("pose", *arguments)
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].split() == ["picture", "people", "joints", "seconds"]
+    assert [line.split()[:3] for line in lines[1:4]] == [
+        ["one/img_007.png", "2", "28"], ["two/img_012.png", "2", "28"], ["two/img_013.png", "2", "28"],
+    ]  # fmt: skip
+    assert "img_007-pose.png to img_013-pose.png" in out
+    assert {line.split(": ")[1] for line in err.splitlines()} == {"two/img_014.jpg", "gone.png", "empty"}
+    assert sorted(path.name for path in Path("drawn").iterdir()) == [f"img_{n}-pose.png" for n in ("007", "012", "013")]
+    assert [result["image_id"] for result in json.loads(Path("r.json").read_text())] == [7, 7, 12, 12, 13, 13]
+    code, out, err = run("pose", "one", "--model", "x", "--json")
+    assert code == 0 and len(json.loads(out)) == 1
+    code, out, err = run("pose", "gone.png", "--model", "x", "--json")
+    assert (code, out) == (1, "[]\n") and "gone.png: No such file" in err
+
+
+@pytest.mark.usefixtures("sees")
+def test_pictures_of_one_name(run: Run, photo: Path) -> None:
+    Path("sub").mkdir()
+    Path("sub/photo.png").write_bytes(photo.read_bytes())
+    code, _, err = run("pose", photo, "sub", "--model", "x", "--out", "d", "--coco", "r.json", "--maps")
+    assert code == 0 and "image_id counts them from 1" in err
+    assert sorted(path.name for path in Path("d").iterdir()) == [
+        "photo-2-maps.png", "photo-2-pose.png", "photo-maps.png", "photo-pose.png",
+    ]  # fmt: skip
+    assert [result["image_id"] for result in json.loads(Path("r.json").read_text())] == [1, 1, 2, 2]
+
+
+def test_real_networks(run: Run, photo: Path) -> None:
+    """The published file and one of ours; with and without what costs more."""
+    torch.manual_seed(0)
+    torch.save(create_pose("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
+    code, out, err = run("pose", photo, "--model", "checkpoint_iter_370000.pth")
+    assert code == 0 and "photo.png" in out and "to see them drawn: --out" in err
+    card = make_card(model="openpose-tiny", skeleton=LSP_14, stages=1, height=128, about={})
+    write(Path("tiny.safetensors"), create_pose("openpose-tiny", skeleton=LSP_14).state_dict(), card)
+    extra = ("--method", "exact", "--flip", "--scales", "0.5,1", "--height", "160", "--json")
+    code, out, _ = run("pose", photo, "--model", "tiny.safetensors", *extra)
+    assert code == 0 and json.loads(out)["skeleton"]["name"] == "lsp-14"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("", "missing: IMAGE_OR_FOLDER"),
+        ("x.png --maps", "--maps draws the maps beside the people; say where with --out"),
+        ("x.png --out x.jpg", "--out must be a .png or a folder; got x.jpg"),
+        ("x.png y.png --out x.png", "several pictures need a folder"),
+        ("x.png --out no/x.png", "there is no folder no"),
+        ("x.png --coco r.txt", "--coco must be a .json file; got r.txt"),
+        ("x.png --model m --scales a,b", "--scales a,b: not understood"),
+        ("x.png --model m --scales 0", "--scales must lie between 0.1 and 4; got 0"),
+        ("x.png --model m --height 5", "--height must lie between 32 and 2,000 pixels; got 5"),
+        ("x.png --method slow", "--method"),
+    ],
+)
+@pytest.mark.usefixtures("sees")
+def test_usage(run: Run, arguments: str, told: str) -> None:
+    code, out, err = run("pose", *arguments.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("firstsight: ") and told in err
+
+
+def test_weights_that_are_not_there(run: Run, photo: Path) -> None:
+    code, _, err = run("pose", photo, "--model", "nowhere/net.safetensors")
+    assert code == 2 and "no such file or run directory: nowhere/net.safetensors" in err
+    code, _, err = run("pose", photo, "--model", "lenet-digits")
+    assert code == 1 and "holds a classifier, not a pose network" in err
