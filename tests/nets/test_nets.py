@@ -221,8 +221,8 @@ def test_a_network_learns_sixteen_images_by_heart(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HEAVY)
 def test_a_heavy_network_learns_sixteen_images_by_heart(name: str) -> None:
-    """VGG without batch norm among them: with the published initialisation it does."""
-    assert learn_by_heart(name, lr=1e-4, steps=150) < 0.05
+    """VGG without batch norm among them: with the published initialisation it does, the deepest in smaller steps."""
+    assert learn_by_heart(name, lr=5e-5 if name == "vgg19" else 1e-4, steps=150) < 0.05
 
 
 def comments(source: str) -> dict[int, str]:

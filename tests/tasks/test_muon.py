@@ -64,7 +64,7 @@ def test_groups_of_the_recipe() -> None:
         optimizer="muon", lr=0.12, schedule="linear", warmup=0.0, linear_lr=6.25, bias_lr=400, bias_decay=2e-5
     )
     groups = make_optimizer(net, how).param_groups
-    assert [len(group["params"]) for group in groups] == [6, 1, 6]
+    assert [len(group["params"]) for group in groups] == [9, 1, 9]
     assert [group.get("pace", 1.0) for group in groups] == [1.0, 6.25, 400]
     held = sum(p.numel() for group in groups for p in group["params"])
     assert held == sum(p.numel() for p in net.parameters()) - 24 * 12 - 2 * (64 + 256 + 256)
