@@ -67,7 +67,7 @@ def test_groups_of_the_recipe() -> None:
     assert [len(group["params"]) for group in groups] == [9, 1, 9]
     assert [group.get("pace", 1.0) for group in groups] == [1.0, 6.25, 400]
     held = sum(p.numel() for group in groups for p in group["params"])
-    assert held == sum(p.numel() for p in net.parameters()) - 24 * 12 - 2 * (64 + 256 + 256)
+    assert held == sum(p.numel() for p in net.parameters()) - 24 * 12 - 3 * (64 + 256 + 256)
 
 
 def test_resumed_it_is_the_same() -> None:
