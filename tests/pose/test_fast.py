@@ -1,5 +1,7 @@
 """Decoding of the network's own maps: places between the cells, the highest of near peaks, the people of "exact"."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -98,5 +100,6 @@ def test_no_one_and_a_wrong_method() -> None:
     assert decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18) == []
     assert decode(torch.zeros(19, 1, 1), torch.zeros(38, 1, 1), OPENPOSE_18) == []
     assert decode(torch.full((18, 8, 8), torch.nan), torch.zeros(38, 8, 8), OPENPOSE_18) == []
+    wrong: Any = "slow"
     with pytest.raises(ValueError, match=r"unknown method 'slow' \(fast, exact\)"):
-        decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18, method="slow")  # type: ignore[arg-type]
+        decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18, method=wrong)

@@ -258,8 +258,9 @@ def test_pck_refuses() -> None:
         pck(truth[:, :2, :2], truth[:, :2], PAIR)
     with pytest.raises(ValueError, match="needs boxes"):
         pck(truth[..., :2], truth, LSP_14, norm="box")
+    wrong: Any = "head"
     with pytest.raises(ValueError, match="norm is 'torso' or 'box'; got 'head'"):
-        pck(truth[..., :2], truth, LSP_14, norm="head")  # type: ignore[arg-type]
+        pck(truth[..., :2], truth, LSP_14, norm=wrong)
     with pytest.raises(ValueError, match=r"coco-17 has 17 joints, each x, y, v; got truths \(3, 14, 3\)"):
         pck(truth[..., :2], truth, COCO_17)
     with pytest.raises(ValueError, match=r"got \(\(2, 14, 2\), \(3, 14, 3\), \(3,\)\)"):

@@ -1,6 +1,7 @@
 """Batches: which samples, in which order, on which process - pure functions of seed, epoch and position."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -69,8 +70,42 @@ def cut(n: int, batch_size: int) -> NDArray[np.int64]:
     return np.arange(steps + 1) * n // steps
 
 
+class Ordered:
+    """Which samples make which batch: what every source of batches has in common."""
+
+    batch_size: int
+    epochs: int
+    seed: int
+    _order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))  # of the epoch at hand
+
+    @property
+    def samples(self) -> int:
+        """Samples in an epoch."""
+        raise NotImplementedError
+
+    @cached_property
+    def borders(self) -> NDArray[np.int64]:
+        """Where an epoch is cut; see `cut`."""
+        return cut(self.samples, self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.borders) - 1
+
+    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
+        """Sample numbers of one global batch, over all processes."""
+        if self._order[0] != epoch:
+            self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
+        return self._order[1][self.borders[index] : self.borders[index + 1]]
+
+    def progress(self, epoch: int, index: int) -> float:
+        """How much of the whole training lies before a batch, in [0, 1)."""
+        return (epoch * self.steps + index) / (self.epochs * self.steps)
+
+
 @dataclass
-class Batches:
+class Batches(Ordered):
     """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.
 
     Parameters
@@ -92,28 +127,15 @@ class Batches:
     def __post_init__(self) -> None:
         self.images = fit_images(self.source, self.preprocess).to(self.device)
         self.labels = self.source.labels.to(self.device)
-        self.borders = cut(len(self.source), self.batch_size)
         self._black = self.preprocess.normalise(
             torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype
         )
         self._black = self._black.flatten().to(self.device)
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     @property
     def samples(self) -> int:
         """Samples in an epoch."""
         return len(self.source)
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return len(self.borders) - 1
-
-    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
-        """Sample numbers of one global batch, over all processes."""
-        if self._order[0] != epoch:
-            self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
-        return self._order[1][self.borders[index] : self.borders[index + 1]]
 
     def get(self, epoch: int, index: int) -> Batch:
         """The share of this process in one batch, augmented and normalised."""
@@ -130,7 +152,7 @@ class Batches:
             index=index,
             global_size=len(whole),
             world=self.world,
-            progress=(epoch * self.steps + index) / (self.epochs * self.steps),
+            progress=self.progress(epoch, index),
         )
 
 

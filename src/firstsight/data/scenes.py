@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.data.batches import Share, cut
-from firstsight.data.counter import permutation, uniform
+from firstsight.data.batches import Ordered, Share
+from firstsight.data.counter import uniform
 from firstsight.data.keypoints import KeypointSet
 from firstsight.data.staging import PER_PERSON, PER_SCENE, Kind, Scene, Stage
 
@@ -38,7 +38,7 @@ class SceneBatch(Share):
 
 
 @dataclass
-class Scenes:
+class Scenes(Ordered):
     """Batches of scenes, with the interface of `Batches`; sample i is about the i-th picture that can be used.
 
     photographs
@@ -89,24 +89,11 @@ class Scenes:
             self.people, self.kind, side=self.side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
             flip=self.flip, most=self.most, stride=self.stride,
         )  # fmt: skip
-        self.borders = cut(self.samples, self.batch_size)
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     @property
     def samples(self) -> int:
         """Samples in an epoch."""
         return len(self.stage.used)
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return len(self.borders) - 1
-
-    def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
-        """Sample numbers of one global batch, over all processes."""
-        if self._order[0] != epoch:
-            self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
-        return self._order[1][self.borders[index] : self.borders[index + 1]]
 
     def get(self, epoch: int, index: int) -> SceneBatch:
         """The share of this process in one batch."""
@@ -146,5 +133,5 @@ class Scenes:
             areas=filled("areas", self.dtype),
             counts=torch.from_numpy(np.stack([scene.counts for scene in scenes])).to(self.device),
             ids=ids, epoch=epoch, index=index, global_size=whole, world=world,
-            progress=(epoch * self.steps + index) / (self.epochs * self.steps),
+            progress=self.progress(epoch, index),
         )  # fmt: skip

@@ -12,7 +12,6 @@ from torch import Tensor
 from firstsight.pose.parts import (
     LOWEST,
     LOWEST_FIELD,
-    NEEDED,
     POINTS,
     Floats,
     Limbs,
@@ -21,7 +20,7 @@ from firstsight.pose.parts import (
     best_limbs,
     framed,
     pairs_of,
-)  # fmt: skip
+)
 from firstsight.pose.skeleton import Skeleton
 
 APART = 6
@@ -87,11 +86,7 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
     whole = whole.astype(np.float32)
     unit = whole / (np.linalg.norm(whole, ord=2, axis=-1, keepdims=True) + np.float32(1e-6))
     values = _along(maps, channel, start, whole, unit)
-    counted = values > LOWEST_FIELD
-    number = counted.sum(1)
-    scores = (values * counted).sum(1) / (number + 1e-6)
-    passed = (scores > 0) & (number / POINTS > NEEDED)
-    return best_limbs(pairs[passed], scores[passed], limb[passed], skeleton)
+    return best_limbs(pairs, limb, values, skeleton)
 
 
 def _promising(field: Floats, a: Floats, b: Floats) -> NDArray[np.bool_]:

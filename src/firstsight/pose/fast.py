@@ -17,7 +17,6 @@ from torch import Tensor
 from firstsight.pose.parts import (
     LOWEST,
     LOWEST_FIELD,
-    NEEDED,
     POINTS,
     Floats,
     Limbs,
@@ -26,7 +25,7 @@ from firstsight.pose.parts import (
     best_limbs,
     framed,
     pairs_of,
-)  # fmt: skip
+)
 from firstsight.pose.skeleton import Skeleton
 
 APART = 1.5
@@ -107,11 +106,7 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
     whole = peaks.xy[pairs[:, 1]].astype(np.float32) - start
     unit = whole / np.maximum(np.hypot(whole[:, 0], whole[:, 1]), np.float32(1e-6))[:, None]
     values = _along(maps, np.asarray(skeleton.paf_channels)[limb], start, whole, unit)
-    counted = values > LOWEST_FIELD
-    number = counted.sum(1)
-    scores = (values * counted).sum(1) / np.maximum(number, 1)
-    passed = number / POINTS > NEEDED
-    return best_limbs(pairs[passed], scores[passed], limb[passed], skeleton)
+    return best_limbs(pairs, limb, values, skeleton)
 
 
 def _promising(field: Floats, a: Floats, b: Floats) -> NDArray[np.bool_]:

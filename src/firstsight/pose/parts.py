@@ -126,13 +126,19 @@ def pairs_of(
     return np.concatenate(pairs), np.concatenate(limbs)
 
 
-def best_limbs(pairs: Numbers, scores: NDArray[Any], limb: Numbers, skeleton: Skeleton) -> list[Limbs]:
-    """Of pairs that passed, sorted by limb, those that are limbs: the best first, and no joint twice.
+def best_limbs(pairs: Numbers, limb: Numbers, values: Floats, skeleton: Skeleton) -> list[Limbs]:
+    """Of pairs sorted by limb those that are limbs: enough points count; the best first, and no joint twice.
 
     Parameters
     ----------
-    pairs : (C, 2) numbers of joints; scores : (C,); limb : (C,) which limb each could be.
+    pairs : (C, 2) numbers of joints; limb : (C,) which limb each could be.
+    values : (C, `POINTS`) the field's share in each pair's direction along it.
     """
+    counted = values > LOWEST_FIELD
+    number = counted.sum(1)
+    scores = (values * counted).sum(1) / (number + 1e-6)
+    passed = (scores > 0) & (number / POINTS > NEEDED)
+    pairs, limb, scores = pairs[passed], limb[passed], scores[passed]
     ends = np.searchsorted(limb, np.arange(len(skeleton.limbs) + 1))
     found = []
     for low, high in itertools.pairwise(ends):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from firstsight.pose.oks import object_keypoint_similarity
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
 
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def similarity(one: Floats, other: Floats, skeleton: Skeleton, *, area: float) -> float:
-    """Object keypoint similarity: the mean of exp(-d^2 / (2 area (2 sigma)^2)) over joints found in both, 0 if none is.
+    """Object keypoint similarity over the joints found in both, 0 if none is.
 
     Parameters
     ----------
@@ -30,9 +31,11 @@ def similarity(one: Floats, other: Floats, skeleton: Skeleton, *, area: float) -
     area : of the body in square pixels, above 0.
     """
     both = (one[:, 2] >= 0) & (other[:, 2] >= 0)
-    squares = ((one - other)[both, :2] ** 2).sum(1)
-    spreads = 2 * area * (2 * np.array(skeleton.sigmas)[both]) ** 2
-    return float(np.exp(-squares / spreads).mean()) if both.any() else 0.0
+    if not both.any():
+        return 0.0
+    truth = np.column_stack([other[:, :2], both])[None]
+    found = object_keypoint_similarity(one[None], truth, areas=[area], boxes=np.zeros((1, 4)), sigmas=skeleton.sigmas)
+    return float(found[0, 0])
 
 
 @dataclass

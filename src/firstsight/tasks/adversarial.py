@@ -18,9 +18,11 @@ from firstsight.gan.infogan import Reading
 from firstsight.gan.latent import Latent
 from firstsight.gan.metrics import divergence, frechet_distance, modes
 from firstsight.tasks import codes, portraits, trouble
+from firstsight.tasks.average import follow
 from firstsight.tasks.judge import Judge
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.generator import make_card
+from firstsight.weights.layout import channels_last
 
 MEASURED = 1000
 """Pictures that are generated to be measured after every epoch (or as many as there are test images)."""
@@ -77,8 +79,7 @@ class Adversarial:
         self.together = rules.batches == "mixed" or next(discriminator.buffers(), None) is None  # then it is the same
         made = {"generator": generator, "discriminator": discriminator}
         self.models: dict[str, nn.Module] = {
-            name: net.to(batches.device, batches.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for name, net in made.items()
+            name: channels_last(net.to(batches.device, batches.dtype)) for name, net in made.items()
         }
         self.models["average"] = copy.deepcopy(self.models["generator"]).eval().requires_grad_(False)
         self.optimizers: dict[str, Optimizer] = {
@@ -120,7 +121,8 @@ class Adversarial:
         step = batch.epoch * self.batches.steps + batch.index
         if (step + 1) % rules.critic_steps == 0:
             scalars["g_loss"] = self._train_generator(batch, fake, z)
-            self._follow(step // rules.critic_steps)
+            source = self.accelerator.unwrap_model(generator)
+            follow(self.models["average"], source, keep=rules.ema, updates=step // rules.critic_steps)
         else:
             with torch.no_grad(), self.accelerator.autocast():
                 logits, _ = self._judge(self._bare_discriminator(), fake)
@@ -216,16 +218,6 @@ class Adversarial:
     def _update(self, name: str) -> None:
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
-
-    @torch.no_grad()
-    def _follow(self, updates: int) -> None:
-        """Bring the average a little nearer to the generator; in the first updates it follows quickly."""
-        source = self.accelerator.unwrap_model(self.models["generator"])
-        share = 1 - min(self.rules.ema, (1 + updates) / (10 + updates)) if self.rules.ema else 1.0
-        average = self.models["average"]
-        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), share)
-        for own, other in zip(average.buffers(), source.buffers(), strict=True):
-            own.copy_(other)
 
     @torch.inference_mode()
     def generate(self, z: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.tasks.muon import Muon
 from firstsight.tasks.schedule import Schedule, learning_rate_factor
 from firstsight.weights.classifier import average_over_views, make_card
+from firstsight.weights.layout import channels_last
 from firstsight.weights.transfer import train_mode
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Classify:
         views: int,
         about: Mapping[str, Any],
     ) -> None:
-        net = net.to(batches.device, batches.dtype)
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        net = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": net}
         self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, descent)}
         self.batches, self.test = batches, test

@@ -15,8 +15,10 @@ from torch.optim import Adam, AdamW, Optimizer
 from firstsight.data.scenes import SceneBatch, Scenes
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.pose.targets import heatmap_targets, paf_targets
+from firstsight.tasks.average import follow
 from firstsight.tasks.classify import Descent
 from firstsight.tasks.keypoint_scores import Measure, People, network_input, twice
+from firstsight.weights.layout import channels_last
 from firstsight.weights.pose import make_card
 
 COLUMNS = 4
@@ -51,7 +53,7 @@ class EstimatePose:
         self.skeleton = batches.people.skeleton
         self.ema, self.sigma, self.paf_weight = ema, sigma, paf_weight
         self.model, self.stages, self.height, self.about = model, stages, height, dict(about)
-        moved: nn.Module = net.to(batches.device, batches.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        moved = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": moved}
         self.product = "average" if ema else "net"
         if ema:
@@ -81,7 +83,9 @@ class EstimatePose:
         self.accelerator.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
-        self._follow(batch.epoch * self.batches.steps + batch.index)
+        if self.ema:
+            source, updates = self.accelerator.unwrap_model(self.models["net"]), batch.epoch * self.batches.steps
+            follow(self.models["average"], source, keep=self.ema, updates=updates + batch.index)
         return {
             "loss": loss.detach(), "heatmaps": batch.mean(heatmaps.detach()), "pafs": batch.mean(pafs.detach()),
         }  # fmt: skip
@@ -105,17 +109,6 @@ class EstimatePose:
         parts = [(half_squares(stage[0], wanted[0]), half_squares(stage[1], wanted[1])) for stage in maps]
         whole = torch.stack([heatmaps + self.paf_weight * pafs for heatmaps, pafs in parts]).sum(0)
         return whole, parts[-1]
-
-    @torch.no_grad()
-    def _follow(self, updates: int) -> None:
-        """Bring the average a little nearer to the network; in the first updates it follows quickly."""
-        if not self.ema:
-            return
-        source, average = self.accelerator.unwrap_model(self.models["net"]), self.models["average"]
-        share = 1 - min(self.ema, (1 + updates) / (10 + updates))
-        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), share)
-        for own, other in zip(average.buffers(), source.buffers(), strict=True):
-            own.copy_(other)
 
     def evaluate(self) -> dict[str, float]:
         """See `Measure`; and the loss per sample, on the same scenes. All of it on every process."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from firstsight.errors import DataError, UsageError, WeightsError
@@ -14,6 +13,7 @@ from firstsight.ops import fold_batch_norm
 from firstsight.pose import create_pose
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
 from firstsight.weights.classifier import PYTORCH_SUFFIXES, fill, locate, read_file, weights_of_run
+from firstsight.weights.layout import channels_last
 from firstsight.weights.shipped import shipped
 from firstsight.weights.state_dict import load_published
 
@@ -124,6 +124,4 @@ def _skeleton(category: Mapping[str, Any]) -> Skeleton:
 
 
 def _ready(model: nn.Module) -> nn.Module:
-    folded = fold_batch_norm(model).requires_grad_(False)
-    moved: nn.Module = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
+    return channels_last(fold_batch_norm(model).requires_grad_(False))
