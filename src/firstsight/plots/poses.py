@@ -38,7 +38,7 @@ def _line(axes: Any, lines: Sequence[Mapping[str, Any]], key: str, colour: str, 
     measured = [line for line in lines if key in line]
     if measured:
         epochs, values = [line["epoch"] for line in measured], [line[key] * scale for line in measured]
-        axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(lines) < 12 else "", ms=3)
+        axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(measured) < 12 else "", ms=3)
 
 
 def scene_sheet(images: NDArray[np.uint8], columns: int) -> Figure:

@@ -20,7 +20,7 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
             measured = [line for line in lines if f"{part}/loss" in line]
             epochs = [line["epoch"] for line in measured]
             values = [_value(line, part, name) * scale for line in measured]
-            axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(lines) < 12 else "", ms=3)
+            axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(measured) < 12 else "", ms=3)
             ends.append((values[-1], colour))
         for rank, (value, colour) in enumerate(sorted(ends)):  # the lower label hangs below its line, the other stands
             axes.annotate(
