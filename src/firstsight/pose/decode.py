@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from firstsight.pose import exact, fast
-from firstsight.pose.parts import Limbs, Numbers, Peaks, People, Pose, assemble
+from firstsight.pose.parts import Limbs, Peaks, People, Pose, assemble
 from firstsight.pose.skeleton import Skeleton
 
 Method = Literal["fast", "exact"]
@@ -78,13 +78,20 @@ def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: 
     peaks = find_peaks(heatmaps[: len(skeleton)])
     limbs = find_limbs(pafs, peaks, skeleton)
     people = assemble(peaks, limbs, skeleton)
-    poses = [_pose(peaks, joints, score) for joints, score in zip(people.joints, people.scores.tolist(), strict=True)]
-    return Decoded(poses, peaks, limbs, people)
+    return Decoded(_poses(peaks, people), peaks, limbs, people)
 
 
-def _pose(peaks: Peaks, joints: Numbers, score: float) -> Pose:
-    keypoints = np.full((len(joints), 3), -1.0)
-    there = joints >= 0
-    keypoints[there, :2], keypoints[there, 2] = peaks.xy[joints[there]], peaks.scores[joints[there]]
-    low, high = keypoints[there, :2].min(0), keypoints[there, :2].max(0)
-    return Pose(keypoints, score, (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])))
+def _poses(peaks: Peaks, people: People) -> list[Pose]:
+    there = (people.joints >= 0)[..., None]  # (P, K, 1)
+    places = np.concatenate([peaks.xy, peaks.scores[:, None]], 1).astype(np.float64)
+    keypoints = np.where(there, places.take(people.joints, 0, mode="clip"), -1.0) if len(places) else np.empty(0)
+    return [
+        Pose(one, score, (left, top, right - left, bottom - top))
+        for one, score, (left, top), (right, bottom) in zip(
+            keypoints,
+            people.scores.tolist(),
+            np.where(there, keypoints[..., :2], np.inf).min(1).tolist(),
+            np.where(there, keypoints[..., :2], -np.inf).max(1).tolist(),
+            strict=True,
+        )
+    ]

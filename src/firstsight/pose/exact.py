@@ -89,20 +89,20 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
     return best_limbs(pairs, limb, values, skeleton)
 
 
-def _promising(field: Floats, a: Floats, b: Floats) -> NDArray[np.bool_]:
-    """Which pairs fail at one of the first points at most: (B, A)."""
-    start, whole = a.T[:, None, :], b.T[:, :, None] - a.T[:, None, :]  # x and y of (1, A), of (B, A)
+def _promising(maps: Floats, channel: Numbers, start: Floats, whole: Floats) -> NDArray[np.bool_]:
+    """Which pairs fail at one of the first points at most, as `pairs_of` asks."""
+    _, height, width = maps.shape
     (x, y), (dx, dy) = start, whole
     length = np.sqrt(dx * dx + dy * dy) + np.float32(1e-6)
     (ux, uy), (step_x, step_y) = (dx / length, dy / length), np.float32(1 / (POINTS - 1)) * whole
-    flat, size = field.reshape(-1), field[0].size
+    flat = maps.reshape(-1)
     passed = np.zeros(dx.shape, dtype=np.int8)
     for point in FIRST_POINTS:
         row, column = (
             np.rint(step * np.float32(point) + begin).astype(np.int32) for step, begin in ((step_y, y), (step_x, x))
         )
-        at = row * field.shape[2] + column
-        passed += flat[at] * ux + flat[size + at] * uy > LOWEST_FIELD
+        at = (channel * height + row) * width + column
+        passed += flat[at] * ux + flat[at + height * width] * uy > LOWEST_FIELD
     return passed >= len(FIRST_POINTS) - 1
 
 

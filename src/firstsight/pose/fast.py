@@ -109,34 +109,37 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
     return best_limbs(pairs, limb, values, skeleton)
 
 
-def _promising(field: Floats, a: Floats, b: Floats) -> NDArray[np.bool_]:
-    """Which pairs pass at one of the first points at least, read in the nearest cell: (B, A)."""
-    (x, y), (dx, dy) = a.T[:, None, :], b.T[:, :, None] - a.T[:, None, :]
+def _promising(maps: Floats, channel: Numbers, start: Floats, whole: Floats) -> NDArray[np.bool_]:
+    """Which pairs pass at one of the first points at least, read in the nearest cell, as `pairs_of` asks."""
+    _, height, width = maps.shape
+    (x, y), (dx, dy) = start + np.float32(0.5), whole
     needed = np.float32(LOWEST_FIELD) * np.sqrt(dx * dx + dy * dy)
-    flat, size = field.reshape(-1), field[0].size
+    across, down = maps.reshape(-1), maps[1:].reshape(-1)
+    begin = (channel * (height * width)).astype(np.int32)
     passed = np.zeros(dx.shape, dtype=bool)
     for point in FIRST_POINTS:
         share = np.float32(point / (POINTS - 1))
-        row, column = np.rint(y + share * dy).astype(np.int32), np.rint(x + share * dx).astype(np.int32)
-        at = row * field.shape[2] + column
-        passed |= flat[at] * dx + flat[size + at] * dy > needed
+        row, column = (y + share * dy).astype(np.int32), (x + share * dx).astype(np.int32)
+        at = begin + row * width + column
+        passed |= across.take(at, mode="clip") * dx + down.take(at, mode="clip") * dy > needed
     return passed
 
 
 def _along(maps: Floats, channel: Numbers, start: Floats, whole: Floats, unit: Floats) -> Floats:
     """The same between the cells, at all points of each pair: (pairs, points)."""
     _, height, width = maps.shape
-    share = np.linspace(0, 1, POINTS, dtype=np.float32)[:, None]
-    places = start[:, None] + whole[:, None] * share  # (pairs, points, 2)
-    x, y = places[..., 0].clip(0, width - 1), places[..., 1].clip(0, height - 1)
-    left, above = np.minimum(x.astype(np.int64), max(width - 2, 0)), np.minimum(y.astype(np.int64), max(height - 2, 0))
+    share = np.linspace(0, 1, POINTS, dtype=np.float32)
+    x, y = (start[:, axis, None] + whole[:, axis, None] * share for axis in (0, 1))  # (pairs, points)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    left, above = np.minimum(np.floor(x), max(width - 2, 0)), np.minimum(np.floor(y), max(height - 2, 0))
     dx, dy = x - left, y - above
-    corner = (channel[:, None] * height + above) * width + left
+    row = above.astype(np.int32) + (channel[:, None] * height).astype(np.int32)
+    corner = row * width + left.astype(np.int32)
     right, below = min(1, width - 1), width * min(1, height - 1)
     value = np.zeros_like(x)
     for axis in (0, 1):
-        flat = maps.ravel()[axis * height * width :]
-        upper = flat[corner] * (1 - dx) + flat[corner + right] * dx
-        lower = flat[corner + below] * (1 - dx) + flat[corner + below + right] * dx
-        value += (upper * (1 - dy) + lower * dy) * unit[:, axis, None]
+        flat = maps[axis:].reshape(-1)
+        one, two, three, four = (flat.take(corner + step, mode="clip") for step in (0, right, below, below + right))
+        upper, lower = one + (two - one) * dx, three + (four - three) * dx
+        value += (upper + (lower - upper) * dy) * unit[:, axis, None]
     return value

@@ -25,6 +25,8 @@ NEEDED = 0.8
 """More than this share of a limb's points must count."""
 FEWEST, LOWEST_SCORE = 3, 0.2
 """People with fewer joints, or with less score for each of them, are dropped."""
+TOGETHER = 1 << 16
+"""About so many pairs of joints are looked at in one go."""
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -106,23 +108,32 @@ def framed(heatmaps: Tensor) -> Floats:
 
 
 def pairs_of(
-    peaks: Peaks, skeleton: Skeleton, maps: Floats, promising: Callable[[Floats, Floats, Floats], NDArray[np.bool_]]
-) -> tuple[Numbers, Numbers]:
+    peaks: Peaks, skeleton: Skeleton, maps: Floats,
+    promising: Callable[[Floats, Numbers, Floats, Floats], NDArray[np.bool_]],
+) -> tuple[Numbers, Numbers]:  # fmt: skip
     """Pairs of joints that could be limbs, limb by limb: (C, 2) numbers in ``peaks``, and (C,) numbers of limbs.
 
     Parameters
     ----------
     maps : (2 limbs, H, W).
-    promising : given a limb's field (2, H, W) and the places of both kinds of joints, (A, 2) and (B, 2), which of the
-        (B, A) pairs are worth a closer look.
+    promising : given the maps, channels (L, 1, 1), places of first joints (2, L, 1, A), and the way from them to second
+        joints (2, L, B, A), which of the (L, B, A) pairs are worth a closer look.
     """
-    pairs, limbs = [], []
-    xy = peaks.xy.astype(np.float32)
-    for number, ((a, b), channel) in enumerate(zip(skeleton.limbs, skeleton.paf_channels, strict=True)):
-        one, other = peaks.of(a), peaks.of(b)
-        second, first = np.nonzero(promising(maps[channel : channel + 2], xy[one], xy[other]))
-        pairs.append(np.stack([first + one.start, second + other.start], 1))
-        limbs.append(np.full(len(first), number))
+    ends, channels = np.asarray(skeleton.limbs), np.asarray(skeleton.paf_channels)
+    first, after = peaks.first[ends].T, peaks.first[ends + 1].T  # (2, limbs): from where to where its joints are
+    most = (after - first).max(1)
+    places = peaks.xy.T.astype(np.float32)
+    pairs, limbs = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    step = max(1, TOGETHER // max(1, int(most.prod())))
+    for low in range(0, len(ends) if most.all() else 0, step):
+        some = slice(low, low + step)
+        one, other = (f[some, None] + np.arange(n) for f, n in zip(first, most, strict=True))  # (L, A), (L, B)
+        there = (other < after[1, some, None])[:, :, None] & (one < after[0, some, None])[:, None, :]
+        start = places.take(one, 1, mode="clip")[:, :, None, :]
+        whole = places.take(other, 1, mode="clip")[:, :, :, None] - start
+        limb, b, a = np.nonzero(promising(maps, channels[some, None, None], start, whole) & there)
+        pairs.append(np.stack([one[limb, a], other[limb, b]], 1))
+        limbs.append(limb + low)
     return np.concatenate(pairs), np.concatenate(limbs)
 
 
@@ -151,8 +162,8 @@ def greedy(pairs: Numbers, scores: NDArray[Any]) -> Numbers:
     """Which pairs are limbs: the best first, and no joint twice."""
     chosen: list[int] = []
     taken: tuple[set[int], set[int]] = (set(), set())
-    for place in scores.argsort()[::-1].tolist():
-        a, b = pairs[place].tolist()
+    order = scores.argsort()[::-1]
+    for place, (a, b) in zip(order.tolist(), pairs[order].tolist(), strict=True):
         if a not in taken[0] and b not in taken[1]:
             chosen.append(place)
             taken[0].add(a)

@@ -66,26 +66,30 @@ def heatmap_targets(
     """
     height, width = size
     n, _, joints, _ = keypoints.shape
-    maps = torch.zeros(n * joints * height * width, dtype=torch.float64, device=keypoints.device)
+    maps = keypoints.new_zeros(n, joints + 1, height, width)
     picture, person, joint = torch.nonzero(visible, as_tuple=True)
     place = keypoints[picture, person, joint].double()  # (B, 2), of B bumps
     reach = (2 * CUT) ** 0.5 * sigma
     shift = (stride - 1) / 2
-    window = torch.arange(int(2 * reach / stride) + 2, device=keypoints.device)
-    cells = torch.ceil((place - reach - shift) / stride).long()[:, None, :] + window[:, None]  # (B, W, 2)
-    away = (cells * stride + shift - place[:, None, :]).square() / (2 * sigma**2)
-    exponent = away[:, :, None, 1] + away[:, None, :, 0]  # (B, W, W): down, across
-    x, y = cells[:, None, :, 0], cells[:, :, None, 1]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (exponent <= CUT)
-    flat = ((picture * joints + joint) * height)[:, None, None] + y
-    flat = (flat * width + x)[inside]
-    bumps = torch.exp(-exponent[inside])
+    window = torch.arange(int(2 * reach / stride) + 1, device=keypoints.device)
+    cells = torch.ceil((place - reach - shift) / stride).long()[..., None] + window  # (B, 2, W)
+    exponent = (cells * stride + shift - place[..., None]).square() / (2 * sigma**2)
+    slopes = torch.exp(-exponent).to(maps)
+    across, down = exponent.unbind(1)
+    high = down[:, :, None] + across[:, None, :] <= CUT  # (B, W, W)
+    bumps = torch.where(high, slopes[:, 1, :, None] * slopes[:, 0, None, :], 0)
+    x, y = cells.unbind(1)
+    outside = ((y < 0) | (y >= height))[:, :, None] | ((x < 0) | (x >= width))[:, None, :]
+    bumps.masked_fill_(outside, 0)
+    rows = ((picture * (joints + 1) + joint) * height)[:, None] + y.clamp(0, height - 1)
+    at = ((rows * width)[:, :, None] + x.clamp(0, width - 1)[:, None, :]).flatten()
+    flat = maps.view(-1)
     if merge == "maximum":
-        maps.scatter_reduce_(0, flat, bumps, "amax")
+        flat.scatter_reduce_(0, at, bumps.flatten(), "amax")
     else:
-        maps.scatter_add_(0, flat, bumps).clamp_(max=1)
-    found = maps.view(n, joints, height, width)
-    return torch.cat([found, 1 - found.amax(1, keepdim=True)], 1).to(keypoints.dtype)
+        flat.scatter_add_(0, at, bumps.flatten()).clamp_(max=1)
+    maps[:, joints] = 1 - maps[:, :joints].amax(1)
+    return maps
 
 
 def paf_targets(
@@ -120,28 +124,32 @@ def paf_targets(
     spans = (high - low).clamp_min(0)
     area = spans.prod(1) * (length >= 1e-7)
 
-    which = torch.repeat_interleave(area)  # (cells of all boxes,): which limb
-    number = torch.arange(len(which), device=a.device) - (area.cumsum(0) - area)[which]
-    wide = spans[which, 0]
-    x, y = low[which, 0] + number % wide, low[which, 1] + torch.div(number, wide, rounding_mode="floor")
     unit = along / length.clamp_min(1e-7)[:, None]
-    dx, dy = x - a[which, 0], y - a[which, 1]
-    near = (dx * unit[which, 1] - dy * unit[which, 0]).abs() <= thickness
-    which, x, y = which[near], x[near], y[near]
+    starts = (area.cumsum(0) - area)[:, None]
+    table = torch.cat([starts.to(a), spans[:, :1].to(a), low.to(a), a, unit], 1)  # read once for every cell of a box
+    which = torch.repeat_interleave(area)  # (cells of all boxes,): which limb
+    start, wide, left, top, ax, ay, ux, uy = table[which].unbind(1)
+    number = torch.arange(len(which), device=a.device) - start
+    row = (number / wide).floor_()
+    x, y = left + number - row * wide, top + row
+    near = (((x - ax) * uy - (y - ay) * ux).abs() <= thickness).nonzero().squeeze(1)
+    which, place = which[near], (y * width + x)[near].long()
 
-    cell = ((picture[which] * limbs + limb[which]) * height + y) * width + x
-    fields = torch.zeros(2, n * limbs * height * width, dtype=torch.float64, device=a.device)
+    side = height * width
+    maps = keypoints.new_zeros(n, 2 * limbs, height, width)
+    flat = maps.view(-1)
+    shared = (picture * limbs + limb)[which] * side + place  # the same cell of the same limb, whoever's it is
+    channel = torch.tensor(skeleton.paf_channels, device=a.device)[limb]
+    cell = ((picture * 2 * limbs + channel) * side)[which] + place  # of the field's x; its y is a map later
+    tally = which.new_zeros(n * limbs * side, dtype=torch.int32)
     if merge == "last":
-        last = torch.full_like(fields[0], -1, dtype=torch.long).scatter_reduce_(0, cell, which, "amax")
-        kept = last[cell] == which
-        fields[:, cell[kept]] = unit[which[kept]].T
+        which = tally.scatter_reduce_(0, shared, which.int(), "amax")[shared].long()  # all who share it write the same
+        ux, uy = unit.to(maps)[which].unbind(1)
+        flat[cell], flat[cell + side] = ux, uy
     else:
-        fields.index_add_(1, cell, unit[which].T)
-        fields /= torch.zeros_like(fields[0]).index_add_(0, cell, torch.ones_like(dx[near])).clamp_min(1)
-    drawn = fields.view(2, n, limbs, height, width)
-    order = torch.tensor(skeleton.paf_channels, device=a.device)
-    maps = torch.empty(n, 2 * limbs, height, width, dtype=keypoints.dtype, device=a.device)
-    maps[:, order], maps[:, order + 1] = drawn[0].to(maps), drawn[1].to(maps)
+        count = tally.index_add_(0, shared, torch.ones_like(shared, dtype=torch.int32))[shared]
+        ux, uy = (unit[which] / count[:, None]).to(maps).unbind(1)
+        flat.index_add_(0, cell, ux).index_add_(0, cell + side, uy)
     return maps
 
 
