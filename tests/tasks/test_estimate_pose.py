@@ -64,6 +64,26 @@ def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
     assert float(last.sum()) == pytest.approx(float(part), rel=1e-10)
 
 
+def test_foreground_weighs_joints_and_limbs(sticks: Callable[..., Path]) -> None:
+    """The background's map has no foreground; a field's is the length of the vector that is wanted."""
+    made = task(sticks(), precision="float64", foreground=3.0, people=2)
+    batch = made.batches.get(0, 0)
+    maps = answers(made, batch)
+    heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
+    pafs = paf_targets(batch.keypoints, batch.visible, made.skeleton, size=(8, 8))
+    assert heatmaps[:, :-1].max() > 0.5 and pafs.abs().max() > 0.5
+    counts = batch.counts[:, None]
+    wanted = torch.zeros(len(batch.ids), dtype=torch.float64)
+    for found, _ in maps:
+        squares = (found - heatmaps).square() * counts
+        wanted += squares.flatten(1).sum(1) / 2 + (3 * squares * heatmaps)[:, :-1].flatten(1).sum(1) / 2
+    for _, found in maps:
+        squares = ((found - pafs).square() * counts).unflatten(1, (-1, 2))
+        lengths = pafs.unflatten(1, (-1, 2)).square().sum(2, keepdim=True).sqrt()
+        wanted += (squares * (1 + 3 * lengths)).flatten(1).sum(1) / 2
+    torch.testing.assert_close(made.losses(maps, batch)[0], wanted, rtol=1e-10, atol=0)
+
+
 def test_cells_that_do_not_count_have_no_gradient(sticks: Callable[..., Path]) -> None:
     made = task(sticks(), precision="float64")
     batch = made.batches.get(0, 0)

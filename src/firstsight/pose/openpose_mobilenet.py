@@ -7,7 +7,7 @@ so that the maps keep an eighth of the picture's size; one trunk for heatmaps an
 of 1x1 and 3x3 convolutions in place of OpenPose's 7x7 ones.
 
 Differs from the paper: nothing; names of parameters are those of the published checkpoint. Its input is blue, green,
-red, (pixel - 128) / 256.
+red, (pixel - 128) / 256. Before training, weights are those of He 2015.
 
 Size for 18 joints and 19 limbs, one refinement stage: 4,091,698 parameters, 8.88 G multiply-accumulates at 3x368x368.
 """
@@ -127,6 +127,10 @@ class OpenPoseMobileNet(nn.Module):
             seen = channels + heatmaps + pafs
             trunk = nn.Sequential(*(RefinementBlock(channels if i else seen, channels) for i in range(5)))
             self.refinement_stages.append(Stage(trunk, channels, channels, heatmaps, pafs))
+        self.apply(initialise)
+        for stage in (self.initial_stage, *self.refinement_stages):
+            for branch in (stage.heatmaps, stage.pafs):
+                nn.init.normal_(branch[-1][0].weight, std=0.01)
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """(N, 3, H, W) normalised images to heatmaps and fields of every stage, each (N, ..., H/8, W/8)."""
@@ -136,6 +140,14 @@ class OpenPoseMobileNet(nn.Module):
             heatmaps, pafs = maps[-1]
             maps.append(stage(cat([x, heatmaps, pafs], dim=1)))
         return maps
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights that keep the size of what goes through, for most layers have no batch norm (He 2015); biases of zero."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def openpose_mobilenet(*, joints: int = 18, limbs: int = 19, stages: int = 1) -> OpenPoseMobileNet:

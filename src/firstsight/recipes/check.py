@@ -15,7 +15,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "critic_steps": (1, 100), "latent": (1, 10_000), "width": (1, 1024), "real_target": (0.5, 1),
     "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
     "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
-    "paf_weight": (0, 1000), "measured": (1, 1_000_000),
+    "paf_weight": (0, 1000), "foreground": (0, 1000), "measured": (1, 1_000_000),
 }  # fmt: skip
 """Smallest and greatest value of each number."""
 

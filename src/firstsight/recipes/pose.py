@@ -79,8 +79,8 @@ class Poses:
         descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
         task = EstimatePose(
             net, batches, Measure(others, most=settings.measured), descent=descent, ema=settings.ema,
-            sigma=settings.sigma, paf_weight=settings.paf_weight, model=self.recipe.model,
-            stages=settings.stages, height=settings.image_size, about=about,
+            sigma=settings.sigma, paf_weight=settings.paf_weight, foreground=settings.foreground,
+            model=self.recipe.model, stages=settings.stages, height=settings.image_size, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
         return task

@@ -167,6 +167,8 @@ class PoseSettings(Settings):
     """Standard deviation of a joint's bump in the heatmaps to learn, in pixels of the network's input."""
     paf_weight: float = 1.0
     """Weight of the part affinity fields' loss beside that of the heatmaps."""
+    foreground: float = 0.0
+    """Weight that the loss adds where a joint or a limb is to be seen, which is in few cells."""
     measured: int = 250
     """Scenes, and photographs, to measure on."""
 

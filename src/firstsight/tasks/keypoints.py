@@ -39,6 +39,8 @@ class EstimatePose:
     ema : how much of the average is kept at every update; 0 for no average.
     sigma : standard deviation of a joint's bump, in pixels of the scene.
     paf_weight : of the fields' loss beside that of the heatmaps.
+    foreground : a cell of a joint's heatmap counts 1 + foreground x (what is wanted there), one of a field
+        1 + foreground x (the wanted vector's length): most are empty, and an answer of zeros is never far off.
     model, stages, height : for the card: the network's name, its refinement stages, and the height that pictures are to
         be given to it in.
     """
@@ -47,11 +49,12 @@ class EstimatePose:
 
     def __init__(
         self, net: nn.Module, batches: Scenes, measure: Measure, *, descent: Descent, ema: float,
-        sigma: float, paf_weight: float, model: str, stages: int, height: int, about: Mapping[str, Any],
+        sigma: float, paf_weight: float, foreground: float, model: str, stages: int, height: int,
+        about: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self.batches, self.measure, self.descent = batches, measure, descent
         self.skeleton = batches.people.skeleton
-        self.ema, self.sigma, self.paf_weight = ema, sigma, paf_weight
+        self.ema, self.sigma, self.paf_weight, self.foreground = ema, sigma, paf_weight, foreground
         self.model, self.stages, self.height, self.about = model, stages, height, dict(about)
         moved = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": moved}
@@ -100,13 +103,17 @@ class EstimatePose:
             heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma),
             paf_targets(batch.keypoints, batch.visible, self.skeleton, size=size, stride=stride),
         )
-        counts = batch.counts[:, None]
+        weights = [batch.counts[:, None].to(wanted[0])] * 2
+        if self.foreground:
+            lengths = wanted[1].unflatten(1, (-1, 2)).norm(dim=2).repeat_interleave(2, dim=1)
+            joints = torch.cat([wanted[0][:, :-1], torch.zeros_like(wanted[0][:, :1])], 1)
+            weights = [w * (1 + self.foreground * there) for w, there in zip(weights, (joints, lengths), strict=True)]
 
-        def half_squares(found: Tensor, target: Tensor) -> Tensor:
+        def half_squares(found: Tensor, which: int) -> Tensor:
             wide = found if found.dtype == torch.float64 else found.float()
-            return ((wide - target) * counts).square().flatten(1).sum(1) / 2
+            return ((wide - wanted[which]).square() * weights[which]).flatten(1).sum(1) / 2
 
-        parts = [(half_squares(stage[0], wanted[0]), half_squares(stage[1], wanted[1])) for stage in maps]
+        parts = [(half_squares(stage[0], 0), half_squares(stage[1], 1)) for stage in maps]
         whole = torch.stack([heatmaps + self.paf_weight * pafs for heatmaps, pafs in parts]).sum(0)
         return whole, parts[-1]
 
