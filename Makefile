@@ -43,8 +43,8 @@ bench: $(VENV)/.installed-dev ## the measurements that the README quotes (see be
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/startup.py
 
-weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=, MNIST= where the data are, else downloaded)
-	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR)) $(if $(MNIST),--mnist $(MNIST))
+weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=, MNIST=, LSP= where the data are, else downloaded)
+	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR)) $(if $(MNIST),--mnist $(MNIST)) $(if $(LSP),--lsp $(LSP))
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

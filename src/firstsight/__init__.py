@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from firstsight.recipes.train import train
     from firstsight.tasks.generate import arithmetic, generate, interpolate, with_nearest
     from firstsight.tasks.measure import measure
+    from firstsight.tasks.measure_pose import measure_pose
     from firstsight.tasks.pose import PoseEstimator
+    from firstsight.tasks.pose_video import follow_video
     from firstsight.tasks.predict import Prediction, evaluate, predict
     from firstsight.weights.classifier import Classifier, load
     from firstsight.weights.generator import Generator, load_generator
@@ -34,6 +36,7 @@ _PLACES = {
     "arithmetic": "tasks.generate:arithmetic",
     "create_model": "nets:create_model",
     "evaluate": "tasks.predict:evaluate",
+    "follow_video": "tasks.pose_video:follow_video",
     "generate": "tasks.generate:generate",
     "interpolate": "tasks.generate:interpolate",
     "list_models": "nets:list_models",
@@ -42,6 +45,7 @@ _PLACES = {
     "load_data": "data:load",
     "load_generator": "weights.generator:load_generator",
     "measure": "tasks.measure:measure",
+    "measure_pose": "tasks.measure_pose:measure_pose",
     "predict": "tasks.predict:predict",
     "train": "recipes.train:train",
     "with_nearest": "tasks.generate:with_nearest",
@@ -57,6 +61,7 @@ __all__ = [
     "arithmetic",
     "create_model",
     "evaluate",
+    "follow_video",
     "generate",
     "interpolate",
     "list_models",
@@ -65,6 +70,7 @@ __all__ = [
     "load_data",
     "load_generator",
     "measure",
+    "measure_pose",
     "predict",
     "train",
     "with_nearest",

@@ -173,6 +173,15 @@ def test_small_set(write: Callable[..., Path]) -> None:
     assert drawn[expected].all() and drawn.sum() <= 9 * 7 and not people.ignored(0).any()
 
 
+def test_the_number_of_the_category_is_kept(write: Callable[..., Path], tmp_path: Path) -> None:
+    people = load_keypoints(write(person(7, category_id=5), categories=[STICK | {"id": 5}]))
+    assert people.category_id == 5
+    folder = save_keypoints(people, tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text())["categories"][0]["id"] == 5
+    back = load_keypoints(tmp_path / "again.json", folder)
+    assert back.category_id == 5 and back.ids.tolist() == [7]
+
+
 def test_a_crowd_is_ignored_whatever_is_labelled(write: Callable[..., Path]) -> None:
     runs = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT + 2, 3, HEIGHT * (WIDTH - 1) - 5]}
     people = load_keypoints(write(person(7), person(8, iscrowd=1, segmentation=runs)))

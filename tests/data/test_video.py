@@ -42,6 +42,58 @@ def test_what_is_written_is_read(movie: Path) -> None:
         assert away.mean() < 4
 
 
+@pytest.mark.parametrize(("rate", "expected"), [(30000 / 1001, 30000 / 1001), (12.5, 12.5), (24, 24)])
+def test_rates(tmp_path: Path, rate: float, expected: float) -> None:
+    """Not rounded to whole frames: an hour at 29.97 would end 3.6 seconds early."""
+    with VideoWriter(tmp_path / "rate.mp4", frames_per_second=rate) as out:
+        for number in range(9):
+            out.add(picture(number))
+    with Video(str(tmp_path / "rate.mp4")) as video:
+        assert video.frames_per_second == pytest.approx(expected, rel=1e-9)
+
+
+def test_frames_have_their_times(tmp_path: Path) -> None:
+    """As given, and from the first one: a camera's clock starts elsewhere. One that is not later comes at once."""
+    with VideoWriter(tmp_path / "times.mp4", frames_per_second=10) as out:
+        for number, seconds in enumerate((3.0, 3.1, 3.5, 3.5, 4.0)):
+            out.add(picture(number), seconds=seconds)
+        out.add(picture(5))
+    with Video(str(tmp_path / "times.mp4")) as video:
+        assert [frame.seconds for frame in video] == pytest.approx([0, 0.1, 0.5, 0.5, 1.0, 1.1], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turn"),
+    [((0, 1, -1, 0), -90), ((-1, 0, 0, -1), 180), ((0, -1, 1, 0), 90), ((1, 0, 0, 1), 0)],
+    ids=["clockwise", "half", "counterclockwise", "none"],
+)
+def test_a_telephone_held_upright(movie: Path, matrix: tuple[int, ...], turn: int) -> None:
+    """The track's matrix (ISO 14496-12: a point (x, y) is shown at (a x + c y, b x + d y)) turns the frames."""
+    held = bytearray(movie.read_bytes())
+    start = held.index(b"tkhd") + 44
+    a, b, c, d = (65536 * part for part in matrix)
+    held[start : start + 36] = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], dtype=">i4").tobytes()
+    movie.write_bytes(held)
+    with Video(str(movie)) as video:
+        image = next(iter(video)).image
+    expected = np.asarray(picture(0).rotate(turn, expand=True), dtype=float)
+    assert np.abs(np.asarray(image, dtype=float) - expected).mean() < 4
+
+
+def test_good_frames_after_damaged_ones_are_not_lost(movie: Path) -> None:
+    """Also next to the end, where a decoder of several frames at once still holds them."""
+    import av
+
+    with av.open(str(movie)) as source:
+        packets = [(p.pos, p.size) for p in source.demux(source.streams.video[0]) if p.size]
+    held = bytearray(movie.read_bytes())
+    for start, size in (packets[20], packets[-2]):
+        held[start : start + size] = bytes(size)
+    movie.write_bytes(held)
+    with Video(str(movie)) as video:
+        assert len(list(video)) == FRAMES - 2 and video.damaged == 2 and not video.truncated
+
+
 def test_an_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
     path = tmp_path / "odd.mp4"
     with VideoWriter(path, frames_per_second=30) as out:

@@ -15,6 +15,8 @@ from firstsight import create_model
 from firstsight.cli.demo import write_digits
 from firstsight.data import load
 from firstsight.data.photo import sample_photo
+from firstsight.data.picture import open_picture
+from firstsight.data.video import VideoWriter
 from firstsight.pose import create_pose
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.weights.published import import_weights
@@ -34,14 +36,18 @@ def test_they_are_found() -> None:
 
 @pytest.mark.slow
 def test_commands_of_the_readme(
-    run: Callable[..., tuple[int, str, str]], pictures: Callable[..., Path], shared: Path
+    run: Callable[..., tuple[int, str, str]], pictures: Callable[..., Path], sticks: Callable[..., Path], shared: Path
 ) -> None:
     """In the README's order, in one folder, each to its end (the long ones with one epoch)."""
     pictures({"cat": 6, "dog": 6}, where="my-photos")
+    sticks(2, where="coco/val.json").with_name("images").rename("coco/val")
     home = Path("home/data")
     home.mkdir(parents=True)
     (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
     shutil.copy(sample_photo(), "photo.jpg")
+    with VideoWriter(Path("walk.mp4"), frames_per_second=5) as film:
+        for _ in range(3):
+            film.add(open_picture(sample_photo()))
     Path("mypackage").mkdir()
     Path("mypackage/mymodule.py").write_text("from torch import nn\nbuild = nn.Conv2d(3, 4, 5)\n")
     torch.save(create_model("resnet34").state_dict(), "resnet34.pth")  # in place of the published file

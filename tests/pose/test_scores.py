@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from firstsight.pose.oks import Found, Precision, Truth, average_precision, object_keypoint_similarity
-from firstsight.pose.pck import pck, pckh
+from firstsight.pose.pck import pck, pckh, poses_of_people
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 
 PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.1))
@@ -163,6 +163,31 @@ def test_precision_on_photographs(shared: Path) -> None:
     assert average_precision(truths, swapped, COCO_17.sigmas).ap < 0.5
 
 
+def test_which_pose_is_whose() -> None:
+    """As pycocotools pairs them at a similarity of 0.5; crowds and people without labels take up what is theirs."""
+    rng, pairs = np.random.default_rng(8), 0
+    pictures = [some_picture(rng, 17, empty=0.05) for _ in range(150)]
+    evaluation = peer([truth for truth, _ in pictures], [found for _, found in pictures], COCO_17.sigmas)
+    first = 1  # results are numbered from 1, picture by picture
+    for picture, (truth, found) in enumerate(pictures):
+        poses, similarity = poses_of_people(truth, found, COCO_17.sigmas)
+        wanted = ~truth.crowd & (truth.keypoints[..., 2] > 0).any(1)
+        told = evaluation.evalImgs[picture]  # of people of all sizes
+        if told is not None and len(truth.areas):
+            numbers = [person["id"] for person in evaluation.cocoGt.imgToAnns[picture]]
+            places = [told["gtIds"].index(number) for number in numbers]
+            theirs = told["gtMatches"][0][places].astype(int) - first if len(found.scores) else np.full(len(poses), -9)
+            np.testing.assert_array_equal(poses[wanted], np.maximum(theirs, -1)[wanted])
+            pairs += (poses[wanted] >= 0).sum()
+        own = object_keypoint_similarity(
+            found.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=COCO_17.sigmas
+        )
+        expected = [own[pose, person] if pose >= 0 else 0 for person, pose in enumerate(poses)]
+        assert similarity.tolist() == expected
+        first += len(found.scores)
+    assert pairs > 50
+
+
 def test_only_the_surest_are_looked_at() -> None:
     rng = np.random.default_rng(2)
     pictures = [some_picture(rng, 17, empty=0.1) for _ in range(20)]
@@ -223,6 +248,7 @@ def test_pck_by_hand() -> None:
         "right_hip": 1, "right_shoulder": 1, "left_shoulder": 0.5, "left_hip": 0.5, "neck": 0.5,
     }  # fmt: skip
     assert (result.mean, result.joints, result.kept, result.left_out) == (6 / 9, 9, 2, 2)
+    assert result.counts.sum() == 9 and result.counts[neck] == 2 and result.counts[0] == 0
     assert pck(found, truth, LSP_14, threshold=0.201).mean == 7 / 9
 
     boxes = [[0, 0, 30, 80], [0, 0, 60, 40], [0, 0, 10, 10], [0, 0, 0, 0]]  # 16, 12 and 2 pixels, and none

@@ -44,7 +44,7 @@ def answers(made: EstimatePose, batch: SceneBatch) -> list[tuple[Tensor, Tensor]
 
 def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
     """Half the squared error, summed over cells, maps and stages, without cells that do not count, mean over scenes."""
-    made = task(sticks(), precision="float64", stages=2, paf_weight=0.5, people=2)
+    made = task(sticks(), precision="float64", stages=2, paf_weight=0.5, foreground=0.0, people=2)
     batch = made.batches.get(0, 0)
     counts = torch.rand(batch.counts.shape, generator=torch.Generator().manual_seed(0)) < 0.7
     batch = replace(batch, counts=counts)

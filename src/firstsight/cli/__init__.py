@@ -13,7 +13,7 @@ COMMANDS = {
     "evaluate": "measure a run, or weights, on a test set",
     "predict": "say what pictures show",
     "generate": "make pictures with a trained generator",
-    "pose": "find people and their joints in photographs",
+    "pose": "find people and their joints in photographs and videos",
     "summary": "what a network's layers hold, compute and see",
     "filter": "lay a kernel on a picture; the arithmetic of one pixel",
     "features": "draw a layer's filters and its answers to a picture",

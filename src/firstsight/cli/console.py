@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,11 +51,18 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def progress(items: Sequence[T], what: str) -> Iterator[T]:
-    """Go through items, with a bar on stderr where that is a terminal and there are several."""
+def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: bool = False) -> Iterator[T]:
+    """Go through items, with a bar on stderr where that is a terminal and there are several.
+
+    Parameters
+    ----------
+    total : how many there are, where they do not say themselves; without it the bar only moves.
+    quiet : no bar.
+    """
     console = err()
-    shown = console.is_terminal and len(items) > 1
-    yield from track(items, description=what, console=console, transient=True, disable=not shown)
+    total = len(items) if isinstance(items, Sized) else total
+    hidden = quiet or not console.is_terminal or total in {0, 1}
+    yield from track(items, description=what, total=total, console=console, transient=True, disable=hidden)
 
 
 def complain(refused: Sequence[str]) -> int:

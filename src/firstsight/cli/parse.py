@@ -41,6 +41,23 @@ def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T |
         raise UsageError(f"{_sentence(complaint.getvalue())} (see: firstsight {command} --help)") from None
 
 
+def scales_of(text: str) -> tuple[float, ...]:
+    """The numbers of ``--scales``.
+
+    Raises
+    ------
+    UsageError
+        They are none.
+
+    >>> scales_of("0.5,1")
+    (0.5, 1.0)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--scales {text}: not understood; write numbers with commas, as in 0.5,1,1.5") from None
+
+
 def _sentence(text: str) -> str:
     """What tyro says in a box, as a sentence: the complaint, and the options it would rather have seen."""
     lines = [line for line in (BORDER.sub("", raw).strip() for raw in text.splitlines()) if line]

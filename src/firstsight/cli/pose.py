@@ -12,15 +12,17 @@ from tyro.conf import Positional
 from firstsight.cli.parse import parse
 
 if TYPE_CHECKING:
+    from firstsight.pose.parts import Pose
+    from firstsight.pose.skeleton import Skeleton
     from firstsight.tasks.pose import PoseEstimator, PoseSteps
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Find people and their joints in photographs."""
+    """Find people and their joints in photographs, in a video, before a camera."""
 
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER...")]
-    """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them."""
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...")]
+    """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them; or one video, or camera, or camera:1."""
     model: str | None = None
     """A run directory, shipped weights, a .safetensors file, or the published checkpoint_iter_370000.pth."""
     height: int | None = None
@@ -31,14 +33,21 @@ class Arguments:
     """Show each picture in several sizes, and average: 0.5,1,1.5."""
     flip: bool = False
     """Also show the mirror image, and average."""
+    track: bool = False
+    """Video: people keep their numbers from frame to frame, and are drawn each in a colour."""
+    smooth: bool = False
+    """Video: joints hold still (1 euro filter); with --track, which it brings."""
+    frames: int | None = None
+    """Video: only so many frames, from the first."""
     maps: bool = False
-    """With --out: also draw the network's maps."""
+    """Pictures, with --out: also draw the network's maps."""
     out: Path | None = None
-    """Where to draw the people: a .png for one picture, or a folder."""
+    """Where to draw the people: a .png for one picture, an .mp4 for a video, or a folder."""
     coco: Path | None = None
-    """Write COCO's keypoint results to this .json file."""
+    """Pictures: write COCO's keypoint results to this .json file."""
     json: bool = False
-    """Print the result as one JSON document (-1 for a joint that was not found); several pictures: a list of them."""
+    """Print the result as one JSON document (-1 for a joint that was not found); several pictures: a list of them; a
+    video: a line a frame, as it goes."""
 
 
 @dataclass
@@ -54,15 +63,16 @@ class Answers:
 def run(argv: list[str]) -> int:
     """Parse, find, draw, print. A picture that cannot be read is named on stderr; the others are answered, code 1."""
     arguments = parse(Arguments, "pose", argv)
-    _check(arguments)
-    from firstsight.cli.console import complain, print_json, remark
-    from firstsight.tasks.pose import PoseEstimator
-    from firstsight.weights.pose import load_pose, usual
+    from firstsight.data.video import is_video
 
-    network = load_pose(arguments.model or usual(), notify=remark)
-    estimator = PoseEstimator(
-        network, height=arguments.height, method=arguments.method, scales=_scales(arguments.scales), flip=arguments.flip
-    )
+    if any(is_video(name) and not Path(name).is_dir() for name in arguments.images):  # a folder has any name
+        from firstsight.cli import pose_video
+
+        return pose_video.run(arguments)
+    _check(arguments)
+    from firstsight.cli.console import complain, print_json
+
+    estimator = make_estimator(arguments)
     answers = Answers()
     images = list(_found(arguments.images, answers.refused))
     _answer(arguments, estimator, images, answers)
@@ -76,11 +86,26 @@ def run(argv: list[str]) -> int:
     return complain(answers.refused)
 
 
+def make_estimator(arguments: Arguments) -> "PoseEstimator":
+    """The network that is meant, with what is set."""
+    from firstsight.cli.console import remark
+    from firstsight.tasks.pose import PoseEstimator
+    from firstsight.weights.pose import load_pose, usual
+
+    network = load_pose(arguments.model or usual(), notify=remark)
+    return PoseEstimator(
+        network, height=arguments.height, method=arguments.method, scales=_scales(arguments.scales), flip=arguments.flip
+    )
+
+
 def _check(arguments: Arguments) -> None:
     from firstsight.errors import UsageError
 
     if not arguments.images:
         raise UsageError("missing: IMAGE_OR_FOLDER; name at least one picture (see: firstsight pose --help)")
+    for option in ("track", "smooth", "frames"):
+        if getattr(arguments, option) not in (False, None):
+            raise UsageError(f"--{option} is for a video or a camera; {arguments.images[0]} is neither")
     out, coco = arguments.out, arguments.coco
     if arguments.maps and out is None:
         raise UsageError("--maps draws the maps beside the people; say where with --out")
@@ -139,20 +164,25 @@ def _answer(arguments: Arguments, estimator: "PoseEstimator", images: Sequence[P
 
 
 def _line(image: Path, estimator: "PoseEstimator", steps: "PoseSteps") -> dict[str, Any]:
-    skeleton = estimator.skeleton
-    people = [
-        {
-            "score": round(pose.score, 4), "box": [round(side, 2) for side in pose.box],
-            "keypoints": [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in pose.keypoints.tolist()],
-        }
-        for pose in steps.poses
-    ]  # fmt: skip
-    limbs = [list(limb) for limb in skeleton.limbs]
     return {
-        "image": str(image), "people": people,
-        "skeleton": {"name": skeleton.name, "joints": list(skeleton.joints), "limbs": limbs},
+        "image": str(image), "people": [person(pose) for pose in steps.poses],
+        "skeleton": description(estimator.skeleton),
         "seconds": {name: round(seconds, 4) for name, seconds in steps.seconds.items()},
     }  # fmt: skip
+
+
+def person(pose: "Pose") -> dict[str, Any]:
+    """A pose as it is told."""
+    return {
+        "score": round(pose.score, 4), "box": [round(side, 2) for side in pose.box],
+        "keypoints": [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in pose.keypoints.tolist()],
+    }  # fmt: skip
+
+
+def description(skeleton: "Skeleton") -> dict[str, Any]:
+    """A skeleton as it is told."""
+    limbs = [list(limb) for limb in skeleton.limbs]
+    return {"name": skeleton.name, "joints": list(skeleton.joints), "limbs": limbs}
 
 
 def _draw(

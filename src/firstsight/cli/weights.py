@@ -25,6 +25,10 @@ They lie in $FIRSTSIGHT_HOME/weights (by default ~/.cache/firstsight/weights).
 """
 
 
+NO_POSE = dict.fromkeys(("skeleton", "joints", "parameters", "ap", "pck"))
+"""What is told of pose networks only."""
+
+
 @dataclass(frozen=True)
 class ListArguments:
     """The weights there are, shipped, published or imported: what each reaches, where it lies."""
@@ -99,12 +103,20 @@ def _list(argv: list[str]) -> int:
 
 
 def _result(line: dict[str, Any]) -> str:
+    if line["skeleton"] is not None:
+        reached = [
+            f"{name} {line[key]:.1%}" for name, key in (("AP", "ap"), ("PCK@0.2", "pck")) if line[key] is not None
+        ]
+        return ", ".join(reached) or "-"
     if line["frechet"] is not None:
         return f"Frechet {line['frechet']:.1f}"
     return f"{line['accuracy']:.2%}" if line["accuracy"] is not None else "-"
 
 
 def _measured(line: dict[str, Any]) -> str:
+    if line["skeleton"] is not None:
+        size = f"{line['skeleton']}, {line['joints']} joints, {line['parameters']:,} parameters"
+        return f"{line['data'] or 'not known'}; pose: {size}"
     if line["kind"] == "shipped":
         return f"{line['data']}, test images"
     return "ImageNet, as published" if line["accuracy"] is not None else "not known"
@@ -133,7 +145,7 @@ def _published() -> list[dict[str, Any]]:
         facts = {"file": entry.file, "address": entry.place + entry.file, "megabytes": entry.megabytes, "terms": TERMS}
         line = {
             "name": entry.name, "kind": "published", "model": entry.model, "classes": 1000, "data": "imagenet",
-            "accuracy": round(entry.accuracy / 100, 5), "frechet": None, "path": None, "usable": False,
+            "accuracy": round(entry.accuracy / 100, 5), "frechet": None, "path": None, "usable": False, **NO_POSE,
         }  # fmt: skip
         if entry.name in kept:
             line = _line(kept[entry.name], kind="published")
@@ -151,17 +163,24 @@ def _imported() -> list[dict[str, Any]]:
 
 def _line(path: Path, *, kind: str) -> dict[str, Any]:
     """What the card of a weights file says."""
-    from firstsight.weights.shipped import card_of
+    from firstsight.weights.shipped import card_of, parameters_of
 
     card = card_of(path)
     about: dict[str, Any] = card["about"] if card else {}
     metrics = about.get("metrics", {})
-    return {
+    line = {
         "name": path.stem, "kind": kind, "model": card["model"] if card else None,
         "classes": len(card.get("classes", about.get("classes", ()))) if card else None, "data": about.get("data"),
         "accuracy": metrics.get("accuracy", about.get("published_accuracy")), "frechet": metrics.get("frechet"),
-        "path": str(path), "usable": card is not None,
+        "path": str(path), "usable": card is not None, **NO_POSE,
     }  # fmt: skip
+    if card and card.get("kind") == "pose":
+        joints = card["skeleton"]["keypoints"]
+        line |= {
+            "skeleton": card["skeleton"].get("skeleton_name", "its own"), "joints": len(joints),
+            "parameters": parameters_of(path), "ap": metrics.get("ap"), "pck": metrics.get("pck"),
+        }  # fmt: skip
+    return line
 
 
 def _get(argv: list[str]) -> int:

@@ -41,6 +41,7 @@ class KeypointSet:
     outlines : P times COCO's ``segmentation`` (a list of polygons, or run lengths), or None.
     name : what the set is called.
     notes : what a reader of the results must know.
+    category_id : what the file calls the kind of body.
 
     Raises
     ------
@@ -59,6 +60,7 @@ class KeypointSet:
     outlines: tuple[Any, ...]
     name: str
     notes: tuple[str, ...] = ()
+    category_id: int = 1
 
     def __post_init__(self) -> None:
         count = len(self.ids)
@@ -172,7 +174,7 @@ def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
     usual = [folder.absolute() for folder in coco.usual_folders(path)]
     inside = [folder for folder in usual if all(file.is_relative_to(folder) for file in files)]
     folder = inside[0] if inside else Path(os.path.commonpath([file.parent for file in files]))
-    category = people.skeleton.category()
+    category = people.skeleton.category() | {"id": people.category_id}
     content = {
         "info": {"set_name": people.name, "notes": list(people.notes)},
         "images": [
@@ -252,4 +254,5 @@ def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | N
         skeleton=found, pictures=pictures, keypoints=people.keypoints[:, [joints.index(name) for name in found.joints]],
         boxes=people.boxes, areas=people.areas, crowd=people.crowd, picture=people.picture, ids=people.ids,
         outlines=people.outlines, name=name or path.stem, notes=tuple(notes),
+        category_id=category["id"] if isinstance(category.get("id"), int) else 1,
     )  # fmt: skip

@@ -29,15 +29,7 @@ def load_people(where: str | Path, *, share: float = 0.0) -> tuple[KeypointSet, 
     DataError
         Nothing is there, or a file cannot be used (see `load_keypoints`).
     """
-    place = Path(where).expanduser()
-    if not place.exists() and len(place.parts) == 1:
-        place = home() / "data" / place
-    if not place.exists():
-        raise DataError(
-            f"{where}: there is no such file or folder; name a JSON file of COCO keypoints, or the folder of one,"
-            " with --data"
-        )
-    train, test = _files(place)
+    train, test = _files(find_people(where))
     people = load_keypoints(train, _pictures(train))
     if test is not None and not share:
         return people, load_keypoints(test, _pictures(test))
@@ -50,6 +42,55 @@ def load_people(where: str | Path, *, share: float = 0.0) -> tuple[KeypointSet, 
     note = f"measured on {len(held):,} of {len(people):,} pictures, held out of the training ({why})"
     left = people.select(kept)
     return replace(left, notes=(*left.notes, note)), people.select(held)
+
+
+def people_to_measure(where: str | Path, images: str | Path | None = None) -> KeypointSet:
+    """People to measure on alone: all those of a JSON file; of a folder the second of `load_people`.
+
+    Parameters
+    ----------
+    where : as of `load_people`.
+    images : the folder of a JSON file's pictures; None for where `load_people` looks.
+
+    Raises
+    ------
+    DataError
+        As `load_people`; or ``images`` are given for a folder, or are none.
+    """
+    place = find_people(where)
+    if images is not None and not Path(images).expanduser().is_dir():
+        raise DataError(f"--images {images}: there is no such folder")
+    if images is not None and place.is_dir():
+        raise DataError(f"--images {images} is for the pictures of a JSON file; {where} is a folder")
+    if place.is_file():
+        return load_keypoints(place, Path(images).expanduser() if images is not None else _pictures(place))
+    _, test = _files(place)
+    return held_out_people(place) if test is None else load_keypoints(test, _pictures(test))
+
+
+def held_out_people(where: str | Path, *, share: float = 0.0) -> KeypointSet:
+    """What `load_people` measures on, with its notes."""
+    left, held = load_people(where, share=share)
+    return replace(held, notes=tuple(dict.fromkeys((*held.notes, *left.notes))))
+
+
+def find_people(where: str | Path) -> Path:
+    """The file or folder that is meant by a path, or by the bare name of a folder of $FIRSTSIGHT_HOME/data.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    place = Path(where).expanduser()
+    if not place.exists() and len(place.parts) == 1:
+        place = home() / "data" / place
+    if not place.exists():
+        raise DataError(
+            f"{where}: there is no such file or folder; name a JSON file of COCO keypoints, or the folder of one,"
+            " with --data"
+        )
+    return place
 
 
 def _files(place: Path) -> tuple[Path, Path | None]:

@@ -7,6 +7,7 @@ out; a file that breaks off gives what it has.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -21,6 +22,21 @@ CAMERA = "camera"
 """What a camera is called, with its number if there are several: camera, camera:1."""
 USUAL_RATE = 25.0
 """Frames per second of a source that does not say."""
+TICK = Fraction(1, 30_000)
+"""Seconds that times in a written file are multiples of; so are those of the usual rates."""
+
+TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+"""By degrees, counterclockwise."""
+
+
+def is_camera(source: str) -> bool:
+    """Is this the name of a camera?
+
+    >>> is_camera("camera"), is_camera("camera:1"), is_camera("camera.mp4")
+    (True, True, False)
+    """
+    name, colon, number = source.partition(":")
+    return name == CAMERA and (number.isdigit() or not colon)
 
 
 def is_video(source: str) -> bool:
@@ -29,9 +45,7 @@ def is_video(source: str) -> bool:
     >>> is_video("walk.MP4"), is_video("camera:1"), is_video("photo.jpg")
     (True, True, False)
     """
-    name, _, number = source.partition(":")
-    camera = name == CAMERA and (number.isdigit() or not number) and not source.endswith(":")
-    return camera or Path(source).suffix.lower() in SUFFIXES
+    return is_camera(source) or Path(source).suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,8 @@ class Frame:
     Parameters
     ----------
     number : counted from 0, of those that could be decoded.
-    seconds : since the beginning.
+    seconds : since the first of them.
+    image : RGB, the right way up.
     """
 
     number: int
@@ -69,7 +84,7 @@ class Video:
 
     def __init__(self, source: str) -> None:
         av, self.source = _av(), source
-        place, form = _camera(source) if source.partition(":")[0] == CAMERA else (source, None)
+        place, form = _camera(source) if is_camera(source) else (source, None)
         if form is None and not Path(place).is_file():
             raise DataError(f"{source}: no such file")
         try:
@@ -86,7 +101,7 @@ class Video:
             self._container.close()
             limit = MAX_PIXELS // 1_000_000
             raise DataError(f"{source}: declares {width}x{height} pixels; at most {limit} million are read")
-        self._stream.thread_type = "AUTO"
+        self._stream.thread_type = "SLICE"  # several frames at once would lose good ones after a damaged one
         self.frames_per_second = float(self._stream.average_rate or USUAL_RATE)
         self.length = self._count() if form is None else None
         self.damaged, self.truncated = 0, False
@@ -99,8 +114,8 @@ class Video:
         return None
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames in order, as RGB pictures."""
-        av, number = _av(), 0
+        """The frames in order, as RGB pictures, turned as the file says."""
+        av, number, start = _av(), 0, None
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -114,8 +129,9 @@ class Video:
                 self.damaged += 1
                 continue
             for frame in decoded:
-                seconds = float(frame.time) if frame.time is not None else number / self.frames_per_second
-                yield Frame(number, seconds, frame.to_image())
+                time = float(frame.time) if frame.time is not None else number / self.frames_per_second
+                start = time if start is None else start  # a camera counts from when the machine was switched on
+                yield Frame(number, time - start, _upright(frame))
                 number += 1
             if packet is None:
                 break
@@ -147,6 +163,13 @@ class VideoWriter:
     ----------
     path : the file to write.
     frames_per_second : above 0.
+
+    Raises
+    ------
+    UsageError
+        PyAV is not installed.
+    DataError
+        The file cannot be written.
     """
 
     def __init__(self, path: Path, *, frames_per_second: float) -> None:
@@ -157,19 +180,38 @@ class VideoWriter:
             raise DataError(f"{path}: cannot be written ({_reason(error)})") from None
         self._container = av.open(str(path), "w", format="mp4")
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        self._stream: Any = self._container.add_stream(codec, rate=round(frames_per_second) or 1)
+        rate = max(Fraction(frames_per_second).limit_denominator(1001), Fraction(1, 1001))
+        self._stream: Any = self._container.add_stream(codec, rate=rate)
+        self._stream.codec_context.time_base = TICK
         self._stream.pix_fmt = "yuv420p"
         self._size: tuple[int, int] | None = None
+        self._ticks, self._step, self._broken = -1, 1 / (rate * TICK), False
 
-    def add(self, image: Image.Image) -> None:
-        """Add an RGB picture; all have the size of the first, of which an odd row or column is left out."""
+    def add(self, image: Image.Image, *, seconds: float | None = None) -> None:
+        """Add an RGB picture.
+
+        Parameters
+        ----------
+        image : all have the size of the first, of which an odd row or column is left out.
+        seconds : when it is shown, after those before it; by default at the rate of the video.
+        """
         if self._size is None:
             self._size = (image.width // 2 * 2, image.height // 2 * 2)
             self._stream.width, self._stream.height = self._size
         if image.size != self._size:
             image = image.crop((0, 0, *self._size))
         frame = _av().VideoFrame.from_image(image)
-        self._container.mux(self._stream.encode(frame))
+        usual = round(self._ticks + self._step) if self._ticks >= 0 else 0
+        self._ticks = usual if seconds is None else max(round(seconds / TICK), self._ticks + 1)
+        frame.pts, frame.time_base = self._ticks, TICK
+        self._write(frame)
+
+    def _write(self, frame: Any) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (_av().FFmpegError, OSError):
+            self._broken = True  # to write to it again would crash in ffmpeg
+            raise
 
     def __enter__(self) -> "VideoWriter":
         """Itself."""
@@ -179,9 +221,11 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what is left and close it, also after an error: what was added can be watched."""
-        if self._size is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            if self._size is not None and not self._broken:
+                self._write(None)
+        finally:
+            self._container.close()
 
 
 def _av() -> ModuleType:
@@ -192,6 +236,13 @@ def _av() -> ModuleType:
     module: ModuleType = av
     av.logging.set_level(av.logging.PANIC)  # what is wrong is said by us, once
     return module
+
+
+def _upright(frame: Any) -> Image.Image:
+    """A decoded frame, turned as the file says: telephones hold their videos lying down."""
+    image: Image.Image = frame.to_image()
+    turn = TURNS.get(frame.rotation % 360)
+    return image if turn is None else image.transpose(turn)
 
 
 def _camera(source: str) -> tuple[str, str]:

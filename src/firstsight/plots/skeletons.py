@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from firstsight.plots.badge import write_number
 from firstsight.plots.style import INK, new_figure
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
@@ -41,21 +42,36 @@ def limb_colours(skeleton: Skeleton) -> list[Colour]:
     return colours
 
 
-def draw_people(picture: Image.Image, poses: Sequence[Pose], skeleton: Skeleton) -> Image.Image:
+def identity_colour(number: int) -> Colour:
+    """A colour for a person's number, from 1: each a golden section of the circle away from the one before."""
+    red, green, blue = colorsys.hls_to_rgb((0.56 + 0.618034 * (number - 1)) % 1, 0.62, 0.95)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def draw_people(
+    picture: Image.Image, poses: Sequence[Pose], skeleton: Skeleton, *, identities: Sequence[int] | None = None
+) -> Image.Image:
     """The picture with people over it: limbs in colours, joints as dots, all with a thin dark edge.
 
     Parameters
     ----------
     picture : of any mode; it is not changed.
     poses : in pixels of the picture, pixel centres at integers.
+    identities : for each pose the number of its person, from 1: written above it, in the colour of all its limbs.
 
     Returns
     -------
     "RGB", of the same size.
     """
     drawn, colours = picture.convert("RGB") if picture.mode != "RGB" else picture.copy(), limb_colours(skeleton)
-    for pose in sorted(poses, key=lambda pose: max(pose.box[2:])):
-        _draw(drawn, pose, skeleton, colours)
+    numbers = [None] * len(poses) if identities is None else list(identities)
+    people = sorted(zip(poses, numbers, strict=True), key=lambda person: max(person[0].box[2:]))
+    for pose, number in people:
+        own = colours if number is None else [identity_colour(number)] * len(colours)
+        _draw(drawn, pose, skeleton, own)
+    for pose, number in people:  # over all people, so that each can be read
+        if number is not None:
+            write_number(drawn, pose, number, identity_colour(number))
     return drawn
 
 

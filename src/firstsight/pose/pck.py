@@ -1,4 +1,4 @@
-"""How good poses are: the percentage of correct keypoints, of one person per picture (Yang and Ramanan 2013).
+"""How good poses are: the percentage of correct keypoints (Yang and Ramanan 2013), and which pose is whose.
 
 Everything is in pixels of the picture: keypoints x then y, boxes x, y, width, height. In truths a joint has a third
 number v: 0 not annotated, 1 hidden, 2 visible; those with v > 0 are measured.
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from firstsight.pose.oks import Found, Truth, object_keypoint_similarity
 from firstsight.pose.skeleton import Skeleton
 
 DIAGONALS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
@@ -27,12 +28,14 @@ class Pck:
     Parameters
     ----------
     per_joint : (K,) share of the annotated ones that are correct; nan where none is annotated.
+    counts : (K,) how many were annotated, in the pictures kept.
     mean : the same over all joints together; nan without any.
-    joints : how many were annotated, in the pictures kept.
+    joints : how many were annotated, of all kinds.
     kept, left_out : how many pictures were measured, and how many had no length to measure by.
     """
 
     per_joint: Floats
+    counts: NDArray[np.int64]
     mean: float
     joints: int
     kept: int
@@ -87,6 +90,38 @@ def pckh(keypoints: ArrayLike, truth: ArrayLike, heads: ArrayLike, *, threshold:
     return _correct(keypoints, np.asarray(truth, np.float64), lengths, threshold)
 
 
+def poses_of_people(
+    truth: Truth, found: Found, sigmas: ArrayLike, *, least: float = 0.5, max_detections: int = 20
+) -> tuple[NDArray[np.int64], Floats]:
+    """Which pose is whose, in a picture of several people, as `average_precision` has it at one similarity.
+
+    A pose, the surest first, takes the most similar of the people that are left; people to be found before crowds and
+    people without labels, which take up poses that are theirs.
+
+    Parameters
+    ----------
+    sigmas : (K,) as in `Skeleton.sigmas`.
+    least : similarity that is needed.
+    max_detections : only so many poses with the highest scores are looked at.
+
+    Returns
+    -------
+    For each person the number of the pose, (G,), -1 for none, and the similarity, (G,), 0 for none.
+    """
+    similarity = object_keypoint_similarity(
+        found.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=sigmas
+    )
+    wanted = ~truth.crowd & (truth.keypoints[..., 2] > 0).any(1)
+    poses, reached = np.full(len(wanted), -1), np.zeros(len(wanted))
+    for pose in np.argsort(-found.scores, kind="stable")[:max_detections] if len(wanted) else ():
+        free = (poses < 0) | truth.crowd
+        fit = np.where(free & (similarity[pose] >= least), similarity[pose] + 2 * wanted, -1.0)
+        person = len(fit) - 1 - int(fit[::-1].argmax())  # of equals the last
+        if fit[person] >= 0:
+            poses[person], reached[person] = pose, similarity[pose, person]
+    return poses, reached
+
+
 def _torsos(truth: Floats, skeleton: Skeleton) -> Floats:
     """(N,) lengths, 0 where there is none."""
     known = [ends for ends in DIAGONALS if set(ends) <= set(skeleton.joints)]
@@ -114,6 +149,7 @@ def _correct(keypoints: ArrayLike, truth: Floats, lengths: Floats, threshold: fl
     counts, rights = annotated.sum(0), correct.sum(0)
     return Pck(
         per_joint=np.divide(rights, counts, out=np.full(len(counts), np.nan), where=counts > 0),
+        counts=counts,
         mean=float(rights.sum() / counts.sum()) if counts.any() else float("nan"),
         joints=int(counts.sum()), kept=int(kept.sum()), left_out=int((~kept).sum()),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ class Poses:
         batches, others = self._scenes(train, settings.seed), self._scenes(test, 0)
         self._check(batches, others)
         net = create_pose(self.recipe.model, skeleton=train.skeleton, stages=settings.stages)
-        about = {"recipe": self.recipe.name, "data": train.name, "settings": shown(settings)}
+        about = {"recipe": self.recipe.name, "data": Path(settings.data).name, "settings": shown(settings)}
         descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
         task = EstimatePose(
             net, batches, Measure(others, most=settings.measured), descent=descent, ema=settings.ema,

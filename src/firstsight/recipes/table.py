@@ -97,14 +97,16 @@ RECIPES: dict[str, Recipe] = {
             settings=PoseSettings(
                 data="lspet",
                 image_size=184,
-                epochs=32,
+                epochs=22,
                 batch_size=16,
-                evaluate_every=4,
+                evaluate_every=2,
+                precision="bfloat16",
                 lr=2e-3,
                 optimizer="adamw",
                 weight_decay=0.02,
                 schedule="cosine",
                 warmup=0.05,
+                foreground=4.0,
             ),
         ),
         Recipe(

@@ -182,7 +182,7 @@ class EstimatePose:
             figures.append(("correct keypoints, PCK@0.2", f"{metrics['pck']:.1%}"))
             headline += f", PCK@0.2 {metrics['pck']:.1%}"
         figures.append(("test loss", f"{metrics['loss']:.2f}"))
-        return Verdict(headline, figures, ["firstsight pose PICTURE.jpg --model {run}"])
+        return Verdict(headline, figures, ["firstsight evaluate {run}", "firstsight pose PICTURE.jpg --model {run}"])
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The network's card, to stand in the weights file of the product."""

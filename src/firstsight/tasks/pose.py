@@ -107,12 +107,12 @@ class PoseEstimator:
         return self.steps(image).poses
 
     @torch.inference_mode()
-    def steps(self, image: str | Path | Image.Image) -> PoseSteps:
-        """The same with all that lies between the picture and the people."""
+    def steps(self, image: str | Path | Image.Image, *, name: str | Path = "") -> PoseSteps:
+        """The same with all that lies between the picture and the people; ``name`` is for errors."""
         start = perf_counter()
         picture = take_picture(image)
         frames = [Frame.of(picture.size, height=self.height * scale) for scale in self.scales]
-        self._check(frames, image)
+        self._check(frames, name or (image if isinstance(image, str | Path) else "picture"))
         inputs = [frame.network_input(resized(picture, frame)) for frame in frames]
         read = perf_counter()
         frame = frames[0] if len(frames) == 1 else Frame.of(picture.size, height=self.height)
@@ -123,10 +123,9 @@ class PoseEstimator:
         seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
         return PoseSteps(poses, picture, heatmaps, pafs, decoded, frame, seconds)
 
-    def _check(self, frames: Sequence[Frame], image: object) -> None:
+    def _check(self, frames: Sequence[Frame], name: str | Path) -> None:
         largest = max(frames, key=lambda frame: frame.wide * frame.high)
         if largest.wide * largest.high > MAX_PIXELS:
-            name = image if isinstance(image, str | Path) else "picture"
             raise DataError(
                 f"{name}: {largest.width}x{largest.height} pixels would be {largest.wide}x{largest.high} for the"
                 f" network; at most {MAX_PIXELS // 1_000_000} million pixels are taken (choose a smaller --height)"
@@ -179,29 +178,37 @@ def enlarged(maps: Tensor) -> Tensor:
     return F.interpolate(maps[None].contiguous(), scale_factor=UPSAMPLING, mode="bicubic", align_corners=False)[0]
 
 
-def coco_results(steps: PoseSteps, skeleton: Skeleton, *, image_id: int) -> list[dict[str, Any]]:
+def coco_results(
+    steps: PoseSteps, skeleton: Skeleton, *, image_id: int, joints: Skeleton | None = None, category_id: int = 1
+) -> list[dict[str, Any]]:
     """The people of a picture as COCO's keypoint results.
 
     Parameters
     ----------
-    skeleton : of the poses. Where it has all of COCO's joints, those are given, in COCO's order; else its own.
+    skeleton : of the poses.
     image_id : what COCO calls the picture.
+    joints : whose joints are wanted, by name: those that ``skeleton`` lacks were not found, and a pose with none of
+        them is left out. COCO's if None, where ``skeleton`` has all of them; else its own.
+    category_id : what COCO calls people.
 
     Returns
     -------
     For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros for
     a joint that was not found; and "score", the pose's times its joints but one, as the published code has it.
     """
-    every = set(COCO_17.joints) <= set(skeleton.joints)
-    order = list(COCO_17.places_in(skeleton)) if every else list(range(len(skeleton)))
+    if joints is None:
+        joints = COCO_17 if set(COCO_17.joints) <= set(skeleton.joints) else skeleton
+    order = np.array(joints.places_in(skeleton))
     results = []
     for pose, count in zip(steps.poses, steps.decoded.people.counts.tolist(), strict=True):
         keypoints = pose.keypoints[order]
-        there = keypoints[:, 2:] >= 0
+        there = (keypoints[:, 2:] >= 0) & (order >= 0)[:, None]
+        if not there.any():
+            continue
         flat = np.where(there, np.concatenate([keypoints[:, :2] + 0.5, np.ones_like(there, dtype=float)], 1), 0)
         results.append(
             {
-                "image_id": image_id, "category_id": 1, "keypoints": np.round(flat, 3).ravel().tolist(),
+                "image_id": image_id, "category_id": category_id, "keypoints": np.round(flat, 3).ravel().tolist(),
                 "score": pose.score * max(0, count - 1),
             }
         )  # fmt: skip

@@ -104,10 +104,22 @@ def make_card(
 
 
 def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
-    """What a name, a run or a file holds: "classifier", "generator", "pose", or "" where no card tells."""
+    """What a name, a run or a file holds: "classifier", "generator", "pose", or "" where nothing tells.
+
+    A card does; in a file of torch.save, which has none, the names of a pose network's tensors.
+
+    Raises
+    ------
+    UsageError, WeightsError
+        As `load`.
+    """
     path = locate(str(name_or_run), notify)
     path = weights_of_run(path) if path.is_dir() else path
-    card = card_of(path) if path.suffix not in PYTORCH_SUFFIXES else None
+    if path.suffix in PYTORCH_SUFFIXES:
+        from firstsight.weights.state_dict import read_tensors, skeleton_size
+
+        return "pose" if skeleton_size(read_tensors(path)) else ""
+    card = card_of(path)
     return str(card.get("kind", "")) if card else ""
 
 

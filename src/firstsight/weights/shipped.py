@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,23 @@ def shelf() -> Path:
 def stored() -> dict[str, Path]:
     """Names and files of the weights stored on this machine."""
     return {path.stem: path for path in sorted(shelf().glob("*.safetensors")) if not path.name.startswith(".")}
+
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch norms keep beside their parameters."""
+
+
+def parameters_of(path: Path) -> int:
+    """How many parameters a weights file holds, by its header alone.
+
+    Raises
+    ------
+    SafetensorError
+        It is none.
+    """
+    with safe_open(path, framework="np") as file:
+        names = [name for name in file.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118 - not a dict
+        return sum(prod(file.get_slice(name).get_shape()) for name in names)
 
 
 def card_of(path: Path) -> dict[str, Any] | None:

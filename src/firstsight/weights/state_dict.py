@@ -93,7 +93,7 @@ def _fit_auxiliary(
 
 
 def _fit_skeleton(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path, called: str) -> None:
-    mine, theirs = _skeleton(own), _skeleton(given)
+    mine, theirs = skeleton_size(own), skeleton_size(given)
     if theirs and theirs != mine:
         (joints, limbs), (own_joints, own_limbs) = theirs, mine
         raise WeightsError(
@@ -102,7 +102,7 @@ def _fit_skeleton(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: 
         )
 
 
-def _skeleton(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+def skeleton_size(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Joints and limbs of a pose network, by the maps of its first stage; nothing where those are missing."""
     biases = [tensors.get(f"initial_stage.{maps}.1.0.bias") for maps in ("heatmaps", "pafs")]
     counts = [bias.numel() for bias in biases if bias is not None]

@@ -1,0 +1,196 @@
+"""``firstsight pose`` of a video or a camera."""
+
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from firstsight.cli.pose import Arguments, description, make_estimator, person
+
+if TYPE_CHECKING:
+    from firstsight.data.video import Video, VideoWriter
+    from firstsight.pose.skeleton import Skeleton
+    from firstsight.tasks.pose_video import FramePoses
+
+
+def run(arguments: Arguments) -> int:
+    """Read, find, follow, draw, print, one frame after the other; what cannot be read is told on stderr, code 1."""
+    _check(arguments)
+    from firstsight.cli.console import complain, progress, remark
+    from firstsight.data.video import Video, is_camera
+    from firstsight.engine.signals import StopRequest
+    from firstsight.tasks.pose_video import follow_video
+
+    (name,), summary, most = arguments.images, Summary(), arguments.frames
+    with ExitStack() as opened:
+        video = opened.enter_context(Video(name))
+        estimator = make_estimator(arguments)
+        takers: list[Document | Film] = []
+        if arguments.json:
+            takers.append(opened.enter_context(Document(video, estimator.skeleton, summary)))
+        if arguments.out is not None:
+            takers.append(opened.enter_context(Film(_target(arguments.out, name), video, estimator.skeleton)))
+        stop = opened.enter_context(StopRequest())
+        if is_camera(name) and most is None:
+            remark(f"{name}: Ctrl-C ends it")
+        total = min((count for count in (video.length, most) if count is not None), default=None)
+        frames = islice(follow_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
+        for frame in progress(frames, "frames", total=total, quiet=arguments.json and sys.stdout.isatty()):
+            summary.add(frame)
+            for taker in takers:
+                taker.add(frame)
+            if stop.number:
+                break
+    if not arguments.json and summary.frames:
+        _print(arguments, summary)
+    code = complain(_faults(video, summary, stopped=stop.number > 0))
+    if stop.number and not (stop.number == signal.SIGINT and is_camera(name)):  # how else would a camera end
+        return 128 + stop.number
+    return code
+
+
+def _check(arguments: Arguments) -> None:
+    from firstsight.data.video import is_video
+    from firstsight.errors import UsageError
+
+    name, out = next(name for name in arguments.images if is_video(name)), arguments.out
+    if len(arguments.images) > 1:
+        raise UsageError(f"{name}: a video or a camera is taken alone; got {len(arguments.images)} names")
+    if arguments.maps or arguments.coco is not None:
+        raise UsageError(f"{'--maps' if arguments.maps else '--coco'} is for pictures; {name} is none")
+    if arguments.frames is not None and arguments.frames < 1:
+        raise UsageError(f"--frames must be at least 1; got {arguments.frames}")
+    if out is None or out.is_dir():
+        return
+    if out.suffix and out.suffix.lower() != ".mp4":
+        raise UsageError(f"--out must be an .mp4 or a folder for a video; got {out}")
+    if out.suffix and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    if out.exists() and Path(name).exists() and out.samefile(name):
+        raise UsageError(f"--out {out}: that is the video itself; choose another name")
+
+
+def _target(out: Path, name: str) -> Path:
+    stem = name.replace(":", "-") if name.partition(":")[0] == "camera" else Path(name).stem
+    return out if out.suffix.lower() == ".mp4" and not out.is_dir() else out / f"{stem}-pose.mp4"
+
+
+@dataclass
+class Summary:
+    """What is kept of the frames, however many: their number, most people at once, how many people were told apart."""
+
+    frames: int = 0
+    people: int = 0
+    identities: int | None = None
+    took: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("read", "network", "decode"), 0.0))
+    begun: float = field(default_factory=perf_counter)
+    ended: float = 0.0
+
+    def add(self, frame: "FramePoses") -> None:
+        """Count a frame."""
+        self.frames, self.people = self.frames + 1, max(self.people, len(frame.poses))
+        if frame.identities is not None:
+            self.identities = max(self.identities or 0, *frame.identities, 0)
+        for part, seconds in frame.took.items():
+            self.took[part] += seconds
+        self.ended = perf_counter()
+
+
+class Document:
+    """One JSON document on stdout, a line a frame, printed as it goes; whole once it is closed. A context manager."""
+
+    def __init__(self, video: "Video", skeleton: "Skeleton", summary: Summary) -> None:
+        self.video, self.skeleton, self.summary = video, skeleton, summary
+        self.stream, self._frames = sys.stdout, 0  # not looked up later: while a bar is shown, it is the bar's
+
+    def add(self, frame: "FramePoses") -> None:
+        """Print a frame."""
+        people = [person(pose) for pose in frame.poses]
+        if frame.identities is not None:
+            people = [{"id": number} | one for number, one in zip(frame.identities, people, strict=True)]
+        line = {"frame": frame.number, "seconds": round(frame.seconds, 4), "people": people}
+        print(",\n" if self._frames else self._head(), json.dumps(line), sep="", end="", file=self.stream, flush=True)
+        self._frames += 1
+
+    def _head(self) -> str:
+        rate = round(self.video.frames_per_second, 4)
+        head = {"video": self.video.source, "frames_per_second": rate, "skeleton": description(self.skeleton)}
+        return json.dumps(head, ensure_ascii=False).removesuffix("}") + ',\n"frames": [\n'
+
+    def __enter__(self) -> "Document":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it; where a fault came before the first frame, nothing is printed."""
+        if kind is not None and not self._frames:
+            return
+        seconds = {part: round(total, 4) for part, total in self.summary.took.items()}
+        tail = {"damaged": self.video.damaged, "truncated": self.video.truncated, "seconds": seconds}
+        print("\n" if self._frames else self._head(), "],\n", json.dumps(tail)[1:], sep="", file=self.stream)
+
+
+class Film:
+    """The drawn video; begun with the first frame, so that a fault before it leaves nothing. A context manager."""
+
+    def __init__(self, path: Path, video: "Video", skeleton: "Skeleton") -> None:
+        self.path, self.video, self.skeleton = path, video, skeleton
+        self._opened = ExitStack()
+        self._writer: VideoWriter | None = None
+
+    def add(self, frame: "FramePoses") -> None:
+        """Draw a frame."""
+        from firstsight import plots
+        from firstsight.data.video import VideoWriter
+
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            writer = VideoWriter(self.path, frames_per_second=self.video.frames_per_second)
+            self._writer = self._opened.enter_context(writer)
+        drawn = plots.draw_people(frame.image, frame.poses, self.skeleton, identities=frame.identities)
+        self._writer.add(drawn, seconds=frame.seconds)
+
+    def __enter__(self) -> "Film":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+
+def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
+    """One sentence, or none."""
+    said = []
+    if not summary.frames and not stopped:
+        said.append("not one frame can be read")
+    elif video.truncated and not stopped:
+        known = f" of {video.length}" if video.length else ""
+        said.append(f"breaks off; {summary.frames}{known} frames could be read")
+    if video.damaged:
+        said.append(f"{video.damaged} damaged frame{'s are' if video.damaged > 1 else ' is'} left out")
+    return [f"{video.source}: {'; '.join(said)}"] if said else []
+
+
+def _print(arguments: Arguments, summary: Summary) -> None:
+    from firstsight.cli.console import out, remark, table
+
+    (name,), rate = arguments.images, summary.frames / max(summary.ended - summary.begun, 1e-9)
+    row = {"video": name, "frames": str(summary.frames), "people at once": str(summary.people)}
+    if summary.identities is not None:
+        row["identities"] = str(summary.identities)
+    row["frames/s"] = f"{rate:.1f}"
+    shown, screen = table(*row, right=tuple(row)[1:]), out()
+    shown.add_row(*row.values())
+    screen.print(shown)
+    if arguments.out is not None:
+        screen.print(f"drawn: {_target(arguments.out, name)}", markup=False)
+    else:
+        remark("to see them drawn: --out people.mp4; --track for who is who")

@@ -1,0 +1,89 @@
+"""Videos of people whose joints are blobs, each of a hue of its own, and a network that sees them.
+
+It is `seeing.Seeing` with marks that outlive a video's compression: hues instead of ratios. Which of the hues are one
+person the network knows, for its fields; the order in which people come, and who is who, it does not tell.
+"""
+
+import colorsys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from seeing import Seeing
+from torch import Tensor
+
+from firstsight.data.video import VideoWriter
+from firstsight.pose.skeleton import Skeleton
+from firstsight.weights.pose import PoseNetwork
+
+Floats = NDArray[np.float64]
+BODY = Skeleton(
+    name="body", joints=("head", "left_hand", "right_hand", "left_foot", "right_foot"),
+    limbs=((0, 1), (0, 2), (1, 3), (2, 4)), flip_pairs=((1, 2), (3, 4)), sigmas=(0.08,) * 5,
+)  # fmt: skip
+SIZE = (320, 192)
+PEOPLE, HUES = 2, 10
+
+
+def body(x: float, y: float, *, swing: float = 0) -> Floats:
+    """(5, 2) joints of a person of about 90 pixels around a place; hands and feet swing by so many."""
+    still = np.array([[0, -45], [24, -12], [-24, -12], [16, 44], [-16, 44]], dtype=float)
+    return still + np.array([x, y]) + np.outer([0, 1, -1, -1, 1], [swing, 0])
+
+
+def picture(people: list[Floats | None]) -> Image.Image:
+    """People over grey; nothing for None."""
+    pixels = np.full((SIZE[1], SIZE[0], 3), 96, dtype=np.uint8)
+    ys, xs = np.mgrid[: SIZE[1], : SIZE[0]]
+    for p, person in enumerate(people):
+        for k, (x, y) in enumerate([] if person is None else np.rint(person)):
+            colour = np.array(colorsys.hsv_to_rgb((PEOPLE * k + p) / HUES, 1, 1)) * 255
+            pixels[(xs - x) ** 2 + (ys - y) ** 2 <= 49] = colour.astype(np.uint8)
+    return Image.fromarray(pixels)
+
+
+def film(path: Path, people: Callable[[int], list[Floats | None]], *, frames: int, rate: float = 25) -> Path:
+    """A video of so many frames of these people."""
+    with VideoWriter(path, frames_per_second=rate) as out:
+        for number in range(frames):
+            out.add(picture(people(number)))
+    return path
+
+
+def crossing(number: int) -> list[Floats | None]:
+    """One walks to the right, one to the left, a little lower; they pass each other at frame 25."""
+    swing = 10 * np.sin(0.3 * number)
+    return [body(60 + 4 * number, 84, swing=swing), body(260 - 4 * number, 102, swing=-swing)]
+
+
+class Marked(Seeing):
+    """(N, 3, H, W) to one stage of maps, drawn where hues are."""
+
+    def __init__(self) -> None:
+        super().__init__(BODY)
+
+    def look(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        blue, green, red = (image * 256 + 128).double().numpy()
+        most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+        chroma = np.maximum(most - least, 1)
+        sixth = np.where(most == red, (green - blue) / chroma, np.where(most == green, (blue - red) / chroma + 2, 0))
+        sixth = np.where((most == blue) & (most > red) & (most > green), (red - green) / chroma + 4, sixth)
+        numbers = np.rint(sixth / 6 * HUES) % HUES
+        joints = len(self.skeleton)
+        places, seen = (
+            torch.zeros(PEOPLE, joints, 2, dtype=torch.float64),
+            torch.zeros(PEOPLE, joints, dtype=torch.bool),
+        )
+        for number in range(HUES):
+            y, x = np.nonzero((numbers == number) & (chroma > 120))
+            if len(x) > 20:
+                k, p = divmod(number, PEOPLE)
+                places[p, k], seen[p, k] = torch.tensor([np.median(x), np.median(y)]), True
+        return places, seen
+
+
+def marked() -> PoseNetwork:
+    return PoseNetwork(Marked().eval(), BODY, SIZE[1], {"model": "marked"}, "a test", "marked")
