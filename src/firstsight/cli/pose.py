@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import parse, scales_of
 
 if TYPE_CHECKING:
     from firstsight.pose.parts import Pose
@@ -94,7 +94,11 @@ def make_estimator(arguments: Arguments) -> "PoseEstimator":
 
     network = load_pose(arguments.model or usual(), notify=remark)
     return PoseEstimator(
-        network, height=arguments.height, method=arguments.method, scales=_scales(arguments.scales), flip=arguments.flip
+        network,
+        height=arguments.height,
+        method=arguments.method,
+        scales=scales_of(arguments.scales),
+        flip=arguments.flip,
     )
 
 
@@ -119,15 +123,6 @@ def _check(arguments: Arguments) -> None:
     for option, path in (("--out", out), ("--coco", coco)):
         if path is not None and path.suffix and not path.parent.is_dir():
             raise UsageError(f"{option} {path}: there is no folder {path.parent}")
-
-
-def _scales(text: str) -> tuple[float, ...]:
-    from firstsight.errors import UsageError
-
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--scales {text}: not understood; write numbers with commas, as in 0.5,1,1.5") from None
 
 
 def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:

@@ -31,18 +31,25 @@ def separable(channels_in: int, channels: int, *, stride: int = 1, dilation: int
     )  # fmt: skip
 
 
-def separable_elu(channels: int) -> nn.Sequential:
-    """The same without batch norm, with ELU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False), nn.ELU(),
-        nn.Conv2d(channels, channels, 1, bias=False), nn.ELU(),
-    )  # fmt: skip
+def separable_elu(channels: int, *, batch_norm: bool = False) -> nn.Sequential:
+    """The same with ELU, and without batch norm unless it is asked for."""
+    filters = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+    mixing = nn.Conv2d(channels, channels, 1, bias=False)
+    if batch_norm:
+        return nn.Sequential(
+            filters, nn.BatchNorm2d(channels), nn.ELU(), mixing, nn.BatchNorm2d(channels), nn.ELU()
+        )  # fmt: skip
+    return nn.Sequential(filters, nn.ELU(), mixing, nn.ELU())
 
 
-def conv(channels_in: int, channels: int, kernel_size: int, *, activation: bool = True) -> nn.Sequential:
-    """Convolution with bias, ReLU unless it is the last of its branch."""
+def conv(
+    channels_in: int, channels: int, kernel_size: int, *, activation: bool = True, batch_norm: bool = False
+) -> nn.Sequential:
+    """Convolution with bias; batch norm if it is asked for, and ReLU, unless it is the last of its branch."""
     layers: list[nn.Module] = [nn.Conv2d(channels_in, channels, kernel_size, padding=kernel_size // 2)]
-    return nn.Sequential(*layers, *([nn.ReLU()] if activation else []))
+    if activation:
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()] if batch_norm else [nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
@@ -55,11 +62,11 @@ def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
 class Bridge(nn.Module):
     """From the backbone's channels to those of the stages."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, *, batch_norm: bool) -> None:
         super().__init__()
-        self.align = conv(channels_in, channels, 1)
-        self.trunk = nn.Sequential(*(separable_elu(channels) for _ in range(3)))
-        self.conv = conv(channels, channels, 3)
+        self.align = conv(channels_in, channels, 1, batch_norm=batch_norm)
+        self.trunk = nn.Sequential(*(separable_elu(channels, batch_norm=batch_norm) for _ in range(3)))
+        self.conv = conv(channels, channels, 3, batch_norm=batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) to (N, channels, H, W)."""
@@ -70,9 +77,9 @@ class Bridge(nn.Module):
 class RefinementBlock(nn.Module):
     """1x1 convolution, then two 3x3 ones (the second dilated) around a shortcut."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, *, batch_norm: bool) -> None:
         super().__init__()
-        self.initial = conv(channels_in, channels, 1)
+        self.initial = conv(channels_in, channels, 1, batch_norm=batch_norm)
         self.trunk = nn.Sequential(conv_norm(channels), conv_norm(channels, dilation=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,11 +91,15 @@ class RefinementBlock(nn.Module):
 class Stage(nn.Module):
     """A trunk, and a branch of two 1x1 convolutions each for heatmaps and fields."""
 
-    def __init__(self, trunk: nn.Sequential, channels: int, hidden: int, heatmaps: int, pafs: int) -> None:
+    def __init__(
+        self, trunk: nn.Sequential, channels: int, hidden: int, heatmaps: int, pafs: int, *, batch_norm: bool
+    ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heatmaps = nn.Sequential(conv(channels, hidden, 1), conv(hidden, heatmaps, 1, activation=False))
-        self.pafs = nn.Sequential(conv(channels, hidden, 1), conv(hidden, pafs, 1, activation=False))
+        self.heatmaps, self.pafs = (
+            nn.Sequential(conv(channels, hidden, 1, batch_norm=batch_norm), conv(hidden, maps, 1, activation=False))
+            for maps in (heatmaps, pafs)
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features to (N, joints + 1, H, W) heatmaps and (N, 2 limbs, H, W) fields."""
@@ -105,11 +116,13 @@ class OpenPoseMobileNet(nn.Module):
     stages : refinement stages.
     width : of the backbone, as a multiple of MobileNet's; channels : of the stages.
     hidden : of the initial stage's branches.
+    batch_norm : after the bridge's and the stages' convolutions too, but the last of each branch.
     """
 
     def __init__(
-        self, *, joints: int, limbs: int, stages: int = 1, width: float = 1.0, channels: int = 128, hidden: int = 512
-    ) -> None:
+        self, *, joints: int, limbs: int, stages: int = 1, width: float = 1.0, channels: int = 128, hidden: int = 512,
+        batch_norm: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         first = round(32 * width)
         blocks = [nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())]
@@ -118,15 +131,16 @@ class OpenPoseMobileNet(nn.Module):
             blocks.append(separable(first, wide, stride=stride, dilation=dilation))
             first = wide
         self.model = nn.Sequential(*blocks)
-        self.cpm = Bridge(first, channels)
+        self.cpm = Bridge(first, channels, batch_norm=batch_norm)
         heatmaps, pafs = joints + 1, 2 * limbs
-        trunk = nn.Sequential(*(conv(channels, channels, 3) for _ in range(3)))
-        self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs)
+        trunk = nn.Sequential(*(conv(channels, channels, 3, batch_norm=batch_norm) for _ in range(3)))
+        self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs, batch_norm=batch_norm)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
             seen = channels + heatmaps + pafs
-            trunk = nn.Sequential(*(RefinementBlock(channels if i else seen, channels) for i in range(5)))
-            self.refinement_stages.append(Stage(trunk, channels, channels, heatmaps, pafs))
+            refining = [RefinementBlock(channels if i else seen, channels, batch_norm=batch_norm) for i in range(5)]
+            stage = Stage(nn.Sequential(*refining), channels, channels, heatmaps, pafs, batch_norm=batch_norm)
+            self.refinement_stages.append(stage)
         self.apply(initialise)
         for stage in (self.initial_stage, *self.refinement_stages):
             for branch in (stage.heatmaps, stage.pafs):
@@ -156,5 +170,7 @@ def openpose_mobilenet(*, joints: int = 18, limbs: int = 19, stages: int = 1) ->
 
 
 def openpose_tiny(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseMobileNet:
-    """The same design, narrower, to be trained on two cores."""
-    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages, width=0.5, channels=56, hidden=128)
+    """The same design, narrower, to be trained on two cores, and from nothing: with batch norm everywhere."""
+    return OpenPoseMobileNet(
+        joints=joints, limbs=limbs, stages=stages, width=0.5, channels=56, hidden=128, batch_norm=True
+    )  # fmt: skip

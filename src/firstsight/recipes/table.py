@@ -97,9 +97,9 @@ RECIPES: dict[str, Recipe] = {
             settings=PoseSettings(
                 data="lspet",
                 image_size=184,
-                epochs=22,
+                epochs=15,
                 batch_size=16,
-                evaluate_every=2,
+                evaluate_every=3,
                 precision="bfloat16",
                 lr=2e-3,
                 optimizer="adamw",
@@ -107,6 +107,7 @@ RECIPES: dict[str, Recipe] = {
                 schedule="cosine",
                 warmup=0.05,
                 foreground=4.0,
+                smallest=0.4,
             ),
         ),
         Recipe(
