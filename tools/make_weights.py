@@ -41,7 +41,7 @@ from scenes import composed
 
 NAMES = (
     "lenet-digits", "lenet-fashion", "lenet-mnist", "convnet-fashion", "airbench-cifar10",
-    "gan-digits", "infogan-mnist", "openpose-tiny-lsp",
+    "gan-digits", "infogan-mnist",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"

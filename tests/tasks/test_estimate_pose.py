@@ -85,7 +85,7 @@ def test_foreground_weighs_joints_and_limbs(sticks: Callable[..., Path]) -> None
 
 
 def test_cells_that_do_not_count_have_no_gradient(sticks: Callable[..., Path]) -> None:
-    made = task(sticks(), precision="float64")
+    made = task(sticks(), precision="float64", foreground=0.0)
     batch = made.batches.get(0, 0)
     counts = torch.ones_like(batch.counts)
     counts[:, :3] = False
