@@ -15,7 +15,8 @@ from torch import Tensor
 from firstsight.errors import UsageError, WeightsError
 from firstsight.nets import create_model
 from firstsight.nets.googlenet import googlenet
-from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet, openpose_tiny
+from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
+from firstsight.pose.openpose_tiny import openpose_tiny
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
 
@@ -152,8 +153,9 @@ def test_openpose_of_another_skeleton(build: Callable[[], OpenPoseMobileNet], to
 
 def test_openpose_from_other_files(state18: State) -> None:
     """Of the same skeleton, but narrower; a classifier; maps that are no pairs."""
+    narrow = OpenPoseMobileNet(joints=18, limbs=19, width=0.5)
     with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: misshapen model.0.0.weight \(16x3x3x3, expected 32x3"):
-        load_published(openpose_mobilenet(), save(openpose_tiny(joints=18, limbs=19).state_dict()))
+        load_published(openpose_mobilenet(), save(narrow.state_dict()))
     with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: missing model.0.0.weight.*; unexpected conv1.weight"):
         load_published(openpose_mobilenet(), save(state18))
     odd = openpose_tiny().state_dict() | {"initial_stage.pafs.1.0.bias": torch.zeros(27)}

@@ -36,12 +36,7 @@ POSE_MODELS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("openpose-mobilenet", "lightweight OpenPose (Osokin 2018); 18 joints", 4_091_698, 1),
-        Entry(
-            "openpose-tiny",
-            "the same, narrower, with batch norm, for two cores; 14 joints",
-            886_618,
-            1,
-        ),
+        Entry("openpose-tiny", "the same, narrower, with batch norm, for two cores; 14 joints", 886_618, 1),
         Entry("openpose-vgg19", "OpenPose as in the paper (Cao 2017); 18 joints", 52_311_446, 5),
     )
 }
@@ -70,7 +65,8 @@ def create_pose(name: str, *, skeleton: "Skeleton", stages: int | None = None) -
     count = POSE_MODELS[name].stages if stages is None else stages
     if not 0 <= count <= MOST_STAGES:
         raise UsageError(f"stages must lie between 0 and {MOST_STAGES}; got {count}")
-    from firstsight.pose.openpose_mobilenet import openpose_mobilenet, openpose_tiny
+    from firstsight.pose.openpose_mobilenet import openpose_mobilenet
+    from firstsight.pose.openpose_tiny import openpose_tiny
     from firstsight.pose.openpose_vgg import openpose_vgg19
 
     builders = {

@@ -7,7 +7,7 @@ so that the maps keep an eighth of the picture's size; one trunk for heatmaps an
 of 1x1 and 3x3 convolutions in place of OpenPose's 7x7 ones.
 
 Differs from the paper: nothing; names of parameters are those of the published checkpoint. Its input is blue, green,
-red, (pixel - 128) / 256. Before training, weights are those of He 2015.
+red, (pixel - 128) / 256.
 
 Size for 18 joints and 19 limbs, one refinement stage: 4,091,698 parameters, 8.88 G multiply-accumulates at 3x368x368.
 """
@@ -31,25 +31,18 @@ def separable(channels_in: int, channels: int, *, stride: int = 1, dilation: int
     )  # fmt: skip
 
 
-def separable_elu(channels: int, *, batch_norm: bool = False) -> nn.Sequential:
-    """The same with ELU, and without batch norm unless it is asked for."""
-    filters = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-    mixing = nn.Conv2d(channels, channels, 1, bias=False)
-    if batch_norm:
-        return nn.Sequential(
-            filters, nn.BatchNorm2d(channels), nn.ELU(), mixing, nn.BatchNorm2d(channels), nn.ELU()
-        )  # fmt: skip
-    return nn.Sequential(filters, nn.ELU(), mixing, nn.ELU())
+def separable_elu(channels: int) -> nn.Sequential:
+    """The same without batch norm, with ELU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False), nn.ELU(),
+        nn.Conv2d(channels, channels, 1, bias=False), nn.ELU(),
+    )  # fmt: skip
 
 
-def conv(
-    channels_in: int, channels: int, kernel_size: int, *, activation: bool = True, batch_norm: bool = False
-) -> nn.Sequential:
-    """Convolution with bias; batch norm if it is asked for, and ReLU, unless it is the last of its branch."""
+def conv(channels_in: int, channels: int, kernel_size: int, *, activation: bool = True) -> nn.Sequential:
+    """Convolution with bias, ReLU unless it is the last of its branch."""
     layers: list[nn.Module] = [nn.Conv2d(channels_in, channels, kernel_size, padding=kernel_size // 2)]
-    if activation:
-        layers += [nn.BatchNorm2d(channels), nn.ReLU()] if batch_norm else [nn.ReLU()]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, *([nn.ReLU()] if activation else []))
 
 
 def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
@@ -62,11 +55,11 @@ def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
 class Bridge(nn.Module):
     """From the backbone's channels to those of the stages."""
 
-    def __init__(self, channels_in: int, channels: int, *, batch_norm: bool) -> None:
+    def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
-        self.align = conv(channels_in, channels, 1, batch_norm=batch_norm)
-        self.trunk = nn.Sequential(*(separable_elu(channels, batch_norm=batch_norm) for _ in range(3)))
-        self.conv = conv(channels, channels, 3, batch_norm=batch_norm)
+        self.align = conv(channels_in, channels, 1)
+        self.trunk = nn.Sequential(*(separable_elu(channels) for _ in range(3)))
+        self.conv = conv(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) to (N, channels, H, W)."""
@@ -77,9 +70,9 @@ class Bridge(nn.Module):
 class RefinementBlock(nn.Module):
     """1x1 convolution, then two 3x3 ones (the second dilated) around a shortcut."""
 
-    def __init__(self, channels_in: int, channels: int, *, batch_norm: bool) -> None:
+    def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
-        self.initial = conv(channels_in, channels, 1, batch_norm=batch_norm)
+        self.initial = conv(channels_in, channels, 1)
         self.trunk = nn.Sequential(conv_norm(channels), conv_norm(channels, dilation=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,15 +84,11 @@ class RefinementBlock(nn.Module):
 class Stage(nn.Module):
     """A trunk, and a branch of two 1x1 convolutions each for heatmaps and fields."""
 
-    def __init__(
-        self, trunk: nn.Sequential, channels: int, hidden: int, heatmaps: int, pafs: int, *, batch_norm: bool
-    ) -> None:
+    def __init__(self, trunk: nn.Sequential, channels: int, hidden: int, heatmaps: int, pafs: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heatmaps, self.pafs = (
-            nn.Sequential(conv(channels, hidden, 1, batch_norm=batch_norm), conv(hidden, maps, 1, activation=False))
-            for maps in (heatmaps, pafs)
-        )
+        self.heatmaps = nn.Sequential(conv(channels, hidden, 1), conv(hidden, heatmaps, 1, activation=False))
+        self.pafs = nn.Sequential(conv(channels, hidden, 1), conv(hidden, pafs, 1, activation=False))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features to (N, joints + 1, H, W) heatmaps and (N, 2 limbs, H, W) fields."""
@@ -116,13 +105,11 @@ class OpenPoseMobileNet(nn.Module):
     stages : refinement stages.
     width : of the backbone, as a multiple of MobileNet's; channels : of the stages.
     hidden : of the initial stage's branches.
-    batch_norm : after the bridge's and the stages' convolutions too, but the last of each branch.
     """
 
     def __init__(
-        self, *, joints: int, limbs: int, stages: int = 1, width: float = 1.0, channels: int = 128, hidden: int = 512,
-        batch_norm: bool = False,
-    ) -> None:  # fmt: skip
+        self, *, joints: int, limbs: int, stages: int = 1, width: float = 1.0, channels: int = 128, hidden: int = 512
+    ) -> None:
         super().__init__()
         first = round(32 * width)
         blocks = [nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())]
@@ -131,20 +118,15 @@ class OpenPoseMobileNet(nn.Module):
             blocks.append(separable(first, wide, stride=stride, dilation=dilation))
             first = wide
         self.model = nn.Sequential(*blocks)
-        self.cpm = Bridge(first, channels, batch_norm=batch_norm)
+        self.cpm = Bridge(first, channels)
         heatmaps, pafs = joints + 1, 2 * limbs
-        trunk = nn.Sequential(*(conv(channels, channels, 3, batch_norm=batch_norm) for _ in range(3)))
-        self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs, batch_norm=batch_norm)
+        trunk = nn.Sequential(*(conv(channels, channels, 3) for _ in range(3)))
+        self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
             seen = channels + heatmaps + pafs
-            refining = [RefinementBlock(channels if i else seen, channels, batch_norm=batch_norm) for i in range(5)]
-            stage = Stage(nn.Sequential(*refining), channels, channels, heatmaps, pafs, batch_norm=batch_norm)
-            self.refinement_stages.append(stage)
-        self.apply(initialise)
-        for stage in (self.initial_stage, *self.refinement_stages):
-            for branch in (stage.heatmaps, stage.pafs):
-                nn.init.normal_(branch[-1][0].weight, std=0.01)
+            trunk = nn.Sequential(*(RefinementBlock(channels if i else seen, channels) for i in range(5)))
+            self.refinement_stages.append(Stage(trunk, channels, channels, heatmaps, pafs))
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """(N, 3, H, W) normalised images to heatmaps and fields of every stage, each (N, ..., H/8, W/8)."""
@@ -156,21 +138,6 @@ class OpenPoseMobileNet(nn.Module):
         return maps
 
 
-def initialise(module: nn.Module) -> None:
-    """Weights that keep the size of what goes through, for most layers have no batch norm (He 2015); biases of zero."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
 def openpose_mobilenet(*, joints: int = 18, limbs: int = 19, stages: int = 1) -> OpenPoseMobileNet:
     """Lightweight OpenPose as published."""
     return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages)
-
-
-def openpose_tiny(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseMobileNet:
-    """The same design, narrower, to be trained on two cores, and from nothing: with batch norm everywhere."""
-    return OpenPoseMobileNet(
-        joints=joints, limbs=limbs, stages=stages, width=0.5, channels=56, hidden=128, batch_norm=True
-    )  # fmt: skip
