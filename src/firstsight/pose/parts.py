@@ -25,7 +25,7 @@ NEEDED = 0.8
 """More than this share of a limb's points must count."""
 FEWEST, LOWEST_SCORE = 3, 0.2
 """People with fewer joints, or with less score for each of them, are dropped."""
-TOGETHER = 1 << 16
+TOGETHER = 1 << 14
 """About so many pairs of joints are looked at in one go."""
 
 Floats = NDArray[np.float32]

@@ -14,6 +14,8 @@ from firstsight.pose.skeleton import Skeleton
 
 CUT = 4.6052
 """A bump ends where its exponent exceeds this: at a hundredth of its height (ln 100)."""
+TOGETHER = 8
+"""The limbs of so many pictures are drawn in one go: what is on the way stays in the processor's cache."""
 
 
 def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, int], sigma: float) -> Tensor:
@@ -74,13 +76,13 @@ def heatmap_targets(
     window = torch.arange(int(2 * reach / stride) + 1, device=keypoints.device)
     cells = torch.ceil((place - reach - shift) / stride).long()[..., None] + window  # (B, 2, W)
     exponent = (cells * stride + shift - place[..., None]).square() / (2 * sigma**2)
+    limit = torch.tensor([[width], [height]], device=keypoints.device)
+    exponent.masked_fill_((cells < 0) | (cells >= limit), torch.inf)
     slopes = torch.exp(-exponent).to(maps)
     across, down = exponent.unbind(1)
     high = down[:, :, None] + across[:, None, :] <= CUT  # (B, W, W)
     bumps = torch.where(high, slopes[:, 1, :, None] * slopes[:, 0, None, :], 0)
     x, y = cells.unbind(1)
-    outside = ((y < 0) | (y >= height))[:, :, None] | ((x < 0) | (x >= width))[:, None, :]
-    bumps.masked_fill_(outside, 0)
     rows = ((picture * (joints + 1) + joint) * height)[:, None] + y.clamp(0, height - 1)
     at = ((rows * width)[:, :, None] + x.clamp(0, width - 1)[:, None, :]).flatten()
     flat = maps.view(-1)
@@ -110,8 +112,17 @@ def paf_targets(
     -------
     (N, 2 limbs, height, width), in the order of the skeleton's channels.
     """
-    height, width = size
-    n, limbs = len(keypoints), len(skeleton.limbs)
+    maps = keypoints.new_zeros(len(keypoints), 2 * len(skeleton.limbs), *size)
+    for first in range(0, len(maps), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        _draw_limbs(maps[some], keypoints[some], visible[some], skeleton, stride, thickness, merge)
+    return maps
+
+
+def _draw_limbs(
+    maps: Tensor, keypoints: Tensor, visible: Tensor, skeleton: Skeleton, stride: int, thickness: float, merge: str
+) -> None:
+    n, limbs, height, width = len(maps), len(skeleton.limbs), *maps.shape[2:]
     first, second = (torch.tensor(ends, device=keypoints.device) for ends in zip(*skeleton.limbs, strict=True))
     picture, person, limb = torch.nonzero(visible[:, :, first] & visible[:, :, second], as_tuple=True)
     a = keypoints[picture, person, first[limb]].double() / stride  # (B, 2), of B limbs, in cells
@@ -136,12 +147,11 @@ def paf_targets(
     which, place = which[near], (y * width + x)[near].long()
 
     side = height * width
-    maps = keypoints.new_zeros(n, 2 * limbs, height, width)
     flat = maps.view(-1)
     shared = (picture * limbs + limb)[which] * side + place  # the same cell of the same limb, whoever's it is
     channel = torch.tensor(skeleton.paf_channels, device=a.device)[limb]
     cell = ((picture * 2 * limbs + channel) * side)[which] + place  # of the field's x; its y is a map later
-    tally = which.new_zeros(n * limbs * side, dtype=torch.int32)
+    tally = which.new_empty(n * limbs * side, dtype=torch.int32).scatter_(0, shared, 0)
     if merge == "last":
         which = tally.scatter_reduce_(0, shared, which.int(), "amax")[shared].long()  # all who share it write the same
         ux, uy = unit.to(maps)[which].unbind(1)
@@ -150,7 +160,6 @@ def paf_targets(
         count = tally.index_add_(0, shared, torch.ones_like(shared, dtype=torch.int32))[shared]
         ux, uy = (unit[which] / count[:, None]).to(maps).unbind(1)
         flat.index_add_(0, cell, ux).index_add_(0, cell + side, uy)
-    return maps
 
 
 def normal_density(size: tuple[int, int], mean: tuple[float, float], covariance: Sequence[Sequence[float]]) -> Tensor:
