@@ -67,6 +67,8 @@ def main() -> None:
         whole = load_keypoints(file)
         counts = Counter(whole.picture.tolist())
         for number in range(1, scenes.most + 1):
+            if number not in counts.values():
+                continue
             some = whole.select([i for i in range(len(whole)) if counts[i] == number])
             save_keypoints(some, part := Path(scratch) / f"person_keypoints-{number}.json")
             found = measure_pose(network, part, images=Path(scratch) / "images")

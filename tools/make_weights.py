@@ -5,12 +5,13 @@
 Each is the recipe of its name with seed 0, nothing else. With --runs the training runs are kept, and a finished one is
 read instead of trained again. --fashion and --mnist name folders with those sets' files, --cifar CIFAR-10's binary
 archive or a zip of its pictures, --lsp a folder of Leeds Sports Pose Extended as COCO keypoints; without them the data
-are found or, but for the last, downloaded. The figures on a card are measured with
-the half-precision file that is shipped.
+are found or, but for the last, downloaded. The figures on a card are measured with the half-precision file that is
+shipped.
 """
 
 import argparse
 import hashlib
+import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,22 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from firstsight.data.people import load_people
 from firstsight.data.sources import SOURCES
 from firstsight.data.written import write_scenes
 from firstsight.engine.rundir import versions
 from firstsight.gan import GANS
-from firstsight.recipes import GanSettings, PoseSettings, find_recipe
+from firstsight.recipes import ClassifySettings, GanSettings, PoseSettings, find_recipe
 from firstsight.recipes.train import train
 from firstsight.tasks.measure import measure
 from firstsight.tasks.measure_pose import measure_pose
 from firstsight.tasks.predict import Evaluation, evaluate
-from firstsight.weights.classifier import Classifier, read, write
+from firstsight.weights.classifier import Classifier, read, read_file, weights_of_run, write
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
-from firstsight.weights.shipped import CARD as CARD_KEY
 from firstsight.weights.shipped import parameters_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -44,6 +43,7 @@ NAMES = (
     "gan-digits", "infogan-mnist",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
+KINDS = {ClassifySettings: "classifier", GanSettings: "generator", PoseSettings: "pose"}
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
 
 CARD = """# {name}
@@ -93,8 +93,8 @@ def main() -> None:
                 name, out=(arguments.runs or Path(scratch)) / f"{name}-0", resume=True, data=data, seed=0
             ).run_dir
             file = FOLDER / f"{name}.safetensors"
-            tensors, card = tensors_of(run)
-            write(file, tensors, card, dtype=torch.float16)
+            card, tensors = read_file(weights_of_run(run), KINDS[type(recipe.settings)])
+            write(file, tensors, json.dumps(card, sort_keys=True), dtype=torch.float16)
             if isinstance(recipe.settings, GanSettings):
                 text, told = generator_text(name, file, run, data)
             elif isinstance(recipe.settings, PoseSettings):
@@ -105,13 +105,6 @@ def main() -> None:
                 text, told = card_text(name, file, shipped, found), f"{found.metrics['accuracy']:.4%} of {found.n:,}"
             (FOLDER / f"{name}.md").write_text(text)
             print(f"{name}: {told}, {file.stat().st_size:,} bytes")
-
-
-def tensors_of(run: Path) -> tuple[dict[str, torch.Tensor], str]:
-    """What a run has learnt, and its card: of the file itself, where batch norms are not folded yet."""
-    with safe_open(run / "model.safetensors", framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return tensors, file.metadata()[CARD_KEY]
 
 
 GENERATOR_CARD = """# {name}

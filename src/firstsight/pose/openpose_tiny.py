@@ -1,8 +1,8 @@
 """Lightweight OpenPose to be trained on two cores, and from nothing.
 
 The design of `openpose_mobilenet`, narrower. The published network began with a backbone that knew ImageNet, and has no
-batch norm behind it; one that begins with random weights hardly learns so. Here batch norm stands between every
-convolution and its activation.
+batch norm behind it. This one begins with random weights, so batch norm stands between every convolution and its
+activation.
 
 Differs from Osokin 2018: half the backbone's channels, 56 instead of 128 in the stages, 128 instead of 512 in the
 branches of the first; batch norm in bridge and stages; weights begin as He 2015 has them.
