@@ -36,7 +36,7 @@ POSE_MODELS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("openpose-mobilenet", "lightweight OpenPose (Osokin 2018); 18 joints", 4_091_698, 1),
-        Entry("openpose-tiny", "the same, narrower, with batch norm, for two cores; 14 joints", 886_618, 1),
+        Entry("openpose-tiny", "OpenPose on a small U-shaped backbone, for two cores; 14 joints", 951_850, 1),
         Entry("openpose-vgg19", "OpenPose as in the paper (Cao 2017); 18 joints", 52_311_446, 5),
     )
 }
