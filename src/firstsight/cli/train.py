@@ -9,7 +9,15 @@ from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
 from firstsight.cli.parse import parse
-from firstsight.recipes import RECIPES, ClassifySettings, GanSettings, PoseSettings, Settings, find_recipe
+from firstsight.recipes import (
+    RECIPES,
+    ClassifySettings,
+    GanSettings,
+    PoseSettings,
+    Settings,
+    TopDownSettings,
+    find_recipe,
+)
 from firstsight.recipes.table import DEFAULTS
 
 S = TypeVar("S", bound=Settings)
@@ -50,6 +58,7 @@ KINDS: dict[type[Settings], type[Arguments[Any]]] = {
     ClassifySettings: Arguments[ClassifySettings],
     GanSettings: Arguments[GanSettings],
     PoseSettings: Arguments[PoseSettings],
+    TopDownSettings: Arguments[TopDownSettings],
 }
 
 

@@ -1,8 +1,10 @@
 """The figures of a pose run: its curves, and scenes with people drawn over them."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -31,6 +33,62 @@ def pose_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, labelcolor=SOFT)
         quiet(axes)
+    return figure
+
+
+def top_down_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss, and what was found of one person at a time, by epoch; ``lines`` as in ``metrics.jsonl``."""
+    figure = new_figure(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    for key, colour, label in (("train/loss", TRAIN, "training people"), ("test/loss", TEST, "test people")):
+        _line(left, lines, key, colour, label, scale=1)
+    for key, colour, label in (
+        ("test/pck", WRONG, "PCK@0.2 of the torso"), ("test/pck_box", TRAIN, "PCK@0.1 of the box"),
+        ("test/ap", TEST, "average precision"),
+    ):  # fmt: skip
+        _line(right, lines, key, colour, label, scale=100)
+    right.set_ylim(0, 100)
+    for axes, title in ((left, "Loss per person"), (right, "Found (%)")):
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        axes.set_xlabel("epoch", color=SOFT)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False, labelcolor=SOFT)
+        quiet(axes)
+    return figure
+
+
+def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], joints: Sequence[str]) -> Figure:
+    """How many joints are correct at every share of the torso: a curve for each joint, left and right together.
+
+    Parameters
+    ----------
+    shares : (T,). per_joint : (T, K) in [0, 1], nan where a joint is never labelled.
+    """
+    figure = new_figure(9, 3.8)
+    axes = figure.subplots()
+    kinds: dict[str, list[int]] = {}
+    for number, joint in enumerate(joints):
+        kinds.setdefault(joint.removeprefix("left_").removeprefix("right_").replace("_", " "), []).append(number)
+    colours = matplotlib.colormaps["tab10"].colors + matplotlib.colormaps["Set2"].colors  # type: ignore[attr-defined]
+    ends = []
+    for colour, (kind, numbers) in zip(itertools.cycle(colours), kinds.items(), strict=False):
+        known = [number for number in numbers if np.isfinite(per_joint[:, number]).all()]
+        if known:
+            curve = 100 * per_joint[:, known].mean(1)
+            axes.plot(shares, curve, color=colour, lw=1.6)
+            ends.append((float(curve[-1]), kind, colour))
+    low = -np.inf
+    for height, kind, colour in sorted(ends):  # names beside the ends, none over another
+        low = max(low + 5.5, height)
+        axes.annotate(
+            kind, (shares[-1], low), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
+        )
+    axes.axvline(0.2, color=SOFT, lw=0.8, ls=":")
+    axes.set_ylim(0, 105)
+    axes.set_xlim(0, shares[-1])
+    axes.set_title("Correct joints (%) by distance, as a share of the torso", loc="left", fontsize=11, color=INK)
+    axes.set_xlabel("distance / torso", color=SOFT)
+    quiet(axes)
     return figure
 
 

@@ -11,7 +11,9 @@ from firstsight.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
+    from firstsight.pose.heads import HeadName
     from firstsight.pose.skeleton import Skeleton
+    from firstsight.pose.top_down import TopDown
 
 MOST_STAGES = 20
 
@@ -40,6 +42,28 @@ POSE_MODELS: dict[str, Entry] = {
         Entry("openpose-vgg19", "OpenPose as in the paper (Cao 2017); 18 joints", 52_311_446, 5),
     )
 }
+
+
+TOP_DOWN_MODELS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("hourglass", "stacked hourglasses (Newell 2016); 16 joints", 6_730_912, 2),
+        Entry("pose-tiny", "a small U-shaped network for two cores; 14 joints", 1_310_814, 1),
+        Entry(
+            "simple-baseline-resnet18",
+            "ResNet-18 and a way back up (Xiao 2018); 17 joints",
+            15_376_721,
+            1,
+        ),
+        Entry(
+            "simple-baseline-resnet50",
+            "ResNet-50 and a way back up (Xiao 2018); 17 joints",
+            33_999_697,
+            1,
+        ),
+    )
+}
+"""Networks that look at one person at a time; ``stages`` are hourglasses in a row, for the others 1."""
 
 
 def create_pose(name: str, *, skeleton: "Skeleton", stages: int | None = None) -> "nn.Module":
@@ -73,3 +97,48 @@ def create_pose(name: str, *, skeleton: "Skeleton", stages: int | None = None) -
         "openpose-mobilenet": openpose_mobilenet, "openpose-tiny": openpose_tiny, "openpose-vgg19": openpose_vgg19,
     }  # fmt: skip
     return builders[name](joints=len(skeleton), limbs=len(skeleton.limbs), stages=count)
+
+
+def create_top_down(
+    name: str, *, skeleton: "Skeleton", size: tuple[int, int], head: "HeadName" = "heatmap", sigma: float = 8.0,
+    stacks: int | None = None,
+) -> "TopDown":  # fmt: skip
+    """A network that looks at one person at a time, with its head, and with fresh weights.
+
+    Parameters
+    ----------
+    name : one of `TOP_DOWN_MODELS`.
+    skeleton : a map for each of its joints.
+    size : (height, width) of its input, multiples of 32; of 64 for hourglasses.
+    head, sigma : see `firstsight.pose.heads.make_head`.
+    stacks : hourglasses in a row, from 1 to 8; other networks have no such thing.
+
+    Raises
+    ------
+    UsageError
+        Unknown name; an impossible size or number of stacks.
+    """
+    if name not in TOP_DOWN_MODELS:
+        raise unknown_name("top-down network", name, TOP_DOWN_MODELS, f"there are {', '.join(TOP_DOWN_MODELS)}")
+    step = 64 if name == "hourglass" else 32
+    if any(side % step or not step <= side <= 1024 for side in size):
+        raise UsageError(f"{name}: sides of the input are multiples of {step}, at most 1024; got {size[0]}x{size[1]}")
+    count = TOP_DOWN_MODELS[name].stages if stacks is None else stacks
+    if not 1 <= count <= (8 if name == "hourglass" else 1):
+        raise UsageError(f"{name} has {'1 to 8 stacks' if name == 'hourglass' else 'no stacks'}; got {count}")
+    from firstsight.pose.heads import make_head
+    from firstsight.pose.hourglass import hourglass
+    from firstsight.pose.pose_tiny import pose_tiny
+    from firstsight.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
+    from firstsight.pose.top_down import TopDown
+
+    joints = len(skeleton)
+    if name == "hourglass":
+        net: nn.Module = hourglass(joints=joints, stacks=count)
+    else:
+        builders = {
+            "pose-tiny": pose_tiny, "simple-baseline-resnet18": simple_baseline_resnet18,
+            "simple-baseline-resnet50": simple_baseline_resnet50,
+        }  # fmt: skip
+        net = builders[name](joints=joints)
+    return TopDown(net, make_head(head, size=size, sigma=sigma))

@@ -63,7 +63,9 @@ class Stage(nn.Module):
         self.heatmaps = nn.Sequential(conv(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
         self.pafs = nn.Sequential(conv(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, pafs, 1))
         for branch in (self.heatmaps, self.pafs):
-            nn.init.normal_(branch[-1].weight, std=0.01)  # maps begin near zero
+            last = branch[-1]
+            assert isinstance(last, nn.Conv2d)
+            nn.init.normal_(last.weight, std=0.01)  # maps begin near zero
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features to (N, joints + 1, H, W) heatmaps and (N, 2 limbs, H, W) fields."""
@@ -72,7 +74,7 @@ class Stage(nn.Module):
 
 
 class OpenPoseTiny(nn.Module):
-    """Down to a thirty-second, up to an eighth, an initial stage, and stages that make better maps of features and maps.
+    """Down to a thirty-second, up to an eighth, an initial stage, and stages that make its maps better.
 
     Parameters
     ----------

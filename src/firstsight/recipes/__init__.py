@@ -1,6 +1,6 @@
 """Named experiments: network, data, settings, and the result they reach."""
 
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
 from firstsight.recipes.table import RECIPES, find_recipe
 
 
@@ -20,6 +20,7 @@ __all__ = [
     "PoseSettings",
     "Recipe",
     "Settings",
+    "TopDownSettings",
     "find_recipe",
     "list_recipes",
 ]

@@ -3,7 +3,14 @@
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from firstsight.errors import UsageError
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Settings
+from firstsight.recipes.recipe import (
+    ClassifySettings,
+    GanSettings,
+    PeopleSettings,
+    PoseSettings,
+    Settings,
+    TopDownSettings,
+)
 
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000), "evaluate_every": (1, 100_000), "updates": (0, 10**9),
@@ -15,7 +22,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "critic_steps": (1, 100), "latent": (1, 10_000), "width": (1, 1024), "real_target": (0.5, 1),
     "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
     "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
-    "paf_weight": (0, 1000), "foreground": (0, 1000), "measured": (1, 1_000_000),
+    "paf_weight": (0, 1000), "image_width": (0, 1024), "stacks": (0, 8), "move": (0, 0.5), "half_body": (0, 1),
+    "hide": (0, 1), "foreground": (0, 1000), "measured": (1, 1_000_000),
 }  # fmt: skip
 """Smallest and greatest value of each number."""
 
@@ -41,8 +49,12 @@ def check(settings: Settings) -> None:
         raise UsageError("--freeze needs --weights: a network that begins at random must learn everything")
     if isinstance(settings, GanSettings):
         _check_gan(settings)
+    if isinstance(settings, PeopleSettings) and settings.flip == "alternating":
+        raise UsageError("--flip must be none or random for poses; got alternating")
     if isinstance(settings, PoseSettings):
         _check_pose(settings)
+    if isinstance(settings, TopDownSettings):
+        _check_top_down(settings)
 
 
 def _check_pose(settings: PoseSettings) -> None:
@@ -52,10 +64,18 @@ def _check_pose(settings: PoseSettings) -> None:
     for name in ("shift", "zoom"):
         if getattr(settings, name):
             raise UsageError(f"--{name} is not for poses: people are moved and enlarged by --smallest and --largest")
-    if settings.flip == "alternating":
-        raise UsageError("--flip must be none or random for poses; got alternating")
     if settings.smallest > settings.largest:
         raise UsageError(f"--smallest {settings.smallest} is more than --largest {settings.largest}")
+
+
+def _check_top_down(settings: TopDownSettings) -> None:
+    for name in ("image_size", "image_width"):
+        side = getattr(settings, name)
+        if side % 32 or (name == "image_size" and side < 32):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} must be a multiple of 32 for a network of one person at a time; got {side}")
+    if settings.shift:
+        raise UsageError("--shift is not for poses: people are moved by --move, a share of their size")
 
 
 def _check_gan(settings: GanSettings) -> None:

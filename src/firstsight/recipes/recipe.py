@@ -134,8 +134,8 @@ class GanSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoseSettings(Settings):
-    """Settings of a bottom-up pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
+class PeopleSettings(Settings):
+    """Settings of a pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
 
     flip: Literal["none", "random", "alternating"] = "random"
     """Augmentation: mirror left and right, and change the places of left and right joints (none or random)."""
@@ -143,6 +143,23 @@ class PoseSettings(Settings):
     """Augmentation: rotate by up to so many degrees."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
     """The joints and limbs to learn: those of the data, or built-in ones that share joints with them."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """Adam or AdamW."""
+    weight_decay: float = 0.01
+    """Weight decay (not on depthwise filters, biases and batch norms)."""
+    schedule: Literal["constant", "linear", "cosine", "steps", "tenths"] = "cosine"
+    """How the learning rate falls after the warm-up; steps: to a third after 100, 200 and 260 of 280 parts; tenths: to
+    a tenth after 90 and 120 of 140."""
+    warmup: float = 0.1
+    """Share of the training in which the learning rate rises from zero."""
+    ema: float = 0.999
+    """How much of the average of the weights is kept at every update; the average is what is used. 0: no average."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseSettings(PeopleSettings):
+    """Settings of a bottom-up pose network."""
+
     scenes: Literal["composed", "photographs"] = "composed"
     """Scenes of several people, each cut out of a picture of one; or parts of photographs."""
     people: int = 6
@@ -153,16 +170,6 @@ class PoseSettings(Settings):
     """Size of the largest person, as a share of the image size."""
     stages: int = 1
     """Refinement stages of the network."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """Adam or AdamW."""
-    weight_decay: float = 0.01
-    """Weight decay (not on depthwise filters, biases and batch norms)."""
-    schedule: Literal["constant", "linear", "cosine", "steps"] = "cosine"
-    """How the learning rate falls after the warm-up; steps: to a third after 100, 200 and 260 of 280 parts."""
-    warmup: float = 0.1
-    """Share of the training in which the learning rate rises from zero."""
-    ema: float = 0.999
-    """How much of the average of the weights is kept at every update; the average is what is used. 0: no average."""
     sigma: float = 7.0
     """Standard deviation of a joint's bump in the heatmaps to learn, in pixels of the network's input."""
     paf_weight: float = 1.0
@@ -171,6 +178,34 @@ class PoseSettings(Settings):
     """Weight that the loss adds where a joint or a limb is to be seen, which is in few cells."""
     measured: int = 250
     """Scenes, and photographs, to measure on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopDownSettings(PeopleSettings):
+    """Settings of a pose network that looks at one person at a time."""
+
+    image_size: int = 128
+    """Height of the network's input in pixels; a multiple of 32."""
+    image_width: int = 0
+    """Width of the network's input in pixels; 0: the same."""
+    head: Literal["heatmap", "squares", "simcc"] = "heatmap"
+    """How a joint's place is told: by a heatmap (cross entropy, or squared errors), or by a class of x and of y."""
+    sigma: float = 8.0
+    """Standard deviation of what is wanted around a joint, in pixels of the network's input."""
+    stacks: int = 0
+    """Hourglasses in a row; 0: the network's own."""
+    zoom: float = 0.3
+    """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
+    move: float = 0.0
+    """Augmentation: move by up to this share of the person's size."""
+    half_body: float = 0.0
+    """Augmentation: of this share of the people show the upper or the lower half alone."""
+    hide: float = 0.0
+    """Augmentation: of this share of the people cover a rectangle with one colour."""
+    flip_test: bool = True
+    """Measure with the mirror image too, averaged."""
+    measured: int = 1000
+    """People to measure on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
 from firstsight.recipes.check import check
-from firstsight.recipes.recipe import ClassifySettings, PoseSettings, Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, PeopleSettings, Recipe, Settings
 from firstsight.recipes.table import find_recipe, fine_tuning, recipe_for
 
 
@@ -69,7 +69,7 @@ def _begun(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
     data = _data_name(str(changes.get("data", base.data)))
     recipe = recipe_for(name, data) if "data" in changes else base
     begins = recipe.settings
-    own = data == recipe.data or (isinstance(begins, PoseSettings) and Path(data).name == recipe.data)
+    own = data == recipe.data or (isinstance(begins, PeopleSettings) and Path(data).name == recipe.data)
     if isinstance(begins, ClassifySettings) and changes.get("weights", "none") != "none":
         begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
     if not own or begins is not recipe.settings:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from firstsight.errors import unknown_name
 from firstsight.gan import GANS
 from firstsight.nets import MODELS
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, TopDownSettings
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -132,6 +132,45 @@ RECIPES: dict[str, Recipe] = {
                 largest=0.66,
             ),
         ),
+        Recipe(
+            name="pose-tiny-lsp",
+            model="pose-tiny",
+            result="not measured",
+            settings=TopDownSettings(
+                data="lspet",
+                image_size=128,
+                epochs=60,
+                batch_size=32,
+                evaluate_every=3,
+                precision="bfloat16",
+                lr=3e-3,
+                weight_decay=0.05,
+                warmup=0.05,
+                rotate=60,
+                zoom=0.35,
+                move=0.05,
+            ),
+        ),
+        Recipe(
+            name="simple-baseline-resnet50-coco",
+            model="simple-baseline-resnet50",
+            result="not measured",
+            settings=TopDownSettings(
+                data="coco",
+                image_size=256,
+                image_width=192,
+                epochs=140,
+                batch_size=32,
+                evaluate_every=5,
+                lr=1e-3,
+                optimizer="adam",
+                weight_decay=0.0,
+                schedule="tenths",
+                warmup=0.0,
+                ema=0.0,
+                head="squares",
+            ),
+        ),
         *(
             Recipe(name=name, model=model, result="not measured", settings=settings)
             for name, model, settings in (
@@ -227,6 +266,8 @@ DEFAULTS = {
     "infogan": "infogan-digits",
     "openpose-tiny": "openpose-tiny-lsp",
     "openpose-mobilenet": "openpose-mobilenet-coco",
+    "pose-tiny": "pose-tiny-lsp",
+    "simple-baseline-resnet50": "simple-baseline-resnet50-coco",
 }
 """The recipe that a model's bare name stands for."""
 

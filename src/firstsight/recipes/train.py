@@ -20,8 +20,9 @@ from firstsight.recipes.classification import Classification
 from firstsight.recipes.finish import About, finish
 from firstsight.recipes.materials import Maker, shown
 from firstsight.recipes.pose import Poses
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings
+from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
 from firstsight.recipes.resolve import launcher, resolve, restarted
+from firstsight.recipes.top_down import TopDowns
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class Session:
             return Adversarial(recipe, settings, self.accelerator, self.observer, strict=strict)
         if isinstance(settings, PoseSettings):
             return Poses(recipe, settings, self.accelerator, self.observer, strict=strict)
+        if isinstance(settings, TopDownSettings):
+            return TopDowns(recipe, settings, self.accelerator, self.observer, strict=strict)
         assert isinstance(settings, ClassifySettings)
         return Classification(recipe, settings, self.accelerator, self.observer, strict=strict)
 

@@ -1,24 +1,20 @@
 """The pose task: heatmaps and part affinity fields of every stage against those drawn from labels."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
 
 from firstsight.data.scenes import SceneBatch, Scenes
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.average import follow
+from firstsight.tasks.averaged import Averaged
 from firstsight.tasks.classify import Descent
 from firstsight.tasks.keypoint_scores import Measure, People, network_input, twice
-from firstsight.weights.layout import channels_last
 from firstsight.weights.pose import make_card
 
 COLUMNS = 4
@@ -26,10 +22,8 @@ QUIET = 10
 """After so many measured epochs somebody must have been found."""
 
 
-class EstimatePose:
+class EstimatePose(Averaged):
     """Train a bottom-up network; measured on scenes and photographs of people it has not seen. A `Task`.
-
-    Of one model, "net", or of two: "net", and "average", the running mean of its weights, which is the product then.
 
     Parameters
     ----------
@@ -52,43 +46,19 @@ class EstimatePose:
         sigma: float, paf_weight: float, foreground: float, model: str, stages: int, height: int,
         about: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        self.batches, self.measure, self.descent = batches, measure, descent
+        self.batches, self.measure = batches, measure
         self.skeleton = batches.people.skeleton
-        self.ema, self.sigma, self.paf_weight, self.foreground = ema, sigma, paf_weight, foreground
+        self.sigma, self.paf_weight, self.foreground = sigma, paf_weight, foreground
         self.model, self.stages, self.height, self.about = model, stages, height, dict(about)
-        moved = channels_last(net.to(batches.device, batches.dtype))
-        self.models: dict[str, nn.Module] = {"net": moved}
-        self.product = "average" if ema else "net"
-        if ema:
-            self.models["average"] = copy.deepcopy(moved).eval().requires_grad_(False)
-        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(moved, descent)}
-
-    def prepare(self, accelerator: Accelerator) -> None:
-        """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
-        self.accelerator = accelerator
-        net = self.models["net"].train()
-        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        self.models["net"] = accelerator.prepare(net)
-        if accelerator.scaler is not None:
-            self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
+        super().__init__(net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps)
 
     def train_step(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Forward, backward, update; the loss over all stages, and the two parts of the last one's."""
-        rate = self.descent.rate(batch.progress)
-        optimizer = self.optimizers["net"]
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         with self.accelerator.autocast():
             maps = self.models["net"](network_input(batch.images, self.batches.dtype))
         losses, (heatmaps, pafs) = self.losses(maps, batch)
         loss = batch.mean(losses)
-        self.accelerator.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        if self.ema:
-            source, updates = self.accelerator.unwrap_model(self.models["net"]), batch.epoch * self.batches.steps
-            follow(self.models["average"], source, keep=self.ema, updates=updates + batch.index)
+        self.update(loss, batch)
         return {
             "loss": loss.detach(), "heatmaps": batch.mean(heatmaps.detach()), "pafs": batch.mean(pafs.detach()),
         }  # fmt: skip
@@ -119,16 +89,11 @@ class EstimatePose:
 
     def evaluate(self) -> dict[str, float]:
         """See `Measure`; and the loss per sample, on the same scenes. All of it on every process."""
-        net = self._product()
         try:
             with torch.no_grad(), self.accelerator.autocast():
-                return self.measure(net, self.losses)
+                return self.measure(self.product_net(), self.losses)
         finally:
-            net.train(self.product == "net")
-
-    def _product(self) -> nn.Module:
-        net: nn.Module = self.accelerator.unwrap_model(self.models[self.product])
-        return net.eval()
+            self.back_to_training()
 
     def snapshot(self, epoch: int) -> Mapping[str, bytes]:
         """Nothing."""
@@ -145,9 +110,8 @@ class EstimatePose:
         """Curves, and scenes with what the network answers."""
         from firstsight import plots
 
-        net = self._product()
-        images, found, there = self.measure.shown(net)
-        net.train(self.product == "net")
+        images, found, there = self.measure.shown(self.product_net())
+        self.back_to_training()
         caption = f"{len(images)} of the {self.measure.about}, which it has not seen; not chosen."
         return [
             Picture(
@@ -191,11 +155,3 @@ class EstimatePose:
             model=self.model, skeleton=self.skeleton, stages=self.stages, height=self.height, about=about
         )  # fmt: skip
         return {self.product: card}
-
-
-def make_optimizer(net: nn.Module, how: Descent) -> Optimizer:
-    """Adam or AdamW in two groups: weights that mix channels decay; depthwise filters, biases, batch norms do not."""
-    mixing = [p for p in net.parameters() if p.ndim > 1 and p.shape[1] > 1]
-    rest = [p for p in net.parameters() if not (p.ndim > 1 and p.shape[1] > 1)]
-    groups = [{"params": mixing, "weight_decay": how.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return (Adam if how.optimizer == "adam" else AdamW)(groups, lr=how.lr, fused=True)

@@ -1,0 +1,121 @@
+"""One person cut out of a picture for a network that looks at one at a time, and the way back; on tensors.
+
+A crop is a matrix (2, 3): pixels of the picture, x, y, 1, to pixels of the network's input. Pixel centres are at
+integers on both sides, so nothing is lost by halves of pixels, and `inverse` brings joints back where they were.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GREY = 128.0
+"""What lies outside of a picture; the networks are given it as 0."""
+
+
+def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
+    """What to cut out: boxes, wider or higher until they have the input's aspect, then grown on all sides.
+
+    Parameters
+    ----------
+    boxes : (N, 4) x, y of the first corner, width, height.
+    aspect : width over height of the network's input.
+    padding : sides are multiplied by it (1.25 as published).
+
+    Returns
+    -------
+    (N, 4) x, y of the middle, width, height.
+
+    Examples
+    --------
+    >>> regions(torch.tensor([[10.0, 20.0, 30.0, 80.0]]), aspect=0.75, padding=1.0)
+    tensor([[25., 60., 60., 80.]])
+    """
+    corner, (width, height) = boxes[:, :2], boxes[:, 2:].unbind(1)
+    size = torch.stack([torch.maximum(width, height * aspect), torch.maximum(height, width / aspect)], 1)
+    return torch.cat([corner + boxes[:, 2:] / 2, size * padding], 1)
+
+
+def crop_matrices(
+    areas: Tensor, *, size: tuple[int, int], degrees: Tensor | None = None, mirrored: Tensor | None = None
+) -> Tensor:
+    """Matrices that bring regions to the network's input.
+
+    Parameters
+    ----------
+    areas : (N, 4) x, y of the middle, width, height; of the input's aspect.
+    size : (height, width) of the input.
+    degrees : (N,) turn clockwise (y points down); none if not given.
+    mirrored : (N,) bool, left and right change places before turning; none if not given.
+
+    Returns
+    -------
+    (N, 2, 3).
+    """
+    height, width = size
+    scale = height / areas[:, 3]
+    angle = torch.deg2rad(torch.zeros_like(scale) if degrees is None else degrees.to(scale))
+    across = torch.ones_like(scale) if mirrored is None else 1 - 2 * mirrored.to(scale)
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    turn = torch.stack([torch.stack([across * cos, -sin], 1), torch.stack([across * sin, cos], 1)], 1)
+    middle = scale.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    shift = middle - (turn @ areas[:, :2, None])[..., 0]
+    return torch.cat([turn, shift[..., None]], 2)
+
+
+def moved(places: Tensor, matrices: Tensor) -> Tensor:
+    """Places (N, K, 2) of the pictures as they lie in their inputs, or with `inverse` the reverse."""
+    return places @ matrices[..., :2].mT + matrices[:, None, :, 2]
+
+
+def inverse(matrices: Tensor) -> Tensor:
+    """(N, 2, 3) from inputs back to pictures."""
+    turn = torch.linalg.inv(matrices[..., :2])
+    return torch.cat([turn, -turn @ matrices[..., 2:]], 2)
+
+
+def warp(picture: Tensor, matrices: Tensor, *, size: tuple[int, int], fill: float = GREY) -> Tensor:
+    """Cut crops out of one picture: bilinear, of means where it becomes much smaller.
+
+    Parameters
+    ----------
+    picture : (C, H, W), uint8 or float.
+    matrices : (N, 2, 3).
+    size : (height, width) of the crops.
+    fill : value outside of the picture.
+
+    Returns
+    -------
+    (N, C, height, width) float, in the picture's range.
+    """
+    crops = torch.empty(len(matrices), len(picture), *size, dtype=matrices.dtype, device=picture.device)
+    back = inverse(matrices)
+    steps = (back[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1).long()  # pixels of the picture for one of the input
+    for step in steps.unique().tolist():
+        chosen = torch.nonzero(steps == step)[:, 0]
+        crops[chosen] = _warp(picture, back[chosen], size, fill, step)
+    return crops
+
+
+def _warp(picture: Tensor, back: Tensor, size: tuple[int, int], fill: float, step: int) -> Tensor:
+    """Crops that are all made of means of step x step pixels."""
+    height, width = size
+    corners = back.new_tensor([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]])
+    reached = moved(corners.expand(len(back), 4, 2), back).flatten(0, 1)
+    low = ((reached.amin(0) - 1) // step * step).long().clamp(min=0).tolist()
+    high = (reached.amax(0) + 2 + step).long().tolist()
+    seen = picture[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)]
+    crops = back.new_full((len(back), len(picture), height, width), fill)
+    if not seen.numel():
+        return crops
+    part = (seen.to(back) - fill)[None]
+    if step > 1:
+        part = F.avg_pool2d(part, step, ceil_mode=True, count_include_pad=False)
+    x = torch.arange(width, dtype=back.dtype, device=back.device)
+    y = torch.arange(height, dtype=back.dtype, device=back.device)
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1).expand(len(back), -1, 2)
+    places = (moved(grid, back) - back.new_tensor(low) + 0.5) / step  # from the part's edge, in its pixels
+    places = 2 * places / back.new_tensor([part.shape[3], part.shape[2]]) - 1
+    found = F.grid_sample(
+        part.expand(len(back), *part.shape[1:]), places.unflatten(1, size), padding_mode="zeros", align_corners=False
+    )
+    return crops + found

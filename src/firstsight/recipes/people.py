@@ -1,0 +1,64 @@
+"""What runs that learn from labelled people have in common: two sets of them, in the skeleton that is to be learnt."""
+
+import hashlib
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar
+
+from accelerate import Accelerator
+
+from firstsight.data.keypoints import KeypointSet, with_skeleton
+from firstsight.data.people import load_people
+from firstsight.engine.loop import Observer
+from firstsight.errors import DataError
+from firstsight.pose.skeleton import SKELETONS
+from firstsight.recipes.recipe import PeopleSettings, Recipe
+
+S = TypeVar("S", bound=PeopleSettings)
+
+
+class PeopleMaterials(Generic[S]):
+    """Gathers people to train and to measure on; see `Maker`."""
+
+    def __init__(
+        self, recipe: Recipe, settings: S, accelerator: Accelerator, observer: Observer, *, strict: bool
+    ) -> None:
+        self.recipe, self.settings, self.accelerator, self.observer = recipe, settings, accelerator, observer
+        self.strict, self.epochs = strict, settings.epochs
+        self.notes: tuple[str, ...] = ()
+        self.data: dict[str, Any] = {}
+
+    def load(self) -> tuple[KeypointSet, KeypointSet]:
+        """People to train on, and people to measure on, in the skeleton that is to be learnt.
+
+        Raises
+        ------
+        DataError
+            The files cannot be used, or the two are of different skeletons.
+        """
+        train, test = load_people(self.settings.data, share=self.settings.holdout)
+        if self.settings.skeleton != "data":
+            wanted = SKELETONS[self.settings.skeleton]
+            train, test = with_skeleton(train, wanted), with_skeleton(test, wanted)
+        skeleton = train.skeleton
+        if test.skeleton != skeleton:
+            raise DataError(
+                f"{train.name} and {test.name} are of different skeletons: {', '.join(skeleton.joints)};"
+                f" {', '.join(test.skeleton.joints)}"
+            )
+        self.notes = tuple(dict.fromkeys((*train.notes, *test.notes)))
+        limbs = [f"{skeleton.joints[a]}-{skeleton.joints[b]}" for a, b in skeleton.limbs]
+        self.data = {
+            "name": train.name, "train_images": len(train), "test_images": len(test), "skeleton": skeleton.name,
+            "joints": list(skeleton.joints), "limbs": limbs, "train_sha256": fingerprint(train),
+            "test_sha256": fingerprint(test),
+        }  # fmt: skip
+        return train, test
+
+
+def fingerprint(people: KeypointSet) -> str:
+    """SHA-256 of the skeleton, the pictures' names and sizes, and all labels; not of the pixels."""
+    pictures = [(picture.path.name, picture.width, picture.height) for picture in people.pictures]
+    digest = hashlib.sha256(repr((asdict(people.skeleton), pictures)).encode())
+    for array in (people.keypoints, people.boxes, people.areas, people.crowd, people.picture):
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""What a run of a top-down pose network is made of: people cut out of their pictures, a network with its head."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from firstsight.data.crops import Crops
+from firstsight.data.keypoints import KeypointSet
+from firstsight.errors import DataError
+from firstsight.pose import TOP_DOWN_MODELS, create_top_down
+from firstsight.recipes.materials import shown
+from firstsight.recipes.people import PeopleMaterials
+from firstsight.recipes.recipe import TopDownSettings
+from firstsight.tasks.classify import Descent
+from firstsight.tasks.top_down import EstimateTopDown
+from firstsight.tasks.top_down_scores import MeasureCrops
+
+FEW = 2
+"""Batch norm needs so many people in every batch."""
+
+
+class TopDowns(PeopleMaterials[TopDownSettings]):
+    """Gathers the materials of a top-down pose network."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        settings = self.settings
+        return settings.image_size, settings.image_width or settings.image_size
+
+    def make_task(self, train: KeypointSet, test: KeypointSet) -> EstimateTopDown:
+        """Network, crops and optimizer, on the device and ready to train.
+
+        Raises
+        ------
+        DataError
+            Nobody to learn from, or too few people.
+        """
+        settings = self.settings
+        torch.manual_seed(settings.seed)
+        batches, others = self._crops(train, settings.seed), self._crops(test, 0)
+        self._check(batches)
+        stacks = settings.stacks or None
+        net = create_top_down(
+            self.recipe.model, skeleton=train.skeleton, size=self.size, head=settings.head, sigma=settings.sigma,
+            stacks=stacks,
+        )  # fmt: skip
+        about = {"recipe": self.recipe.name, "data": Path(settings.data).name, "settings": shown(settings)}
+        descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
+        task = EstimateTopDown(
+            net, batches, MeasureCrops(others, most=settings.measured, flip_test=settings.flip_test),
+            descent=descent, ema=settings.ema, about=about,
+            card={
+                "model": self.recipe.model, "head": settings.head, "sigma": settings.sigma,
+                "stacks": stacks or TOP_DOWN_MODELS[self.recipe.model].stages,
+            },
+        )  # fmt: skip
+        task.prepare(self.accelerator)
+        return task
+
+    def _crops(self, people: KeypointSet, seed: int) -> Crops:
+        settings = self.settings
+        return Crops(
+            people, batch_size=settings.batch_size, epochs=self.epochs, seed=seed, size=self.size,
+            rotate=settings.rotate, zoom=settings.zoom, move=settings.move, flip=settings.flip == "random",
+            half_body=settings.half_body, hide=settings.hide, rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes, device=self.accelerator.device,
+            dtype=torch.float64 if settings.precision == "float64" else torch.float32,
+        )  # fmt: skip
+
+    def _check(self, train: Crops) -> None:
+        """Refuse too few people; say how many are left out; no more epochs than hold the wished updates."""
+        least = FEW * self.accelerator.num_processes
+        if train.samples // train.steps < least:
+            raise DataError(
+                f"{train.people.name}: {train.samples} usable people are too few; every batch needs {least} at least"
+            )
+        left = len(train.people.ids) - train.samples
+        if left:
+            why = "crowds, or without a labelled joint"
+            self.notes = (*self.notes, f"{train.people.name}: {left:,} of {len(train.people.ids):,} people are {why}")
+        if self.settings.updates:
+            self.epochs = train.epochs = min(self.epochs, max(1, self.settings.updates // train.steps))
+        for note in self.notes:
+            self.observer.warn(note)
