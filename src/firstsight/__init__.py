@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from firstsight.tasks.pose import PoseEstimator
     from firstsight.tasks.pose_video import follow_video
     from firstsight.tasks.predict import Prediction, evaluate, predict
+    from firstsight.tasks.top_down_pose import TopDownEstimator
     from firstsight.weights.classifier import Classifier, load
     from firstsight.weights.generator import Generator, load_generator
 
@@ -33,6 +34,7 @@ _PLACES = {
     "ImageSet": "data:ImageSet",
     "PoseEstimator": "tasks.pose:PoseEstimator",
     "Prediction": "tasks.predict:Prediction",
+    "TopDownEstimator": "tasks.top_down_pose:TopDownEstimator",
     "arithmetic": "tasks.generate:arithmetic",
     "create_model": "nets:create_model",
     "evaluate": "tasks.predict:evaluate",
@@ -57,6 +59,7 @@ __all__ = [
     "ImageSet",
     "PoseEstimator",
     "Prediction",
+    "TopDownEstimator",
     "__version__",
     "arithmetic",
     "create_model",

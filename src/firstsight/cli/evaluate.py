@@ -39,6 +39,8 @@ class Arguments:
     """Pose: show each picture in several sizes, and average: 0.5,1,1.5."""
     flip: bool = False
     """Pose: also show the mirror image, and average."""
+    detector: str | None = None
+    """Pose, one person at a time: weights of a bottom-up network that finds people (default: labelled boxes)."""
     limit: int | None = None
     """Pose: only so many pictures, those with the lowest ids."""
     results: Path | None = None
@@ -47,7 +49,7 @@ class Arguments:
     """Print the result as one JSON document."""
 
 
-FOR_POSES = ("images", "height", "method", "scales", "flip", "limit", "results")
+FOR_POSES = ("images", "height", "method", "scales", "flip", "detector", "limit", "results")
 
 
 def run(argv: list[str]) -> int:
@@ -57,7 +59,7 @@ def run(argv: list[str]) -> int:
     from firstsight.weights.classifier import kind_of
 
     kind = kind_of(arguments.weights, remark)
-    if kind == "pose":
+    if kind in ("pose", "top-down"):
         from firstsight.cli import evaluate_pose
 
         return evaluate_pose.run(arguments)

@@ -35,11 +35,13 @@ def run(arguments: "Arguments") -> int:
         _check(results)
     from firstsight.cli.console import print_json, progress, remark
     from firstsight.tasks.measure_pose import measure_pose
+    from firstsight.tasks.pose import PoseEstimator
     from firstsight.weights.pose import load_pose
 
+    detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
     found = measure_pose(
-        load_pose(arguments.weights, notify=remark), arguments.data, images=arguments.images, height=arguments.height,
-        method=arguments.method or "fast", scales=scales_of(arguments.scales or "1"), flip=arguments.flip,
+        arguments.weights, arguments.data, images=arguments.images, height=arguments.height, method=arguments.method,
+        scales=scales_of(arguments.scales or "1"), flip=arguments.flip, detector=detector, notify=remark,
         limit=arguments.limit, strict=arguments.strict, progress=lambda numbers: progress(numbers, "pictures"),
     )  # fmt: skip
     for note in found.notes:

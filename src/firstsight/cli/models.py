@@ -27,13 +27,13 @@ def run(argv: list[str]) -> int:
     from firstsight.gan import GANS
     from firstsight.gan import Entry as GanEntry
     from firstsight.nets import MODELS, Entry
-    from firstsight.pose import POSE_MODELS
+    from firstsight.pose import POSE_MODELS, TOP_DOWN_MODELS
     from firstsight.pose import Entry as PoseEntry
     from firstsight.recipes import RECIPES
     from firstsight.weights.shipped import shipped
 
     kept = shipped()
-    known: dict[str, Entry | GanEntry | PoseEntry] = {**MODELS, **GANS, **POSE_MODELS}
+    known: dict[str, Entry | GanEntry | PoseEntry] = {**MODELS, **GANS, **POSE_MODELS, **TOP_DOWN_MODELS}
     models = [entry for entry in known.values() if arguments.pattern in entry.name]
     recipes = [r for r in RECIPES.values() if arguments.pattern in r.name or arguments.pattern == r.model]
     if not models and not recipes:

@@ -14,7 +14,8 @@ from firstsight.cli.parse import parse, scales_of
 if TYPE_CHECKING:
     from firstsight.pose.parts import Pose
     from firstsight.pose.skeleton import Skeleton
-    from firstsight.tasks.pose import PoseEstimator, PoseSteps
+    from firstsight.tasks.pose import Looked
+    from firstsight.tasks.top_down_pose import Estimator
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,17 @@ class Arguments:
     """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them; or one video, or camera, or camera:1."""
     model: str | None = None
     """A run directory, shipped weights, a .safetensors file, or the published checkpoint_iter_370000.pth."""
+    boxes: Path | None = None
+    """Pictures, with a model that looks at one person at a time: where they are, a .json file of [x, y, width, height];
+    one list, or a list for each picture's file name."""
+    detector: str | None = None
+    """With such a model: weights of a bottom-up network that finds the people (default: all of a picture is one)."""
+    compare: bool = False
+    """One picture: draw what --detector finds and what --model finds, side by side, with their times."""
     height: int | None = None
     """What pictures are resized to, in pixels (default: the network's own); small people need more."""
-    method: Literal["fast", "exact"] = "fast"
-    """How maps become people: from the network's own maps, or exactly as the published code does."""
+    method: Literal["fast", "exact"] | None = None
+    """How maps become people: from the network's own (fast, the default), or exactly as the published code does."""
     scales: str = "1"
     """Show each picture in several sizes, and average: 0.5,1,1.5."""
     flip: bool = False
@@ -70,6 +78,10 @@ def run(argv: list[str]) -> int:
 
         return pose_video.run(arguments)
     _check(arguments)
+    if arguments.compare:
+        from firstsight.cli import pose_compare
+
+        return pose_compare.run(arguments)
     from firstsight.cli.console import complain, print_json
 
     estimator = make_estimator(arguments)
@@ -86,20 +98,32 @@ def run(argv: list[str]) -> int:
     return complain(answers.refused)
 
 
-def make_estimator(arguments: Arguments) -> "PoseEstimator":
+def make_estimator(arguments: Arguments) -> "Estimator":
     """The network that is meant, with what is set."""
     from firstsight.cli.console import remark
+    from firstsight.errors import UsageError
     from firstsight.tasks.pose import PoseEstimator
+    from firstsight.tasks.top_down_pose import estimator_for
     from firstsight.weights.pose import load_pose, usual
 
-    network = load_pose(arguments.model or usual(), notify=remark)
-    return PoseEstimator(
-        network,
-        height=arguments.height,
-        method=arguments.method,
-        scales=scales_of(arguments.scales),
-        flip=arguments.flip,
-    )
+    detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
+    model = arguments.model or usual()
+    estimator = estimator_for(
+        model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
+        flip=arguments.flip, detector=detector, notify=remark,
+    )  # fmt: skip
+    if estimator.method != "top-down":
+        if arguments.boxes is not None:
+            raise UsageError(
+                f"--boxes is for a network that looks at one person at a time; {model} finds all by itself"
+            )
+    elif arguments.maps:
+        raise UsageError(f"--maps draws the maps of a whole picture, and {model} looks at one person at a time")
+    elif arguments.boxes is not None and detector is not None:
+        raise UsageError("--boxes and --detector both say where people are; name one")
+    elif arguments.boxes is None and detector is None:
+        remark(f"{model} looks at one person at a time: all of a picture is taken as one (--detector finds people)")
+    return estimator
 
 
 def _check(arguments: Arguments) -> None:
@@ -107,6 +131,8 @@ def _check(arguments: Arguments) -> None:
 
     if not arguments.images:
         raise UsageError("missing: IMAGE_OR_FOLDER; name at least one picture (see: firstsight pose --help)")
+    if arguments.compare and (len(arguments.images) > 1 or Path(arguments.images[0]).is_dir()):
+        raise UsageError("--compare is of one picture")
     for option in ("track", "smooth", "frames"):
         if getattr(arguments, option) not in (False, None):
             raise UsageError(f"--{option} is for a video or a camera; {arguments.images[0]} is neither")
@@ -140,14 +166,20 @@ def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
         yield from inside
 
 
-def _answer(arguments: Arguments, estimator: "PoseEstimator", images: Sequence[Path], answers: Answers) -> None:
+def _answer(arguments: Arguments, estimator: "Estimator", images: Sequence[Path], answers: Answers) -> None:
     from firstsight.cli.console import progress
     from firstsight.errors import DataError
+    from firstsight.tasks.boxes import boxes_for, read_boxes
     from firstsight.tasks.pose import coco_results
+    from firstsight.tasks.top_down_pose import TopDownEstimator
 
+    boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None
     for image in progress(images, "pictures"):
         try:
-            steps = estimator.steps(image)
+            if boxes is not None and isinstance(estimator, TopDownEstimator):
+                steps: Looked = estimator.steps(image, boxes=boxes_for(boxes, image))
+            else:
+                steps = estimator.steps(image)
         except DataError as error:
             answers.refused.append(str(error))
             continue
@@ -158,7 +190,7 @@ def _answer(arguments: Arguments, estimator: "PoseEstimator", images: Sequence[P
             _draw(arguments, image, estimator, steps, answers.files)
 
 
-def _line(image: Path, estimator: "PoseEstimator", steps: "PoseSteps") -> dict[str, Any]:
+def _line(image: Path, estimator: "Estimator", steps: "Looked") -> dict[str, Any]:
     return {
         "image": str(image), "people": [person(pose) for pose in steps.poses],
         "skeleton": description(estimator.skeleton),
@@ -180,10 +212,9 @@ def description(skeleton: "Skeleton") -> dict[str, Any]:
     return {"name": skeleton.name, "joints": list(skeleton.joints), "limbs": limbs}
 
 
-def _draw(
-    arguments: Arguments, image: Path, estimator: "PoseEstimator", steps: "PoseSteps", files: dict[Path, None]
-) -> None:
+def _draw(arguments: Arguments, image: Path, estimator: "Estimator", steps: "Looked", files: dict[Path, None]) -> None:
     from firstsight import plots
+    from firstsight.tasks.pose import PoseSteps
 
     assert arguments.out is not None
     target = arguments.out
@@ -192,7 +223,7 @@ def _draw(
         target = _free(target / f"{image.stem}-pose.png", files)
     plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3)
     files[target] = None
-    if arguments.maps:
+    if arguments.maps and isinstance(steps, PoseSteps):
         heatmaps, pafs = steps.heatmaps.numpy(), steps.pafs.numpy()
         figure = plots.pose_maps(
             steps.picture, heatmaps, pafs, estimator.skeleton, extent=steps.frame.extent, title=image.name

@@ -174,7 +174,7 @@ def _line(path: Path, *, kind: str) -> dict[str, Any]:
         "accuracy": metrics.get("accuracy", about.get("published_accuracy")), "frechet": metrics.get("frechet"),
         "path": str(path), "usable": card is not None, **NO_POSE,
     }  # fmt: skip
-    if card and card.get("kind") == "pose":
+    if card and card.get("kind") in ("pose", "top-down"):
         joints = card["skeleton"]["keypoints"]
         line |= {
             "skeleton": card["skeleton"].get("skeleton_name", "its own"), "joints": len(joints),

@@ -5,7 +5,7 @@ from firstsight.plots.duel import duel, sheet
 from firstsight.plots.filters import filtering
 from firstsight.plots.grid import gif, tile_png
 from firstsight.plots.maps import features
-from firstsight.plots.poses import pck_by_joint, pose_curves, scene_sheet, top_down_curves
+from firstsight.plots.poses import pck_by_joint, pose_curves, scene_sheet, side_by_side, top_down_curves
 from firstsight.plots.skeletons import draw_people, pose_maps
 from firstsight.plots.style import TRAIN, WRONG, message, png
 from firstsight.plots.training import confusion, curves, gallery
@@ -29,6 +29,7 @@ __all__ = [
     "pose_maps",
     "scene_sheet",
     "sheet",
+    "side_by_side",
     "tile_png",
     "top_down_curves",
 ]

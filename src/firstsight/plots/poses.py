@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from firstsight.plots.grid import tile
 from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
@@ -106,4 +107,17 @@ def scene_sheet(images: NDArray[np.uint8], columns: int) -> Figure:
     axes = figure.subplots()
     axes.imshow(picture)
     axes.axis("off")
+    return figure
+
+
+def side_by_side(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Figure:
+    """Pictures of one size beside each other, or where they are wide one below the other, each under its caption."""
+    width, height = pictures[0].size
+    wide = width > 1.6 * height
+    rows, columns = (len(pictures), 1) if wide else (1, len(pictures))
+    figure = new_figure(10, min(30.0, rows * (10 / columns * height / width + 0.7)))
+    for axes, picture, caption in zip(figure.subplots(rows, columns).flat, pictures, captions, strict=True):
+        axes.imshow(picture)
+        axes.set_title(caption, loc="left", fontsize=11, color=INK)
+        axes.axis("off")
     return figure

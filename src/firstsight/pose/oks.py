@@ -208,3 +208,41 @@ def _matched(truth: Truth, found: Found, sigmas: ArrayLike, max_detections: int)
 def _outside(areas: Floats) -> Flags:
     """(A, number of areas): which are not of that size."""
     return (areas < SIZES[:, :1]) | (areas > SIZES[:, 1:])
+
+
+def oks_suppressed(
+    keypoints: ArrayLike, scores: ArrayLike, sigmas: ArrayLike, *, threshold: float = 0.9
+) -> NDArray[np.int64]:
+    """Which poses to keep: the surest first, and none that is too similar to one that is kept (OKS-NMS, Xiao 2018).
+
+    Similarity is `object_keypoint_similarity` over all joints, with the mean of the areas of both poses' boxes.
+
+    Parameters
+    ----------
+    keypoints : (D, K, 2 or 3). scores : (D,). sigmas : (K,).
+    threshold : poses more similar than this are one.
+
+    Returns
+    -------
+    Their numbers, the surest first.
+
+    Examples
+    --------
+    >>> poses = [[[0, 0], [9, 9]], [[0, 0], [9, 8]], [[50, 50], [60, 60]]]
+    >>> oks_suppressed(poses, [0.5, 0.9, 0.7], [0.1, 0.1], threshold=0.8)
+    array([1, 2])
+    """
+    found, sure = np.asarray(keypoints, np.float64)[..., :2], np.asarray(scores, np.float64)
+    sides = np.ptp(found, axis=1) if len(found) else np.zeros((0, 2))
+    areas = sides.prod(1)
+    spread = (np.asarray(sigmas, np.float64) * 2) ** 2
+    order, kept = list(np.argsort(-sure, kind="stable")), []
+    while order:
+        best = order.pop(0)
+        kept.append(best)
+        rest = np.array(order, np.int64)
+        away = ((found[rest] - found[best]) ** 2).sum(2)  # (rest, K)
+        exponent = away / spread / ((areas[rest] + areas[best])[:, None] / 2 + np.spacing(1)) / 2
+        similar = np.exp(-exponent).mean(1)
+        order = rest[similar <= threshold].tolist()
+    return np.array(kept, np.int64)

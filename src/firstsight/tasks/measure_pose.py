@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from firstsight.data.crops import boxes_with_joints
 from firstsight.data.keypoints import KeypointSet
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import Method
@@ -16,8 +17,10 @@ from firstsight.pose.oks import Found, Truth, average_precision, object_keypoint
 from firstsight.pose.pck import DIAGONALS, pck, poses_of_people
 from firstsight.pose.skeleton import Skeleton
 from firstsight.tasks.origin import people_for
-from firstsight.tasks.pose import PoseEstimator, coco_results
+from firstsight.tasks.pose import Looked, PoseEstimator, coco_results
+from firstsight.tasks.top_down_pose import Estimator, TopDownEstimator, estimator_for
 from firstsight.weights.pose import PoseNetwork
+from firstsight.weights.top_down import TopDownNetwork
 
 NAMED = 4
 """So many of the pictures that cannot be used are named."""
@@ -49,7 +52,7 @@ class PoseMeasured:
     data: str
     skeleton: str
     height: int
-    method: Method
+    method: str
     notes: tuple[str, ...]
 
 
@@ -65,9 +68,11 @@ class _Seen:
 
 
 def measure_pose(
-    model: str | Path | PoseNetwork, data: str | Path | None = None, *, images: str | Path | None = None,
-    height: int | None = None, method: Method = "fast", scales: Sequence[float] = (1.0,), flip: bool = False,
-    limit: int | None = None, strict: bool = False, progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    model: str | Path | PoseNetwork | TopDownNetwork, data: str | Path | None = None, *,
+    images: str | Path | None = None, height: int | None = None, method: Method | None = None,
+    scales: Sequence[float] = (1.0,), flip: bool = False, detector: PoseEstimator | None = None,
+    limit: int | None = None, strict: bool = False, notify: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> PoseMeasured:  # fmt: skip
     """Measure a pose network as COCO does (see `average_precision`), and by the percentage of correct keypoints.
 
@@ -77,10 +82,12 @@ def measure_pose(
 
     Parameters
     ----------
-    model, height, method, scales, flip : as of `PoseEstimator`.
+    model, height, method, scales, flip, detector : as of `estimator_for`. A network that looks at one person at a time
+        is shown people in their labelled boxes, or with a detector where that finds them.
     data, images : as of `people_to_measure`; if None, the pictures that were held out of the network's training.
     limit : measure on so many pictures, those with the lowest ids.
     strict : refuse data with a picture that cannot be used, instead of leaving it out.
+    notify : called with a line for what was not as usual with the weights.
     progress : goes through the pictures' numbers, as to draw a bar.
 
     Raises
@@ -94,14 +101,19 @@ def measure_pose(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1; got {limit}")
-    estimator = PoseEstimator(model, height=height, method=method, scales=scales, flip=flip)
-    network = estimator.network
+    estimator = estimator_for(
+        model, height=height, method=method, scales=scales, flip=flip, detector=detector, notify=notify
+    )
+    network, labelled = estimator.network, isinstance(estimator, TopDownEstimator) and detector is None
     people = people_for(network.source, network.card, data, images)
     notes = [*people.notes, *_about_joints(network.skeleton, people)]
+    if labelled:
+        notes.append("people are looked at in their labelled boxes")
     if limit is not None and limit < len(people):
         notes.append(f"measured on the first {limit:,} of {len(people):,} pictures")
         people = people.select(range(limit))
-    seen = _look(estimator, people, progress, strict=strict)
+    boxes = boxes_with_joints(people) + np.array([0.5, 0.5, 0, 0]) if labelled else None
+    seen = _look(estimator, people, boxes, progress, strict=strict)
     if seen.refused:
         more = f"; and {len(seen.refused) - NAMED} more" if len(seen.refused) > NAMED else ""
         named = "; ".join(seen.refused[:NAMED])
@@ -114,7 +126,7 @@ def measure_pose(
     return PoseMeasured(
         metrics=metrics | {"pck": correct}, joints=joints, n=len(seen.truths), people=len(similarity),
         seconds=seen.seconds / len(seen.truths), results=seen.results, model=network.name, data=people.name,
-        skeleton=people.skeleton.name, height=estimator.height, method=method, notes=(*notes, *about),
+        skeleton=people.skeleton.name, height=estimator.height, method=estimator.method, notes=(*notes, *about),
     )  # fmt: skip
 
 
@@ -128,14 +140,21 @@ def _about_joints(skeleton: Skeleton, people: KeypointSet) -> list[str]:
 
 
 def _look(
-    estimator: PoseEstimator, people: KeypointSet, progress: Callable[[Sequence[int]], Iterable[int]], *, strict: bool
-) -> _Seen:
-    """Find people in every picture, told as COCO's results, and measured as they are told."""
+    estimator: Estimator, people: KeypointSet, boxes: NDArray[np.float64] | None,
+    progress: Callable[[Sequence[int]], Iterable[int]], *, strict: bool,
+) -> _Seen:  # fmt: skip
+    """Find people in every picture, told as COCO's results, and measured as they are told; with ``boxes`` in these."""
     seen, skeleton = _Seen(), people.skeleton
+    wanted = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
     for index in progress(range(len(people))):
         picture, start = people.pictures[index], perf_counter()
         try:
-            steps = estimator.steps(people.open(index), name=picture.path)
+            image, here = people.open(index), people.people(index)
+            if isinstance(estimator, TopDownEstimator):
+                some = None if boxes is None else boxes[here[wanted[here]]]
+                steps: Looked = estimator.steps(image, name=picture.path, boxes=some)
+            else:
+                steps = estimator.steps(image, name=picture.path)
         except DataError as error:
             if strict:
                 raise

@@ -27,27 +27,41 @@ LEAST_SCALE, MOST_SCALE = 0.1, 4.0
 
 
 @dataclass(frozen=True)
-class PoseSteps:
-    """People in a picture, and what was seen on the way to them.
+class Looked:
+    """People in a picture, whatever found them.
 
     Parameters
     ----------
     poses : keypoints and boxes in pixels of the picture, pixel centres at integers.
     picture : as it was read, "L" or "RGB".
-    heatmaps, pafs : (K + 1, h, w) and (2 limbs, h, w), the network's own.
-    decoded : peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast",
-        of maps enlarged fourfold with "exact".
-    frame : where the picture lies in the maps.
-    seconds : "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode".
+    seconds : "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode"; of a
+        network that looks at one person at a time also "detect".
+    scores : of each pose for COCO's evaluation, where the surest counts first.
     """
 
     poses: list[Pose]
     picture: Image.Image
+    seconds: dict[str, float]
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class PoseSteps(Looked):
+    """People in a picture, and what was seen on the way to them.
+
+    Parameters
+    ----------
+    poses, picture, seconds : as of `Looked`. scores : of a pose its own times its joints but one, as published.
+    heatmaps, pafs : (K + 1, h, w) and (2 limbs, h, w), the network's own.
+    decoded : peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast",
+        of maps enlarged fourfold with "exact".
+    frame : where the picture lies in the maps.
+    """
+
     heatmaps: Tensor
     pafs: Tensor
     decoded: Decoded
     frame: Frame
-    seconds: dict[str, float]
 
 
 class PoseEstimator:
@@ -121,7 +135,9 @@ class PoseEstimator:
         decoded = self._decode(heatmaps, pafs)
         poses = [self._placed(pose, frame) for pose in decoded.poses]
         seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
-        return PoseSteps(poses, picture, heatmaps, pafs, decoded, frame, seconds)
+        joints = decoded.people.counts.tolist()
+        scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, joints, strict=True)]
+        return PoseSteps(poses, picture, seconds, scores, heatmaps, pafs, decoded, frame)
 
     def _check(self, frames: Sequence[Frame], name: str | Path) -> None:
         largest = max(frames, key=lambda frame: frame.wide * frame.high)
@@ -179,7 +195,7 @@ def enlarged(maps: Tensor) -> Tensor:
 
 
 def coco_results(
-    steps: PoseSteps, skeleton: Skeleton, *, image_id: int, joints: Skeleton | None = None, category_id: int = 1
+    steps: Looked, skeleton: Skeleton, *, image_id: int, joints: Skeleton | None = None, category_id: int = 1
 ) -> list[dict[str, Any]]:
     """The people of a picture as COCO's keypoint results.
 
@@ -194,13 +210,13 @@ def coco_results(
     Returns
     -------
     For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros for
-    a joint that was not found; and "score", the pose's times its joints but one, as the published code has it.
+    a joint that was not found; and "score", see `Looked`.
     """
     if joints is None:
         joints = COCO_17 if set(COCO_17.joints) <= set(skeleton.joints) else skeleton
     order = np.array(joints.places_in(skeleton))
     results = []
-    for pose, count in zip(steps.poses, steps.decoded.people.counts.tolist(), strict=True):
+    for pose, score in zip(steps.poses, steps.scores, strict=True):
         keypoints = pose.keypoints[order]
         there = (keypoints[:, 2:] >= 0) & (order >= 0)[:, None]
         if not there.any():
@@ -209,7 +225,7 @@ def coco_results(
         results.append(
             {
                 "image_id": image_id, "category_id": category_id, "keypoints": np.round(flat, 3).ravel().tolist(),
-                "score": pose.score * max(0, count - 1),
+                "score": score,
             }
         )  # fmt: skip
     return results

@@ -11,7 +11,7 @@ from PIL import Image
 from firstsight.data.video import Frame, Video
 from firstsight.pose.parts import Pose
 from firstsight.pose.track import Tracker
-from firstsight.tasks.pose import PoseEstimator
+from firstsight.tasks.top_down_pose import Estimator
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FramePoses:
     image : the frame, RGB, the right way up.
     poses : keypoints and boxes in pixels of the frame, pixel centres at integers.
     identities : for each pose the number of its person, from 1; None where no one is followed.
-    took : seconds for "read" (the frame, resizing), "network", "decode" (with following and smoothing).
+    took : seconds for "read" (the frame, resizing), "network", "decode" (with following and smoothing); see `Looked`.
     """
 
     number: int
@@ -36,7 +36,7 @@ class FramePoses:
 
 
 def follow_video(
-    estimator: PoseEstimator, video: str | Path | Video, *, track: bool = False, smooth: bool = False
+    estimator: Estimator, video: str | Path | Video, *, track: bool = False, smooth: bool = False
 ) -> Iterator[FramePoses]:
     """The people of a video, frame by frame: a frame is read when it is asked for, and none is held.
 
@@ -67,7 +67,7 @@ def follow_video(
             yield _found(estimator, tracker, frame, read, opened.source)
 
 
-def _found(estimator: PoseEstimator, tracker: Tracker | None, frame: Frame, read: float, source: str) -> FramePoses:
+def _found(estimator: Estimator, tracker: Tracker | None, frame: Frame, read: float, source: str) -> FramePoses:
     steps = estimator.steps(frame.image, name=source)
     start = perf_counter()
     poses, identities = steps.poses, None

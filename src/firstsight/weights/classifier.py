@@ -25,7 +25,9 @@ from firstsight.weights.shipped import CARD, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
-USED_BY = {"classifier": "predict", "generator": "generate", "pose": "pose"}
+NETWORKS = {"pose": "pose network", "top-down": "pose network of one person at a time"}
+"""What kinds of weights are called, where it is not their word."""
+USED_BY = {"classifier": "predict", "generator": "generate", "pose": "pose", "top-down": "pose"}
 """The command that puts each kind of weights to use."""
 
 
@@ -104,7 +106,7 @@ def make_card(
 
 
 def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
-    """What a name, a run or a file holds: "classifier", "generator", "pose", or "" where nothing tells.
+    """What a name, a run or a file holds: "classifier", "generator", "pose", "top-down", or "" where nothing tells.
 
     A card does; in a file of torch.save, which has none, the names of a pose network's tensors.
 
@@ -191,7 +193,7 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     Raises
     ------
     WeightsError
-        Not a file of ours, or of another kind ("classifier", "generator", "pose").
+        Not a file of ours, or of another kind ("classifier", "generator", "pose", "top-down").
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -206,7 +208,7 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
         ) from None
     if held != kind:
         used = USED_BY.get(held, "weights")
-        held, kind = (f"{word} network" if word == "pose" else word for word in (held, kind))
+        held, kind = (NETWORKS.get(word, word) for word in (held, kind))
         raise WeightsError(f"{path}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
     return card, tensors
 
