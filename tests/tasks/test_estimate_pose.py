@@ -21,8 +21,8 @@ from firstsight.errors import DataError, Interrupted, UsageError
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.recipes import PoseSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.keypoint_scores import network_input
 from firstsight.tasks.averaged import make_optimizer
+from firstsight.tasks.keypoint_scores import network_input
 from firstsight.tasks.keypoints import EstimatePose
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}

@@ -165,7 +165,7 @@ class Crops(Ordered):
     def _cut(self, person: int, matrix: Tensor) -> Tensor:
         """(3, H, W) of a person's picture."""
         index = int(self.people.picture[person])
-        pixels = torch.from_numpy(self.pool.pixels(index)).permute(2, 0, 1)
+        pixels = torch.tensor(self.pool.pixels(index)).permute(2, 0, 1)
         factor = self.pool.factor(index)
         own = matrix.clone()  # from pixels of the picture as it is kept: p_file = (p + 0.5) / factor - 0.5
         own[:, 2] += matrix[:, :2] @ torch.from_numpy(0.5 / factor - 0.5)

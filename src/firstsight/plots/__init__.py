@@ -5,7 +5,14 @@ from firstsight.plots.duel import duel, sheet
 from firstsight.plots.filters import filtering
 from firstsight.plots.grid import gif, tile_png
 from firstsight.plots.maps import features
-from firstsight.plots.poses import pck_by_joint, pose_curves, scene_sheet, side_by_side, top_down_curves
+from firstsight.plots.poses import (
+    pck_by_joint,
+    pose_curves,
+    scene_sheet,
+    side_by_side,
+    sides_and_sizes,
+    top_down_curves,
+)
 from firstsight.plots.skeletons import draw_people, pose_maps
 from firstsight.plots.style import TRAIN, WRONG, message, png
 from firstsight.plots.training import confusion, curves, gallery
@@ -30,6 +37,7 @@ __all__ = [
     "scene_sheet",
     "sheet",
     "side_by_side",
+    "sides_and_sizes",
     "tile_png",
     "top_down_curves",
 ]

@@ -110,6 +110,40 @@ def scene_sheet(images: NDArray[np.uint8], columns: int) -> Figure:
     return figure
 
 
+def sides_and_sizes(swapped: Mapping[str, float], sides: NDArray[np.float64], errors: NDArray[np.float64]) -> Figure:
+    """How often left and right are exchanged, for each pair of joints; and errors of small and of large people.
+
+    Parameters
+    ----------
+    swapped : shares in [0, 1], nan where nothing is known.
+    sides : (P,) larger sides of people's boxes, in pixels. errors : (P,) mean distances as shares of these, or nan.
+    """
+    figure = new_figure(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    known = {name.replace("_", " "): 100 * share for name, share in swapped.items() if np.isfinite(share)}
+    bars = left.barh(list(known), list(known.values()), color=WRONG, height=0.6)
+    left.bar_label(bars, fmt="%.1f", padding=4, fontsize=9, color=SOFT)
+    left.set_xlim(0, 1.25 * max([*known.values(), 4.0]))
+    left.set_title("Left and right exchanged (%)", loc="left", fontsize=11, color=INK)
+    there = np.isfinite(errors)
+    right.scatter(sides[there], 100 * errors[there], s=6, color=TRAIN, alpha=0.35, lw=0)
+    order = np.argsort(sides[there], kind="stable")
+    parts = np.array_split(order, min(6, max(1, len(order) // 10)))
+    if len(order):
+        middles = [(np.median(sides[there][part]), np.median(100 * errors[there][part])) for part in parts]
+        right.plot(*zip(*middles, strict=True), color=WRONG, marker="o", ms=4, lw=1.6, label="median of a part")
+        right.set_xscale("log")
+        right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        right.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
+        right.set_ylim(0, float(np.quantile(100 * errors[there], 0.98)) + 1)
+        right.legend(frameon=False, labelcolor=SOFT)
+    right.set_title("Mean error by person (% of the box)", loc="left", fontsize=11, color=INK)
+    right.set_xlabel("larger side of the box, pixels", color=SOFT)
+    for axes in (left, right):
+        quiet(axes)
+    return figure
+
+
 def side_by_side(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Figure:
     """Pictures of one size beside each other, or where they are wide one below the other, each under its caption."""
     width, height = pictures[0].size

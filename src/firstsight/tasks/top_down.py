@@ -89,7 +89,15 @@ class EstimateTopDown(Averaged):
                     "How many joints lie within a share of the torso of where they are.",
                 )
             )  # fmt: skip
-        errors = self._errors(found)
+        errors = self.measure.errors(found)
+        sides = found.boxes[:, 2:].max(1)
+        swapped = self.measure.exchanged(found)
+        pictures.append(
+            Picture(
+                "Left, right, and size", plots.sides_and_sizes(swapped, sides, errors),
+                "How often a joint was put where that of the other side is; how far joints lie from where they are.",
+            )
+        )  # fmt: skip
         order = np.argsort(errors, kind="stable")
         order = order[np.isfinite(errors[order])]
         some = np.arange(min(SHOWN, len(errors))) * len(errors) // max(1, min(SHOWN, len(errors)))
@@ -101,14 +109,6 @@ class EstimateTopDown(Averaged):
             if len(chosen):
                 pictures.append(Picture(title, plots.scene_sheet(self._drawn(found, chosen), COLUMNS), caption))
         return pictures
-
-    def _errors(self, found: Answered) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """(P,) mean distance of labelled joints, as a share of the box's larger side; nan without any."""
-        known = found.truths[..., 2] > 0
-        apart = np.hypot(*np.moveaxis(found.keypoints[..., :2] - found.truths[..., :2], -1, 0))
-        mean = (apart * known).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
-        size: np.ndarray[Any, np.dtype[np.float64]] = mean / np.maximum(found.boxes[:, 2:].max(1), 1)
-        return size
 
     def _drawn(self, found: Answered, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """(N, 3, `SIDE`, `SIDE`): whole pictures, fitted into a square, with the person found over them."""

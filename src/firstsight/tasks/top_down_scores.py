@@ -100,6 +100,31 @@ class MeasureCrops:
             return pck(places, found.truths, self.skeleton, threshold=share, norm="box", boxes=found.boxes)
         return pck(places, found.truths, self.skeleton, threshold=share)
 
+    def exchanged(self, found: Answered, *, threshold: float = 0.1) -> dict[str, float]:
+        """For each pair of joints how often one was put where the other is: nearer than a share of the box's larger
+        side to that, and not to its own. Of joints whose other is labelled too; nan without any.
+        """
+        reach = threshold * found.boxes[:, 2:].max(1, keepdims=True)
+        shares = {}
+        for pair in self.skeleton.flip_pairs:
+            both = (found.truths[:, pair, 2] > 0).all(1)
+            places, own = found.keypoints[:, pair, :2], found.truths[:, pair, :2]
+            own_near, other_near = (
+                np.hypot(*np.moveaxis(places - there, -1, 0)) <= reach for there in (own, own[:, ::-1])
+            )
+            wrong = (other_near & ~own_near)[both]
+            name = self.skeleton.joints[pair[0]].removeprefix("left_").removeprefix("right_")
+            shares[name] = float(wrong.mean()) if len(wrong) else float("nan")
+        return shares
+
+    def errors(self, found: Answered) -> NDArray[np.float64]:
+        """(P,) mean distance of labelled joints, as a share of the box's larger side; nan without any."""
+        known = found.truths[..., 2] > 0
+        apart = np.hypot(*np.moveaxis(found.keypoints[..., :2] - found.truths[..., :2], -1, 0))
+        mean = (apart * known).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+        shares: NDArray[np.float64] = mean / np.maximum(found.boxes[:, 2:].max(1), 1)
+        return shares
+
     def _precision(self, found: Answered) -> dict[str, float]:
         people, truths, answers = self.crops.people, [], []
         pictures = people.picture[found.people]

@@ -1,0 +1,115 @@
+"""Crops for training: pure functions of seed, epoch and sample; joints stay on their dots whatever is done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from firstsight.data.crop import inverse, moved
+from firstsight.data.crops import Crops
+from firstsight.data.keypoints import load_keypoints
+from firstsight.errors import DataError
+
+EVERYTHING: dict[str, Any] = {"rotate": 90.0, "zoom": 0.3, "move": 0.1, "half_body": 0.5, "hide": 0.5}
+
+
+def crops(path: Path, **changes: Any) -> Crops:
+    options: dict[str, Any] = {"batch_size": 4, "epochs": 2, "seed": 0, "size": (128, 96)}
+    return Crops(load_keypoints(path), **(options | changes))
+
+
+def test_a_sample_is_a_function_of_seed_epoch_and_number(sticks: Callable[..., Path]) -> None:
+    made, again = crops(sticks(), **EVERYTHING), crops(sticks(), **EVERYTHING)
+    one, other = made.get(1, 2), again.get(1, 2)
+    assert torch.equal(one.images, other.images) and torch.equal(one.keypoints, other.keypoints)
+    assert not torch.equal(one.images, made.get(0, 2).images)
+    seeded = crops(sticks(), seed=1, **EVERYTHING)
+    whole = np.concatenate([seeded.get(0, i).ids for i in range(seeded.steps)])
+    assert sorted(whole.tolist()) == list(range(12)) and made.samples == 12 and made.steps == 3
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_shares_of_processes_are_the_batch(sticks: Callable[..., Path], world: int) -> None:
+    whole = crops(sticks(), **EVERYTHING).get(0, 1)
+    shares = [crops(sticks(), rank=rank, world=world, **EVERYTHING).get(0, 1) for rank in range(world)]
+    for rank, share in enumerate(shares):
+        assert share.global_size == 4 and share.world == world
+        assert torch.equal(share.images, whole.images[rank::world])
+        assert torch.equal(share.visible, whole.visible[rank::world])
+
+
+def test_joints_lie_on_their_dots(sticks: Callable[..., Path]) -> None:
+    """Turned, resized, moved, mirrored: green heads, red on the left, blue on the right, also in a mirror image."""
+    made = crops(sticks(24), batch_size=24, **(EVERYTHING | {"hide": 0.0, "half_body": 0.0}))
+    batch = made.get(0, 0)
+    colours = {0: 1, 1: 0, 3: 0, 2: 2, 4: 2}  # joint to channel
+    checked = mirrored = 0
+    for image, joints, visible, matrix in zip(
+        batch.images, batch.keypoints, batch.visible, batch.matrices, strict=True
+    ):
+        mirrored += int(torch.linalg.det(matrix[:, :2]) < 0)
+        swapped = torch.linalg.det(matrix[:, :2]) < 0
+        for k in torch.nonzero(visible)[:, 0].tolist():
+            x, y = joints[k].round().int().tolist()
+            if not (4 <= x < 92 and 4 <= y < 124):
+                continue
+            channel = colours[k] if not swapped or k == 0 else 2 - colours[k]
+            patch = image[:, y - 1 : y + 2, x - 1 : x + 2].mean((1, 2))
+            assert patch.argmax() == channel and patch[channel] > 90
+            checked += 1
+    assert checked > 60 and 4 < mirrored < 20
+
+
+def test_places_come_back(sticks: Callable[..., Path]) -> None:
+    people = load_keypoints(sticks())
+    batch = crops(sticks(), **EVERYTHING).get(0, 0)
+    back = moved(batch.keypoints.double(), inverse(batch.matrices))
+    labels = torch.from_numpy(people.keypoints[batch.people, :, :2]).double() - 0.5
+    mirrored = torch.linalg.det(batch.matrices[:, :, :2]) < 0
+    labels[mirrored] = labels[mirrored][:, list(people.skeleton.flip)]
+    assert (back - labels).abs().max() < 1e-3
+
+
+def test_plain_crops_hold_the_box_grown_by_a_quarter(sticks: Callable[..., Path]) -> None:
+    made = crops(sticks())
+    batch = made.plain(np.arange(12))
+    assert batch.visible.all()
+    low, high = batch.keypoints.amin(1), batch.keypoints.amax(1)
+    middle = (low + high) / 2
+    torch.testing.assert_close(middle, torch.tensor([47.5, 63.5]).expand(12, 2), rtol=0, atol=1e-3)
+    size = high - low
+    torch.testing.assert_close(torch.maximum(size[:, 0] / 96, size[:, 1] / 128), torch.full((12,), 0.8))
+
+
+def test_halves_and_hidden_parts(sticks: Callable[..., Path]) -> None:
+    names = ["neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
+    path = sticks(category={"keypoints": names})
+    plain = crops(path, rotate=0.0, zoom=0.0, flip=False).get(0, 0)
+    few = crops(path, rotate=0.0, zoom=0.0, flip=False, half_body=1.0).get(0, 0)  # five joints are too few for halves
+    assert torch.equal(plain.images, few.images)
+    hidden = crops(path, rotate=0.0, zoom=0.0, flip=False, hide=1.0).get(0, 0)
+    changed = (hidden.images != plain.images).any(1)
+    for part in changed:
+        rows, columns = torch.nonzero(part.any(1))[:, 0], torch.nonzero(part.any(0))[:, 0]
+        high, wide = int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+        assert 0.1 * 128 - 1 <= high <= 0.5 * 128 + 1 and 0.1 * 96 - 1 <= wide <= 0.5 * 96 + 1
+        assert part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].float().mean() > 0.95
+    assert torch.equal(hidden.visible, plain.visible)
+
+
+def test_one_visible_joint_is_enough_and_none_is_left_out(sticks: Callable[..., Path]) -> None:
+    people = load_keypoints(sticks())
+    keypoints = people.keypoints.copy()
+    keypoints[0, 1:, 2] = 0
+    keypoints[1, :, 2] = 0
+    made = Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64), **EVERYTHING)
+    assert made.samples == 11 and 1 not in made.used
+    batch = made.plain(np.array([0]))
+    assert batch.visible[0].tolist() == [True, False, False, False, False] and batch.images.isfinite().all()
+    keypoints[..., 2] = 0
+    with pytest.raises(DataError, match="nobody in it has a labelled joint"):
+        Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64))
