@@ -1,6 +1,6 @@
 """``python -m firstsight`` is the command line."""
 
-from firstsight.cli import main
+from firstsight.cli import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(entry())

@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Every command is a file; torch is imported only by those that need it."""
 
+import atexit
 import errno
 import os
 import sys
@@ -34,6 +35,21 @@ usage: firstsight COMMAND [options]
 Everywhere: --json prints one JSON document on stdout; --debug shows the traceback of an error.
 Environment: FIRSTSIGHT_HOME (downloads), FIRSTSIGHT_OFFLINE=1 (never open a connection), NO_COLOR.
 """
+
+
+def entry() -> int:
+    """`main` as a process of its own.
+
+    A process of torchrun ends without taking Python down: threads of its group (gloo, torch 2.13) that still run then
+    would abort it now and then, and a job that has done all its work would be reported as failed.
+    """
+    code = main()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        atexit._run_exitfuncs()  # leaves the group; see `leave_at_exit`
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    return code
 
 
 def main(argv: list[str] | None = None) -> int:
