@@ -126,7 +126,7 @@ def test_a_run_resumes_to_the_same_bits_and_reports(sticks: Callable[..., Path],
     again = train("pose-tiny-lsp", out=tmp_path / "r", resume=True)
     assert digest(calm.run_dir) == digest(again.run_dir) and calm.metrics == again.metrics
     report = (calm.run_dir / "report.html").read_text()
-    for title in ("Learning curves", "Correct keypoints", "Left, right, and size", "Answers", "Best", "Worst"):
+    for title in ("Learning curves", "Correct keypoints", "Sides and sizes", "Answers", "Best", "Worst"):
         assert title in report
     found = load_top_down(calm.run_dir)
     assert found.skeleton.joints[0] == "head" and found.size == (64, 64) and found.card["head"] == "heatmap"

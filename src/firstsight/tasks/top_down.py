@@ -94,7 +94,7 @@ class EstimateTopDown(Averaged):
         swapped = self.measure.exchanged(found)
         pictures.append(
             Picture(
-                "Left, right, and size", plots.sides_and_sizes(swapped, sides, errors),
+                "Sides and sizes", plots.sides_and_sizes(swapped, sides, errors),
                 "How often a joint was put where that of the other side is; how far joints lie from where they are.",
             )
         )  # fmt: skip
