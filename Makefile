@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint format bench weights clean
+.PHONY: help demo test quick lint format bench weights notebooks clean
 
 help: ## list the front doors
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ bench: $(VENV)/.installed-dev ## the measurements that the README quotes (see be
 
 weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=, MNIST=, LSP= where the data are, else downloaded)
 	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR)) $(if $(MNIST),--mnist $(MNIST)) $(if $(LSP),--lsp $(LSP))
+
+notebooks: $(VENV)/.installed-dev ## execute the chapters, in both languages, and write them with their outputs
+	$(BIN)/python tools/make_notebooks.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -350,3 +350,15 @@ def test_exchanged_sides_are_counted(sticks: Callable[..., Path]) -> None:
     assert measure.exchanged(seen) == {"shoulder": pytest.approx(3 / 12), "hip": 0.0}
     errors = measure.errors(seen)
     assert (errors[4:] == 0).all() and errors[3] == pytest.approx(np.hypot(40, 40) / 5 / found.boxes[3, 2:].max())
+
+
+@pytest.mark.slow
+def test_the_published_recipe_on_photographs(shared: Path, tmp_path: Path) -> None:
+    """SimpleBaseline R50 at its own size, an epoch of COCO people; and what is found is COCO's own joints."""
+    path = shared / "coco-mini" / "person_keypoints.json"
+    result = train("simple-baseline-resnet50-coco", out=tmp_path / "r", data=str(path), epochs=1, batch_size=8)
+    lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert np.isfinite(lines[-1]["train/loss"]) and np.isfinite(result.metrics["loss"]) and lines[-1]["step"] >= 8
+    assert result.parameters == 33_999_697
+    found = load_top_down(result.run_dir)
+    assert found.size == (256, 192) and found.card["head"] == "squares" and len(found.skeleton) == 17
