@@ -1,4 +1,4 @@
-"""The chapters: the same code in both languages, executed, committed as they are made, one Korean term for a concept."""
+"""The chapters: the same code in both languages, executed, committed as they are made, one Korean term a concept."""
 
 import re
 import sys
