@@ -3,6 +3,7 @@
 Three steps, each of which can be looked at: peaks of the heatmaps are joints (`find_peaks`); pairs of joints with the
 limb's field between them are limbs (`find_limbs`); limbs that share a joint are one person (`assemble`). The first two
 are in `firstsight.pose.exact` and `firstsight.pose.fast`, the third in `firstsight.pose.parts`; `decode` does all.
+"fast" then gives people the joints they lack that nobody else has (`firstsight.pose.fast.complete`).
 """
 
 from collections.abc import Callable
@@ -49,7 +50,8 @@ def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method
     pafs : (2 limbs, H, W).
     skeleton : whose joints and limbs they are.
     method : "exact" is the published code, and wants maps that are four times as fine as the network's; "fast" wants
-        the network's own: of peaks that are near to each other the highest stays, and places are between pixels.
+        the network's own: of peaks that are near to each other the highest stays, places are between pixels, and a
+        joint that no limb leads to belongs to the person around it who lacks one.
 
     Returns
     -------
@@ -78,6 +80,8 @@ def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: 
     peaks = find_peaks(heatmaps[: len(skeleton)])
     limbs = find_limbs(pafs, peaks, skeleton)
     people = assemble(peaks, limbs, skeleton)
+    if method == "fast":
+        people = fast.complete(peaks, people)
     return Decoded(_poses(peaks, people), peaks, limbs, people)
 
 
