@@ -9,19 +9,25 @@ import torch
 from safetensors import safe_open
 
 from firstsight import evaluate, load
+from firstsight.data.people import load_people
+from firstsight.data.scenes import Scenes
+from firstsight.data.written import write_scenes
 from firstsight.tasks.generate import generate
 from firstsight.tasks.judge import judge_for
 from firstsight.tasks.measure import measure
+from firstsight.tasks.measure_pose import measure_pose
 from firstsight.weights.generator import load_generator
-from firstsight.weights.shipped import shipped
+from firstsight.weights.pose import load_pose
+from firstsight.weights.shipped import parameters_of, shipped
 
 FILES = shipped()
 GENERATORS = ("gan-digits", "infogan-mnist")
+POSES = ("openpose-tiny-lsp",)
 CLASSIFIERS = ("airbench-cifar10", "convnet-fashion", "lenet-digits", "lenet-fashion", "lenet-mnist")
 
 
 def test_all_together_are_small() -> None:
-    assert tuple(FILES) == tuple(sorted(GENERATORS + CLASSIFIERS))
+    assert tuple(FILES) == tuple(sorted(GENERATORS + CLASSIFIERS + POSES))
     assert sum(path.stat().st_size for path in FILES.values()) < 16 << 20
 
 
@@ -70,6 +76,27 @@ def test_a_generator_is_what_its_card_says(name: str, shared: Path) -> None:
     assert found.metrics["frechet"] == pytest.approx(float(distance), rel=0.02)
     assert found.metrics["frechet_floor"] == pytest.approx(float(floor), rel=0.02, abs=0.01)
     assert found.metrics["modes"] == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POSES)
+def test_a_pose_network_is_what_its_card_says(name: str, shared: Path, tmp_path: Path) -> None:
+    """Correct keypoints of all photographs; precision of a part of the scenes, which is not far from that of all."""
+    text, data = FILES[name].with_suffix(".md").read_text(), shared / "lspet"
+    network = load_pose(name)
+    assert parameters_of(FILES[name]) <= 1_000_000
+    alone = measure_pose(network, data)
+    told, n = re.search(r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso, ([\d,]+) photo", text).groups()  # type: ignore[union-attr]
+    assert alone.n == int(n.replace(",", "")) == 998
+    assert alone.metrics["pck"] == pytest.approx(float(told), abs=0.005)
+    settings = network.card["about"]["settings"]
+    scenes = Scenes(
+        load_people(data)[1], "composed", batch_size=16, epochs=1, seed=0, side=settings["image_size"],
+        smallest=settings["smallest"], largest=settings["largest"], rotate=settings["rotate"], most=settings["people"],
+    )  # fmt: skip
+    together = measure_pose(network, write_scenes(scenes, tmp_path, ids=range(200)))
+    (precision,) = re.search(r"average precision \| ([\d.]+)", text).groups()  # type: ignore[union-attr]
+    assert together.n == 200 and together.metrics["ap"] == pytest.approx(float(precision), abs=0.06)
 
 
 def test_a_digit_by_one_flag() -> None:
