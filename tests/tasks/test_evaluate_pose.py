@@ -51,7 +51,7 @@ def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 
     def make(network: PoseNetwork | Skeleton = COCO_17) -> Path:
         given = seeing(network) if isinstance(network, Skeleton) else network
-        monkeypatch.setattr("firstsight.weights.pose.load_pose", lambda name, notify: given)
+        monkeypatch.setattr("firstsight.tasks.top_down_pose.load_network", lambda name, notify: given)
         return pose_file(skeleton=given.skeleton)
 
     return make

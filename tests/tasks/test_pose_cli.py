@@ -22,7 +22,7 @@ PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
 @pytest.fixture
 def sees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any --model is a network that sees."""
-    monkeypatch.setattr("firstsight.weights.pose.load_pose", lambda name, notify: seeing())
+    monkeypatch.setattr("firstsight.tasks.top_down_pose.load_network", lambda name, notify: seeing())
 
 
 @pytest.fixture

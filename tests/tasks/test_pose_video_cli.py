@@ -23,7 +23,7 @@ FRAMES = 12
 @pytest.fixture(autouse=True)
 def sees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any --model is a network that sees."""
-    monkeypatch.setattr("firstsight.weights.pose.load_pose", lambda name, notify: marked())
+    monkeypatch.setattr("firstsight.tasks.top_down_pose.load_network", lambda name, notify: marked())
 
 
 @pytest.fixture

@@ -54,8 +54,7 @@ def estimator_for(
         The weights cannot be used.
     """
     if isinstance(model, str | Path):
-        kind = kind_of(model, notify)
-        model = load_top_down(model, notify=notify) if kind == "top-down" else load_pose(model, notify=notify)
+        model = load_network(model, notify)
     if isinstance(model, PoseNetwork):
         if detector is not None:
             raise UsageError(f"--detector is for a network that looks at one person at a time; {model.name} finds all")
@@ -64,6 +63,13 @@ def estimator_for(
         if given:
             raise UsageError(f"--{option} is for bottom-up networks; {model.name} looks at one person at a time")
     return TopDownEstimator(model, detector=detector, flip=flip)
+
+
+def load_network(model: str | Path, notify: Callable[[str], None]) -> PoseNetwork | TopDownNetwork:
+    """Trained weights of either kind; as `load_pose` and `load_top_down`."""
+    if kind_of(model, notify) == "top-down":
+        return load_top_down(model, notify=notify)
+    return load_pose(model, notify=notify)
 
 
 class TopDownEstimator:
