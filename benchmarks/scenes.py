@@ -5,8 +5,9 @@
 MODEL is a run directory or weights (default: openpose-tiny-lsp). From the second set of people in --data (see
 `firstsight.data.people`) scenes are composed as the training composes them, in epoch 0 of seed 0, and written as COCO
 keypoints; `firstsight.tasks.measure_pose` measures them, as `firstsight evaluate` does, and the photographs they are
-made of, with one person each. Printed are average precision by the two ways of decoding, with the mirror image and in two sizes, what "fast"
-costs beside "exact", precision by the number of people in a scene, and correct keypoints by joint.
+made of, with one person each. Printed are average precision by the two ways of decoding, with the mirror
+image and in two sizes, what "fast" costs beside "exact", precision by the number of people in a scene, and correct
+keypoints by joint.
 """
 
 import argparse
