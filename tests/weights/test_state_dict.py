@@ -16,11 +16,15 @@ from firstsight.errors import UsageError, WeightsError
 from firstsight.nets import create_model
 from firstsight.nets.googlenet import googlenet
 from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
-from firstsight.pose.openpose_tiny import openpose_tiny
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
 
 State = dict[str, Tensor]
+
+
+def slim(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseMobileNet:
+    """Of the published design, but narrow."""
+    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages, width=0.25, channels=32, hidden=64)
 
 
 def save(content: Any, name: str = "x.pth", *, legacy: bool = False) -> Path:
@@ -119,15 +123,15 @@ def test_googlenet_without_auxiliary_classifiers() -> None:
 
 
 def test_openpose_of_more_and_of_fewer_stages() -> None:
-    state, said = openpose_tiny(stages=3).state_dict(), []
-    net = load_published(openpose_tiny(stages=2), save({"state_dict": state, "iter": 9}), notify=said.append)
+    state, said = slim(stages=3).state_dict(), []
+    net = load_published(slim(stages=2), save({"state_dict": state, "iter": 9}), notify=said.append)
     assert said == ["x.pth has 3 refinement stages, the network 2; the further ones are left out"]
     own = net.state_dict()
     assert_equal(own, {name: state[name] for name in own})
     with pytest.raises(WeightsError, match=r"does not fit OpenPoseMobileNet: missing refinement_stages.2.trunk.*more$"):
-        load_published(openpose_tiny(stages=3), save(own))
+        load_published(slim(stages=3), save(own))
     said.clear()
-    load_published(openpose_tiny(stages=0), save(own), notify=said.append)
+    load_published(slim(stages=0), save(own), notify=said.append)
     assert said == ["x.pth has 2 refinement stages, the network 0; the further ones are left out"]
 
 
@@ -135,13 +139,13 @@ def test_openpose_of_more_and_of_fewer_stages() -> None:
     ("build", "told"),
     [
         (openpose_mobilenet, "its skeleton has 14 joints and 13 limbs, the network's 18 and 19"),
-        (partial(openpose_tiny, joints=17), "its skeleton has 14 joints and 13 limbs, the network's 17 and 13"),
-        (partial(openpose_tiny, limbs=12), "its skeleton has 14 joints and 13 limbs, the network's 14 and 12"),
+        (partial(slim, joints=17), "its skeleton has 14 joints and 13 limbs, the network's 17 and 13"),
+        (partial(slim, limbs=12), "its skeleton has 14 joints and 13 limbs, the network's 14 and 12"),
     ],
 )
 def test_openpose_of_another_skeleton(build: Callable[[], OpenPoseMobileNet], told: str) -> None:
     """Refused with the numbers of both, whatever else differs; and nothing changed."""
-    net, theirs = build(), openpose_tiny(stages=2).state_dict()
+    net, theirs = build(), slim(stages=2).state_dict()
     path = save({"state_dict": {f"module.{name}": tensor for name, tensor in theirs.items()}})
     before, said = {name: tensor.clone() for name, tensor in net.state_dict().items()}, []
     with pytest.raises(WeightsError) as caught:
@@ -158,9 +162,9 @@ def test_openpose_from_other_files(state18: State) -> None:
         load_published(openpose_mobilenet(), save(narrow.state_dict()))
     with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: missing model.0.0.weight.*; unexpected conv1.weight"):
         load_published(openpose_mobilenet(), save(state18))
-    odd = openpose_tiny().state_dict() | {"initial_stage.pafs.1.0.bias": torch.zeros(27)}
+    odd = slim().state_dict() | {"initial_stage.pafs.1.0.bias": torch.zeros(27)}
     with pytest.raises(WeightsError, match=r"misshapen initial_stage.pafs.1.0.bias \(27, expected 26\)"):
-        load_published(openpose_tiny(), save(odd))
+        load_published(slim(), save(odd))
 
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.complex64])
