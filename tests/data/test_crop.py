@@ -68,7 +68,7 @@ def test_pixels_are_those_of_pil(scale: float, mirrored: bool) -> None:
         torch.tensor([[199.5, 149.5, 128 / scale, 128 / scale]]), size=(128, 128), degrees=torch.tensor([25.0]),
         mirrored=torch.tensor([mirrored]),
     )  # fmt: skip
-    found = warp(tensor(image), matrices, size=(128, 128))[0].permute(1, 2, 0).numpy()
+    found = warp([tensor(image)], matrices, size=(128, 128))[0].permute(1, 2, 0).numpy()
     apart = np.abs(found - wanted)
     assert apart.mean() <= 1 and np.median(apart) <= 1
     inner = moved(
@@ -83,10 +83,10 @@ def test_pixels_are_those_of_pil(scale: float, mirrored: bool) -> None:
 def test_the_same_pixels_whatever_else_is_cut_and_grey_outside() -> None:
     image = tensor(photo())
     areas = torch.tensor([[30.0, 40, 60, 60], [200, 100, 500, 500], [-300, -300, 50, 50], [399, 299, 40, 40]])
-    together = warp(image, crop_matrices(areas, size=(64, 64)), size=(64, 64))
+    together = warp([image] * 4, crop_matrices(areas, size=(64, 64)), size=(64, 64))
     for number, area in enumerate(areas):
-        alone = warp(image, crop_matrices(area[None], size=(64, 64)), size=(64, 64))
+        alone = warp([image], crop_matrices(area[None], size=(64, 64)), size=(64, 64))
         torch.testing.assert_close(together[number], alone[0], rtol=0, atol=1e-3)
     assert (together[2] == 128).all() and (together[3][:, 40:, 40:] == 128).all() and together.isfinite().all()
-    plain = warp(image, crop_matrices(torch.tensor([[31.5, 31.5, 64, 64]]), size=(64, 64)), size=(64, 64))
+    plain = warp([image], crop_matrices(torch.tensor([[31.5, 31.5, 64, 64]]), size=(64, 64)), size=(64, 64))
     torch.testing.assert_close(plain[0], image[:, :64, :64].float(), rtol=0, atol=1e-3)

@@ -4,6 +4,8 @@ A crop is a matrix (2, 3): pixels of the picture, x, y, 1, to pixels of the netw
 integers on both sides, so nothing is lost by halves of pixels, and `inverse` brings joints back where they were.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -73,49 +75,50 @@ def inverse(matrices: Tensor) -> Tensor:
     return torch.cat([turn, -turn @ matrices[..., 2:]], 2)
 
 
-def warp(picture: Tensor, matrices: Tensor, *, size: tuple[int, int], fill: float = GREY) -> Tensor:
-    """Cut crops out of one picture: bilinear, of means where it becomes much smaller.
+def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int], fill: float = GREY) -> Tensor:
+    """Cut a crop out of each picture: bilinear, of means where it becomes much smaller.
 
     Parameters
     ----------
-    picture : (C, H, W), uint8 or float.
+    pictures : N of them, (C, H, W) each, uint8 or float; the same one may be there several times.
     matrices : (N, 2, 3).
     size : (height, width) of the crops.
     fill : value outside of the picture.
 
     Returns
     -------
-    (N, C, height, width) float, in the picture's range.
+    (N, C, height, width) float, in the pictures' range.
     """
-    crops = torch.empty(len(matrices), len(picture), *size, dtype=matrices.dtype, device=picture.device)
-    back = inverse(matrices)
-    steps = (back[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1).long()  # pixels of the picture for one of the input
-    for step in steps.unique().tolist():
-        chosen = torch.nonzero(steps == step)[:, 0]
-        crops[chosen] = _warp(picture, back[chosen], size, fill, step)
-    return crops
-
-
-def _warp(picture: Tensor, back: Tensor, size: tuple[int, int], fill: float, step: int) -> Tensor:
-    """Crops that are all made of means of step x step pixels."""
     height, width = size
-    corners = back.new_tensor([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]])
-    reached = moved(corners.expand(len(back), 4, 2), back).flatten(0, 1)
-    low = ((reached.amin(0) - 1) // step * step).long().clamp(min=0).tolist()
-    high = (reached.amax(0) + 2 + step).long().tolist()
-    seen = picture[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)]
-    crops = back.new_full((len(back), len(picture), height, width), fill)
-    if not seen.numel():
-        return crops
-    part = (seen.to(back) - fill)[None]
-    if step > 1:
-        part = F.avg_pool2d(part, step, ceil_mode=True, count_include_pad=False)
-    x = torch.arange(width, dtype=back.dtype, device=back.device)
-    y = torch.arange(height, dtype=back.dtype, device=back.device)
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1).expand(len(back), -1, 2)
-    places = (moved(grid, back) - back.new_tensor(low) + 0.5) / step  # from the part's edge, in its pixels
-    places = 2 * places / back.new_tensor([part.shape[3], part.shape[2]]) - 1
-    found = F.grid_sample(
-        part.expand(len(back), *part.shape[1:]), places.unflatten(1, size), padding_mode="zeros", align_corners=False
-    )
-    return crops + found
+    back = inverse(matrices)
+    corners = back.new_tensor([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
+    reached = moved(corners.expand(len(back), 4, 2), back)
+    steps = (back[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1)  # pixels of the picture for one of the crop
+    low = ((reached.amin(1) - 1) / steps[:, None]).floor().clamp(min=0) * steps[:, None]
+    high = reached.amax(1) + 2 + steps[:, None]
+    parts = [
+        _part(picture, *place, fill, back.dtype)
+        for picture, place in zip(
+            pictures, zip(low.long().tolist(), high.long().tolist(), steps.long().tolist(), strict=True), strict=True
+        )
+    ]
+    # from the crop's -1 .. 1 to that of its part, as F.grid_sample counts; of nothing else in the batch
+    sides = back.new_tensor([width, height])
+    own = 2 / (steps[:, None] * back.new_tensor([(max(1, part.shape[2]), max(1, part.shape[1])) for part in parts]))
+    middle = moved(((sides - 1) / 2).expand(len(back), 1, 2), back)[:, 0]
+    turn = back[:, :, :2] * (sides / 2) * own[:, :, None]
+    shift = (middle - low + 0.5) * own - 1
+    grid = F.affine_grid(torch.cat([turn, shift[..., None]], 2), [len(back), 1, height, width], align_corners=False)
+    crops = back.new_zeros(len(parts), len(pictures[0]), height, width)
+    for crop, part, places in zip(crops, parts, grid.split(1), strict=True):
+        if part.numel():
+            crop.copy_(F.grid_sample(part[None], places, padding_mode="zeros", align_corners=False)[0])
+    return crops.add_(fill)
+
+
+def _part(picture: Tensor, low: list[int], high: list[int], step: int, fill: float, dtype: torch.dtype) -> Tensor:
+    """What a crop is made of, less the fill; means of step x step pixels."""
+    part = picture[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)].to(dtype) - fill
+    if step == 1 or not part.numel():
+        return part
+    return F.avg_pool2d(part[None], step, ceil_mode=True, count_include_pad=False)[0]

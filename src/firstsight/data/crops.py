@@ -138,7 +138,7 @@ class Crops(Ordered):
         matrices = crop_matrices(
             areas, size=self.size, degrees=torch.from_numpy(degrees), mirrored=torch.from_numpy(mirrored)
         )
-        images = torch.stack([self._cut(int(p), m) for p, m in zip(people, matrices, strict=True)])
+        images = self._cut(people, matrices)
         if draws is not None and self.hide:
             self._cover(images, draws)
         joints[mirrored] = joints[mirrored][:, self._flipped]
@@ -162,15 +162,15 @@ class Crops(Ordered):
         low, high = joints[half, :2].min(0) - 0.5, joints[half, :2].max(0) - 0.5
         return np.concatenate([low, np.maximum(high - low, 1)])
 
-    def _cut(self, person: int, matrix: Tensor) -> Tensor:
-        """(3, H, W) of a person's picture."""
-        index = int(self.people.picture[person])
-        pixels = torch.tensor(self.pool.pixels(index)).permute(2, 0, 1)
-        factor = self.pool.factor(index)
-        own = matrix.clone()  # from pixels of the picture as it is kept: p_file = (p + 0.5) / factor - 0.5
-        own[:, 2] += matrix[:, :2] @ torch.from_numpy(0.5 / factor - 0.5)
-        own[:, :2] /= torch.from_numpy(factor)
-        return warp(pixels, own[None].float(), size=self.size)[0]
+    def _cut(self, people: NDArray[np.int64], matrices: Tensor) -> Tensor:
+        """(N, 3, H, W) of people's pictures."""
+        places = self.people.picture[people].tolist()
+        pictures = [torch.tensor(self.pool.pixels(place)).permute(2, 0, 1) for place in places]
+        factors = torch.from_numpy(np.stack([self.pool.factor(place) for place in places]))
+        own = matrices.clone()  # from pixels of a picture as it is kept: p_file = (p + 0.5) / factor - 0.5
+        own[:, :, 2] += (matrices[:, :, :2] @ (0.5 / factors - 0.5)[..., None])[..., 0]
+        own[:, :, :2] /= factors[:, None]
+        return warp(pictures, own.float(), size=self.size)
 
     def _cover(self, images: Tensor, draws: Floats) -> None:
         """Cover a rectangle of a tenth to a half of the sides."""

@@ -170,7 +170,7 @@ class TopDownEstimator:
 
     def _joints(self, pixels: Tensor, areas: Tensor) -> Floats:
         matrices = crop_matrices(areas, size=self.network.size)
-        crops = crop_input(warp(pixels, matrices.float(), size=self.network.size))
+        crops = crop_input(warp([pixels] * len(areas), matrices.float(), size=self.network.size))
         flip = self.skeleton.flip if self.flip else None
         joints = self.network.model.joints(crops, flip=flip, refine=self.refine).double()
         found: Floats = torch.cat([moved(joints[..., :2], inverse(matrices)), joints[..., 2:]], 2).numpy()

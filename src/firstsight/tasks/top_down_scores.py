@@ -21,7 +21,8 @@ SURE = 0.2
 
 def crop_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """(N, 3, H, W) in [0, 255], red, green, blue, to blue, green, red, (pixel - 128) / 256."""
-    return ((images.flip(1).to(dtype) - 128) / 256).contiguous(memory_format=torch.channels_last)
+    turned = images.to(dtype).contiguous(memory_format=torch.channels_last).flip(1)
+    return turned.sub_(128).mul_(1 / 256)
 
 
 @dataclass(frozen=True)
