@@ -164,7 +164,8 @@ def restore(state: State, *, models: Mapping[str, nn.Module], optimizers: Mappin
         The checkpoint belongs to another network: the missing, unexpected and misshapen tensors are named.
     """
     for name, model in models.items():
-        misfit = compare(model, state.models.get(name, {}))
+        held = state.models.get(name, {})
+        misfit = compare(model, dict(sorted(held.items())))  # a file tells its tensors in any order
         if misfit:
             raise CheckpointError(f"{state.folder}: is of another network than this run's {name}: {misfit}")
         model.load_state_dict(state.models[name])
