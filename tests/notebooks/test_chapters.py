@@ -1,16 +1,13 @@
 """The chapters: the same code in both languages, executed, committed as they are made, one Korean term a concept."""
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from make_notebooks import LANGUAGES, Cell, execute, notebook, read_chapter
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-from make_notebooks import LANGUAGES, Cell, execute, notebook, read_chapter  # noqa: E402
-
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("*.md"))
 NAMES = [path.stem for path in SOURCES]
 

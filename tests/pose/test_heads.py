@@ -86,7 +86,7 @@ def test_what_the_loss_wants_is_what_is_read(name: str) -> None:
     """Answers that go downhill come to the joints, and to a score near 1; hidden joints are left alone."""
     places, visible = some(2)
     places = places.float()
-    head = make_head(name, size=SIZE, sigma=8.0 if name == "heatmap" else 3.0)  # type: ignore[arg-type]
+    head = make_head(name, size=SIZE, sigma=8.0 if name == "heatmap" else 3.0)
     shape = (6, 14, 32, 24) if name == "heatmap" else (6, 14, 2 * (128 + 96))
     answer = torch.zeros(shape, requires_grad=True)
     optimizer = torch.optim.Adam([answer], lr=0.2)
@@ -113,7 +113,7 @@ def test_simcc_has_two_linear_layers_for_all_joints() -> None:
 def test_the_mirror_image_of_an_answer(name: str) -> None:
     """The joint of the other side, at the mirrored place, exactly: no shift by a cell is needed here."""
     places, _ = some(3)
-    head = make_head(name, size=SIZE, sigma=8.0)  # type: ignore[arg-type]
+    head = make_head(name, size=SIZE, sigma=8.0)
     if isinstance(head, SimccHead):
         classes = [(torch.arange(2 * side, dtype=torch.float64) + 0.5) / 2 - 0.5 for side in (96, 128)]
         likely = torch.cat([-(c - places[..., i, None]).square() for i, c in enumerate(classes)], 2).exp()
@@ -128,5 +128,5 @@ def test_the_mirror_image_of_an_answer(name: str) -> None:
 def test_empty_flat_and_tiny_maps_have_a_place() -> None:
     for refine in ("none", "quarter", "dark"):
         for maps in (torch.zeros(1, 2, 8, 6), torch.full((1, 1, 8, 8), math.pi), torch.rand(1, 3, 1, 1)):
-            found = peaks(maps, refine=refine)  # type: ignore[arg-type]
+            found = peaks(maps, refine=refine)
             assert found.isfinite().all() and found.shape == (1, maps.shape[1], 3)

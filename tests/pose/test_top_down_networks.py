@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from firstsight.errors import UsageError
 from firstsight.pose import TOP_DOWN_MODELS, create_top_down
@@ -53,6 +54,21 @@ def test_simple_baseline_is_the_published_one() -> None:
     assert int(10 * total / 1024**3) / 10 == 8.9
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "macs"),
+    [
+        ("pose-tiny", (128, 128), 0.155),
+        ("simple-baseline-resnet18", (256, 192), 2.897),
+        ("simple-baseline-resnet50", (256, 192), 5.426),
+    ],
+)
+def test_multiply_accumulates_are_those_of_the_docstrings(name: str, size: tuple[int, int], macs: float) -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        net = create_top_down(name, skeleton=LSP_14 if name == "pose-tiny" else COCO_17, size=size)
+        net.eval()(torch.empty(1, 3, *size))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(macs, rel=2e-3)
+
+
 def test_names_and_shapes_of_published_tensors() -> None:
     """Of pose_resnet_50_256x192: torchvision's backbone, deconv_layers in threes, final_layer."""
     with torch.device("meta"):
@@ -71,7 +87,7 @@ def test_names_and_shapes_of_published_tensors() -> None:
 @pytest.mark.parametrize("name", ["pose-tiny", "hourglass", "simple-baseline-resnet18"])
 def test_answers(name: str, head: str) -> None:
     torch.manual_seed(0)
-    net = create_top_down(name, skeleton=LSP_14, size=(128, 64), head=head).eval()  # type: ignore[arg-type]
+    net = create_top_down(name, skeleton=LSP_14, size=(128, 64), head=head).eval()
     images = torch.randn(3, 3, 128, 64)
     with torch.inference_mode():
         answers = net(images)
@@ -103,4 +119,4 @@ def test_what_is_refused() -> None:
         ({"name": "pose-tiny", "stacks": 2}, "has no stacks; got 2"),
     ):
         with pytest.raises(UsageError, match=message):
-            create_top_down(**({"skeleton": LSP_14, "size": (128, 128)} | arguments))  # type: ignore[arg-type]
+            create_top_down(**({"skeleton": LSP_14, "size": (128, 128)} | arguments))

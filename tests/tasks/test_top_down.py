@@ -155,7 +155,7 @@ def weights(path: Path, *, skeleton: Skeleton = LSP_14, **changes: Any) -> Path:
 def estimator(**options: Any) -> TopDownEstimator:
     torch.manual_seed(0)
     net = create_top_down("pose-tiny", skeleton=LSP_14, size=(128, 96)).eval()
-    for weights in net.net.last.parameters():  # type: ignore[union-attr]
+    for weights in net.net.last.parameters():
         weights.data *= 100  # maps with peaks, although it has learnt nothing
     return TopDownEstimator(TopDownNetwork(net, LSP_14, (128, 96), {}, "a test", "pose-tiny"), **options)
 
@@ -264,6 +264,9 @@ def test_compared(run: Callable[..., tuple[int, str, str]], tmp_path: Path, monk
     assert code == 0 and "bottom-up" in out and "top-down" in out and Image.open("both.png").size[0] > 600
     code, out, err = run("pose", "p.png", *options, "--json")
     assert code == 0 and [n["network"].split(":")[0] for n in json.loads(out)["networks"]] == ["bottom-up", "top-down"]
+    for more in (("--height", 200), ("--scales", "1,2"), ("--maps",), ("--coco", "r.json")):
+        code, out, err = run("pose", "p.png", *options, *more)
+        assert code == 2 and f"{more[0]} is not for --compare" in err
     code, out, err = run("pose", "p.png", "p.png", *options)
     assert code == 2 and "--compare is of one picture" in err
 

@@ -133,6 +133,11 @@ def _check(arguments: Arguments) -> None:
         raise UsageError("missing: IMAGE_OR_FOLDER; name at least one picture (see: firstsight pose --help)")
     if arguments.compare and (len(arguments.images) > 1 or Path(arguments.images[0]).is_dir()):
         raise UsageError("--compare is of one picture")
+    for option in ("height", "method", "maps", "coco"):
+        if arguments.compare and getattr(arguments, option):
+            raise UsageError(f"--{option} is not for --compare: each network looks as it was trained to")
+    if arguments.compare and arguments.scales != "1":
+        raise UsageError("--scales is not for --compare: each network looks as it was trained to")
     for option in ("track", "smooth", "frames"):
         if getattr(arguments, option) not in (False, None):
             raise UsageError(f"--{option} is for a video or a camera; {arguments.images[0]} is neither")

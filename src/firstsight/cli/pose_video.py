@@ -62,8 +62,9 @@ def _check(arguments: Arguments) -> None:
     name, out = next(name for name in arguments.images if is_video(name)), arguments.out
     if len(arguments.images) > 1:
         raise UsageError(f"{name}: a video or a camera is taken alone; got {len(arguments.images)} names")
-    if arguments.maps or arguments.coco is not None:
-        raise UsageError(f"{'--maps' if arguments.maps else '--coco'} is for pictures; {name} is none")
+    for option in ("maps", "coco", "boxes", "compare"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is for pictures; {name} is none")
     if arguments.frames is not None and arguments.frames < 1:
         raise UsageError(f"--frames must be at least 1; got {arguments.frames}")
     if out is None or out.is_dir():

@@ -13,7 +13,7 @@ from torch import Tensor
 from firstsight.data.batches import Ordered, Share
 from firstsight.data.counter import uniform
 from firstsight.data.crop import crop_matrices, moved, regions, warp
-from firstsight.data.keypoints import KeypointSet
+from firstsight.data.keypoints import KeypointSet, boxes_with_joints
 from firstsight.data.pool import Pool
 from firstsight.errors import DataError
 
@@ -99,7 +99,7 @@ class Crops(Ordered):
         self.pool = Pool(people, longest=LONGEST)
         self._lower = np.array([any(word in joint for word in LOWER) for joint in people.skeleton.joints])
         self._flipped = np.array(people.skeleton.flip)
-        self._boxes = boxes_with_joints(people)
+        self._boxes = boxes_with_joints(people) - np.array([0.5, 0.5, 0, 0])  # pixel centres at integers
 
     @property
     def samples(self) -> int:
@@ -182,12 +182,3 @@ class Crops(Ordered):
             top, left = round((height - high) * each[11]), round((width - wide) * each[12])
             colour = torch.from_numpy(255 * each[13:16]).to(image)
             image[:, top : top + high, left : left + wide] = colour[:, None, None]
-
-
-def boxes_with_joints(people: KeypointSet) -> Floats:
-    """(P, 4) boxes of all people, made to hold all labelled joints; in pixels, pixel centres at integers."""
-    xy, known = people.keypoints[..., :2].astype(np.float64), people.keypoints[..., 2:] > 0
-    corner, size = np.split(people.boxes.astype(np.float64), 2, axis=1)
-    low = np.minimum(corner, np.where(known, xy, np.inf).min(1))
-    high = np.maximum(corner + size, np.where(known, xy, -np.inf).max(1))
-    return np.concatenate([low - 0.5, np.maximum(high - low, 1)], 1)

@@ -224,6 +224,15 @@ def with_skeleton(people: KeypointSet, skeleton: Skeleton) -> KeypointSet:
     return replace(people, skeleton=skeleton, keypoints=keypoints)
 
 
+def boxes_with_joints(people: KeypointSet) -> NDArray[np.float64]:
+    """(P, 4) boxes of all people as COCO has them, made to hold all labelled joints, and at least a pixel a side."""
+    xy, known = people.keypoints[..., :2].astype(np.float64), people.keypoints[..., 2:] > 0
+    corner, size = np.split(people.boxes.astype(np.float64), 2, axis=1)
+    low = np.minimum(corner, np.where(known, xy, np.inf).min(1))
+    high = np.maximum(corner + size, np.where(known, xy, -np.inf).max(1))
+    return np.concatenate([low, np.maximum(high - low, 1)], 1)
+
+
 def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | None) -> KeypointSet:
     images, annotations, categories = (coco.records(content, key) for key in ("images", "annotations", "categories"))
     category = coco.category_with_joints(categories)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.data.affine import Affine, Floats
-from firstsight.data.keypoints import KeypointSet
+from firstsight.data.keypoints import KeypointSet, boxes_with_joints
 from firstsight.data.pool import Pool
 from firstsight.errors import DataError
 
@@ -186,11 +186,8 @@ class Stage:
         The boxes hold all labelled joints, and are not empty.
         """
         factors = np.array([self.pool.factor(i) for i in range(len(self.people))]).reshape(-1, 2)[self.people.picture]
-        xy, known = self.people.keypoints[..., :2].astype(np.float64), self.people.keypoints[..., 2:] > 0
-        corner, size = np.split(self.people.boxes.astype(np.float64), 2, axis=1)
-        low = np.minimum(corner, np.where(known, xy, np.inf).min(1))
-        high = np.maximum(corner + size, np.where(known, xy, -np.inf).max(1))
-        return factors, np.concatenate([low * factors, np.maximum(high - low, 1) * factors], 1)
+        corner, size = np.split(boxes_with_joints(self.people), 2, axis=1)
+        return factors, np.concatenate([corner * factors, size * factors], 1)
 
     def _people(
         self, image: Image.Image, people: list[int], moves: list[Affine], counts: NDArray[np.bool_] | None = None

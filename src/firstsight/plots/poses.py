@@ -1,10 +1,8 @@
 """The figures of a pose run: its curves, and scenes with people drawn over them."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -27,13 +25,7 @@ def pose_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
     left.set_yscale("log")
     left.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     left.yaxis.set_minor_formatter(lambda value, _: "")
-    right.set_ylim(0, 100)
-    for axes, title in ((left, "Loss per scene"), (right, "Found (%)")):
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
-        axes.set_xlabel("epoch", color=SOFT)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False, labelcolor=SOFT)
-        quiet(axes)
+    _by_epoch(left, right, unit="scene")
     return figure
 
 
@@ -48,13 +40,7 @@ def top_down_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
         ("test/ap", TEST, "average precision"),
     ):  # fmt: skip
         _line(right, lines, key, colour, label, scale=100)
-    right.set_ylim(0, 100)
-    for axes, title in ((left, "Loss per person"), (right, "Found (%)")):
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
-        axes.set_xlabel("epoch", color=SOFT)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False, labelcolor=SOFT)
-        quiet(axes)
+    _by_epoch(left, right, unit="person")
     return figure
 
 
@@ -70,9 +56,9 @@ def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], jo
     kinds: dict[str, list[int]] = {}
     for number, joint in enumerate(joints):
         kinds.setdefault(joint.removeprefix("left_").removeprefix("right_").replace("_", " "), []).append(number)
-    colours = matplotlib.colormaps["tab10"].colors + matplotlib.colormaps["Set2"].colors  # type: ignore[attr-defined]
     ends = []
-    for colour, (kind, numbers) in zip(itertools.cycle(colours), kinds.items(), strict=False):
+    for order, (kind, numbers) in enumerate(kinds.items()):
+        colour = f"C{order % 10}"  # of matplotlib's ten
         known = [number for number in numbers if np.isfinite(per_joint[:, number]).all()]
         if known:
             curve = 100 * per_joint[:, known].mean(1)
@@ -91,6 +77,17 @@ def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], jo
     axes.set_xlabel("distance / torso", color=SOFT)
     quiet(axes)
     return figure
+
+
+def _by_epoch(left: Any, right: Any, *, unit: str) -> None:
+    """Names and borders of the two panels."""
+    right.set_ylim(0, 100)
+    for axes, title in ((left, f"Loss per {unit}"), (right, "Found (%)")):
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        axes.set_xlabel("epoch", color=SOFT)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False, labelcolor=SOFT)
+        quiet(axes)
 
 
 def _line(axes: Any, lines: Sequence[Mapping[str, Any]], key: str, colour: str, label: str, *, scale: float) -> None:

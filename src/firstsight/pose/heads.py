@@ -5,7 +5,7 @@ reads joints off it. Places are pixels of the input, x then y, pixel centres at 
 stands for pixel 4 i + 1.5.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from firstsight.pose.targets import gaussian_heatmaps
 
 STRIDE = 4
-HEADS = ("heatmap", "squares", "simcc")
 Refine = Literal["none", "quarter", "dark"]
 HeadName = Literal["heatmap", "squares", "simcc"]
+HEADS: tuple[HeadName, ...] = get_args(HeadName)
 
 
 class HeatmapHead(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from accelerate import Accelerator
 
+from firstsight.data.batches import Ordered
 from firstsight.data.keypoints import KeypointSet, with_skeleton
 from firstsight.data.people import load_people
 from firstsight.engine.loop import Observer
@@ -13,6 +14,8 @@ from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS
 from firstsight.recipes.recipe import PeopleSettings, Recipe
 
+FEW = 2
+"""Batch norm needs so many samples in every batch."""
 S = TypeVar("S", bound=PeopleSettings)
 
 
@@ -53,6 +56,22 @@ class PeopleMaterials(Generic[S]):
             "test_sha256": fingerprint(test),
         }  # fmt: skip
         return train, test
+
+    def limit(self, batches: Ordered, name: str, what: str) -> None:
+        """Refuse too few samples for batch norm; no more epochs than hold the wished updates; tell the notes.
+
+        Raises
+        ------
+        DataError
+            A batch would hold fewer than `FEW` samples of a process.
+        """
+        least = FEW * self.accelerator.num_processes
+        if batches.samples // batches.steps < least:
+            raise DataError(f"{name}: {batches.samples} usable {what} are too few; every batch needs {least} at least")
+        if self.settings.updates:
+            self.epochs = batches.epochs = min(self.epochs, max(1, self.settings.updates // batches.steps))
+        for note in self.notes:
+            self.observer.warn(note)
 
 
 def fingerprint(people: KeypointSet) -> str:

@@ -7,7 +7,6 @@ import torch
 
 from firstsight.data.keypoints import KeypointSet
 from firstsight.data.scenes import Scenes
-from firstsight.errors import DataError
 from firstsight.pose import create_pose
 from firstsight.recipes.materials import shown
 from firstsight.recipes.people import PeopleMaterials
@@ -15,9 +14,6 @@ from firstsight.recipes.recipe import PoseSettings
 from firstsight.tasks.classify import Descent
 from firstsight.tasks.keypoint_scores import Measure
 from firstsight.tasks.keypoints import EstimatePose
-
-FEW = 2
-"""Batch norm needs so many pictures in every batch."""
 
 
 class Poses(PeopleMaterials[PoseSettings]):
@@ -58,18 +54,10 @@ class Poses(PeopleMaterials[PoseSettings]):
 
     def _check(self, train: Scenes, test: Scenes) -> None:
         """Refuse too few pictures; say how many are left out; no more epochs than hold the wished updates."""
-        least = FEW * self.accelerator.num_processes
-        if train.samples // train.steps < least:
-            raise DataError(
-                f"{train.people.name}: {train.samples} usable pictures are too few; every batch needs {least} at least"
-            )
         for scenes in (train, test):
             left = len(scenes.people) - scenes.samples
             if left:
                 why = "one person alone" if scenes.kind == "composed" else "a labelled person"
                 note = f"{left:,} of {len(scenes.people):,} pictures are left out: they do not show {why}"
                 self.notes = (*self.notes, f"{scenes.people.name}: {note}")
-        if self.settings.updates:
-            self.epochs = train.epochs = min(self.epochs, max(1, self.settings.updates // train.steps))
-        for note in self.notes:
-            self.observer.warn(note)
+        self.limit(train, train.people.name, "pictures")

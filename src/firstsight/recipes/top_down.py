@@ -7,7 +7,6 @@ import torch
 
 from firstsight.data.crops import Crops
 from firstsight.data.keypoints import KeypointSet
-from firstsight.errors import DataError
 from firstsight.pose import TOP_DOWN_MODELS, create_top_down
 from firstsight.recipes.materials import shown
 from firstsight.recipes.people import PeopleMaterials
@@ -15,9 +14,6 @@ from firstsight.recipes.recipe import TopDownSettings
 from firstsight.tasks.classify import Descent
 from firstsight.tasks.top_down import EstimateTopDown
 from firstsight.tasks.top_down_scores import MeasureCrops
-
-FEW = 2
-"""Batch norm needs so many people in every batch."""
 
 
 class TopDowns(PeopleMaterials[TopDownSettings]):
@@ -71,16 +67,8 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
 
     def _check(self, train: Crops) -> None:
         """Refuse too few people; say how many are left out; no more epochs than hold the wished updates."""
-        least = FEW * self.accelerator.num_processes
-        if train.samples // train.steps < least:
-            raise DataError(
-                f"{train.people.name}: {train.samples} usable people are too few; every batch needs {least} at least"
-            )
         left = len(train.people.ids) - train.samples
         if left:
             why = "crowds, or without a labelled joint"
             self.notes = (*self.notes, f"{train.people.name}: {left:,} of {len(train.people.ids):,} people are {why}")
-        if self.settings.updates:
-            self.epochs = train.epochs = min(self.epochs, max(1, self.settings.updates // train.steps))
-        for note in self.notes:
-            self.observer.warn(note)
+        self.limit(train, train.people.name, "people")

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.data.crops import boxes_with_joints
-from firstsight.data.keypoints import KeypointSet
+from firstsight.data.keypoints import KeypointSet, boxes_with_joints
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import Method
 from firstsight.pose.oks import Found, Truth, average_precision, object_keypoint_similarity
@@ -112,7 +111,7 @@ def measure_pose(
     if limit is not None and limit < len(people):
         notes.append(f"measured on the first {limit:,} of {len(people):,} pictures")
         people = people.select(range(limit))
-    boxes = boxes_with_joints(people) + np.array([0.5, 0.5, 0, 0]) if labelled else None
+    boxes = boxes_with_joints(people) if labelled else None
     seen = _look(estimator, people, boxes, progress, strict=strict)
     if seen.refused:
         more = f"; and {len(seen.refused) - NAMED} more" if len(seen.refused) > NAMED else ""
