@@ -4,14 +4,18 @@ A crop is a matrix (2, 3): pixels of the picture, x, y, 1, to pixels of the netw
 integers on both sides, so nothing is lost by halves of pixels, and `inverse` brings joints back where they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 GREY = 128.0
 """What lies outside of a picture; the networks are given it as 0."""
+FEW = 8
+"""A thread is worth its while for so many crops."""
 
 
 def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
@@ -80,7 +84,7 @@ def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int],
 
     Parameters
     ----------
-    pictures : N of them, (C, H, W) each, uint8 or float; the same one may be there several times.
+    pictures : N of them, (C, H, W) each, uint8 or float, on the CPU; the same one may be there several times.
     matrices : (N, 2, 3).
     size : (height, width) of the crops.
     fill : value outside of the picture.
@@ -95,30 +99,45 @@ def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int],
     reached = moved(corners.expand(len(back), 4, 2), back)
     steps = (back[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1)  # pixels of the picture for one of the crop
     low = ((reached.amin(1) - 1) / steps[:, None]).floor().clamp(min=0) * steps[:, None]
-    high = reached.amax(1) + 2 + steps[:, None]
-    parts = [
-        _part(picture, *place, fill, back.dtype)
-        for picture, place in zip(
-            pictures, zip(low.long().tolist(), high.long().tolist(), steps.long().tolist(), strict=True), strict=True
-        )
-    ]
-    # from the crop's -1 .. 1 to that of its part, as F.grid_sample counts; of nothing else in the batch
-    sides = back.new_tensor([width, height])
-    own = 2 / (steps[:, None] * back.new_tensor([(max(1, part.shape[2]), max(1, part.shape[1])) for part in parts]))
-    middle = moved(((sides - 1) / 2).expand(len(back), 1, 2), back)[:, 0]
-    turn = back[:, :, :2] * (sides / 2) * own[:, :, None]
-    shift = (middle - low + 0.5) * own - 1
-    grid = F.affine_grid(torch.cat([turn, shift[..., None]], 2), [len(back), 1, height, width], align_corners=False)
-    crops = back.new_zeros(len(parts), len(pictures[0]), height, width)
-    for crop, part, places in zip(crops, parts, grid.split(1), strict=True):
-        if part.numel():
-            crop.copy_(F.grid_sample(part[None], places, padding_mode="zeros", align_corners=False)[0])
-    return crops.add_(fill)
+    high = torch.maximum((reached.amax(1) + 2 + steps[:, None]).floor(), low + 1)
+    inside = torch.minimum(high, high.new_tensor([(each.shape[2], each.shape[1]) for each in pictures])) - low
+    # places in the parts, -1 to 1, as F.grid_sample counts: one row's and one column's, to be added
+    own = 2 / (steps[:, None] * (inside / steps[:, None]).ceil().clamp(min=1))
+    turn, shift = back[:, :, :2] * own[:, :, None], (back[:, :, 2] - low + 0.5) * own - 1
+    across = (turn[:, :, 0, None] * torch.arange(width).to(back))[:, :, None, :].numpy()
+    down = (turn[:, :, 1, None] * torch.arange(height).to(back) + shift[..., None])[..., None].numpy()
+    arrays, lows, highs = [each.numpy() for each in pictures], low.long().tolist(), high.long().tolist()
+    means = steps.long().tolist()
+    crops = np.empty((len(back), len(pictures[0]), height, width), across.dtype)
+
+    def cut(i: int) -> None:
+        """One at a time while it is in the cache, on one core: torch would share the small steps among all of them."""
+        (left, top), (right, bottom) = lows[i], highs[i]
+        values = np.subtract(arrays[i][:, top:bottom, left:right], fill, dtype=across.dtype)
+        if not values.size:
+            crops[i] = fill
+            return
+        part = torch.from_numpy(values)[None]
+        if means[i] > 1:
+            part = F.avg_pool2d(part, means[i], ceil_mode=True, count_include_pad=False)
+        grid = torch.from_numpy(across[i] + down[i]).movedim(0, 2)[None]
+        found = F.grid_sample(part, grid, padding_mode="zeros", align_corners=False)
+        np.add(found[0].numpy(), crops.dtype.type(fill), out=crops[i])
+
+    shared_out(cut, len(crops))
+    return torch.from_numpy(crops)
 
 
-def _part(picture: Tensor, low: list[int], high: list[int], step: int, fill: float, dtype: torch.dtype) -> Tensor:
-    """What a crop is made of, less the fill; means of step x step pixels."""
-    part = picture[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)].to(dtype) - fill
-    if step == 1 or not part.numel():
-        return part
-    return F.avg_pool2d(part[None], step, ceil_mode=True, count_include_pad=False)[0]
+def shared_out(work: Callable[[int], None], count: int) -> None:
+    """Do ``work(0)`` to ``work(count - 1)`` in as many threads as torch uses."""
+    threads = min(torch.get_num_threads(), -(-count // FEW))
+
+    def some(first: int) -> None:
+        for i in range(first, count, threads):
+            work(i)
+
+    with ThreadPoolExecutor(max(1, threads - 1)) as others:
+        rest = [others.submit(some, first) for first in range(1, threads)]
+        some(0)
+        for each in rest:
+            each.result()

@@ -165,7 +165,7 @@ class Crops(Ordered):
     def _cut(self, people: NDArray[np.int64], matrices: Tensor) -> Tensor:
         """(N, 3, H, W) of people's pictures."""
         places = self.people.picture[people].tolist()
-        pictures = [torch.tensor(self.pool.pixels(place)).permute(2, 0, 1) for place in places]
+        pictures = [torch.from_numpy(self.pool.pixels(place)).permute(2, 0, 1) for place in places]
         factors = torch.from_numpy(np.stack([self.pool.factor(place) for place in places]))
         own = matrices.clone()  # from pixels of a picture as it is kept: p_file = (p + 0.5) / factor - 0.5
         own[:, :, 2] += (matrices[:, :, :2] @ (0.5 / factors - 0.5)[..., None])[..., 0]

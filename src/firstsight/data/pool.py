@@ -52,7 +52,7 @@ class Pool:
             image = self.people.open(index).convert("RGB")
             if image.size != self.size(index):
                 image = image.resize(self.size(index), Image.Resampling.BILINEAR)
-            found = np.asarray(image)
+            found = np.array(image)
             if found.nbytes <= self.room:
                 self.room -= found.nbytes
                 self._kept[index] = found

@@ -14,6 +14,7 @@ from torch import Tensor
 from firstsight.data.counter import random_bits
 from firstsight.engine import checkpoint
 from firstsight.engine.files import explain
+from firstsight.engine.memory import keep_freed_memory
 from firstsight.engine.rundir import RunDirectory, read_metrics, versions
 from firstsight.engine.signals import StopRequest
 from firstsight.engine.task import Task
@@ -134,6 +135,8 @@ class Loop:
         Interrupted
             A signal arrived; the state is saved.
         """
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         steps = self.task.batches.steps
         self._began = time.monotonic() - self.state.seconds
         self._saved_at = time.monotonic()
