@@ -59,8 +59,7 @@ class HeatmapHead(nn.Module):
         if self.loss == "squares":
             each = (answer.flatten(2) - wanted).square().sum(2) / 2
         else:
-            total = wanted.sum(2, keepdim=True)
-            each = -(wanted / total.clamp(min=1e-6) * F.log_softmax(answer.flatten(2), 2)).sum(2)
+            each = -(wanted * F.log_softmax(answer.flatten(2), 2)).sum(2) / wanted.sum(2).clamp(min=1e-6)
         return torch.where(visible, each, torch.zeros_like(each)).sum(1)
 
     def likely(self, answer: Tensor) -> Tensor:

@@ -43,8 +43,8 @@ def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, in
     y = torch.arange(height, dtype=keypoints.dtype, device=keypoints.device)
     across = torch.exp(-(x - keypoints[..., :1]).square() / (2 * sigma**2))  # (N, K, width)
     down = torch.exp(-(y - keypoints[..., 1:]).square() / (2 * sigma**2))  # (N, K, height)
-    bumps = down[..., :, None] * across[..., None, :]
-    return torch.where(visible[..., None, None], bumps, torch.zeros((), dtype=bumps.dtype, device=bumps.device))
+    across = torch.where(visible[..., None], across, torch.zeros_like(across))
+    return down[..., :, None] * across[..., None, :]
 
 
 def heatmap_targets(
