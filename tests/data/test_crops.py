@@ -101,6 +101,19 @@ def test_halves_and_hidden_parts(sticks: Callable[..., Path]) -> None:
     assert torch.equal(hidden.visible, plain.visible)
 
 
+def test_early_epochs_are_on_smaller_crops(sticks: Callable[..., Path]) -> None:
+    """Of five epochs three (0.6), of one none: the last is always of the network's size. Each part counts from 0."""
+    made = crops(sticks(), epochs=5, early=0.6, early_size=(64, 48))
+    assert [made.get(epoch, 0).images.shape[2:] for epoch in range(5)] == [(64, 48)] * 3 + [(128, 96)] * 2
+    places = [[made.get(epoch, index).progress for index in range(3)] for epoch in range(5)]
+    np.testing.assert_allclose(places[:3], np.arange(9).reshape(3, 3) / 9)
+    np.testing.assert_allclose(places[3:], np.arange(6).reshape(2, 3) / 6)
+    assert crops(sticks(), epochs=1, early=0.9, early_size=(64, 48)).get(0, 0).images.shape[2:] == (128, 96)
+    small, large = made.plain(np.arange(4), size=(64, 48)), made.plain(np.arange(4))
+    back = [moved(each.keypoints.double(), inverse(each.matrices)) for each in (small, large)]
+    torch.testing.assert_close(*back, rtol=0, atol=1e-3)
+
+
 def test_one_visible_joint_is_enough_and_none_is_left_out(sticks: Callable[..., Path]) -> None:
     people = load_keypoints(sticks())
     keypoints = people.keypoints.copy()

@@ -27,7 +27,7 @@ def bumps(places: torch.Tensor) -> torch.Tensor:
 def test_a_perfect_heatmap_is_read_between_the_cells() -> None:
     """None: up to half a cell wrong, two pixels. A quarter: up to one. DARK: nearly nothing (Zhang 2020)."""
     places, _ = some()
-    head = HeatmapHead(size=SIZE)
+    head = HeatmapHead()
     errors = {
         refine: (head.decode(bumps(places), refine=refine)[..., :2] - places).abs().max().item()
         for refine in ("none", "quarter", "dark")
@@ -70,10 +70,10 @@ def test_losses_by_hand() -> None:
     places, visible = some()
     answer = torch.randn(6, 14, 32, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     wanted = bumps(places)
-    squares = HeatmapHead(size=SIZE, loss="squares").losses(answer, places, visible)
+    squares = HeatmapHead(loss="squares").losses(answer, places, visible)
     by_hand = torch.stack([0.5 * ((answer - wanted) ** 2)[n][visible[n]].sum() for n in range(6)])
     torch.testing.assert_close(squares, by_hand)
-    cross = HeatmapHead(size=SIZE).losses(answer, places, visible)
+    cross = HeatmapHead().losses(answer, places, visible)
     total = torch.zeros(6, dtype=torch.float64)
     for n, k in torch.nonzero(visible).tolist():
         share = wanted[n, k].flatten() / wanted[n, k].sum()

@@ -23,8 +23,10 @@ from firstsight.pose.heads import HeatmapHead
 from firstsight.pose.skeleton import LSP_14, Skeleton
 from firstsight.pose.top_down import TopDown
 from firstsight.recipes import TopDownSettings, find_recipe
+from firstsight.recipes.train import Session, Silent, Where
 from firstsight.tasks.boxes import boxes_of_poses
 from firstsight.tasks.pose import PoseEstimator
+from firstsight.tasks.top_down import EstimateTopDown
 from firstsight.tasks.top_down_pose import estimator_for
 from firstsight.tasks.top_down_scores import MeasureCrops
 from firstsight.weights.classifier import write
@@ -60,7 +62,7 @@ class Dots(nn.Module):
 
 
 def dots(skeleton: Skeleton, *, exchanged: bool = False) -> TopDown:
-    return TopDown(Dots(exchanged=exchanged), HeatmapHead(size=(128, 96), sigma=1.0, loss="squares"))
+    return TopDown(Dots(exchanged=exchanged), HeatmapHead(sigma=1.0, loss="squares"))
 
 
 def measured(path: Path, net: TopDown, **options: Any) -> dict[str, float]:
@@ -320,11 +322,34 @@ def test_impossible_settings(run: Callable[..., tuple[int, str, str]], sticks: C
     for option, value, message in (
         ("--image-size", 100, "multiple of 32"), ("--image-width", 100, "multiple of 32"),
         ("--shift", 2, "people are moved by --move"), ("--flip", "alternating", "must be none or random"),
-        ("--half-body", 2, "must lie between"), ("--batch-size", 1, "every batch needs 2"),
+        ("--half-body", 2, "must lie between"), ("--early-size", 100, "--early-size must keep both sides"),
+        ("--head", "simcc", "--early is for heatmaps"), ("--batch-size", 1, "every batch needs 2"),
     ):  # fmt: skip
-        code, _, err = run("train", "pose-tiny", "--data", path, option, value)
+        code, _, err = run("train", "pose-tiny", "--data", path, "--early", 0.5, option, value)
         assert code != 0 and message in err and "Traceback" not in err
     assert isinstance(find_recipe("simple-baseline-resnet50").settings, TopDownSettings)
+
+
+def test_crops_grow_and_the_rate_begins_anew(sticks: Callable[..., Path], tmp_path: Path) -> None:
+    """Two epochs small, two large, measured on crops of the same size; the card names the large one."""
+    recipe = find_recipe("pose-tiny")
+    settings = replace(
+        recipe.settings, data=str(sticks()), epochs=4, batch_size=4, image_size=128, early=0.5, early_size=64,
+        restart=0.25, warmup=0.0, precision="float32",
+    )  # fmt: skip
+    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    task = session.make_task(*session.materials.load())
+    assert isinstance(task, EstimateTopDown)
+    rates = []
+    for epoch, side in enumerate((64, 64, 128, 128)):
+        task.train_step(task.batches.get(epoch, 0))
+        rates.append(task.optimizers["net"].param_groups[0]["lr"] / settings.lr)
+        net = task.product_net()
+        assert isinstance(net, TopDown)
+        with torch.no_grad():
+            assert task.evaluate() == task.measure(net, size=(side, side))
+    np.testing.assert_allclose(rates, [1.0, 0.5, 0.25, 0.125])  # the cosine at its beginning and its middle
+    assert json.loads(task.card({})["average"])["size"] == [128, 128]
 
 
 def test_the_published_schedule_turns(sticks: Callable[..., Path], tmp_path: Path) -> None:

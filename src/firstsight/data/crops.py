@@ -66,6 +66,8 @@ class Crops(Ordered):
     flip : mirror half of them; left and right joints change places.
     half_body : share of the samples that show one half of a body alone, where enough of it is labelled.
     hide : share of the samples of which a rectangle is covered; its joints are to be found all the same.
+    early, early_size : in this share of the epochs, the first ones, crops are of that size instead; ``progress`` counts
+        each of the two parts for itself.
     rank, world : as in `Batches`.
 
     Raises
@@ -85,6 +87,8 @@ class Crops(Ordered):
     flip: bool = True
     half_body: float = 0.0
     hide: float = 0.0
+    early: float = 0.0
+    early_size: tuple[int, int] = (0, 0)
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -106,21 +110,34 @@ class Crops(Ordered):
         """Samples in an epoch."""
         return len(self.used)
 
+    @property
+    def early_epochs(self) -> int:
+        """So many epochs are on crops of ``early_size``; never the last one."""
+        return min(round(self.early * self.epochs), self.epochs - 1)
+
+    def progress(self, epoch: int, index: int) -> float:
+        """How much of the training, or of its early or its later part, lies before a batch, in [0, 1)."""
+        early = self.early_epochs
+        first, epochs = (0, early) if epoch < early else (early, self.epochs - early)
+        return ((epoch - first) * self.steps + index) / (epochs * self.steps)
+
     def get(self, epoch: int, index: int) -> CropBatch:
         """The share of this process in one batch."""
         whole = self.ids(epoch, index)
         ids = whole[self.rank :: self.world]
         numbers = ids[:, None] * DRAWS + np.arange(DRAWS, dtype=np.int64)
         draws = uniform(numbers.ravel(), seed=self.seed, epoch=epoch, stream=STREAM).reshape(-1, DRAWS)
-        return self._batch(ids, draws, epoch, index, len(whole), self.world)
+        size = self.early_size if epoch < self.early_epochs else self.size
+        return self._batch(ids, draws, epoch, index, len(whole), self.world, size)
 
-    def plain(self, ids: NDArray[np.int64]) -> CropBatch:
-        """Crops of these samples as they are, with nothing done to them."""
-        return self._batch(ids, None, 0, 0, len(ids), 1)
+    def plain(self, ids: NDArray[np.int64], *, size: tuple[int, int] | None = None) -> CropBatch:
+        """Crops of these samples as they are, with nothing done to them; of another (height, width) if given."""
+        return self._batch(ids, None, 0, 0, len(ids), 1, size or self.size)
 
     def _batch(
-        self, ids: NDArray[np.int64], draws: Floats | None, epoch: int, index: int, whole: int, world: int
-    ) -> CropBatch:
+        self, ids: NDArray[np.int64], draws: Floats | None, epoch: int, index: int, whole: int, world: int,
+        size: tuple[int, int],
+    ) -> CropBatch:  # fmt: skip
         people = self.used[ids]
         joints = self.people.keypoints[people].astype(np.float64)
         boxes = self._boxes[people]
@@ -131,14 +148,14 @@ class Crops(Ordered):
             boxes = np.stack([self._part(*each, *d[6:8]) for *each, d in zip(boxes, joints, draws, strict=True)])
             degrees, factors = self.rotate * (2 * draws[:, 0] - 1), 1 + self.zoom * (2 * draws[:, 1:2] - 1)
             mirrored, shifts = (draws[:, 2] < 0.5) & self.flip, self.move * (2 * draws[:, 3:5] - 1)
-        height, width = self.size
+        height, width = size
         areas = regions(torch.from_numpy(boxes), aspect=width / height)
         areas = torch.cat([areas[:, :2] + areas[:, 2:] * torch.from_numpy(shifts), areas[:, 2:]], 1)
         areas[:, 2:] /= torch.from_numpy(factors)
         matrices = crop_matrices(
-            areas, size=self.size, degrees=torch.from_numpy(degrees), mirrored=torch.from_numpy(mirrored)
+            areas, size=size, degrees=torch.from_numpy(degrees), mirrored=torch.from_numpy(mirrored)
         )
-        images = self._cut(people, matrices)
+        images = self._cut(people, matrices, size)
         if draws is not None and self.hide:
             self._cover(images, draws)
         joints[mirrored] = joints[mirrored][:, self._flipped]
@@ -162,7 +179,7 @@ class Crops(Ordered):
         low, high = joints[half, :2].min(0) - 0.5, joints[half, :2].max(0) - 0.5
         return np.concatenate([low, np.maximum(high - low, 1)])
 
-    def _cut(self, people: NDArray[np.int64], matrices: Tensor) -> Tensor:
+    def _cut(self, people: NDArray[np.int64], matrices: Tensor, size: tuple[int, int]) -> Tensor:
         """(N, 3, H, W) of people's pictures."""
         places = self.people.picture[people].tolist()
         pictures = [torch.from_numpy(self.pool.pixels(place)).permute(2, 0, 1) for place in places]
@@ -170,15 +187,15 @@ class Crops(Ordered):
         own = matrices.clone()  # from pixels of a picture as it is kept: p_file = (p + 0.5) / factor - 0.5
         own[:, :, 2] += (matrices[:, :, :2] @ (0.5 / factors - 0.5)[..., None])[..., 0]
         own[:, :, :2] /= factors[:, None]
-        return warp(pictures, own.float(), size=self.size)
+        return warp(pictures, own.float(), size=size)
 
     def _cover(self, images: Tensor, draws: Floats) -> None:
         """Cover a rectangle of a tenth to a half of the sides."""
-        height, width = self.size
+        height, width = images.shape[2:]
         for image, each in zip(images, draws, strict=True):
             if each[8] >= self.hide:
                 continue
-            high, wide = (round(side * (0.1 + 0.4 * d)) for side, d in zip(self.size, each[9:11], strict=True))
+            high, wide = (round(side * (0.1 + 0.4 * d)) for side, d in zip((height, width), each[9:11], strict=True))
             top, left = round((height - high) * each[11]), round((width - wide) * each[12])
             colour = torch.from_numpy(255 * each[13:16]).to(image)
             image[:, top : top + high, left : left + wide] = colour[:, None, None]

@@ -24,23 +24,15 @@ class HeatmapHead(nn.Module):
 
     Parameters
     ----------
-    size : (height, width) of the network's input.
     sigma : standard deviation of a joint's bump, in cells.
     loss : "squares", half the squared error, summed over cells (Xiao 2018 take the mean); or "cross-entropy", of a
         softmax over all cells of a map against the bump that sums to one. Squares are slow to leave zeros, an answer
         that is never far off.
     """
 
-    def __init__(
-        self, *, size: tuple[int, int], sigma: float = 2.0, loss: Literal["squares", "cross-entropy"] = "cross-entropy"
-    ) -> None:
+    def __init__(self, *, sigma: float = 2.0, loss: Literal["squares", "cross-entropy"] = "cross-entropy") -> None:
         super().__init__()
-        self.size, self.sigma, self.loss = size, sigma, loss
-
-    @property
-    def cells(self) -> tuple[int, int]:
-        """(height, width) of the maps."""
-        return self.size[0] // STRIDE, self.size[1] // STRIDE
+        self.sigma, self.loss = sigma, loss
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, K, h, w) to (N, K, h, w)."""
@@ -55,7 +47,8 @@ class HeatmapHead(nn.Module):
         keypoints : (N, K, 2). visible : (N, K) bool; only those count.
         """
         places = (keypoints - (STRIDE - 1) / 2) / STRIDE
-        wanted = gaussian_heatmaps(places, visible, size=self.cells, sigma=self.sigma).flatten(2)
+        size = (answer.shape[2], answer.shape[3])
+        wanted = gaussian_heatmaps(places, visible, size=size, sigma=self.sigma).flatten(2)
         if self.loss == "squares":
             each = (answer.flatten(2) - wanted).square().sum(2) / 2
         else:
@@ -66,7 +59,7 @@ class HeatmapHead(nn.Module):
         """(N, K, h, w): about 1 where the network is sure of a joint, as a wanted bump is."""
         if self.loss == "squares":
             return answer
-        return answer.flatten(2).softmax(2).unflatten(2, self.cells) * (2 * torch.pi * self.sigma**2)
+        return answer.flatten(2).softmax(2).unflatten(2, answer.shape[2:]) * (2 * torch.pi * self.sigma**2)
 
     def mirrored(self, likely: Tensor, flip: tuple[int, ...]) -> Tensor:
         """The answer to a mirror image, as one to the picture; ``flip`` as of a `Skeleton`.
@@ -149,7 +142,7 @@ def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> Heatmap
     """
     if name == "simcc":
         return SimccHead(size=size, sigma=sigma)
-    return HeatmapHead(size=size, sigma=sigma / STRIDE, loss="squares" if name == "squares" else "cross-entropy")
+    return HeatmapHead(sigma=sigma / STRIDE, loss="squares" if name == "squares" else "cross-entropy")
 
 
 def peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Tensor:

@@ -28,7 +28,13 @@ class Classification(Materials[ClassifySettings]):
         return adapted(self.base.preprocess, self.settings.image_size) if self.base else None
 
     def begin(self) -> Classifier | None:
-        """The trained network that this one begins with."""
+        """The trained network that this one begins with.
+
+        Raises
+        ------
+        UsageError
+            The weights are those of another network.
+        """
         wanted, model = self.settings.weights, self.recipe.model
         if wanted == "none":
             return None
@@ -38,7 +44,13 @@ class Classification(Materials[ClassifySettings]):
         return base
 
     def make_task(self, train: ImageSet, test: ImageSet) -> Classify:
-        """Network, batches and optimizer, on the device and ready to train."""
+        """Network, batches and optimizer, on the device and ready to train.
+
+        Raises
+        ------
+        UsageError
+            Whitening was asked of a network that has nothing to whiten with.
+        """
         settings, entry = self.settings, MODELS[self.recipe.model]
         torch.manual_seed(settings.seed)
         if self.base:

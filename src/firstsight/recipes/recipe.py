@@ -194,6 +194,13 @@ class TopDownSettings(PeopleSettings):
     """Standard deviation of what is wanted around a joint, in pixels of the network's input."""
     stacks: int = 0
     """Hourglasses in a row; 0: the network's own."""
+    early: float = 0.0
+    """Share of the epochs, the first ones, that are on smaller crops (not with simcc); then the learning rate begins
+    anew."""
+    early_size: int = 128
+    """Height of those crops in pixels; a multiple of 32."""
+    restart: float = 0.3
+    """The learning rate that begins anew, as a share of the first one."""
     zoom: float = 0.3
     """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
     move: float = 0.0

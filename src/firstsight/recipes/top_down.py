@@ -46,7 +46,7 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
         descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
         task = EstimateTopDown(
             net, batches, MeasureCrops(others, most=settings.measured, flip_test=settings.flip_test),
-            descent=descent, ema=settings.ema, about=about,
+            descent=descent, ema=settings.ema, restart=settings.restart, about=about,
             card={
                 "model": self.recipe.model, "head": settings.head, "sigma": settings.sigma,
                 "stacks": stacks or TOP_DOWN_MODELS[self.recipe.model].stages,
@@ -55,12 +55,19 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
         task.prepare(self.accelerator)
         return task
 
+    @property
+    def early_size(self) -> tuple[int, int]:
+        """(height, width) of crops in the early epochs."""
+        (height, width), side = self.size, self.settings.early_size
+        return side, width * side // height
+
     def _crops(self, people: KeypointSet, seed: int) -> Crops:
         settings = self.settings
         return Crops(
             people, batch_size=settings.batch_size, epochs=self.epochs, seed=seed, size=self.size,
             rotate=settings.rotate, zoom=settings.zoom, move=settings.move, flip=settings.flip == "random",
-            half_body=settings.half_body, hide=settings.hide, rank=self.accelerator.process_index,
+            half_body=settings.half_body, hide=settings.hide, early=settings.early,
+            early_size=self.early_size, rank=self.accelerator.process_index,
             world=self.accelerator.num_processes, device=self.accelerator.device,
             dtype=torch.float64 if settings.precision == "float64" else torch.float32,
         )  # fmt: skip

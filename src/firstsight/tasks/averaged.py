@@ -45,11 +45,15 @@ class Averaged:
         if accelerator.scaler is not None:
             self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
 
+    def rate(self, batch: Share) -> float:
+        """The learning rate at a batch."""
+        return self.descent.rate(batch.progress)
+
     def update(self, loss: Tensor, batch: Share) -> None:
-        """Backward, one step at the rate of the batch's place, and the average after it."""
+        """Backward from a scalar, one step at the rate of the batch's place, and the average after it."""
         optimizer = self.optimizers["net"]
         for group in optimizer.param_groups:
-            group["lr"] = self.descent.rate(batch.progress)
+            group["lr"] = self.rate(batch)
         self.accelerator.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

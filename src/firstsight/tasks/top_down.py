@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from firstsight.data.batches import Share
 from firstsight.data.crops import CropBatch, Crops
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.pose.parts import Pose
@@ -29,6 +30,7 @@ class EstimateTopDown(Averaged):
     batches : training crops.
     measure : what to measure on.
     ema : how much of the average is kept at every update; 0 for no average.
+    restart : the learning rate after the early epochs of ``batches``, as a share of that before.
     card : for the weights file: model, head, sigma, stacks as of `make_top_down_card`.
     """
 
@@ -36,15 +38,21 @@ class EstimateTopDown(Averaged):
 
     def __init__(
         self, net: TopDown, batches: Crops, measure: MeasureCrops, *, descent: Descent, ema: float,
-        card: Mapping[str, Any], about: Mapping[str, Any],
+        restart: float, card: Mapping[str, Any], about: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        self.batches, self.measure = batches, measure
+        self.batches, self.measure, self.restart = batches, measure, restart
+        self._size = batches.size  # of the crops at hand
         self.skeleton, self.head = batches.people.skeleton, net
         self._card, self.about = dict(card), dict(about)
         super().__init__(net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps)
 
+    def rate(self, batch: Share) -> float:
+        """The learning rate at a batch; after the early epochs it begins anew."""
+        return super().rate(batch) * (self.restart if 0 < self.batches.early_epochs <= batch.epoch else 1.0)
+
     def train_step(self, batch: CropBatch) -> dict[str, Tensor]:
         """Forward, backward, update; the loss per person."""
+        self._size = (batch.images.shape[2], batch.images.shape[3])
         with self.accelerator.autocast():
             answers = self.models["net"](crop_input(batch.images, self.batches.dtype))
         loss = batch.mean(self.head.losses(answers, batch.keypoints, batch.visible))
@@ -52,10 +60,10 @@ class EstimateTopDown(Averaged):
         return {"loss": loss.detach()}
 
     def evaluate(self) -> dict[str, float]:
-        """See `MeasureCrops`. All of it on every process."""
+        """See `MeasureCrops`; on crops as large as the last ones were. All of it on every process."""
         try:
             with torch.no_grad(), self.accelerator.autocast():
-                return self.measure(self._product())
+                return self.measure(self._product(), size=self._size)
         finally:
             self.back_to_training()
 

@@ -65,26 +65,26 @@ class MeasureCrops:
         spread = np.arange(self.most) * crops.samples // self.most
         self._parts = np.array_split(spread, -(-self.most // BATCH))
 
-    def __call__(self, net: TopDown) -> dict[str, float]:
-        """Numbers of a network in eval mode.
+    def __call__(self, net: TopDown, *, size: tuple[int, int] | None = None) -> dict[str, float]:
+        """Numbers of a network in eval mode, on crops of its input's size, or of another.
 
         Returns
         -------
         "loss" per person; "pck", the percentage of correct keypoints at 0.2 of the torso, where the skeleton has one;
         "pck_box", at 0.1 of the larger side of the box; "ap" and "ap50" in COCO's terms. In [0, 1] but for the loss.
         """
-        found = self.answers(net)
+        found = self.answers(net, size=size)
         metrics = {"loss": found.loss, "pck_box": self.pck(found, box=True).mean}
         if self.torso:
             metrics["pck"] = self.pck(found).mean
         metrics |= self._precision(found)
         return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
-    def answers(self, net: TopDown) -> Answered:
+    def answers(self, net: TopDown, *, size: tuple[int, int] | None = None) -> Answered:
         """Of all people that are measured on."""
         keypoints, people, total = [], [], 0.0
         for part in self._parts:
-            batch = self.crops.plain(part)
+            batch = self.crops.plain(part, size=size)
             images = crop_input(batch.images, self.crops.dtype)
             total += float(net.losses(net(images), batch.keypoints, batch.visible).double().sum())
             flip = self.skeleton.flip if self.flip_test else None
