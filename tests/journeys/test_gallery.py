@@ -1,5 +1,6 @@
 """The README's pictures are made by the commands that stand beside them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,11 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 TEXT = (ROOT / "README.md").read_text()
+
+
+def bare(code: str) -> str:
+    """Without comments."""
+    return re.sub(r" *#.*", "", code)
 
 
 def test_each_has_its_command_and_is_small() -> None:
@@ -32,3 +38,17 @@ def test_commands_make_the_pictures() -> None:
         assert np.abs(here - there).mean() < 8, name
     with Image.open(PICTURES / "gallery.png") as image:
         assert image.size == sheet(made).size
+
+
+def test_the_korean_readme_has_the_same_commands_and_pictures() -> None:
+    """And one term for a concept, as the chapters."""
+    korean = (ROOT / "README.ko.md").read_text()
+    assert rows(korean) == rows(TEXT)
+    for indented in (r"^ {4}(?:firstsight|make|pip|python3) .*$", r"(?<=```python\n)[^`]*(?=```)"):
+        ours, theirs = (re.findall(indented, text, re.MULTILINE) for text in (korean, TEXT))
+        assert [bare(each) for each in ours] == [bare(each) for each in theirs[: len(ours)]] != []
+    for line in (ROOT / "docs" / "glossary.md").read_text().splitlines():
+        if line.startswith("| ") and not line.startswith(("| English", "| ---")):
+            _, term, others = (cell.strip() for cell in line.strip("|").split("|"))
+            for word in filter(None, map(str.strip, others.split(","))):
+                assert word not in korean, f"{word}: the term is {term}"
