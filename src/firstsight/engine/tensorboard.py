@@ -9,7 +9,13 @@ from firstsight.errors import UsageError
 
 
 class TensorBoard:
-    """Writes the metrics of every epoch as TensorBoard events and passes everything on."""
+    """Writes the metrics of every epoch as TensorBoard events and passes everything on.
+
+    Raises
+    ------
+    UsageError
+        The package tensorboard is not installed.
+    """
 
     def __init__(self, folder: Path, then: Observer) -> None:
         try:

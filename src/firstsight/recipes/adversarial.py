@@ -79,8 +79,10 @@ class Adversarial(Materials[GanSettings]):
         """Refuse settings that this network does not have, and data that are too few."""
         settings, model, plain = self.settings, self.recipe.model, GanSettings()
         options = {"signed": "pixels", "strided": "resampling", "leaky": "activation"}
-        for switch in dict.fromkeys(s for switches in SWITCHES.values() for s in switches if s != "critic"):
+        for switch in dict.fromkeys(s for switches in SWITCHES.values() for s in switches):
             name = options.get(switch, switch)
+            if not hasattr(settings, name):  # follows from others, as a critic from its loss
+                continue
             if switch not in SWITCHES[model] and getattr(settings, name) != getattr(plain, name):
                 owners = " and ".join(owner for owner, switches in SWITCHES.items() if switch in switches)
                 raise UsageError(f"{model} has no --{name.replace('_', '-')}; {owners} can have it")
