@@ -13,7 +13,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step():
     torch.ones(16 << 20)  # 64 MiB, 16,384 pages of 4 KiB
-for _ in range(3):  # the heap grows until a piece fits
+for _ in range(30):  # the heap grows until a piece fits
     step()
 before = faults()
 for _ in range(10):
