@@ -4,8 +4,9 @@
 
 First the training step of the recipe pose-tiny-lsp, as the engine takes it, with its crops cut and turned and its
 labels drawn, beside the bare network's step: the same network, batch, precision and optimizer, on pictures that are
-ready, with the sum of its maps for a loss. Files are read in the first epoch alone; these are steps of the second. Then 20 people of one picture looked at together and one by one. Both in
-alternation; ratios round by round, median with minimum and maximum. Without --data, people are drawn.
+ready, with the sum of its maps for a loss. Files are read in the first epoch alone; these are steps of the second. Then
+20 people of one picture looked at together and one by one. Both in alternation; ratios round by round, median with
+minimum and maximum. Without --data, people are drawn.
 """
 
 import argparse

@@ -20,6 +20,7 @@ from firstsight.recipes.train import Session, Silent, Where
 
 USUAL = ("lenet-digits", "gan-digits", "dcgan-digits", "convnet-fashion")
 WARM = 3
+HOW = ("kept", "given back")
 
 
 def steps(name: str, data: str | None, count: int, *, kept: bool) -> None:
@@ -44,15 +45,15 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--child", choices=("kept", "given back"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=HOW, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         return steps(arguments.recipes[0], arguments.data, arguments.steps, kept=arguments.child == "kept")
     for name in arguments.recipes:
-        ratios, most = [], {"kept": 0.0, "given back": 0.0}
+        ratios, most = [], dict.fromkeys(HOW, 0.0)
         for _ in range(arguments.rounds):
             taken = {}
-            for child in most:
+            for child in HOW:
                 command = [sys.executable, __file__, name, "--child", child, "--steps", str(arguments.steps)]
                 command += ["--data", arguments.data] if arguments.data else []
                 said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

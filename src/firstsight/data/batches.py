@@ -162,7 +162,9 @@ def fit_images(source: ImageSet, preprocess: Preprocess) -> Tensor:
 
 
 def fit_pixels(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """Images at the network's size: cut out as `Preprocess.picture` does, bordered with zeros; uint8 in and out.
+    """Images at the network's size: cut out as `Preprocess.picture` does, bordered with zeros.
+
+    (N, C, H, W) uint8 to (N, channels, S, S) uint8.
 
     Images that have the side ``preprocess.resize`` already are left as they are: `load` has cut them.
     """

@@ -29,7 +29,13 @@ class KeypointPicture:
 
 
 def records(content: Any, key: str) -> list[Record]:
-    """The list of objects at ``key`` of a file's content."""
+    """The list of objects at ``key`` of a file's content.
+
+    Raises
+    ------
+    DataError
+        There is no such list.
+    """
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise DataError(
@@ -39,7 +45,13 @@ def records(content: Any, key: str) -> list[Record]:
 
 
 def unique_ids(found: Sequence[Record], what: str) -> list[int]:
-    """The ``id`` of each record: whole numbers, each once."""
+    """The ``id`` of each record: whole numbers, each once.
+
+    Raises
+    ------
+    DataError
+        An id is no whole number, or there twice.
+    """
     seen: set[int] = set()
     for place, each in enumerate(found):
         number = each.get("id")
@@ -52,7 +64,13 @@ def unique_ids(found: Sequence[Record], what: str) -> list[int]:
 
 
 def numbers(value: Any, what: str, *, count: int | None = None, hint: str = "") -> NDArray[np.float64]:
-    """A list of finite numbers, ``count`` of them if given, as an array; errors end in the hint."""
+    """A list of finite numbers, ``count`` of them if given, as an array; errors end in the hint.
+
+    Raises
+    ------
+    DataError
+        No list, another number of them, or one that is not finite.
+    """
     if not isinstance(value, list) or not all(isinstance(each, int | float) for each in value):
         raise DataError(f"{what} must be a list of numbers; got {reprlib.repr(value)}{hint}")
     if count is not None and len(value) != count:
@@ -64,7 +82,13 @@ def numbers(value: Any, what: str, *, count: int | None = None, hint: str = "") 
 
 
 def category_with_joints(categories: Sequence[Record]) -> Record:
-    """The category with ``keypoints``; of several, the one called "person"."""
+    """The category with ``keypoints``; of several, the one called "person".
+
+    Raises
+    ------
+    DataError
+        There is none, or there are several and not one alone is "person".
+    """
     able = [each for each in categories if each.get("keypoints")]
     if len(able) > 1:
         names = ", ".join(repr(each.get("name")) for each in able)
@@ -87,7 +111,13 @@ def usual_folders(json_path: Path) -> tuple[Path, Path]:
 
 
 def find_pictures(images: Sequence[Record], json_path: Path, folder: Path | None) -> tuple[KeypointPicture, ...]:
-    """The pictures of a file, sorted by id, with absolute paths; all of them are there."""
+    """The pictures of a file, sorted by id, with absolute paths; all of them are there.
+
+    Raises
+    ------
+    DataError
+        One is missing.
+    """
     ids = unique_ids(images, "image")
     for number, each in zip(ids, images, strict=True):
         _check_picture(each, f"image {number}")
@@ -142,7 +172,13 @@ class People:
 
 
 def read_people(annotations: Sequence[Record], *, joints: int, pictures: Sequence[int]) -> People:
-    """Annotations of people with so many ``joints``, in the pictures of these ids."""
+    """Annotations of people with so many ``joints``, in the pictures of these ids.
+
+    Raises
+    ------
+    DataError
+        One is of no known picture, has impossible numbers, or an outline of another kind.
+    """
     ids = unique_ids(annotations, "annotation")
     places = {number: place for place, number in enumerate(pictures)}
     keypoints = np.zeros((len(ids), joints, 3), dtype=np.float32)
@@ -217,6 +253,11 @@ def decode_runs(counts: Any, *, size: tuple[int, int], declared: Any = None) -> 
 
     A string holds them in digits of five bits, the lowest first, from character 48 on; 32 says that more follow, and
     from the fourth number on each is the difference to the last but one.
+
+    Raises
+    ------
+    DataError
+        They are not those of a picture of that size.
 
     >>> decode_runs([1, 2, 3], size=(2, 3)).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]

@@ -34,7 +34,7 @@ def random_bits(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -
 
 
 def uniform(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for every id, with 53 random bits."""
+    """A number in [0, 1) for every one of the (N,) ids, with 53 random bits."""
     bits = random_bits(ids, seed=seed, epoch=epoch, stream=stream) >> np.uint64(11)
     return bits.astype(np.float64) * 2.0**-53
 

@@ -67,7 +67,13 @@ class Tree:
                 yield parts
 
     def read(self, entry: Entry) -> bytes:
-        """The bytes of one picture."""
+        """The bytes of one picture.
+
+        Raises
+        ------
+        DataError
+            It is too large, or cannot be read.
+        """
         try:
             if self._zip is None:
                 file = self.path.joinpath(*entry.parts)

@@ -58,6 +58,11 @@ def find_idx(folder: Path) -> dict[str, tuple[Path, Path]]:
     """The IDX pairs in a folder: split ("train", "test") to (images, labels).
 
     Both spellings are known: ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, with or without ``.gz``.
+
+    Raises
+    ------
+    DataError
+        A file stands alone.
     """
     found: dict[str, tuple[Path, Path]] = {}
     for split, prefix in (("train", "train"), ("test", "t10k")):

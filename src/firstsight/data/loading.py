@@ -82,7 +82,13 @@ def load(
 
 
 def read(path: Path, split: str, options: Options) -> ImageSet:
-    """Read a split from a path, recognised by what is in it."""
+    """Read a split from a path, recognised by what is in it.
+
+    Raises
+    ------
+    DataError
+        No data set, or one of a single class.
+    """
     if is_cifar(path):
         images, labels = read_cifar(path, split)
         return _published(images, labels, SOURCES["cifar10"], name="cifar10", split=split, path=path)

@@ -102,11 +102,11 @@ class Scenes(Ordered):
         return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, index, len(whole), self.world)
 
     def made(self, epoch: int, ids: NDArray[np.int64]) -> SceneBatch:
-        """What is made of these samples in an epoch, as one batch."""
+        """What is made of the samples of these (N,) numbers in an epoch, as one batch."""
         return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, 0, len(ids), 1)
 
     def fitted(self, ids: NDArray[np.int64]) -> SceneBatch:
-        """The photographs of these samples as they are, as large as the square holds, in its middle on grey."""
+        """The photographs of the samples of these (N,) numbers as they are, in the middle of the square, on grey."""
         return self._batch([self.stage.fitted(int(i)) for i in ids], ids, 0, 0, len(ids), 1)
 
     def scene(self, epoch: int, sample: int) -> Scene:

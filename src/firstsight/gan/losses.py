@@ -55,7 +55,7 @@ def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Te
 
 
 def fake_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 0.0) -> Tensor:
-    """What the discriminator pays for generated images; as `real_loss`."""
+    """What the discriminator pays for generated images; shapes as in `real_loss`."""
     if loss in ("non-saturating", "saturating"):
         return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
     if loss == "least-squares":
@@ -80,7 +80,7 @@ def answer(loss: Loss, logits: Tensor) -> Tensor:
 
 
 def generator_loss(loss: Loss, logits: Tensor) -> Tensor:
-    """What the generator pays for the discriminator's logits of its images; of each image."""
+    """What the generator pays for the discriminator's logits of its images; of each image, in any shape."""
     if loss == "non-saturating":
         return F.softplus(-logits)
     if loss == "saturating":

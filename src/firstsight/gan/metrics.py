@@ -15,8 +15,8 @@ CHUNK = 1024
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """The squared Frechet distance between normal distributions fitted to two sets of features (Heusel 2017).
 
-    |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)), with means m and covariances S; the last trace is the sum of
-    the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric.
+    ``|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))``, with means m and covariances S; the last trace is the sum
+    of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def modes(labels: Tensor, classes: int, *, share: float = 0.01) -> int:
 def divergence(labels: Tensor, real: Tensor, classes: int) -> float:
     """Kullback-Leibler divergence of the generated classes' histogram from the real one, in nats: sum g log(g / r).
 
-    Infinite where a class is generated that is not among the real ones.
+    Infinite where a class is generated that is not among the real ones. ``labels`` and ``real`` are (N,) and (M,).
     """
     made, true = (torch.bincount(values, minlength=classes).double() / len(values) for values in (labels, real))
     return float(torch.special.xlogy(made, made / true).nan_to_num(0.0, posinf=float("inf")).sum())

@@ -42,6 +42,6 @@ def fit(categories: Tensor, labels: Tensor, *, values: int, classes: int) -> Fit
 
 
 def purity(categories: Tensor, labels: Tensor, *, values: int, classes: int) -> tuple[float, ...]:
-    """Of each category, the share of its pictures that are of one class; 0 where there are none."""
+    """Of each category, the share of its pictures that are of one class; 0 where there are none. Both are (N,)."""
     counts = torch.bincount(categories * classes + labels, minlength=values * classes).view(values, classes).double()
     return tuple((counts.max(1).values / counts.sum(1).clamp_min(1)).tolist())

@@ -178,6 +178,7 @@ def through(
     ----------
     name : of the function, as in ``torch`` or ``torch.nn.functional``.
     fields : of the tensors that went in, each with its tensor, as far as they come from the image.
+    out : of any shape; where it is not (N, C, H, W), it sees all that went in.
     arguments, options : what the function was given after its first argument.
     """
     first, x = fields[0]

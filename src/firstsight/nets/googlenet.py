@@ -121,7 +121,7 @@ class GoogLeNet(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """The stem's pooling: 3x3, stride 2, the last row kept."""
+    """The stem's pooling: 3x3, stride 2, the last row kept; (N, C, H, W) to (N, C, H // 2, W // 2)."""
     return F.max_pool2d(x, 3, stride=2, ceil_mode=True)
 
 

@@ -26,7 +26,7 @@ class Block(nn.Module):
         self.stride, self.new = stride, channels - channels_in
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """Every ``stride``-th pixel; zeros for the new channels."""
+        """Every ``stride``-th pixel, zeros for the new channels; (N, C, H, W) to the shape of the branch."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -80,7 +80,13 @@ def _sized(name: str, side: int) -> Tensor:
 
 
 def parse_kernel(text: str) -> Tensor:
-    """Numbers as a matrix; see `kernel`."""
+    """Numbers as a matrix; see `kernel`.
+
+    Raises
+    ------
+    UsageError
+        They are none, or too many.
+    """
     rows = [row.replace(",", " ").split() for row in text.strip().strip("[]").split(";")]
     rows = rows[:-1] if len(rows) > 1 and not rows[-1] else rows
     lengths = {len(row) for row in rows}

@@ -27,7 +27,7 @@ def per_channel(values: Tensor, like: Tensor) -> Tensor:
 
 
 def other_axes(x: Tensor) -> list[int]:
-    """All axes but the channels'."""
+    """All axes of an (N, C, ...) tensor but the channels'."""
     return [axis for axis in range(x.ndim) if axis != 1]
 
 
@@ -140,7 +140,10 @@ def check_batch_norm(
 
 
 def sum_near(values: Tensor, before: int, after: int) -> Tensor:
-    """For each channel the sum over the channels from ``before`` below to ``after`` above, as far as there are any."""
+    """For each channel the sum over the channels from ``before`` below to ``after`` above, as far as there are any.
+
+    (N, C, ...) in and out.
+    """
     padded = F.pad(values.transpose(1, -1), (before, after)).transpose(1, -1)
     return torch.stack([padded[:, start : start + values.shape[1]] for start in range(before + after + 1)]).sum(0)
 

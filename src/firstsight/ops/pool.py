@@ -165,7 +165,7 @@ def avg_pool2d(
 def window(
     name: str, x: Tensor, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair, dilation: int | Pair
 ) -> Geometry:
-    """The window as given, refused if it cannot be meant."""
+    """The window as given, for (N, C, H, W) images; refused if it cannot be meant."""
     if x.ndim != 4:
         raise ValueError(f"{name} needs images (N, C, H, W); got {x.ndim} axes")
     kernel, dilations = pair(kernel_size, "kernel_size"), pair(dilation, "dilation")
@@ -178,7 +178,7 @@ def window(
 
 
 def hang_over(name: str, x: Tensor, geometry: Geometry, ceil_mode: bool) -> tuple[Geometry, Pair]:
-    """The geometry padded for the windows that hang over the edge, and how many windows there are."""
+    """The geometry padded for windows that hang over the edge of (N, C, H, W) images, and the number of windows."""
     left, right, top, bottom = geometry.padding
     if ceil_mode:
         bottom += missing(x.shape[2] + top, bottom, geometry.spans[0], geometry.stride[0])

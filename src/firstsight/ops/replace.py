@@ -51,7 +51,7 @@ def call(ours: Callable[..., Tensor], names: str, **lacking: Any) -> Callable[..
 
 
 def relu_as_torch(input: Tensor, inplace: bool = False) -> Tensor:
-    """`relu`, if wished written over its input."""
+    """`relu`, if wished written over its input; any shape."""
     return input.copy_(relu(input)) if inplace else relu(input)
 
 

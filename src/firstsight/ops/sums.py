@@ -11,6 +11,7 @@ Convolution is gather; its gradients are the other two. Transposed convolution i
 two. Gather and scatter are each written in three ways that read the same: ``loops`` (the definition, one value after
 the other), ``im2col`` (every patch a column, and one matrix product), ``taps`` (one matrix product for each position
 in the kernel). Each function works on the tensor it is given last: gather and weights fill it, scatter adds to it.
+Shapes: x (N, C, H, W), padded; w (O, C, kh, kw); y (N, O, rows, columns).
 """
 
 from collections.abc import Callable

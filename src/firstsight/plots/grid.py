@@ -36,7 +36,7 @@ def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 
 def tile_png(images: NDArray[np.uint8], columns: int) -> bytes:
-    """The sheet as a PNG file."""
+    """The sheet of (N, C, H, W) pictures as a PNG file."""
     return _file(Image.fromarray(tile(images, columns)), "PNG")
 
 

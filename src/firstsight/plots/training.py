@@ -61,7 +61,10 @@ def _leading(value: float) -> int:
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts."""
+    """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts.
+
+    ``matrix`` is (classes, classes).
+    """
     n = len(classes)
     side = min(max(3.6, 0.4 * n + 1.2), 14)
     figure = new_figure(side * 1.1, side)

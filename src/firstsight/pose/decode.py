@@ -66,7 +66,7 @@ def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method
 
 
 def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method = "fast") -> Decoded:
-    """As `decode`, with all that lies between the maps and the people."""
+    """As `decode`, with all that lies between the maps and the people; (K, H, W) heatmaps, (2 limbs, H, W) fields."""
     if method not in FINDERS:
         raise ValueError(f"decode: unknown method '{method}' ({', '.join(METHODS)})")
     if heatmaps.ndim != 3 or pafs.ndim != 3 or heatmaps.shape[1:] != pafs.shape[1:]:

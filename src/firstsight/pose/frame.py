@@ -88,7 +88,9 @@ class Frame:
         return np.asarray(inside * (self.width / self.wide, self.height / self.high) - 0.5, dtype=np.float64)
 
     def from_enlarged(self, xy: NDArray[Any]) -> NDArray[np.float64]:
-        """The same from maps enlarged by `UPSAMPLING`, as the published code has it, without halves of pixels.
+        """The same from (..., 2) places in maps enlarged by `UPSAMPLING`, as the published code has it.
+
+        That is without halves of pixels.
 
         Its places lie left of and above those of `from_cells`, by half a pixel in a picture that was not resized, and
         by r - 1/2 pixels in one that was made smaller r-fold.

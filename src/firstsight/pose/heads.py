@@ -62,7 +62,7 @@ class HeatmapHead(nn.Module):
         return answer.flatten(2).softmax(2).unflatten(2, answer.shape[2:]) * (2 * torch.pi * self.sigma**2)
 
     def mirrored(self, likely: Tensor, flip: tuple[int, ...]) -> Tensor:
-        """The answer to a mirror image, as one to the picture; ``flip`` as of a `Skeleton`.
+        """The answer to a mirror image, (N, K, H, W), as one to the picture; ``flip`` as of a `Skeleton`.
 
         Published code moves it by a cell too, for it counts from the corners of cells; here centres fall on centres.
         """
@@ -113,7 +113,7 @@ class SimccHead(nn.Module):
         return torch.cat([logits.softmax(2) * peak for logits in self._halves(answer)], 2)
 
     def mirrored(self, likely: Tensor, flip: tuple[int, ...]) -> Tensor:
-        """The answer to a mirror image, as one to the picture; ``flip`` as of a `Skeleton`."""
+        """The answer to a mirror image, (N, K, split (W + H)), as one to the picture; ``flip`` as of a `Skeleton`."""
         x, y = self._halves(likely[:, list(flip)])
         return torch.cat([x.flip(2), y], 2)
 

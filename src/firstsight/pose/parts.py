@@ -159,7 +159,7 @@ def best_limbs(pairs: Numbers, limb: Numbers, values: Floats, skeleton: Skeleton
 
 
 def greedy(pairs: Numbers, scores: NDArray[Any]) -> Numbers:
-    """Which pairs are limbs: the best first, and no joint twice."""
+    """Which of the (N, 2) pairs, by their (N,) scores, are limbs: the best first, and no joint twice."""
     chosen: list[int] = []
     taken: tuple[set[int], set[int]] = (set(), set())
     order = scores.argsort()[::-1]

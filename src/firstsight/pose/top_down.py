@@ -48,5 +48,5 @@ class TopDown(nn.Module):
 
 
 def wide(answer: Tensor) -> Tensor:
-    """At least single precision."""
+    """At least single precision, of any shape."""
     return answer.float() if answer.itemsize < 4 else answer

@@ -175,6 +175,11 @@ def interpolate(
     ----------
     a, b : seeds of the two; steps : pictures in all, both ends included.
     path : "slerp", along the sphere on which normal noise lies, or "linear". Codes go straight.
+
+    Raises
+    ------
+    UsageError
+        The number of steps is impossible.
     """
     made = generator if isinstance(generator, Generator) else load_generator(generator)
     if not 2 <= steps <= 10_000:

@@ -41,7 +41,10 @@ def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.
 
 
 def shown(latent: Latent, z: Tensor) -> Tensor:
-    """The latent vectors of a run's sheets of samples: a sweep where there are codes, else the first of ``z``."""
+    """The (M, latent) vectors of a run's sheets of samples: a sweep where there are codes, else the first of ``z``.
+
+    ``z`` is (N, latent).
+    """
     if latent.categories or latent.continuous:
         return sweep(latent, z, continuous=0 if latent.continuous else None)
     return z[: COLUMNS * COLUMNS]
