@@ -18,7 +18,7 @@ from firstsight.engine.memory import keep_freed_memory
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where
 
-USUAL = ("lenet-digits", "gan-digits", "dcgan-digits", "convnet-fashion")
+USUAL = ("lenet-digits", "convnet-digits", "gan-digits", "dcgan-digits")
 WARM = 3
 HOW = ("kept", "given back")
 

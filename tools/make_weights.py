@@ -43,7 +43,7 @@ from scenes import composed
 
 NAMES = (
     "lenet-digits", "lenet-fashion", "lenet-mnist", "convnet-fashion", "airbench-cifar10",
-    "gan-digits", "infogan-mnist", "openpose-tiny-lsp",
+    "gan-digits", "infogan-mnist", "openpose-tiny-lsp", "pose-tiny-lsp",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
 KINDS = {ClassifySettings: "classifier", GanSettings: "generator", PoseSettings: "pose", TopDownSettings: "top-down"}
