@@ -97,6 +97,8 @@ def main() -> None:
             ).run_dir
             file = FOLDER / f"{name}.safetensors"
             card, tensors = read_file(weights_of_run(run), KINDS[type(recipe.settings)])
+            if isinstance(recipe.settings, TopDownSettings):  # smaller by its batch norms
+                card, tensors = card | {"folded": True}, load_top_down(run).model.state_dict()
             write(file, tensors, json.dumps(card, sort_keys=True), dtype=torch.float16)
             if isinstance(recipe.settings, GanSettings):
                 text, told = generator_text(name, file, run, data)

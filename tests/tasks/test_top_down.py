@@ -317,6 +317,19 @@ def _as(file: Path, **changes: Any) -> Path:
     return file
 
 
+def test_a_file_without_its_batch_norms(tmp_path: Path) -> None:
+    """As shipped: smaller, and the same network."""
+    whole = load_top_down(weights(tmp_path / "whole.safetensors"))
+    write(tmp_path / "folded.safetensors", whole.model.state_dict(), json.dumps(whole.card | {"folded": True}))
+    folded = load_top_down(tmp_path / "folded.safetensors")
+    images = torch.randn(2, 3, 128, 96)
+    for ours, theirs in zip(folded.model(images), whole.model(images), strict=True):
+        assert torch.equal(ours, theirs)
+    assert (tmp_path / "folded.safetensors").stat().st_size < (tmp_path / "whole.safetensors").stat().st_size - 10_000
+    with pytest.raises(WeightsError, match="does not fit its network"):
+        load_top_down(_as(tmp_path / "folded.safetensors", folded=False))
+
+
 def test_impossible_settings(run: Callable[..., tuple[int, str, str]], sticks: Callable[..., Path]) -> None:
     path = sticks()
     for option, value, message in (

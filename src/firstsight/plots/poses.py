@@ -64,11 +64,11 @@ def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], jo
             curve = 100 * per_joint[:, known].mean(1)
             axes.plot(shares, curve, color=colour, lw=1.6)
             ends.append((float(curve[-1]), kind, colour))
-    low = -np.inf
-    for height, kind, colour in sorted(ends):  # names beside the ends, none over another
-        low = max(low + 5.5, height)
+    top = 105 + 5.5
+    for height, kind, colour in sorted(ends, reverse=True):  # names beside the ends, none over another
+        top = min(top - 5.5, height)
         axes.annotate(
-            kind, (shares[-1], low), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
+            kind, (shares[-1], top), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
         )
     axes.axvline(0.2, color=SOFT, lw=0.8, ls=":")
     axes.set_ylim(0, 105)

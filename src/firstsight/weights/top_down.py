@@ -76,6 +76,8 @@ def load_top_down(name_or_path: str | Path, *, notify: Callable[[str], None] = l
             card["model"], skeleton=skeleton, size=(height, width), head=card["head"], sigma=float(card["sigma"]),
             stacks=int(card["stacks"]),
         )  # fmt: skip
+        if card.get("folded", False):  # a file without its batch norms
+            model = cast(TopDown, fold_batch_norm(model))
     except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
         raise WeightsError(f"{path}: its card cannot be used ({error})") from None
     name = str(name_or_path) if str(name_or_path) in shipped() else card["model"]
