@@ -35,7 +35,15 @@ from firstsight.weights.top_down import TopDownNetwork, load_top_down, make_top_
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}
 
 
-PLAIN: dict[str, Any] = {"epochs": 24, "evaluate_every": 24, "rotate": 0.0, "zoom": 0.0, "move": 0.0, "warmup": 0.2}
+PLAIN: dict[str, Any] = {
+    "epochs": 24,
+    "early": 0.0,
+    "evaluate_every": 24,
+    "rotate": 0.0,
+    "zoom": 0.0,
+    "move": 0.0,
+    "warmup": 0.2,
+}
 
 
 class Dots(nn.Module):
@@ -335,8 +343,8 @@ def test_impossible_settings(run: Callable[..., tuple[int, str, str]], sticks: C
     for option, value, message in (
         ("--image-size", 100, "multiple of 32"), ("--image-width", 100, "multiple of 32"),
         ("--shift", 2, "people are moved by --move"), ("--flip", "alternating", "must be none or random"),
-        ("--half-body", 2, "must lie between"), ("--early-size", 100, "--early-size must keep both sides"),
-        ("--head", "simcc", "--early is for heatmaps"), ("--batch-size", 1, "every batch needs 2"),
+        ("--half-body", 2, "must lie between"), ("--early-scale", 2, "must lie between"),
+        ("--head", "simcc", "add --early 0"), ("--batch-size", 1, "every batch needs 2"),
     ):  # fmt: skip
         code, _, err = run("train", "pose-tiny", "--data", path, "--early", 0.5, option, value)
         assert code != 0 and message in err and "Traceback" not in err
@@ -347,7 +355,7 @@ def test_crops_grow_and_the_rate_begins_anew(sticks: Callable[..., Path], tmp_pa
     """Two epochs small, two large, measured on crops of the same size; the card names the large one."""
     recipe = find_recipe("pose-tiny")
     settings = replace(
-        recipe.settings, data=str(sticks()), epochs=4, batch_size=4, image_size=128, early=0.5, early_size=64,
+        recipe.settings, data=str(sticks()), epochs=4, batch_size=4, image_size=128, early=0.5, early_scale=0.5,
         restart=0.25, warmup=0.0, precision="float32",
     )  # fmt: skip
     session = Session(recipe, settings, Where(device="cpu"), Silent())

@@ -23,7 +23,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
     "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
     "paf_weight": (0, 1000), "image_width": (0, 1024), "stacks": (0, 8), "move": (0, 0.5), "half_body": (0, 1),
-    "hide": (0, 1), "early": (0, 0.99), "early_size": (32, 1024), "restart": (0.001, 1),
+    "hide": (0, 1), "early": (0, 0.99), "early_scale": (0.05, 1), "restart": (0.001, 1),
     "foreground": (0, 1000), "measured": (1, 1_000_000),
 }  # fmt: skip
 """Smallest and greatest value of each number."""
@@ -75,12 +75,8 @@ def _check_top_down(settings: TopDownSettings) -> None:
         if side % 32 or (name == "image_size" and side < 32):
             option = name.replace("_", "-")
             raise UsageError(f"--{option} must be a multiple of 32 for a network of one person at a time; got {side}")
-    if settings.early:
-        side, width = settings.early_size, (settings.image_width or settings.image_size) * settings.early_size
-        if side % 32 or width % (32 * settings.image_size):
-            raise UsageError(f"--early-size must keep both sides multiples of 32; got {side}")
-        if settings.head == "simcc":
-            raise UsageError("--early is for heatmaps: simcc knows one size alone")
+    if settings.early and settings.head == "simcc":
+        raise UsageError("--head simcc knows one size of crops alone: add --early 0")
     if settings.shift:
         raise UsageError("--shift is not for poses: people are moved by --move, a share of their size")
 

@@ -197,8 +197,8 @@ class TopDownSettings(PeopleSettings):
     early: float = 0.0
     """Share of the epochs, the first ones, that are on smaller crops (not with simcc); then the learning rate begins
     anew."""
-    early_size: int = 128
-    """Height of those crops in pixels; a multiple of 32."""
+    early_scale: float = 0.67
+    """Their sides as a share of the full ones, rounded to multiples of 32."""
     restart: float = 0.3
     """The learning rate that begins anew, as a share of the first one."""
     zoom: float = 0.3

@@ -140,7 +140,6 @@ RECIPES: dict[str, Recipe] = {
                 data="lspet",
                 image_size=192,
                 early=0.909,
-                early_size=128,
                 epochs=110,
                 batch_size=32,
                 evaluate_every=5,

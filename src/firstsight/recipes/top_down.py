@@ -58,8 +58,8 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
     @property
     def early_size(self) -> tuple[int, int]:
         """(height, width) of crops in the early epochs."""
-        (height, width), side = self.size, self.settings.early_size
-        return side, width * side // height
+        height, width = (max(32, round(side * self.settings.early_scale / 32) * 32) for side in self.size)
+        return height, width
 
     def _crops(self, people: KeypointSet, seed: int) -> Crops:
         settings = self.settings
