@@ -4,8 +4,7 @@ A crop is a matrix (2, 3): pixels of the picture, x, y, 1, to pixels of the netw
 integers on both sides, so nothing is lost by halves of pixels, and `inverse` brings joints back where they were.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,8 +13,6 @@ from torch import Tensor
 
 GREY = 128.0
 """What lies outside of a picture; the networks are given it as 0."""
-FEW = 8
-"""A thread is worth its while for so many crops."""
 
 
 def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
@@ -110,34 +107,16 @@ def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int],
     means = steps.long().tolist()
     crops = np.empty((len(back), len(pictures[0]), height, width), across.dtype)
 
-    def cut(i: int) -> None:
-        """One at a time while it is in the cache, on one core: torch would share the small steps among all of them."""
-        (left, top), (right, bottom) = lows[i], highs[i]
+    # one at a time while it is in the cache, on one core: torch would share the small steps among all of them
+    for i, ((left, top), (right, bottom)) in enumerate(zip(lows, highs, strict=True)):
         values = np.subtract(arrays[i][:, top:bottom, left:right], fill, dtype=across.dtype)
         if not values.size:
             crops[i] = fill
-            return
+            continue
         part = torch.from_numpy(values)[None]
         if means[i] > 1:
             part = F.avg_pool2d(part, means[i], ceil_mode=True, count_include_pad=False)
         grid = torch.from_numpy(across[i] + down[i]).movedim(0, 2)[None]
         found = F.grid_sample(part, grid, padding_mode="zeros", align_corners=False)
         np.add(found[0].numpy(), crops.dtype.type(fill), out=crops[i])
-
-    shared_out(cut, len(crops))
     return torch.from_numpy(crops)
-
-
-def shared_out(work: Callable[[int], None], count: int) -> None:
-    """Do ``work(0)`` to ``work(count - 1)`` in as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), -(-count // FEW))
-
-    def some(first: int) -> None:
-        for i in range(first, count, threads):
-            work(i)
-
-    with ThreadPoolExecutor(max(1, threads - 1)) as others:
-        rest = [others.submit(some, first) for first in range(1, threads)]
-        some(0)
-        for each in rest:
-            each.result()
