@@ -109,7 +109,9 @@ def test_a_network_of_one_person_at_a_time_is_what_its_card_says(name: str, shar
     assert parameters_of(FILES[name]) <= 2_000_000
     found = measure_pose(network, data, flip=True)
     pattern = r"keypoints \| ([\d.]+), PCK@0.2 of the torso; [\d.]+, PCK@0.1 of the box; ([\d,]+)"
-    told, n = re.search(pattern, text).groups()  # type: ignore[union-attr]
+    card = re.search(pattern, text)
+    assert card is not None
+    told, n = card.groups()
     assert found.n == int(n.replace(",", "")) == 998
     assert found.metrics["pck"] == pytest.approx(float(told), abs=0.005)
 

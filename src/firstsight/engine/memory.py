@@ -11,9 +11,9 @@ KEPT = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Let the C library keep what tensors free for the tensors to come.
 
-    By default glibc gives large pieces back to the system at once; the system zeroes pages when they are asked for
-    again, a sixth of a step's time (``python benchmarks/kept_memory.py``). It holds for the whole process, and until it
-    ends. The most that is in use is no more than before.
+    By default glibc gives large pieces back to the system at once, and the system zeroes pages when they are asked for
+    again. What that is worth, and the most that is in use, is told by ``python benchmarks/kept_memory.py``. It holds
+    for the whole process, and until it ends.
 
     Returns
     -------
