@@ -51,6 +51,18 @@ def test_scenes_are_pure_functions_of_seed_epoch_and_sample(people: KeypointSet)
     assert not np.array_equal(one.scene(0, 5).image, scenes(people, seed=4).scene(0, 5).image)
 
 
+def test_early_epochs_are_on_smaller_scenes(people: KeypointSet) -> None:
+    """Of five epochs three (0.6); the same people in the same places; each part counts from 0."""
+    made = scenes(people, epochs=5, early=0.6, early_side=64)
+    assert [made.get(epoch, 0).images.shape[2] for epoch in (0, 2, 3, 4)] == [64, 64, 184, 184]
+    assert [made.get(epoch, 2).progress for epoch in (0, 2, 3, 4)] == pytest.approx([2 / 9, 8 / 9, 2 / 6, 5 / 6])
+    small, large = made.get(1, 0), made.made(1, made.get(1, 0).ids, side=184)
+    places = [(batch.keypoints.double() + 0.5) / batch.images.shape[2] for batch in (small, large)]
+    torch.testing.assert_close(*places, rtol=0, atol=0.02)
+    assert made.fitted(np.arange(2)).images.shape[2] == 184 and made.fitted(np.arange(2), side=64).counts.shape[1] == 8
+    assert torch.equal(made.get(1, 0).images, scenes(people, side=64).get(1, 0).images)
+
+
 def centre(image: Any, place: Any, reach: int) -> Any:
     """Of the brightness around a place: x, y."""
     x, y = np.rint(place).astype(int)

@@ -21,9 +21,10 @@ from firstsight.errors import DataError, Interrupted, UsageError
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.recipes import PoseSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.averaged import make_optimizer
+from firstsight.tasks.averaged import make_optimizers
 from firstsight.tasks.keypoint_scores import network_input
 from firstsight.tasks.keypoints import EstimatePose
+from firstsight.tasks.muon import Muon
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}
 
@@ -127,10 +128,67 @@ def test_a_step_is_that_of_plain_torch_and_the_average_follows(sticks: Callable[
 
 def test_depthwise_filters_do_not_decay(sticks: Callable[..., Path]) -> None:
     made = task(sticks(), recipe="openpose-mobilenet-coco", scenes="composed")
-    mixing, rest = make_optimizer(made.models["net"], made.descent).param_groups
+    mixing, rest = make_optimizers(made.models["net"], made.descent)["net"].param_groups
     assert mixing["weight_decay"] == 5e-4 and rest["weight_decay"] == 0
     assert {p.ndim for p in mixing["params"]} == {4}
     assert {tuple(p.shape[1:]) for p in rest["params"]} == {(), (1, 3, 3)}
+
+
+def test_muon_takes_the_filters_that_a_batch_norm_follows(sticks: Callable[..., Path]) -> None:
+    """Those have orthogonal updates, all other parameters AdamW's, as two plain steps of each have it."""
+    made = task(sticks(), precision="float64", schedule="constant", warmup=0.0, weight_decay=0.1, ema=0.0, filter_lr=10)
+    net = made.models["net"]
+    others = task(sticks(), precision="float64", ema=0.0).models["net"]
+    names = {
+        name
+        for name, p in net.named_parameters()
+        for q in made.optimizers["filters"].param_groups[0]["params"]
+        if p is q
+    }
+    normed = {
+        name
+        for name, p in net.named_parameters()
+        if p.ndim == 4 and name.removesuffix("weight") + "bias" not in dict(net.named_parameters())
+    }
+    assert names == normed - {"to_quarter.0.0.weight"} and len(names) == 24
+    theirs = dict(others.named_parameters())
+    weights = [p for name, p in theirs.items() if name not in names and p.ndim > 1]
+    groups = [
+        {"params": weights, "weight_decay": 0.1},
+        {"params": [p for p in theirs.values() if p.ndim == 1], "weight_decay": 0},
+    ]
+    adamw, muon = (
+        torch.optim.AdamW(groups, lr=made.descent.lr),
+        Muon([theirs[name] for name in names], [], lr=10 * made.descent.lr, momentum=0.9, filter_momentum=0.9),
+    )
+    for index in range(2):
+        batch = made.batches.get(0, index)
+        made.train_step(batch)
+        made_loss = made.losses(others(network_input(batch.images, torch.float64)), batch)[0].mean()
+        made_loss.backward()
+        for optimizer in (adamw, muon):
+            optimizer.step()
+            optimizer.zero_grad()
+    for name, ours in net.named_parameters():
+        torch.testing.assert_close(ours, theirs[name], rtol=1e-6, atol=1e-9)
+    published = task(sticks(), recipe="openpose-mobilenet-coco", scenes="composed", optimizer="muon")
+    filters = published.optimizers["filters"].param_groups[0]["params"]
+    assert filters and all(p.shape[1] > 1 for p in filters)
+
+
+def test_scenes_grow_and_the_rate_begins_anew(sticks: Callable[..., Path]) -> None:
+    """Two epochs small, two large, measured on scenes of the same side; filters have a rate of their own."""
+    made = task(
+        sticks(), epochs=4, image_size=128, early=0.5, early_scale=0.5, restart=0.25, warmup=0.0, precision="float32",
+        filter_lr=10,
+    )  # fmt: skip
+    for epoch, (side, share) in enumerate(((64, 1.0), (64, 0.5), (128, 0.25), (128, 0.125))):
+        made.train_step(made.batches.get(epoch, 0))
+        rates = [made.optimizers[name].param_groups[0]["lr"] for name in ("net", "filters")]
+        assert rates == pytest.approx([made.descent.lr * share, 10 * made.descent.lr * share])
+        with torch.no_grad():
+            assert made.evaluate() == made.measure(made.product_net(), made.losses, side=side)
+    assert json.loads(made.card({})["average"])["height"] == 128
 
 
 class Oracle(nn.Module):
@@ -213,7 +271,8 @@ def test_a_run_with_a_skeleton_of_ones_own(sticks: Callable[..., Path], tmp_path
     again = train("openpose-tiny-lsp", out=tmp_path / "r", resume=True)
     assert again.metrics == calm.metrics
     assert tensors(tmp_path / "r") == tensors(tmp_path / "calm")
-    assert set(tensors(tmp_path / "r")) == {"net.safetensors", "average.safetensors", "net-optimizer.safetensors"}
+    optimizers = {f"{name}-optimizer.safetensors" for name in ("net", "filters")}
+    assert set(tensors(tmp_path / "r")) == {"net.safetensors", "average.safetensors", *optimizers}
     page = (tmp_path / "r" / "report.html").read_text()
     assert "measured on 2 of 12 pictures, held out of the training" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
@@ -276,6 +335,7 @@ def test_built_in_joints_of_other_data(sticks: Callable[..., Path]) -> None:
         ({"smallest": 0.8, "largest": 0.4}, "--smallest 0.8 is more than --largest 0.4"),
         ({"scenes": "drawn"}, "--scenes must be one of composed, photographs"),
         ({"people": 0}, "--people must lie between 1 and 30"),
+        ({"precision": "float16"}, "--precision float16 is not for two optimizers at once"),
         ({"weights": "imagenet"}, "has no setting weights"),
     ],
 )

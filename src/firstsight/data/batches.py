@@ -104,6 +104,26 @@ class Ordered:
         return (epoch * self.steps + index) / (self.epochs * self.steps)
 
 
+class Grown(Ordered):
+    """Samples that are smaller in the first epochs, the share ``early`` of them: a network of convolutions takes both.
+
+    Small ones teach most of it in less time; ``progress`` counts each of the two parts for itself.
+    """
+
+    early: float
+
+    @property
+    def early_epochs(self) -> int:
+        """So many epochs are on smaller samples; never the last one."""
+        return min(round(self.early * self.epochs), self.epochs - 1)
+
+    def progress(self, epoch: int, index: int) -> float:
+        """How much of the training, or of its early or its later part, lies before a batch, in [0, 1)."""
+        early = self.early_epochs
+        first, epochs = (0, early) if epoch < early else (early, self.epochs - early)
+        return ((epoch - first) * self.steps + index) / (epochs * self.steps)
+
+
 @dataclass
 class Batches(Ordered):
     """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.

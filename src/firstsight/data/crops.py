@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.data.batches import Ordered, Share
+from firstsight.data.batches import Grown, Share
 from firstsight.data.counter import uniform
 from firstsight.data.crop import crop_matrices, moved, regions, warp
 from firstsight.data.keypoints import KeypointSet, boxes_with_joints
@@ -52,7 +52,7 @@ class CropBatch(Share):
 
 
 @dataclass
-class Crops(Ordered):
+class Crops(Grown):
     """Batches of crops, with the interface of `Batches`; sample i is the i-th person with a labelled joint.
 
     A person's box, made to hold all labelled joints, is grown to the input's aspect and by a quarter; around its middle
@@ -109,17 +109,6 @@ class Crops(Ordered):
     def samples(self) -> int:
         """Samples in an epoch."""
         return len(self.used)
-
-    @property
-    def early_epochs(self) -> int:
-        """So many epochs are on crops of ``early_size``; never the last one."""
-        return min(round(self.early * self.epochs), self.epochs - 1)
-
-    def progress(self, epoch: int, index: int) -> float:
-        """How much of the training, or of its early or its later part, lies before a batch, in [0, 1)."""
-        early = self.early_epochs
-        first, epochs = (0, early) if epoch < early else (early, self.epochs - early)
-        return ((epoch - first) * self.steps + index) / (epochs * self.steps)
 
     def get(self, epoch: int, index: int) -> CropBatch:
         """The share of this process in one batch."""

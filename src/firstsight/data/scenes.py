@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.data.batches import Ordered, Share
+from firstsight.data.batches import Grown, Share
 from firstsight.data.counter import uniform
 from firstsight.data.keypoints import KeypointSet
 from firstsight.data.staging import PER_PERSON, PER_SCENE, Kind, Scene, Stage
@@ -38,7 +38,7 @@ class SceneBatch(Share):
 
 
 @dataclass
-class Scenes(Ordered):
+class Scenes(Grown):
     """Batches of scenes, with the interface of `Batches`; sample i is about the i-th picture that can be used.
 
     photographs
@@ -56,6 +56,8 @@ class Scenes(Ordered):
     side : of the scenes in pixels, S; a multiple of ``stride``.
     smallest, largest : a person's size as a share of the side: the longer side of the box, in photographs its height.
         With n people in a composed scene the largest is divided by the cubic root of n.
+    early, early_side : in this share of the epochs, the first ones, scenes have that side instead; ``progress`` counts
+        each of the two parts for itself.
     rotate : degrees either way. flip : mirror half of them; left and right joints change places.
     most : people in a composed scene.
     stride : pixels of a cell.
@@ -79,42 +81,57 @@ class Scenes(Ordered):
     flip: bool = True
     most: int = 6
     stride: int = 8
+    early: float = 0.0
+    early_side: int = 0
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self.stage = Stage(
-            self.people, self.kind, side=self.side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
-            flip=self.flip, most=self.most, stride=self.stride,
-        )  # fmt: skip
+        self._stage = self._staged(self.side)
 
     @property
     def samples(self) -> int:
         """Samples in an epoch."""
-        return len(self.stage.used)
+        return len(self._stage.used)
+
+    def side_in(self, epoch: int) -> int:
+        """Side of an epoch's scenes in pixels."""
+        return self.early_side if epoch < self.early_epochs else self.side
 
     def get(self, epoch: int, index: int) -> SceneBatch:
         """The share of this process in one batch."""
         whole = self.ids(epoch, index)
         ids = whole[self.rank :: self.world]
-        return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, index, len(whole), self.world)
+        scenes = [self.scene(epoch, int(i)) for i in ids]
+        return self._batch(scenes, ids, epoch, index, len(whole), self.world)
 
-    def made(self, epoch: int, ids: NDArray[np.int64]) -> SceneBatch:
-        """What is made of the samples of these (N,) numbers in an epoch, as one batch."""
-        return self._batch([self.scene(epoch, int(i)) for i in ids], ids, epoch, 0, len(ids), 1)
+    def made(self, epoch: int, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
+        """What is made of the samples of these (N,) numbers in an epoch, as one batch; of another side if given."""
+        return self._batch([self.scene(epoch, int(i), side=side) for i in ids], ids, epoch, 0, len(ids), 1)
 
-    def fitted(self, ids: NDArray[np.int64]) -> SceneBatch:
+    def fitted(self, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
         """The photographs of the samples of these (N,) numbers as they are, in the middle of the square, on grey."""
-        return self._batch([self.stage.fitted(int(i)) for i in ids], ids, 0, 0, len(ids), 1)
+        stage = self._staged(side or self.side)
+        return self._batch([stage.fitted(int(i)) for i in ids], ids, 0, 0, len(ids), 1)
 
-    def scene(self, epoch: int, sample: int) -> Scene:
-        """What is made of a sample in an epoch."""
+    def scene(self, epoch: int, sample: int, *, side: int | None = None) -> Scene:
+        """What is made of a sample in an epoch; of another side if given."""
         slots = PER_SCENE + PER_PERSON * self.most
         numbers = sample * slots + np.arange(slots, dtype=np.int64)
         draws = uniform(numbers, seed=self.seed, epoch=epoch, stream=STREAM)
-        return self.stage.scene(sample, draws)
+        return self._staged(side or self.side_in(epoch)).scene(sample, draws)
+
+    def _staged(self, side: int) -> Stage:
+        """Where scenes of that side are made; pictures are kept for one side at a time."""
+        stage: Stage | None = getattr(self, "_stage", None)
+        if stage is None or stage.side != side:
+            self._stage = stage = Stage(
+                self.people, self.kind, side=side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
+                flip=self.flip, most=self.most, stride=self.stride,
+            )  # fmt: skip
+        return stage
 
     def _batch(
         self, scenes: list[Scene], ids: NDArray[np.int64], epoch: int, index: int, whole: int, world: int

@@ -23,7 +23,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "label_noise": (0, 0.5), "ema": (0, 0.99999), "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
     "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
     "paf_weight": (0, 1000), "image_width": (0, 1024), "stacks": (0, 8), "move": (0, 0.5), "half_body": (0, 1),
-    "hide": (0, 1), "early": (0, 0.99), "early_scale": (0.05, 1), "restart": (0.001, 1),
+    "hide": (0, 1), "filter_lr": (0, 100_000), "early": (0, 0.99), "early_scale": (0.05, 1), "restart": (0.001, 1),
     "foreground": (0, 1000), "measured": (1, 1_000_000),
 }  # fmt: skip
 """Smallest and greatest value of each number."""
@@ -52,6 +52,8 @@ def check(settings: Settings) -> None:
         _check_gan(settings)
     if isinstance(settings, PeopleSettings) and settings.flip == "alternating":
         raise UsageError("--flip must be none or random for poses; got alternating")
+    if isinstance(settings, PeopleSettings) and settings.optimizer == "muon" and settings.precision == "float16":
+        raise UsageError("--precision float16 is not for two optimizers at once, as --optimizer muon has; use bfloat16")
     if isinstance(settings, PoseSettings):
         _check_pose(settings)
     if isinstance(settings, TopDownSettings):

@@ -29,7 +29,7 @@ class Poses(PeopleMaterials[PoseSettings]):
         """
         settings = self.settings
         torch.manual_seed(settings.seed)
-        batches, others = self._scenes(train, settings.seed), self._scenes(test, 0)
+        batches, others = self._scenes(train, settings.seed, settings.early), self._scenes(test, 0, 0.0)
         self._check(batches, others)
         net = create_pose(self.recipe.model, skeleton=train.skeleton, stages=settings.stages)
         about = {"recipe": self.recipe.name, "data": Path(settings.data).name, "settings": shown(settings)}
@@ -37,17 +37,20 @@ class Poses(PeopleMaterials[PoseSettings]):
         task = EstimatePose(
             net, batches, Measure(others, most=settings.measured), descent=descent, ema=settings.ema,
             sigma=settings.sigma, paf_weight=settings.paf_weight, foreground=settings.foreground,
-            model=self.recipe.model, stages=settings.stages, height=settings.image_size, about=about,
+            restart=settings.restart, model=self.recipe.model, stages=settings.stages,
+            height=settings.image_size, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
         return task
 
-    def _scenes(self, people: KeypointSet, seed: int) -> Scenes:
+    def _scenes(self, people: KeypointSet, seed: int, early: float) -> Scenes:
         settings = self.settings
         return Scenes(
             people, settings.scenes, batch_size=settings.batch_size, epochs=self.epochs, seed=seed,
             side=settings.image_size, smallest=settings.smallest, largest=settings.largest, rotate=settings.rotate,
-            flip=settings.flip == "random", most=settings.people, rank=self.accelerator.process_index,
+            flip=settings.flip == "random", most=settings.people, early=early,
+            early_side=max(64, round(settings.image_size * settings.early_scale / 8) * 8),
+            rank=self.accelerator.process_index,
             world=self.accelerator.num_processes, device=self.accelerator.device,
             dtype=torch.float64 if settings.precision == "float64" else torch.float32,
         )  # fmt: skip

@@ -143,8 +143,12 @@ class PeopleSettings(Settings):
     """Augmentation: rotate by up to so many degrees."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
     """The joints and limbs to learn: those of the data, or built-in ones that share joints with them."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """Adam or AdamW."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    """Adam, AdamW, or Muon (orthogonal updates of filters that a batch norm follows, AdamW for the rest)."""
+    filter_lr: float = 17.0
+    """With Muon: learning rate of those filters, as a multiple of the others'."""
+    momentum: float = 0.9
+    """With Muon: momentum of those filters."""
     weight_decay: float = 0.01
     """Weight decay (not on depthwise filters, biases and batch norms)."""
     schedule: Literal["constant", "linear", "cosine", "steps", "tenths"] = "cosine"
@@ -154,6 +158,12 @@ class PeopleSettings(Settings):
     """Share of the training in which the learning rate rises from zero."""
     ema: float = 0.999
     """How much of the average of the weights is kept at every update; the average is what is used. 0: no average."""
+    early: float = 0.0
+    """Share of the epochs, the first ones, that are on smaller pictures; then the learning rate begins anew."""
+    early_scale: float = 0.67
+    """Their sides as a share of the full ones, rounded to multiples of 32 (of 8 for a bottom-up network)."""
+    restart: float = 0.3
+    """The learning rate that begins anew, as a share of the first one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,13 +204,6 @@ class TopDownSettings(PeopleSettings):
     """Standard deviation of what is wanted around a joint, in pixels of the network's input."""
     stacks: int = 0
     """Hourglasses in a row; 0: the network's own."""
-    early: float = 0.0
-    """Share of the epochs, the first ones, that are on smaller crops (not with simcc); then the learning rate begins
-    anew."""
-    early_scale: float = 0.67
-    """Their sides as a share of the full ones, rounded to multiples of 32."""
-    restart: float = 0.3
-    """The learning rate that begins anew, as a share of the first one."""
     zoom: float = 0.3
     """Augmentation: scale by a factor within 1 - zoom .. 1 + zoom."""
     move: float = 0.0

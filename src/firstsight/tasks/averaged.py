@@ -10,6 +10,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from firstsight.data.batches import Share
 from firstsight.tasks.average import follow
 from firstsight.tasks.classify import Descent
+from firstsight.tasks.muon import Muon
 from firstsight.weights.layout import channels_last
 
 
@@ -20,20 +21,23 @@ class Averaged:
     ----------
     ema : how much of the average is kept at every update; 0 for no average.
     steps : updates in an epoch.
+    early_epochs, restart : after so many epochs the learning rate begins anew, as a share of what it was; 0 for never.
     """
 
     accelerator: Accelerator
 
     def __init__(
-        self, net: nn.Module, *, device: torch.device, dtype: torch.dtype, descent: Descent, ema: float, steps: int
-    ) -> None:
+        self, net: nn.Module, *, device: torch.device, dtype: torch.dtype, descent: Descent, ema: float, steps: int,
+        early_epochs: int, restart: float,
+    ) -> None:  # fmt: skip
         self.descent, self.ema, self._steps = descent, ema, steps
+        self._early_epochs, self._restart = early_epochs, restart
         placed = channels_last(net.to(device, dtype))
         self.models: dict[str, nn.Module] = {"net": placed}
         self.product = "average" if ema else "net"
         if ema:
             self.models["average"] = copy.deepcopy(placed).eval().requires_grad_(False)
-        self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(placed, descent)}
+        self.optimizers = make_optimizers(placed, descent)
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
@@ -43,20 +47,21 @@ class Averaged:
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         self.models["net"] = accelerator.prepare(net)
         if accelerator.scaler is not None:
-            self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
+            self.optimizers = {name: accelerator.prepare(one) for name, one in self.optimizers.items()}
 
     def rate(self, batch: Share) -> float:
-        """The learning rate at a batch."""
-        return self.descent.rate(batch.progress)
+        """The learning rate at a batch; after the early epochs it begins anew."""
+        return self.descent.rate(batch.progress) * (self._restart if 0 < self._early_epochs <= batch.epoch else 1.0)
 
     def update(self, loss: Tensor, batch: Share) -> None:
         """Backward from a scalar, one step at the rate of the batch's place, and the average after it."""
-        optimizer = self.optimizers["net"]
-        for group in optimizer.param_groups:
-            group["lr"] = self.rate(batch)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate(batch) * (self.descent.filter_lr if name == "filters" else 1.0)
         self.accelerator.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad()
         if self.ema:
             source, updates = self.accelerator.unwrap_model(self.models["net"]), batch.epoch * self._steps + batch.index
             follow(self.models["average"], source, keep=self.ema, updates=updates)
@@ -71,9 +76,30 @@ class Averaged:
         self.product_net().train(self.product == "net")
 
 
-def make_optimizer(net: nn.Module, how: Descent) -> Optimizer:
-    """Adam or AdamW in two groups: weights that mix channels decay; depthwise filters, biases, batch norms do not."""
-    mixing = [p for p in net.parameters() if p.ndim > 1 and p.shape[1] > 1]
+def make_optimizers(net: nn.Module, how: Descent) -> dict[str, Optimizer]:
+    """Adam or AdamW, "net", in two groups: weights that mix channels decay; depthwise filters, biases, batch norms do
+    not. With Muon it has the filters that a batch norm follows (all but the first layer's), "filters", and AdamW the
+    rest.
+    """
+    filters = normed_filters(net) if how.optimizer == "muon" else []
+    taken = {id(p) for p in filters}
+    mixing = [p for p in net.parameters() if p.ndim > 1 and p.shape[1] > 1 and id(p) not in taken]
     rest = [p for p in net.parameters() if not (p.ndim > 1 and p.shape[1] > 1)]
     groups = [{"params": mixing, "weight_decay": how.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return (Adam if how.optimizer == "adam" else AdamW)(groups, lr=how.lr, fused=True)
+    optimizers: dict[str, Optimizer] = {
+        "net": (Adam if how.optimizer == "adam" else AdamW)(groups, lr=how.lr, fused=True)
+    }
+    if filters:
+        optimizers["filters"] = Muon(
+            filters, [], lr=how.lr * how.filter_lr, momentum=how.momentum, filter_momentum=how.momentum
+        )
+    return optimizers
+
+
+def normed_filters(net: nn.Module) -> list[nn.Parameter]:
+    """Filters of convolutions without bias, which a batch norm follows: their length means nothing. Neither the first
+    layer's, which sees pixels, nor depthwise ones, each a single row.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    filters = [layer.weight for layer in layers[1:] if layer.bias is None and layer.groups == 1]
+    return [weight for weight in filters if isinstance(weight, nn.Parameter)]

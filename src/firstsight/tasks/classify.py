@@ -44,6 +44,7 @@ class Descent:
     momentum: float = 0.9
     linear_lr: float = 1.0
     bias_lr: float = 1.0
+    filter_lr: float = 1.0
     weight_decay: float = 0.0
     bias_decay: float = 0.0
 

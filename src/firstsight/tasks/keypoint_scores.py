@@ -1,6 +1,7 @@
 """Measuring a bottom-up network: people it finds in scenes, and the joints of one person in photographs."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,8 +50,12 @@ class Measure:
         spread = np.arange(self.most) * scenes.samples // self.most
         self._parts = np.array_split(spread, -(-self.most // BATCH))
 
-    def __call__(self, net: nn.Module, losses: Losses) -> dict[str, float]:
+    def __call__(self, net: nn.Module, losses: Losses, *, side: int | None = None) -> dict[str, float]:
         """Numbers of a network in eval mode.
+
+        Parameters
+        ----------
+        side : of scenes and photographs in pixels, if another than that of ``scenes``.
 
         Returns
         -------
@@ -61,7 +66,7 @@ class Measure:
         found: list[Found] = []
         total = 0.0
         for part in self._parts:
-            batch = self._scenes(part)
+            batch = self._scenes(part, side)
             maps, poses = self._answers(net, batch)
             total += float(losses(maps, batch)[0].double().sum())
             truths += [self._truth(batch, i) for i in range(len(part))]
@@ -71,7 +76,7 @@ class Measure:
             "loss": total / self.most, "ap": max(precision.ap, 0.0), "ap50": max(precision.ap50, 0.0),
             "ap75": max(precision.ap75, 0.0), "ar": max(precision.ar, 0.0),
         }  # fmt: skip
-        share = self._correct(net) if self.single else float("nan")
+        share = self._correct(net, side) if self.single else float("nan")
         return measured | ({} if np.isnan(share) else {"pck": share})
 
     def shown(self, net: nn.Module) -> tuple[NDArray[np.uint8], People, People]:
@@ -86,8 +91,9 @@ class Measure:
         ]
         return batch.images.cpu().numpy(), found, there
 
-    def _scenes(self, ids: NDArray[np.int64]) -> SceneBatch:
-        return self.scenes.made(0, ids) if self.scenes.kind == "composed" else self.scenes.fitted(ids)
+    def _scenes(self, ids: NDArray[np.int64], side: int | None = None) -> SceneBatch:
+        make = self.scenes.fitted if self.scenes.kind == "photographs" else partial(self.scenes.made, 0)
+        return make(ids, side=side)
 
     def _answers(self, net: nn.Module, batch: SceneBatch) -> tuple[Maps, People]:
         """Maps of all stages, and the poses of each scene."""
@@ -120,11 +126,11 @@ class Measure:
         people = np.concatenate([xy, v[..., None]], -1)[there]
         return Truth(keypoints=people, areas=areas[there], boxes=boxes[there], crowd=np.zeros(there.sum(), bool))
 
-    def _correct(self, net: nn.Module) -> float:
+    def _correct(self, net: nn.Module, side: int | None) -> float:
         """Percentage of correct keypoints at 0.2 of the torso, on whole photographs; nan where there is no torso."""
         answers, truths = [], []
         for part in self._parts:
-            batch = self.scenes.fitted(part)
+            batch = self.scenes.fitted(part, side=side)
             _, poses = self._answers(net, batch)
             for index, people in enumerate(poses):
                 best = max(people, key=lambda pose: pose.score, default=None)

@@ -35,6 +35,7 @@ class EstimatePose(Averaged):
     paf_weight : of the fields' loss beside that of the heatmaps.
     foreground : a cell of a joint's heatmap counts 1 + foreground x (what is wanted there), one of a field
         1 + foreground x (the wanted vector's length): most are empty, and an answer of zeros is never far off.
+    restart : the learning rate after the early epochs of ``batches``, as a share of that before.
     model, stages, height : for the card: the network's name, its refinement stages, and the height that pictures are to
         be given to it in.
     """
@@ -43,17 +44,22 @@ class EstimatePose(Averaged):
 
     def __init__(
         self, net: nn.Module, batches: Scenes, measure: Measure, *, descent: Descent, ema: float,
-        sigma: float, paf_weight: float, foreground: float, model: str, stages: int, height: int,
+        sigma: float, paf_weight: float, foreground: float, restart: float, model: str, stages: int, height: int,
         about: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self.batches, self.measure = batches, measure
         self.skeleton = batches.people.skeleton
         self.sigma, self.paf_weight, self.foreground = sigma, paf_weight, foreground
         self.model, self.stages, self.height, self.about = model, stages, height, dict(about)
-        super().__init__(net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps)
+        self._side = batches.side  # of the scenes at hand
+        super().__init__(
+            net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps,
+            early_epochs=batches.early_epochs, restart=restart,
+        )  # fmt: skip
 
     def train_step(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Forward, backward, update; the loss over all stages, and the two parts of the last one's."""
+        self._side = batch.images.shape[2]
         with self.accelerator.autocast():
             maps = self.models["net"](network_input(batch.images, self.batches.dtype))
         losses, (heatmaps, pafs) = self.losses(maps, batch)
@@ -88,10 +94,13 @@ class EstimatePose(Averaged):
         return whole, parts[-1]
 
     def evaluate(self) -> dict[str, float]:
-        """See `Measure`; and the loss per sample, on the same scenes. All of it on every process."""
+        """See `Measure`; and the loss per sample, on the same scenes; of the side that the last ones had.
+
+        All of it on every process.
+        """
         try:
             with torch.no_grad(), self.accelerator.autocast():
-                return self.measure(self.product_net(), self.losses)
+                return self.measure(self.product_net(), self.losses, side=self._side)
         finally:
             self.back_to_training()
 

@@ -29,13 +29,14 @@ class Muon(Optimizer):
     filters : parameters of shape (outputs, ...), moved by orthogonal updates.
     others : groups as of any optimizer ("params", "weight_decay"), moved as SGD with Nesterov momentum does.
     lr : step size; a filter has length one.
-    momentum : of the others; that of the filters is 0.6.
+    momentum, filter_momentum : of the others, and of the filters.
     """
 
     def __init__(
-        self, filters: Sequence[nn.Parameter], others: Sequence[dict[str, Any]], *, lr: float, momentum: float
-    ) -> None:
-        first = {"params": list(filters), "orthogonal": True, "momentum": FILTER_MOMENTUM}
+        self, filters: Sequence[nn.Parameter], others: Sequence[dict[str, Any]], *, lr: float, momentum: float,
+        filter_momentum: float = FILTER_MOMENTUM,
+    ) -> None:  # fmt: skip
+        first = {"params": list(filters), "orthogonal": True, "momentum": filter_momentum}
         super().__init__([first, *others], {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False})
 
     @torch.no_grad()

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from firstsight.data.batches import Share
 from firstsight.data.crops import CropBatch, Crops
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.pose.parts import Pose
@@ -40,15 +39,14 @@ class EstimateTopDown(Averaged):
         self, net: TopDown, batches: Crops, measure: MeasureCrops, *, descent: Descent, ema: float,
         restart: float, card: Mapping[str, Any], about: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        self.batches, self.measure, self.restart = batches, measure, restart
+        self.batches, self.measure = batches, measure
         self._size = batches.size  # of the crops at hand
         self.skeleton, self.head = batches.people.skeleton, net
         self._card, self.about = dict(card), dict(about)
-        super().__init__(net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps)
-
-    def rate(self, batch: Share) -> float:
-        """The learning rate at a batch; after the early epochs it begins anew."""
-        return super().rate(batch) * (self.restart if 0 < self.batches.early_epochs <= batch.epoch else 1.0)
+        super().__init__(
+            net, device=batches.device, dtype=batches.dtype, descent=descent, ema=ema, steps=batches.steps,
+            early_epochs=batches.early_epochs, restart=restart,
+        )  # fmt: skip
 
     def train_step(self, batch: CropBatch) -> dict[str, Tensor]:
         """Forward, backward, update; the loss per person."""
