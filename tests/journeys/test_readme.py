@@ -27,6 +27,7 @@ from firstsight.weights.published import import_weights
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
 HOWTOS = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "howto").glob("*.md"))}
+CHAPTERS = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks" / "source").glob("*.md"))}
 PAGES = {"README": TEXT, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
 
 
@@ -36,11 +37,19 @@ def commands_of(text: str, before: str = "") -> list[list[str]]:
     return [shlex.split(line.split("#")[0]) for line in lines]
 
 
+def commands_within(text: str) -> list[list[str]]:
+    """Those that stand in a chapter's sentences, each once; what "..." stands for is left out."""
+    found = re.findall(r"`firstsight ([a-z]+ [^`]+)`", text)
+    return [shlex.split(line.removesuffix("...")) for line in dict.fromkeys(" ".join(one.split()) for one in found)]
+
+
 def python_of(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
 COMMANDS = commands_of(TEXT)
+SMALLER = {"cifar10": "my-photos/"}
+"""What is run in place of a set of fifty thousand pictures."""
 
 
 def test_they_are_found() -> None:
@@ -50,6 +59,7 @@ def test_they_are_found() -> None:
     assert len(HOWTOS) >= 7
     for name, text in HOWTOS.items():
         assert name == "index" or len(commands_of(text)) >= 2, name
+    assert sum(len(commands_within(text)) for text in CHAPTERS.values()) >= 20
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -122,6 +132,28 @@ def test_a_howto_is_done(page: str, run: Callable[..., tuple[int, str, str]], be
     for code in python_of(HOWTOS[page]):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, (code, done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", [name for name, text in CHAPTERS.items() if commands_within(text)])
+def test_commands_of_a_chapter(
+    chapter: str, run: Callable[..., tuple[int, str, str]], belongings: None, shared: Path
+) -> None:
+    """After what a reader of the chapter has: its data, a run, a picture, boxes, weights of others."""
+    home = Path("home/data")
+    home.mkdir(parents=True)
+    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
+    (home / "mnist").symlink_to(shared / "mnist-t10k")
+    (home / "lspet").symlink_to(Path("my-people").resolve())
+    commands = [[SMALLER.get(word, word) for word in command] for command in commands_within(CHAPTERS[chapter])]
+    if chapter.startswith("05"):
+        torch.save(create_model("alexnet").state_dict(), "alexnet.pth")
+        import_weights("alexnet.pth", "alexnet")
+    if chapter.startswith("09"):
+        commands.insert(0, ["train", "pose-tiny", "--data", "my-people/", "--out", "runs/my-person"])
+        Path("boxes.json").write_text("[[40, 40, 200, 300]]")
+    shutil.copy("photo.jpg", "picture.png")
+    run_all(commands, run)
 
 
 @pytest.mark.parametrize("code", python_of(TEXT))

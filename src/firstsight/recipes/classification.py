@@ -1,6 +1,6 @@
 """What a classification run is made of: trained weights to begin with, images, and the task."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from firstsight.data import ImageSet, Preprocess
 from firstsight.errors import UsageError
 from firstsight.nets import MODELS, create_model
 from firstsight.nets.airbench import AirBench
-from firstsight.recipes.materials import Materials, shown
+from firstsight.recipes.materials import Materials, descent_of, shown
 from firstsight.recipes.recipe import ClassifySettings
-from firstsight.tasks.classify import Classify, Descent
+from firstsight.tasks.classify import Classify
 from firstsight.weights.classifier import Classifier
 from firstsight.weights.transfer import begin_with, freeze, transfer
 
@@ -77,10 +77,9 @@ class Classification(Materials[ClassifySettings]):
         about: dict[str, Any] = {"recipe": self.recipe.name, "data": train.name, "settings": shown(settings)}
         if self.base:
             about["began_with"] = {"weights": Path(self.base.source).name, **self.base.card["about"]}
-        descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent)})
         task = Classify(
-            net, batches, test, model=entry.name, descent=descent, label_smoothing=settings.label_smoothing,
-            views=settings.views, about=about,
+            net, batches, test, model=entry.name, descent=descent_of(settings),
+            label_smoothing=settings.label_smoothing, views=settings.views, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
         return task

@@ -1,6 +1,6 @@
 """What a run is made of: images, and the task that trains on them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from firstsight.data.imageset import hold_out
 from firstsight.engine.loop import Observer
 from firstsight.engine.task import Task
 from firstsight.recipes.recipe import Recipe, Settings
+from firstsight.tasks.classify import Descent
 
 S = TypeVar("S", bound=Settings)
 T_co = TypeVar("T_co", bound=Task, covariant=True)
@@ -103,6 +104,11 @@ class Materials(Generic[S]):
 def shown(settings: Settings) -> dict[str, Any]:
     """Settings as they may stand in a file that is passed on: a path is reduced to its last part."""
     return {k: Path(v).name if k in ("data", "weights") else v for k, v in asdict(settings).items()}
+
+
+def descent_of(settings: Settings) -> Descent:
+    """How the weights go downhill, as far as the settings say; the rest as it is by default."""
+    return Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
 
 
 def about_skipped(images: ImageSet) -> list[str]:

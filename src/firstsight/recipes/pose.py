@@ -1,6 +1,5 @@
 """What a run of a pose network is made of: people in pictures, a network of their skeleton, and the task."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -8,10 +7,9 @@ import torch
 from firstsight.data.keypoints import KeypointSet
 from firstsight.data.scenes import Scenes
 from firstsight.pose import create_pose
-from firstsight.recipes.materials import shown
+from firstsight.recipes.materials import descent_of, shown
 from firstsight.recipes.people import PeopleMaterials
 from firstsight.recipes.recipe import PoseSettings
-from firstsight.tasks.classify import Descent
 from firstsight.tasks.keypoint_scores import Measure
 from firstsight.tasks.keypoints import EstimatePose
 
@@ -33,9 +31,8 @@ class Poses(PeopleMaterials[PoseSettings]):
         self._check(batches, others)
         net = create_pose(self.recipe.model, skeleton=train.skeleton, stages=settings.stages)
         about = {"recipe": self.recipe.name, "data": Path(settings.data).name, "settings": shown(settings)}
-        descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
         task = EstimatePose(
-            net, batches, Measure(others, most=settings.measured), descent=descent, ema=settings.ema,
+            net, batches, Measure(others, most=settings.measured), descent=descent_of(settings), ema=settings.ema,
             sigma=settings.sigma, paf_weight=settings.paf_weight, foreground=settings.foreground,
             restart=settings.restart, model=self.recipe.model, stages=settings.stages,
             height=settings.image_size, about=about,

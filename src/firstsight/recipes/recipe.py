@@ -145,7 +145,7 @@ class PeopleSettings(Settings):
     """The joints and limbs to learn: those of the data, or built-in ones that share joints with them."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam, AdamW, or Muon (orthogonal updates of filters that a batch norm follows, AdamW for the rest)."""
-    filter_lr: float = 17.0
+    filter_lr: float = 7.0
     """With Muon: learning rate of those filters, as a multiple of the others'."""
     momentum: float = 0.9
     """With Muon: momentum of those filters."""

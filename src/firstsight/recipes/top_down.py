@@ -1,6 +1,5 @@
 """What a run of a top-down pose network is made of: people cut out of their pictures, a network with its head."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -8,10 +7,9 @@ import torch
 from firstsight.data.crops import Crops
 from firstsight.data.keypoints import KeypointSet
 from firstsight.pose import TOP_DOWN_MODELS, create_top_down
-from firstsight.recipes.materials import shown
+from firstsight.recipes.materials import descent_of, shown
 from firstsight.recipes.people import PeopleMaterials
 from firstsight.recipes.recipe import TopDownSettings
-from firstsight.tasks.classify import Descent
 from firstsight.tasks.top_down import EstimateTopDown
 from firstsight.tasks.top_down_scores import MeasureCrops
 
@@ -43,10 +41,9 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
             stacks=stacks,
         )  # fmt: skip
         about = {"recipe": self.recipe.name, "data": Path(settings.data).name, "settings": shown(settings)}
-        descent = Descent(**{f.name: getattr(settings, f.name) for f in fields(Descent) if hasattr(settings, f.name)})
         task = EstimateTopDown(
             net, batches, MeasureCrops(others, most=settings.measured, flip_test=settings.flip_test),
-            descent=descent, ema=settings.ema, restart=settings.restart, about=about,
+            descent=descent_of(settings), ema=settings.ema, restart=settings.restart, about=about,
             card={
                 "model": self.recipe.model, "head": settings.head, "sigma": settings.sigma,
                 "stacks": stacks or TOP_DOWN_MODELS[self.recipe.model].stages,
