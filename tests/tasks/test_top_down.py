@@ -21,10 +21,11 @@ from firstsight.errors import DataError, Interrupted, UsageError, WeightsError
 from firstsight.pose import create_top_down
 from firstsight.pose.heads import HeatmapHead
 from firstsight.pose.skeleton import LSP_14, Skeleton
+from firstsight.pose.parts import Pose
 from firstsight.pose.top_down import TopDown
 from firstsight.recipes import TopDownSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.boxes import boxes_of_poses
+from firstsight.tasks.boxes import boxes_of_poses, whole_people
 from firstsight.tasks.pose import PoseEstimator
 from firstsight.tasks.top_down import EstimateTopDown
 from firstsight.tasks.top_down_pose import estimator_for
@@ -199,6 +200,20 @@ def test_people_are_where_a_bottom_up_network_finds_them() -> None:
     longer = np.ptp(joints, axis=0).max()
     np.testing.assert_allclose(box[:2], joints.min(0) - 0.1 * longer + 0.5)
     np.testing.assert_allclose(box[2:], np.ptp(joints, axis=0) + 0.2 * longer)
+
+
+def test_fragments_of_a_person_are_not_looked_at() -> None:
+    """An arm within somebody's box is dropped; a child as complete as its mother is not, nor who only leans over."""
+
+    def person(joints: int, x: float, y: float, width: float, height: float) -> Pose:
+        keypoints = np.full((5, 3), -1.0)
+        keypoints[:joints] = np.linspace((x, y, 0.5), (x + width, y + height, 0.5), joints)
+        return Pose(keypoints, 1.0, (x, y, width, height))
+
+    mother, child, arm = person(5, 100, 50, 80, 200), person(5, 120, 150, 30, 60), person(3, 110, 80, 20, 60)
+    neighbour = person(3, 160, 80, 60, 60)  # grown by 6 and 20 pixels: 46 of its 72 columns lie within the mother's box
+    assert whole_people([mother, child, arm, neighbour]) == [mother, child, neighbour]
+    assert whole_people([arm]) == [arm] and whole_people([]) == []
 
 
 def test_without_boxes_the_picture_is_one_person() -> None:

@@ -13,6 +13,8 @@ from firstsight.pose.parts import Pose
 
 GROWN = 0.1
 """The box of a pose holds its joints; a person's is larger by so much of its longer side, on every side."""
+INSIDE = 0.8
+"""More than this share of a fragment's box lies within that of the person it belongs to."""
 MOST = 10_000
 """Boxes in one picture."""
 
@@ -93,6 +95,21 @@ def usable_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Floats:
         if x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
             raise DataError(f"{told} lies outside of the picture of {size[0]}x{size[1]} pixels")
     return found
+
+
+def whole_people(poses: Sequence[Pose]) -> list[Pose]:
+    """Without fragments: those who have fewer joints than somebody whose box holds more than `INSIDE` of theirs.
+
+    A bottom-up network may leave an arm of a person as somebody of its own; looked at one at a time, each fragment would
+    be made whole, and the person be there twice.
+    """
+    joints = np.array([(pose.keypoints[:, 2] >= 0).sum() for pose in poses])
+    boxes = boxes_of_poses(poses)
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).clip(0).prod(2)  # of each with each
+    inside = shared > INSIDE * boxes[:, 2:].prod(1)[:, None]
+    fragment = (inside & (joints[:, None] < joints)).any(1)
+    return [pose for pose, dropped in zip(poses, fragment, strict=True) if not dropped]
 
 
 def boxes_of_poses(poses: Sequence[Pose]) -> Floats:

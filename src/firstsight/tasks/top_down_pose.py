@@ -18,7 +18,7 @@ from firstsight.pose.heads import Refine
 from firstsight.pose.oks import oks_suppressed
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
-from firstsight.tasks.boxes import Floats, boxes_of_poses, usable_boxes
+from firstsight.tasks.boxes import Floats, boxes_of_poses, usable_boxes, whole_people
 from firstsight.tasks.pose import Looked, PoseEstimator
 from firstsight.tasks.top_down_scores import crop_input, person_scores
 from firstsight.weights.classifier import kind_of
@@ -156,7 +156,7 @@ class TopDownEstimator:
             found = usable_boxes(boxes, picture.size, name)
             return found, np.ones(len(found))
         if self.detector is not None:
-            poses = self.detector.steps(picture, name=name).poses
+            poses = whole_people(self.detector.steps(picture, name=name).poses)
             return boxes_of_poses(poses), np.array([pose.score for pose in poses])
         width, height = picture.size
         inner = np.array([width, height]) / PADDING  # grown again, it is the picture
