@@ -20,8 +20,8 @@ from firstsight.data.keypoints import load_keypoints
 from firstsight.errors import DataError, Interrupted, UsageError, WeightsError
 from firstsight.pose import create_top_down
 from firstsight.pose.heads import HeatmapHead
-from firstsight.pose.skeleton import LSP_14, Skeleton
 from firstsight.pose.parts import Pose
+from firstsight.pose.skeleton import LSP_14, Skeleton
 from firstsight.pose.top_down import TopDown
 from firstsight.recipes import TopDownSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where

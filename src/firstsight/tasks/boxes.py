@@ -100,8 +100,8 @@ def usable_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Floats:
 def whole_people(poses: Sequence[Pose]) -> list[Pose]:
     """Without fragments: those who have fewer joints than somebody whose box holds more than `INSIDE` of theirs.
 
-    A bottom-up network may leave an arm of a person as somebody of its own; looked at one at a time, each fragment would
-    be made whole, and the person be there twice.
+    A bottom-up network may leave an arm of a person as somebody of its own; looked at one at a time, each fragment
+    would be made whole, and the person be there twice.
     """
     joints = np.array([(pose.keypoints[:, 2] >= 0).sum() for pose in poses])
     boxes = boxes_of_poses(poses)
