@@ -27,6 +27,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 highlight_language = "text"
+pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"  # every colour readable on its ground
 default_role = "py:obj"  # `Name` in a docstring: a link where it is known (see `find_name`), code where it is not
 autodoc_member_order = "bysource"
 maximum_signature_line_length = 80  # a longer signature has a line for each parameter
@@ -37,12 +38,27 @@ suppress_warnings = ["ref.python"]  # two classes of one name in two packages: t
 
 html_theme = "furo"
 html_title = f"firstsight {version}"
+html_favicon = "_static/icon.svg"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_theme_options = {  # where the theme's colours have a contrast below 4.5 on one of its grounds
+    "light_css_variables": {"color-foreground-muted": "#5f636a"},
+    "dark_css_variables": {
+        "color-foreground-muted": "#9ca0a5",
+        "color-problematic": "#ff7b7b",
+        "color-brand-primary": "#5ca5ff",
+        "color-brand-visited": "#c49bf0",
+    },
+}
 html_copy_source = html_show_sourcelink = False
 html_show_sphinx = False
 html_math_renderer = "mathml"  # browsers draw MathML by themselves; MathJax would be fetched from elsewhere
 html_search_language = "both"
+
+PICTURE = {"en": "picture made by the code above", "ko": "위 코드가 그린 그림"}
+"""What a screen reader says of an output without a description, after the title of its section."""
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +67,7 @@ class SearchBoth(SearchEnglish):
     """Words of both languages. A Korean word is found by its beginnings too, for particles are attached to it."""
 
     lang = "both"
-    language_name = "English and Korean"
+    language_name = "English"  # of the stemmer, which is a class in the page
 
     def split(self, input: str) -> list[str]:
         words: list[str] = super().split(input)
@@ -120,6 +136,28 @@ def visit_math_block(self: Any, node: nodes.math_block) -> None:
     visit_math(self, node, "block")
 
 
+def complete(app: Sphinx, tree: nodes.document) -> None:
+    """Pictures have a description; a table whose head is empty has no head."""
+    words = PICTURE["ko" if app.env.docname.startswith("chapters/ko/") else "en"]
+    for section in reversed(list(tree.findall(nodes.section))):  # inner ones before those that they are in
+        for picture in section.findall(nodes.image):
+            picture.setdefault("alt", f"{section[0].astext()}: {words}")
+    for head in list(tree.findall(nodes.thead)):
+        if not head.astext().strip():
+            head.parent.remove(head)
+
+
+def list_parameters(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None
+) -> None:
+    """The parameters of a long signature as a list; Sphinx writes `dd` without any `dt`."""
+
+    def as_list(found: re.Match[str]) -> str:
+        return f'<ul class="parameters">\n{found[1].replace("dd>", "li>")}</ul>'
+
+    context["body"] = re.sub(r"<dl>\n(<dd>.*?)</dl>", as_list, context.get("body", ""), flags=re.DOTALL)
+
+
 def tell_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
     """Say to browsers and screen readers that a page is in Korean."""
     if page.startswith("chapters/ko/"):
@@ -132,5 +170,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", house_style)
     app.connect("missing-reference", find_name)
+    app.connect("doctree-read", complete)
+    app.connect("html-page-context", list_parameters)
     app.connect("html-page-context", tell_language)
     return {"parallel_read_safe": True}

@@ -31,11 +31,12 @@ NOT_FETCHED = {"canonical", "next", "prev", "index", "search", "author", "help",
 
 @dataclass
 class Page(HTMLParser):
-    """What a page holds: addresses that are fetched, addresses to go to, places to go to."""
+    """What a page holds: addresses that are fetched, addresses to go to, places to go to, words for pictures."""
 
     fetched: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     places: set[str] = field(default_factory=set)
+    described: list[str] = field(default_factory=list)
     language: str = ""
     text: str = ""
 
@@ -50,6 +51,8 @@ class Page(HTMLParser):
         self.places |= {given[name] for name in ("id", "name") if name in given}
         if tag == "html":
             self.language = given.get("lang", "")
+        if tag == "img":
+            self.described.append(given["alt"])
         if tag in FETCHED and FETCHED[tag] in given:
             self.fetched.append(given[FETCHED[tag]])
         if tag == "link" and "href" in given and given.get("rel") not in NOT_FETCHED:
@@ -127,6 +130,7 @@ def test_everything_is_there(site: Path, pages: dict[Path, Page]) -> None:
             page = pages[site / "chapters" / language / f"{book.stem}.html"]
             assert page.language == language
             assert any(address.endswith(".png") for address in page.fetched)
+            assert page.described and not any(words.endswith(".png") for words in page.described)
     for source in (ROOT / "docs").rglob("*.md"):
         assert site / source.relative_to(ROOT / "docs").with_suffix(".html") in pages
     for package in packages():
@@ -146,6 +150,9 @@ def test_both_languages_are_in_the_search(site: Path) -> None:
     terms = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))["terms"]
     assert "convolut" in terms  # English words by their stem
     assert {"합성곱", "기울기", "텐서"} <= set(terms)
+    script = (site / "_static" / "language_data.js").read_text(encoding="utf-8")
+    stemmer = re.search(r"^window\.Stemmer = (.*);$", script, re.MULTILINE)
+    assert stemmer and f"var {stemmer[1]}=function" in script  # else the page of results stays empty
 
 
 FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
