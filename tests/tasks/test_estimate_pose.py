@@ -136,7 +136,7 @@ def test_depthwise_filters_do_not_decay(sticks: Callable[..., Path]) -> None:
 
 def test_muon_takes_the_filters_that_a_batch_norm_follows(sticks: Callable[..., Path]) -> None:
     """Those have orthogonal updates, all other parameters AdamW's, as two plain steps of each have it."""
-    made = task(sticks(), precision="float64", schedule="constant", warmup=0.0, weight_decay=0.1, ema=0.0, filter_lr=10)
+    made = task(sticks(), optimizer="muon", precision="float64", schedule="constant", warmup=0.0, weight_decay=0.1, ema=0.0, filter_lr=10)
     net = made.models["net"]
     others = task(sticks(), precision="float64", ema=0.0).models["net"]
     names = {
@@ -180,7 +180,7 @@ def test_scenes_grow_and_the_rate_begins_anew(sticks: Callable[..., Path]) -> No
     """Two epochs small, two large, measured on scenes of the same side; filters have a rate of their own."""
     made = task(
         sticks(), epochs=4, image_size=128, early=0.5, early_scale=0.5, restart=0.25, warmup=0.0, precision="float32",
-        filter_lr=10,
+        filter_lr=10, optimizer="muon",
     )  # fmt: skip
     for epoch, (side, share) in enumerate(((64, 1.0), (64, 0.5), (128, 0.25), (128, 0.125))):
         made.train_step(made.batches.get(epoch, 0))
@@ -272,7 +272,7 @@ def test_a_run_with_a_skeleton_of_ones_own(sticks: Callable[..., Path], tmp_path
     assert again.metrics == calm.metrics
     assert tensors(tmp_path / "r") == tensors(tmp_path / "calm")
     optimizers = {f"{name}-optimizer.safetensors" for name in ("net", "filters")}
-    assert set(tensors(tmp_path / "r")) == {"net.safetensors", "average.safetensors", *optimizers}
+    assert {"net.safetensors", "average.safetensors"} < set(tensors(tmp_path / "r")) <= {"net.safetensors", "average.safetensors", *optimizers}
     page = (tmp_path / "r" / "report.html").read_text()
     assert "measured on 2 of 12 pictures, held out of the training" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
@@ -335,7 +335,7 @@ def test_built_in_joints_of_other_data(sticks: Callable[..., Path]) -> None:
         ({"smallest": 0.8, "largest": 0.4}, "--smallest 0.8 is more than --largest 0.4"),
         ({"scenes": "drawn"}, "--scenes must be one of composed, photographs"),
         ({"people": 0}, "--people must lie between 1 and 30"),
-        ({"precision": "float16"}, "--precision float16 is not for two optimizers at once"),
+        ({"precision": "float16", "optimizer": "muon"}, "--precision float16 is not for two optimizers at once"),
         ({"weights": "imagenet"}, "has no setting weights"),
     ],
 )
