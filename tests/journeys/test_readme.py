@@ -135,7 +135,9 @@ def test_a_howto_is_done(page: str, run: Callable[..., tuple[int, str, str]], be
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", [name for name, text in CHAPTERS.items() if commands_within(text) and name[:2] != "11"])
+@pytest.mark.parametrize(
+    "chapter", [name for name, text in CHAPTERS.items() if commands_within(text) and name[:2] != "11"]
+)
 def test_commands_of_a_chapter(
     chapter: str, run: Callable[..., tuple[int, str, str]], belongings: None, shared: Path
 ) -> None:

@@ -136,7 +136,16 @@ def test_depthwise_filters_do_not_decay(sticks: Callable[..., Path]) -> None:
 
 def test_muon_takes_the_filters_that_a_batch_norm_follows(sticks: Callable[..., Path]) -> None:
     """Those have orthogonal updates, all other parameters AdamW's, as two plain steps of each have it."""
-    made = task(sticks(), optimizer="muon", precision="float64", schedule="constant", warmup=0.0, weight_decay=0.1, ema=0.0, filter_lr=10)
+    made = task(
+        sticks(),
+        optimizer="muon",
+        precision="float64",
+        schedule="constant",
+        warmup=0.0,
+        weight_decay=0.1,
+        ema=0.0,
+        filter_lr=10,
+    )
     net = made.models["net"]
     others = task(sticks(), precision="float64", ema=0.0).models["net"]
     names = {
@@ -272,7 +281,11 @@ def test_a_run_with_a_skeleton_of_ones_own(sticks: Callable[..., Path], tmp_path
     assert again.metrics == calm.metrics
     assert tensors(tmp_path / "r") == tensors(tmp_path / "calm")
     optimizers = {f"{name}-optimizer.safetensors" for name in ("net", "filters")}
-    assert {"net.safetensors", "average.safetensors"} < set(tensors(tmp_path / "r")) <= {"net.safetensors", "average.safetensors", *optimizers}
+    assert (
+        {"net.safetensors", "average.safetensors"}
+        < set(tensors(tmp_path / "r"))
+        <= {"net.safetensors", "average.safetensors", *optimizers}
+    )
     page = (tmp_path / "r" / "report.html").read_text()
     assert "measured on 2 of 12 pictures, held out of the training" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
