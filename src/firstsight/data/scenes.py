@@ -89,7 +89,7 @@ class Scenes(Grown):
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self._stage = self._staged(self.side)
+        self._stage = self._made(self.side)
 
     @property
     def samples(self) -> int:
@@ -125,13 +125,15 @@ class Scenes(Grown):
 
     def _staged(self, side: int) -> Stage:
         """Where scenes of that side are made; pictures are kept for one side at a time."""
-        stage: Stage | None = getattr(self, "_stage", None)
-        if stage is None or stage.side != side:
-            self._stage = stage = Stage(
-                self.people, self.kind, side=side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
-                flip=self.flip, most=self.most, stride=self.stride,
-            )  # fmt: skip
-        return stage
+        if self._stage.side != side:
+            self._stage = self._made(side)
+        return self._stage
+
+    def _made(self, side: int) -> Stage:
+        return Stage(
+            self.people, self.kind, side=side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
+            flip=self.flip, most=self.most, stride=self.stride,
+        )  # fmt: skip
 
     def _batch(
         self, scenes: list[Scene], ids: NDArray[np.int64], epoch: int, index: int, whole: int, world: int

@@ -57,6 +57,10 @@ class PeopleMaterials(Generic[S]):
         }  # fmt: skip
         return train, test
 
+    def early_side(self, side: int, *, multiple: int, least: int) -> int:
+        """Of a side of the network's input that in the early epochs, a multiple of what the network needs."""
+        return max(least, round(side * self.settings.early_scale / multiple) * multiple)
+
     def limit(self, batches: Ordered, name: str, what: str) -> None:
         """Refuse too few samples for batch norm; no more epochs than hold the wished updates; tell the notes.
 

@@ -46,7 +46,7 @@ class Poses(PeopleMaterials[PoseSettings]):
             people, settings.scenes, batch_size=settings.batch_size, epochs=self.epochs, seed=seed,
             side=settings.image_size, smallest=settings.smallest, largest=settings.largest, rotate=settings.rotate,
             flip=settings.flip == "random", most=settings.people, early=early,
-            early_side=max(64, round(settings.image_size * settings.early_scale / 8) * 8),
+            early_side=self.early_side(settings.image_size, multiple=8, least=64),
             rank=self.accelerator.process_index,
             world=self.accelerator.num_processes, device=self.accelerator.device,
             dtype=torch.float64 if settings.precision == "float64" else torch.float32,

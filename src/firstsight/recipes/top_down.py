@@ -55,7 +55,7 @@ class TopDowns(PeopleMaterials[TopDownSettings]):
     @property
     def early_size(self) -> tuple[int, int]:
         """(height, width) of crops in the early epochs."""
-        height, width = (max(32, round(side * self.settings.early_scale / 32) * 32) for side in self.size)
+        height, width = (self.early_side(side, multiple=32, least=32) for side in self.size)
         return height, width
 
     def _crops(self, people: KeypointSet, seed: int) -> Crops:

@@ -101,7 +101,7 @@ def whole_people(poses: Sequence[Pose]) -> list[Pose]:
     """Without fragments: those who have fewer joints than somebody whose box holds more than `INSIDE` of theirs.
 
     A bottom-up network may leave an arm of a person as somebody of its own; looked at one at a time, each fragment
-    would be made whole, and the person be there twice.
+    would be made whole, and the person be there twice. So is who is half hidden before somebody larger.
     """
     joints = np.array([(pose.keypoints[:, 2] >= 0).sum() for pose in poses])
     boxes = boxes_of_poses(poses)
