@@ -43,9 +43,9 @@ class Interrupted(FirstsightError):
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str) -> UsageError:
     """Say that a name is unknown and offer the close matches.
 
-    >>> print(unknown_name("model", "lenett", ["lenet", "convnet"], "see: firstsight models"))
+    >>> print(unknown_name("model", "lenett", ["lenet", "convnet", "lenet"], "see: firstsight models"))
     unknown model 'lenett': did you mean lenet? (see: firstsight models)
     """
-    close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    close = get_close_matches(name, sorted(set(known)), n=3, cutoff=0.5)
     meant = f": did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"unknown {kind} '{name}'{meant} ({hint})")

@@ -104,6 +104,11 @@ def test_refusals(pictures, tmp_path: Path, kind: str) -> None:
     with pytest.raises(DataError, match="no pictures"):
         load(given("empty"))
     pictures({"only": 5}, where="one")
+    pictures({"cat": 1, "dog": 1}, where="two")
+    with pytest.raises(
+        DataError, match="2 pictures in 2 classes leave none to test on; expected two or more in a class"
+    ):
+        load(given("two"))
     with pytest.raises(DataError, match=r"only one class \(only\)"):
         load(given("one"))
     pictures({"a": 3, "b": 3}, where="loose")
