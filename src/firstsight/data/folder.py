@@ -139,8 +139,8 @@ def read_folder(
         kept, held = hold_out(["/".join(sample.key) for sample in train], labels, share)
         if not len(held):
             raise DataError(
-                f"{path}: {len(train)} pictures in {len(classes)} classes leave none to test on; expected two or more in a"
-                " class, or a folder test/ with others"
+                f"{path}: {len(train)} pictures in {len(classes)} classes leave none to test on; expected two or more"
+                " in a class, or a folder test/ with others"
             )
         note = f"no test split: {len(held)} of {len(train)} pictures ({share:.0%} of each class) held out for testing"
         train, test = [train[i] for i in kept], [train[i] for i in held]
