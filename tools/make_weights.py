@@ -1,12 +1,13 @@
 """Train the weights that the package ships and write them, in half precision, with their cards.
 
-    python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--mnist PATH] [--lsp PATH] [--runs FOLDER]
+    python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--mnist PATH] [--lsp PATH]
+                                 [--runs FOLDER | --measure]
 
 Each is the recipe of its name with seed 0, nothing else. With --runs the training runs are kept, and a finished one is
 read instead of trained again. --fashion and --mnist name folders with those sets' files, --cifar CIFAR-10's binary
 archive or a zip of its pictures, --lsp a folder of Leeds Sports Pose Extended as COCO keypoints; without them the data
-are found or, but for the last, downloaded. The figures on a card are measured with the half-precision file that is
-shipped.
+are found or, but for the last, downloaded. The figures on a card and in a file are measured with the half-precision
+file that is shipped; --measure measures those that are there again, without training.
 """
 
 import argparse
@@ -14,11 +15,12 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from firstsight.data.crops import Crops
 from firstsight.data.people import load_people
@@ -30,12 +32,12 @@ from firstsight.recipes import ClassifySettings, GanSettings, PoseSettings, TopD
 from firstsight.recipes.train import train
 from firstsight.tasks.measure import measure
 from firstsight.tasks.measure_pose import measure_pose
-from firstsight.tasks.predict import Evaluation, evaluate
+from firstsight.tasks.predict import evaluate
 from firstsight.tasks.top_down_scores import MeasureCrops
-from firstsight.weights.classifier import Classifier, read, read_file, weights_of_run, write
+from firstsight.weights.classifier import kind_of, read, read_file, weights_of_run, write
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
-from firstsight.weights.shipped import parameters_of
+from firstsight.weights.shipped import CARD, parameters_of
 from firstsight.weights.top_down import load_top_down
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -46,10 +48,9 @@ NAMES = (
     "gan-digits", "infogan-mnist", "openpose-tiny-lsp", "pose-tiny-lsp",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
-KINDS = {ClassifySettings: "classifier", GanSettings: "generator", PoseSettings: "pose", TopDownSettings: "top-down"}
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"
 
-CARD = """# {name}
+CLASSIFIER_CARD = """# {name}
 
 {model} trained on {title}.
 
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--mnist", default="mnist")
     parser.add_argument("--lsp", default="lspet")
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--measure", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.names:
@@ -92,26 +94,33 @@ def main() -> None:
                 "lspet": arguments.lsp,
             }  # fmt: skip
             data = places.get(recipe.data, recipe.data)
-            run = train(
-                name, out=(arguments.runs or Path(scratch)) / f"{name}-0", resume=True, data=data, seed=0
-            ).run_dir
-            file = FOLDER / f"{name}.safetensors"
-            card, tensors = read_file(weights_of_run(run), KINDS[type(recipe.settings)])
-            if isinstance(recipe.settings, TopDownSettings):  # smaller by its batch norms
-                card, tensors = card | {"folded": True}, load_top_down(run).model.state_dict()
-            write(file, tensors, json.dumps(card, sort_keys=True), dtype=torch.float16)
-            if isinstance(recipe.settings, GanSettings):
-                text, told = generator_text(name, file, run, data)
-            elif isinstance(recipe.settings, PoseSettings):
-                text, told = pose_text(name, file, data)
-            elif isinstance(recipe.settings, TopDownSettings):
-                text, told = top_down_text(name, file, data)
-            else:
-                shipped = read(file)
-                found = evaluate(shipped, data)
-                text, told = card_text(name, file, shipped, found), f"{found.metrics['accuracy']:.4%} of {found.n:,}"
+            file, run = FOLDER / f"{name}.safetensors", None
+            if not arguments.measure:
+                folder = (arguments.runs or Path(scratch)) / f"{name}-0"
+                run = train(name, out=folder, resume=True, data=data, seed=0).run_dir
+                narrow(run, file)
+            text, told = TEXTS[type(recipe.settings)](name, file, run, data)
             (FOLDER / f"{name}.md").write_text(text)
             print(f"{name}: {told}, {file.stat().st_size:,} bytes")
+
+
+def narrow(run: Path, file: Path) -> None:
+    """The weights of a run, written in half precision."""
+    weights = weights_of_run(run)
+    card, tensors = read_file(weights, kind_of(weights, print))
+    if card["kind"] == "top-down":  # smaller by its batch norms
+        card, tensors = card | {"folded": True}, load_top_down(run).model.state_dict()
+    write(file, tensors, json.dumps(card, sort_keys=True), dtype=torch.float16)
+
+
+def seal(file: Path, metrics: Mapping[str, float], **about: Any) -> str:
+    """Write into a weights file what was measured with it; its SHA-256 in hex."""
+    with safe_open(file, framework="pt") as inside:
+        tensors = {key: inside.get_tensor(key) for key in inside.keys()}  # noqa: SIM118 - not a dict
+        card = json.loads(inside.metadata()[CARD])
+    card["about"] |= about | {"metrics": {name: round(value, 6) for name, value in metrics.items()}}
+    write(file, tensors, json.dumps(card, sort_keys=True))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 GENERATOR_CARD = """# {name}
@@ -121,6 +130,7 @@ The generator of {model} ({kind}), trained on {title}: the average of its weight
 | | |
 | --- | --- |
 | Frechet distance | {frechet:.2f} ({floor:.2f} of as many training pictures), N = {n:,}, in the features of `{judge}` |
+| over draws | {draws} of N pictures; standard deviation of one {sd:.2f} |
 | measured | {metrics} |
 | parameters | {parameters:,} |
 | recipe | `{name}`, seed 0: `{settings}` |
@@ -139,19 +149,23 @@ Made by `python tools/make_weights.py {name}`.
 """
 
 
-def generator_text(name: str, file: Path, run: Path, data: str) -> tuple[str, str]:
+def generator_text(name: str, file: Path, run: Path | None, data: str) -> tuple[str, str]:
     """The card of a generator as Markdown, and its result in a few words."""
     made, found = load_generator(file), measure(file, data)
     recipe, source = find_recipe(name), SOURCES[find_recipe(name).data]
-    metrics = {k: v for k, v in measure(run, data).metrics.items() if k.startswith("q_")} | found.metrics
+    asked = measure(run, data).metrics if run else made.card["about"]["metrics"]
+    metrics = {k: v for k, v in asked.items() if k.startswith("q_")} | found.metrics  # Q is not shipped
     told = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if not k.startswith("frechet"))
+    judge = made.card["about"]["judge"] | {"name": found.judge, "sha256": found.sha256, "n": found.n}
     text = GENERATOR_CARD.format(
         name=name, model=recipe.model, kind=GANS[recipe.model].summary, title=source.title, n=found.n,
         frechet=metrics["frechet"], floor=metrics["frechet_floor"], judge=found.judge, metrics=told,
+        draws=found.draws, sd=metrics["frechet_sd"],
         parameters=sum(p.numel() for p in made.model.parameters()), settings=settings_text(name, made.card),
         result=recipe.result, terms=source.licence, homepage=source.homepage,
         codes=", ".join(f"{i}: {label}" for i, label in enumerate(made.table)) or "none",
-        channels=made.preprocess.channels, size=made.preprocess.resize, versions=versions_text(), sha256=sha256(file),
+        channels=made.preprocess.channels, size=made.preprocess.resize, versions=versions_text(),
+        sha256=seal(file, metrics, judge=judge),
     )  # fmt: skip
     return text, f"Frechet distance {metrics['frechet']:.2f} at N = {found.n:,}"
 
@@ -191,7 +205,7 @@ PEOPLE = {
 """Sets of people: title, terms, homepage."""
 
 
-def pose_text(name: str, file: Path, data: str) -> tuple[str, str]:
+def pose_text(name: str, file: Path, run: Path | None, data: str) -> tuple[str, str]:
     """The card of a pose network as Markdown, and its result in a few words."""
     network, recipe = load_pose(file), find_recipe(name)
     title, terms, homepage = PEOPLE[recipe.data]
@@ -205,7 +219,8 @@ def pose_text(name: str, file: Path, data: str) -> tuple[str, str]:
         pck=alone.metrics["pck"], photographs=alone.n,
         joints=", ".join(f"{joint} {share:.2f}" for joint, (share, _) in alone.joints.items()),
         parameters=parameters_of(file), settings=settings_text(name, network.card), result=recipe.result,
-        height=network.height, versions=versions_text(), sha256=sha256(file),
+        height=network.height, versions=versions_text(),
+        sha256=seal(file, found.metrics | {"pck": alone.metrics["pck"]}, measured_on=f"{found.n:,} composed scenes"),
     )  # fmt: skip
     return (
         text,
@@ -223,7 +238,7 @@ TOP_DOWN_CARD = """# {name}
 | measured | in labelled boxes, averaged with the mirror image; without that PCK@0.2 is {plain:.3f} |
 | by joint | {joints} |
 | average precision | {ap:.3f} ({ap50:.3f} at a similarity of 0.50), the same people |
-| parameters | {parameters:,} |
+| parameters | {parameters:,}, with every batch norm folded into its convolution |
 | recipe | `{name}`, seed 0: `{settings}` |
 | over seeds | {result} |
 | data | {title}; {terms}; <{homepage}> |
@@ -240,7 +255,7 @@ Made by `python tools/make_weights.py {name} --lsp PATH`; measured again by
 """
 
 
-def top_down_text(name: str, file: Path, data: str) -> tuple[str, str]:
+def top_down_text(name: str, file: Path, run: Path | None, data: str) -> tuple[str, str]:
     """The card of a network of one person at a time as Markdown, and its result in a few words."""
     network, recipe = load_top_down(file), find_recipe(name)
     title, terms, homepage = PEOPLE[recipe.data]
@@ -256,7 +271,7 @@ def top_down_text(name: str, file: Path, data: str) -> tuple[str, str]:
         **{key: metrics[key] for key in ("pck", "pck_box", "ap", "ap50")}, plain=plain, n=crops.samples,
         joints=", ".join(f"{joint} {share:.2f}" for joint, share in joints), parameters=parameters_of(file),
         settings=settings_text(name, network.card), result=recipe.result, height=network.size[0],
-        width=network.size[1], versions=versions_text(), sha256=sha256(file),
+        width=network.size[1], versions=versions_text(), sha256=seal(file, metrics),
     )  # fmt: skip
     return text, f"PCK@0.2 {metrics['pck']:.3f}, PCK-box@0.1 {metrics['pck_box']:.3f} of {crops.samples:,}"
 
@@ -273,16 +288,12 @@ def versions_text() -> str:
     return ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "torch", "firstsight"))
 
 
-def sha256(file: Path) -> str:
-    """Of a file, in hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> str:
-    """The card as Markdown."""
-    recipe, prepare = find_recipe(name), network.preprocess
+def classifier_text(name: str, file: Path, run: Path | None, data: str) -> tuple[str, str]:
+    """The card of a classifier as Markdown, and its result in a few words."""
+    network = read(file)
+    found, recipe, prepare = evaluate(network, data), find_recipe(name), network.preprocess
     source = SOURCES[recipe.data]
-    return CARD.format(
+    text = CLASSIFIER_CARD.format(
         name=name,
         model=recipe.model,
         title=source.title,
@@ -299,8 +310,16 @@ def card_text(name: str, file: Path, network: Classifier, found: Evaluation) -> 
         input=f"{prepare.channels}x{prepare.input_size}x{prepare.input_size}, "
         f"mean {', '.join(f'{m:.4f}' for m in prepare.mean)}, std {', '.join(f'{s:.4f}' for s in prepare.std)}",
         versions=versions_text(),
-        sha256=sha256(file),
+        sha256=seal(file, found.metrics),
     )
+    return text, f"{found.metrics['accuracy']:.4%} of {found.n:,}"
+
+
+TEXTS: dict[type, Callable[[str, Path, Path | None, str], tuple[str, str]]] = {
+    ClassifySettings: classifier_text, GanSettings: generator_text, PoseSettings: pose_text,
+    TopDownSettings: top_down_text,
+}  # fmt: skip
+"""How the weights of a kind of recipe are measured and told."""
 
 
 if __name__ == "__main__":

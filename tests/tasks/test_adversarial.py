@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from firstsight.data import load as load_data
 from firstsight.engine.loop import seed_everything
 from firstsight.errors import RunError, UsageError
+from firstsight.gan.metrics import frechet_distance
 from firstsight.recipes import GanSettings, find_recipe
 from firstsight.recipes.train import Session, Silent, Where
 from firstsight.tasks import trouble
 from firstsight.tasks.adversarial import Adversarial
+from firstsight.tasks.adversarial_scores import distances
 
 
 def task(recipe: str = "gan-digits", **changes: Any) -> Adversarial:
@@ -250,12 +252,14 @@ def test_metrics_of_an_evaluation() -> None:
     """The floor is that of real pictures; a generator that copies the test set reaches the distance 0."""
     made = task("dcgan-digits", width=4, precision="float32", image_size=32)
     found = made.evaluate()
-    assert set(found) == {"frechet", "frechet_floor", "spread", "modes", "kl"}
+    assert set(found) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
     assert found["frechet"] > 10 * found["frechet_floor"] > 0
-    images = made.test.images[torch.arange(359)]
+    assert (made.measure.n, made.measure.draws) == (359, 3)
+    images = made.test.images[torch.arange(359)].repeat(3, 1, 1, 1)
     made.generate = lambda z: images  # type: ignore[method-assign]  # pictures from elsewhere
     copied = made.evaluate()
-    assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1)
+    assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1, rel=5e-3)
+    assert copied["frechet_sd"] == pytest.approx(0, abs=1e-3)
     assert copied["modes"] == 10 and copied["kl"] < 0.01
 
 
@@ -281,6 +285,18 @@ def test_trouble_is_told_in_words(change: dict[str, float], said: str) -> None:
         assert trouble.find(moving, classes=10, asked=None) == []  # where answers have no scale
     assert len(told) == (1 if said else 0) and said in "".join(told)
     assert trouble.find(moving[:9], classes=10) == []
+    early = trouble.find(moving, classes=10, epochs=40)  # many a run begins with few classes
+    assert early == (told if said in ("", "D wins") else []) and trouble.find(moving, classes=10, epochs=36) == told
+
+
+def test_distances_are_means_over_draws() -> None:
+    draws = torch.Generator().manual_seed(0)
+    real, one, two = (torch.randn(50, 3, generator=draws) * scale for scale in (1.0, 2.0, 3.0))
+    found = distances(real, torch.cat([one, two]))
+    apart = [frechet_distance(real, one), frechet_distance(real, two)]
+    assert found["frechet"] == pytest.approx(sum(apart) / 2)
+    assert found["frechet_sd"] == pytest.approx(abs(apart[1] - apart[0]) / 2**0.5)
+    assert distances(real, one) == {"frechet": apart[0]}
 
 
 def test_d_wins_by_what_it_is_asked_to_say() -> None:

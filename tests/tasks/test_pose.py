@@ -113,6 +113,21 @@ def test_a_joint_that_is_not_found() -> None:
     assert min(pose.box) > 20
 
 
+def test_people_of_few_joints_are_left_out() -> None:
+    """One of two people shows the left arm, shoulder and neck only: five joints."""
+    whole, part = PEOPLE[0], PEOPLE[1]
+    image = np.array(scene([whole, part], size=SIZE))
+    arm = ("left_wrist", "left_elbow", "left_shoulder", "neck", "head_top")
+    for joint, (x, y) in zip(LSP_14.joints, np.rint(part).astype(int), strict=True):
+        if joint not in arm:
+            image[y - 8 : y + 9, x - 8 : x + 9] = 0
+    found = {n: PoseEstimator(seeing(), min_joints=n).steps(Image.fromarray(image)) for n in (None, 5, 6)}
+    counts = {n: [(pose.keypoints[:, 2] > 0).sum() for pose in steps.poses] for n, steps in found.items()}
+    assert counts == {None: [14, 5], 5: [14, 5], 6: [14]}
+    assert len(found[6].scores) == 1 and found[6].scores[0] == found[None].scores[0]
+    assert len(found[6].decoded.poses) == 2
+
+
 def test_coco_results() -> None:
     """In COCO's order, half a pixel to the right, without the neck; the score as published."""
     estimator = PoseEstimator(seeing(OPENPOSE_18))

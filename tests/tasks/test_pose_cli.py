@@ -121,14 +121,21 @@ def test_real_networks(run: Run, photo: Path) -> None:
         ("x.png --model m --scales a,b", "--scales a,b: not understood"),
         ("x.png --model m --scales 0", "--scales must lie between 0.1 and 4; got 0"),
         ("x.png --model m --height 5", "--height must lie between 32 and 2,000 pixels; got 5"),
+        ("x.png --model m --min-joints 2", "--min-joints must lie between 3 and 14, all joints; got 2"),
         ("x.png --method slow", "--method"),
     ],
 )
 @pytest.mark.usefixtures("sees")
-def test_usage(run: Run, arguments: str, told: str) -> None:
+def test_usage(run: Run, photo: Path, arguments: str, told: str) -> None:
+    photo.rename("x.png")
     code, out, err = run("pose", *arguments.split())
     assert (code, out) == (2, "")
     assert err.startswith("firstsight: ") and told in err
+
+
+def test_no_network_is_looked_for_where_there_is_no_picture(run: Run) -> None:
+    code, out, err = run("pose", "gone.png", "--model", "nowhere.safetensors")
+    assert (code, out) == (1, "") and err == "firstsight: gone.png: No such file or directory\n"
 
 
 def test_weights_that_are_not_there(run: Run, photo: Path) -> None:

@@ -18,7 +18,7 @@ from firstsight.tasks.measure import measure
 from firstsight.tasks.measure_pose import measure_pose
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
-from firstsight.weights.shipped import parameters_of, shipped
+from firstsight.weights.shipped import card_of, parameters_of, shipped
 from firstsight.weights.top_down import load_top_down
 
 FILES = shipped()
@@ -42,6 +42,25 @@ def test_card_and_file_belong_together(name: str) -> None:
     assert kinds <= {torch.float16, torch.int64}
     for word in ("licence", "recipe", "data", "SHA-256", "over seeds"):
         assert f"| {word} |" in text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_tells_what_its_card_tells(name: str) -> None:
+    """What ``firstsight weights list`` shows comes from the file."""
+    text, card = FILES[name].with_suffix(".md").read_text(), card_of(FILES[name])
+    assert card is not None
+    metrics = card["about"]["metrics"]
+    told = {
+        "accuracy": (r"test accuracy \| ([\d.]+)%", 100), "frechet": (r"Frechet distance \| ([\d.]+)", 1),
+        "ap": (r"average precision \| ([\d.]+)", 1), "pck": (r"correct keypoints \| ([\d.]+)", 1),
+    }  # fmt: skip
+    found = {key: re.search(pattern, text) for key, (pattern, _) in told.items()}
+    assert any(found.values())
+    for key, match in found.items():
+        assert (match is not None) == (key in metrics)
+        if match:
+            digits = len(match[1].partition(".")[2])
+            assert float(match[1]) == pytest.approx(metrics[key] * told[key][1], abs=0.5001 * 10**-digits)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, parse
 
 
 @dataclass(frozen=True)
 class Arguments:
     """The data sets: where each was found, or how to get it."""
 
-    json: bool = False
+    json: Flag = False
     """Print as one JSON document."""
 
 

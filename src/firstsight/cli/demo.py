@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Train LeNet on real handwritten digits, evaluate it, let it read some, write a report. Needs no network."""
 
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Run directory (default: runs/lenet-digits/1, 2, ...)."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 from firstsight.errors import UsageError
 
 
@@ -24,28 +24,28 @@ class Arguments:
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file; of a pose
     network also the published checkpoint_iter_370000.pth."""
-    data: str | None = None
+    data: Maybe[str] = None
     """Data set: a name or a path (default: what the network was trained on). For a pose network a JSON file of COCO
     keypoints, all of it, or the folder of one."""
-    strict: bool = False
+    strict: Flag = False
     """Refuse data with unusable pictures instead of leaving them out."""
-    images: Path | None = None
+    images: Maybe[Path] = None
     """Pose: the folder of the JSON file's pictures (default: beside it, in images or under the file's name)."""
-    height: int | None = None
+    height: Maybe[int] = None
     """Pose: what pictures are resized to, in pixels (default: the network's own); small people need more."""
-    method: Literal["fast", "exact"] | None = None
+    method: Maybe[Literal["fast", "exact"]] = None
     """Pose: how maps become people, from the network's own (fast, the default) or as the published code does."""
-    scales: str | None = None
+    scales: Maybe[str] = None
     """Pose: show each picture in several sizes, and average: 0.5,1,1.5."""
-    flip: bool = False
+    flip: Flag = False
     """Pose: also show the mirror image, and average."""
-    detector: str | None = None
+    detector: Maybe[str] = None
     """Pose, one person at a time: weights of a bottom-up network that finds people (default: labelled boxes)."""
-    limit: int | None = None
+    limit: Maybe[int] = None
     """Pose: only so many pictures, those with the lowest ids."""
-    results: Path | None = None
+    results: Maybe[Path] = None
     """Pose: write the people that were found to this .json file, as COCO's keypoint results."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 

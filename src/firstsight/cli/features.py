@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class Arguments:
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, weights by name (see: firstsight weights list), or a .safetensors file."""
-    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="IMAGE")] = None
+    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="[IMAGE]", help_behavior_hint="")] = None
     """A picture; without one, a photograph that comes along."""
-    layer: str | None = None
+    layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     out: Path = Path("features.png")
     """The figure to write (PNG)."""
-    json: bool = False
+    json: Flag = False
     """Print what was drawn as one JSON document."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Arguments:
     numbers, rows parted by semicolons.
     """
 
-    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="IMAGE")] = None
+    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="[IMAGE]", help_behavior_hint="")] = None
     """A picture; without one, a photograph that comes along (Grace Hopper, public domain)."""
     kernel: str = "sobel-x"
     """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0" (1/9 is a number too)."""
-    size: int | None = None
+    size: Maybe[int] = None
     """Side of box, gaussian and motion in pixels."""
     stride: int = 1
     """Move the kernel by so many pixels."""
@@ -30,13 +30,13 @@ class Arguments:
     """Black pixels on every side; same: as many as keep the size (divided by the stride)."""
     dilation: int = 1
     """Distance between the pixels that the kernel meets."""
-    colour: bool = False
+    colour: Flag = False
     """Filter red, green and blue instead of a grey picture."""
-    at: str | None = None
+    at: Maybe[str] = None
     """Output pixel whose arithmetic to show, as X,Y from 0 (default: the strongest answer)."""
     out: Path = Path("filter.png")
     """The figure to write (PNG)."""
-    json: bool = False
+    json: Flag = False
     """Print the arithmetic as one JSON document."""
 
 

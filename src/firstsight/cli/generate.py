@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import TOLD, Flag, Maybe, parse
 
 if TYPE_CHECKING:
     from firstsight.tasks.generate import Sheet
@@ -20,29 +20,29 @@ class Arguments:
 
     generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, shipped weights (see: firstsight weights list), or a .safetensors file."""
-    n: int = 64
-    """How many pictures (a sweep of codes has as many as it needs)."""
+    n: Maybe[int] = None
+    """How many pictures (default: 64, with --nearest 16; a sweep of codes has as many as it needs)."""
     seed: int = 0
     """Where the noise starts; the same seed gives the same pictures."""
-    label: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    label: Annotated[str | None, tyro.conf.arg(name="class", help_behavior_hint="")] = None
     """Only of this class (infogan: by its table of codes)."""
-    code: str = ""
+    code: Annotated[str, TOLD] = ""
     """Set codes (infogan): c1=3 a category, c2=-1..1 all values of a continuous code across a row."""
-    interpolate: tuple[int, int] | None = None
-    """The way from the picture of one seed to that of another."""
+    interpolate: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="SEED SEED", help_behavior_hint="")] = None
+    """The way from the picture of one seed to that of another; not digits or classes (those are --class, --code)."""
     steps: int = 12
     """With --interpolate: pictures on the way, both ends included."""
     path: Literal["slerp", "linear"] = "slerp"
     """With --interpolate: along the sphere on which the noise lies, or straight."""
-    arithmetic: str | None = None
+    arithmetic: Maybe[str] = None
     """Sums and differences of classes: "Sneaker - Sandal + Bag"."""
     nearest: int = 0
     """Below each row, show so many of the nearest training images: did it memorise?"""
-    data: str | None = None
+    data: Maybe[str] = None
     """With --nearest: the training images (default: what it was trained on)."""
     out: Path = Path("generated.png")
     """Where to: a .png with all of them, a .gif that shows them in turn, or a folder for a file each."""
-    json: bool = False
+    json: Flag = False
     """Print what was made as one JSON document."""
 
 
@@ -121,7 +121,8 @@ def _make(arguments: Arguments, made: "Generator") -> "Sheet":
         return generate.interpolate(made, a, b, steps=arguments.steps, path=arguments.path)
     if arguments.arithmetic is not None:
         return generate.arithmetic(made, arguments.arithmetic, seed=arguments.seed)
-    return generate.generate(made, arguments.n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
+    n = arguments.n if arguments.n is not None else 16 if arguments.nearest else 64
+    return generate.generate(made, n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
 
 
 def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path]:

@@ -6,16 +6,16 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, parse
 
 
 @dataclass(frozen=True)
 class Arguments:
     """The networks and recipes, with their size and the result they reach."""
 
-    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = ""
+    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="[PATTERN]", help_behavior_hint="")] = ""
     """Only names that contain this."""
-    json: bool = False
+    json: Flag = False
     """Print as one JSON document."""
 
 

@@ -4,14 +4,20 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 
 from firstsight.errors import UsageError
 
 T = TypeVar("T")
-CONFIG = (tyro.conf.OmitArgPrefixes,)
+CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+TOLD = tyro.conf.arg(help_behavior_hint="")
+"""For options whose text says what happens without them: no default is added to it."""
+Maybe = Annotated[T | None, TOLD]
+"""What an option holds that need not be given."""
+Flag = Annotated[bool, TOLD]
+"""An option without a value."""
 BORDER = re.compile(r"[│╭╮╰╯─┌┐└┘|]+")
 
 

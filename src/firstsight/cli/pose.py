@@ -1,5 +1,7 @@
 """``firstsight pose``."""
 
+import errno
+import os
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse, scales_of
+from firstsight.cli.parse import Flag, Maybe, parse, scales_of
 
 if TYPE_CHECKING:
     from firstsight.pose.parts import Pose
@@ -22,38 +24,42 @@ if TYPE_CHECKING:
 class Arguments:
     """Find people and their joints in photographs, in a video, before a camera."""
 
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...")]
+    images: Annotated[
+        Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...", help_behavior_hint="")
+    ]
     """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them; or one video, or camera, or camera:1."""
-    model: str | None = None
+    model: Maybe[str] = None
     """A run directory, shipped weights, a .safetensors file, or the published checkpoint_iter_370000.pth."""
-    boxes: Path | None = None
+    boxes: Maybe[Path] = None
     """Pictures, with a model that looks at one person at a time: where they are, a .json file of [x, y, width, height];
     one list, or a list for each picture's file name."""
-    detector: str | None = None
+    detector: Maybe[str] = None
     """With such a model: weights of a bottom-up network that finds the people (default: all of a picture is one)."""
-    compare: bool = False
+    compare: Flag = False
     """One picture: draw what --detector finds and what --model finds, side by side, with their times."""
-    height: int | None = None
+    height: Maybe[int] = None
     """What pictures are resized to, in pixels (default: the network's own); small people need more."""
-    method: Literal["fast", "exact"] | None = None
+    method: Maybe[Literal["fast", "exact"]] = None
     """How maps become people: from the network's own (fast, the default), or exactly as the published code does."""
     scales: str = "1"
     """Show each picture in several sizes, and average: 0.5,1,1.5."""
-    flip: bool = False
+    flip: Flag = False
     """Also show the mirror image, and average."""
-    track: bool = False
+    min_joints: Maybe[int] = None
+    """Leave out people of whom a bottom-up network found fewer joints (default: 3); 7 leaves out most fragments."""
+    track: Flag = False
     """Video: people keep their numbers from frame to frame, and are drawn each in a colour."""
-    smooth: bool = False
+    smooth: Flag = False
     """Video: joints hold still (1 euro filter); with --track, which it brings."""
-    frames: int | None = None
+    frames: Maybe[int] = None
     """Video: only so many frames, from the first."""
-    maps: bool = False
+    maps: Flag = False
     """Pictures, with --out: also draw the network's maps."""
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Where to draw the people: a .png for one picture, an .mp4 for a video, or a folder."""
-    coco: Path | None = None
+    coco: Maybe[Path] = None
     """Pictures: write COCO's keypoint results to this .json file."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document (-1 for a joint that was not found); several pictures: a list of them; a
     video: a line a frame, as it goes."""
 
@@ -84,10 +90,10 @@ def run(argv: list[str]) -> int:
         return pose_compare.run(arguments)
     from firstsight.cli.console import complain, print_json
 
-    estimator = make_estimator(arguments)
     answers = Answers()
     images = list(_found(arguments.images, answers.refused))
-    _answer(arguments, estimator, images, answers)
+    if images:
+        _answer(arguments, make_estimator(arguments), images, answers)
     if arguments.coco is not None:
         _write_coco(arguments.coco, answers)
     if arguments.json:
@@ -106,11 +112,13 @@ def make_estimator(arguments: Arguments) -> "Estimator":
     from firstsight.tasks.top_down_pose import estimator_for
     from firstsight.weights.pose import load_pose, usual
 
-    detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
+    detector, least = None, arguments.min_joints
+    if arguments.detector:
+        detector, least = PoseEstimator(load_pose(arguments.detector, notify=remark), min_joints=least), None
     model = arguments.model or usual()
     estimator = estimator_for(
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
-        flip=arguments.flip, detector=detector, notify=remark,
+        flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
     )  # fmt: skip
     if estimator.method != "top-down":
         if arguments.boxes is not None:
@@ -162,6 +170,9 @@ def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
 
     for name in names:
         path = Path(name)
+        if not path.exists():
+            refused.append(f"{name}: {os.strerror(errno.ENOENT)}")
+            continue
         if not path.is_dir():
             yield path
             continue

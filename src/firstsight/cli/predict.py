@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, parse
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,11 +19,11 @@ class Arguments:
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file."""
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="")]
     """Pictures: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     top: int = 5
     """How many classes to name for each picture."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 
@@ -37,9 +37,11 @@ def run(argv: list[str]) -> int:
 
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one picture (see: firstsight predict --help)")
-    network = load(arguments.weights, notify=remark)
     pictures, refused = _read(arguments.images)
-    answers = predict(network, list(pictures.values()), top=arguments.top)
+    answers = []
+    if pictures:
+        network = load(arguments.weights, notify=remark)
+        answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:
         print_json([asdict(prediction) for prediction in found])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,17 +29,17 @@ class Arguments:
 
     model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A network (see: firstsight models), a run or weights, or a function of your own: package.module:build."""
-    input: str | None = None
+    input: Maybe[str] = None
     """Image as CxHxW, like 3x224x224 (default: what the network is made for)."""
-    variant: str | None = None
+    variant: Maybe[str] = None
     """paper or torchvision, for the networks that have both."""
-    all: bool = False
+    all: Flag = False
     """Also the layers that neither hold nor compute nor pool."""
-    time: bool = False
+    time: Flag = False
     """Measure every layer on one image (median of 5 runs)."""
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Draw where the parameters and the work are (PNG)."""
-    json: bool = False
+    json: Flag = False
     """Print as one JSON document."""
 
 

@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 from firstsight.recipes import (
     RECIPES,
     ClassifySettings,
@@ -21,7 +21,7 @@ from firstsight.recipes import (
 from firstsight.recipes.table import DEFAULTS
 
 S = TypeVar("S", bound=Settings)
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Switch = Annotated[Flag, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ class Arguments(Generic[S]):
     """Name of a recipe or a model."""
     settings: S
     """What the result depends on (defaults: those of the recipe)."""
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
-    resume: Flag = False
+    resume: Switch = False
     """Continue the run in --out, or the latest of this recipe; with the settings it was started with."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
-    strict: Flag = False
+    strict: Switch = False
     """Refuse data with unusable pictures instead of leaving them out."""
     checkpoint_seconds: float = 30.0
     """Seconds between checkpoints (0: after every step)."""
     log: Literal["none", "tensorboard"] = "none"
     """Also write the metrics for TensorBoard."""
-    quiet: Flag = False
+    quiet: Switch = False
     """No progress on stderr."""
-    json: Flag = False
+    json: Switch = False
     """Print the result as one JSON document."""
 
 

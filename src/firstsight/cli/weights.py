@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import Flag, Maybe, parse
 from firstsight.errors import UsageError, unknown_name
 
 USAGE = """usage: firstsight weights {list,get,import} [options]
@@ -25,7 +25,7 @@ They lie in $FIRSTSIGHT_HOME/weights (by default ~/.cache/firstsight/weights).
 """
 
 
-NO_POSE = dict.fromkeys(("skeleton", "joints", "parameters", "ap", "pck"))
+NO_POSE = dict.fromkeys(("skeleton", "joints", "parameters", "folded", "ap", "pck"))
 """What is told of pose networks only."""
 
 
@@ -33,7 +33,7 @@ NO_POSE = dict.fromkeys(("skeleton", "joints", "parameters", "ap", "pck"))
 class ListArguments:
     """The weights there are, shipped, published or imported: what each reaches, where it lies."""
 
-    json: bool = False
+    json: Flag = False
     """Print as one JSON document."""
 
 
@@ -43,7 +43,7 @@ class GetArguments:
 
     name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
     """A network with published weights, like resnet34 (see: firstsight weights list)."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 
@@ -59,13 +59,13 @@ class ImportArguments:
     """The file; the names of its tensors are torchvision's."""
     model: str
     """The network, like resnet34 (see: firstsight weights list)."""
-    variant: str | None = None
+    variant: Maybe[str] = None
     """paper or torchvision, for the networks that have both."""
-    classes: Path | None = None
+    classes: Maybe[Path] = None
     """A text file with the names of the classes, one a line (default: ImageNet's, or class 0, class 1, ...)."""
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Write here (.safetensors) instead of where it is found by its name."""
-    json: bool = False
+    json: Flag = False
     """Print the result as one JSON document."""
 
 
@@ -115,7 +115,8 @@ def _result(line: dict[str, Any]) -> str:
 
 def _measured(line: dict[str, Any]) -> str:
     if line["skeleton"] is not None:
-        size = f"{line['skeleton']}, {line['joints']} joints, {line['parameters']:,} parameters"
+        folded = " without batch norms" if line["folded"] else ""
+        size = f"{line['skeleton']}, {line['joints']} joints, {line['parameters']:,} parameters{folded}"
         return f"{line['data'] or 'not known'}; pose: {size}"
     if line["kind"] == "shipped":
         return f"{line['data']}, test images"
@@ -178,7 +179,8 @@ def _line(path: Path, *, kind: str) -> dict[str, Any]:
         joints = card["skeleton"]["keypoints"]
         line |= {
             "skeleton": card["skeleton"].get("skeleton_name", "its own"), "joints": len(joints),
-            "parameters": parameters_of(path), "ap": metrics.get("ap"), "pck": metrics.get("pck"),
+            "parameters": parameters_of(path), "folded": bool(card.get("folded")),
+            "ap": metrics.get("ap"), "pck": metrics.get("pck"),
         }  # fmt: skip
     return line
 

@@ -73,12 +73,24 @@ def load(
         source = SOURCES[name]
         found = find(source) or _download(source, notify)
         return replace(read(found, split, options), name=name, classes=source.classes)
+    check_place(name)
+    return read(Path(where).expanduser(), split, options)
+
+
+def check_place(where: str) -> None:
+    """Is it the name of a data set, or a path that is there?
+
+    Raises
+    ------
+    UsageError
+        Neither; close matches of a name are offered.
+    """
     path = Path(where).expanduser()
-    if not path.exists():
-        if not ({"/", "\\"} & set(name) or path.suffix):
-            raise unknown_name("data set", name, SOURCES, "see: firstsight data; or give a path")
-        raise UsageError(f"no such file or folder: {path}")
-    return read(path, split, options)
+    if where in SOURCES or path.exists():
+        return
+    if not ({"/", "\\"} & set(where) or path.suffix):
+        raise unknown_name("data set", where, SOURCES, "see: firstsight data; or give a path")
+    raise UsageError(f"no such file or folder: {path}")
 
 
 def read(path: Path, split: str, options: Options) -> ImageSet:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from firstsight.data import Augmentation, Batches, ImageSet, Preprocess, load
 from firstsight.data.imageset import hold_out
+from firstsight.data.loading import check_place
 from firstsight.engine.loop import Observer
 from firstsight.engine.task import Task
 from firstsight.recipes.recipe import Recipe, Settings
@@ -62,6 +63,7 @@ class Materials(Generic[S]):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """Training and test set; the first process goes first: one download."""
+        check_place(self.settings.data)  # before weights are downloaded for it
         with self.accelerator.main_process_first():
             known = self.preprocessing()
             train = self._images("train", known, None)

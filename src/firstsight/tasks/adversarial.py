@@ -16,16 +16,15 @@ from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.gan import losses
 from firstsight.gan.infogan import Reading
 from firstsight.gan.latent import Latent
-from firstsight.gan.metrics import divergence, frechet_distance, modes
 from firstsight.tasks import codes, portraits, trouble
+from firstsight.tasks.adversarial_scores import MeasurePictures
 from firstsight.tasks.average import follow
 from firstsight.tasks.judge import Judge
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.generator import make_card
 from firstsight.weights.layout import channels_last
 
-MEASURED = 1000
-"""Pictures that are generated to be measured after every epoch (or as many as there are test images)."""
+CHUNK = 500
 SNAPSHOTS = 48
 """Sheets of samples that a run keeps."""
 
@@ -88,15 +87,9 @@ class Adversarial:
             else Adam(self.models[name].parameters(), lr=rules.lr, betas=(rules.beta1, 0.999), fused=True)
             for name in made
         }  # the rate of each is set at every step
-        n = min(MEASURED, len(test))
+        self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
-        self.fixed = latent.draw(max(n, portraits.COLUMNS**2), generator=draws, dtype=batches.dtype)
-        self.measured = n
-        spread = torch.arange(n)
-        chosen = spread * len(test) // n
-        self._real, self._real_labels = judge.look(fit_images(test, batches.preprocess)[chosen]), test.labels[chosen]
-        other = judge.look(batches.images[(spread * len(batches.source) // n).to(batches.device)])
-        self.floor = frechet_distance(self._real.features, other.features)
+        self.fixed = latent.draw(max(self.measure.pictures, portraits.COLUMNS**2), generator=draws, dtype=batches.dtype)
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
@@ -223,26 +216,12 @@ class Adversarial:
     def generate(self, z: Tensor) -> Tensor:
         """(N, C, S, S) uint8 pictures of the average generator."""
         device = self.batches.device
-        chunks = [self.models["average"](chunk.to(device)) for chunk in z.split(MEASURED // 2)]
+        chunks = [self.models["average"](chunk.to(device)) for chunk in z.split(CHUNK)]
         return self.batches.preprocess.pixels(torch.cat(chunks)).cpu()
 
     def evaluate(self) -> dict[str, float]:
-        """The distance of the average generator's pictures from test images, and what the judge takes them for.
-
-        ``frechet`` (and ``frechet_floor``, that of training images), ``spread`` (variance of the features over that of
-        test images), ``modes`` and ``kl`` where the judge knows the classes, ``q_error`` where there is a Q to ask.
-        """
-        seen = self.judge.look(self.generate(self.fixed[: self.measured]))
-        real = self._real
-        found = {
-            "frechet": frechet_distance(real.features, seen.features),
-            "frechet_floor": self.floor,
-            "spread": float(seen.features.var(0).sum() / real.features.var(0).sum()),
-        }
-        if self.judge.knows:
-            classes = len(self.test.classes)
-            found["modes"] = float(modes(seen.labels, classes))
-            found["kl"] = divergence(seen.labels, self._real_labels, classes)
+        """See `MeasurePictures`; and ``q_error`` where there is a Q to ask."""
+        found = self.measure(self.generate(self.fixed[: self.measure.pictures]))
         if self._has_table:
             found["q_error"] = 1 - codes.read(self._bare_discriminator(), self._inputs(), self.test).one_to_one
         return found
@@ -271,7 +250,8 @@ class Adversarial:
         rules = self.rules
         turned = rules.label_noise * rules.real_target  # the mean of labels that are turned round now and then
         asked = None if rules.loss in losses.WITHOUT_SCALE else (rules.real_target - turned, turned)
-        return trouble.find(lines, classes=len(self.test.classes) if self.judge.knows else 0, asked=asked)
+        classes = len(self.test.classes) if self.judge.knows else 0
+        return trouble.find(lines, classes=classes, epochs=self.batches.epochs, asked=asked)
 
     def figures(self, lines: Lines) -> list[Picture]:
         """Curves, samples, sweeps of the codes, the nearest training images."""
@@ -279,22 +259,7 @@ class Adversarial:
 
     def verdict(self, metrics: Mapping[str, float]) -> Verdict:
         """The distance beside its floor; modes; Q's error."""
-        n = self.measured
-        figures = [
-            (f"Frechet distance, N = {n:,}", f"{metrics['frechet']:.2f}"),
-            ("the same of real pictures", f"{metrics['frechet_floor']:.2f}"),
-        ]
-        headline = (
-            f"Frechet distance {metrics['frechet']:.2f} (real pictures: {metrics['frechet_floor']:.2f}, N = {n:,})"
-        )
-        if "modes" in metrics:
-            made = f"{metrics['modes']:.0f} of {len(self.test.classes)}"
-            figures += [("classes made", made), ("KL divergence", f"{metrics['kl']:.3f}")]
-            headline += f", {made} classes made"
-        if "q_error" in metrics:
-            figures.append(("Q's error on real pictures", f"{metrics['q_error']:.1%}"))
-            headline += f", Q errs on {metrics['q_error']:.1%}"
-        figures.append(("in the features of", f"{self.judge.name}, SHA-256 {self.judge.sha256[:12]}"))
+        headline, figures = self.measure.told(metrics)
         return Verdict(headline, figures, ["firstsight generate {run} --out samples.png", "firstsight evaluate {run}"])
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
@@ -303,7 +268,7 @@ class Adversarial:
         if self._has_table:
             found = codes.read(self._bare_discriminator(), self._inputs(), self.test)
             table = tuple(self.test.classes[label] for label in found.table)
-        judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": self.measured}
+        judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": self.measure.n}
         return {
             "average": make_card(
                 model=self.model, options=self.options, latent=self.latent, preprocess=self.batches.preprocess,

@@ -123,7 +123,7 @@ def generate(
 
 
 def _row(made: Generator, place: int, value: int) -> str:
-    known = f": {made.table[value]}" if place == 0 and made.table else ""
+    known = f": mostly {made.table[value]}" if place == 0 and made.table else ""
     return f"c{place + 1} = {value}{known}"
 
 

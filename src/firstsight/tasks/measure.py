@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import torch
-
 from firstsight.data.batches import fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.data.loading import load as load_data
 from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
 from firstsight.gan.reading import purity
 from firstsight.tasks import codes
+from firstsight.tasks.adversarial_scores import DRAWS, distances, look_at
 from firstsight.tasks.judge import judge_for
 from firstsight.tasks.origin import training_data
 from firstsight.weights.generator import Generator, load_discriminator, load_generator
@@ -27,19 +26,21 @@ class Measured:
 
     Parameters
     ----------
-    metrics : ``frechet`` beside ``frechet_floor`` (training images in the place of generated ones), ``precision``,
-        ``recall``, ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the
-        judge knows the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), for each continuous
-        one ``c2_slant``, ``c2_width`` (correlations); of a run with a Q ``q_error`` (one-to-one) and
-        ``q_error_majority``, of the first category on the test images.
+    metrics : ``frechet``, the mean over draws of ``n`` pictures, beside ``frechet_sd``, the standard deviation of one
+        draw, and ``frechet_floor`` (training images in the place of generated ones); ``precision``, ``recall``,
+        ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the judge knows
+        the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), for each continuous one
+        ``c2_slant``, ``c2_width`` (correlations); of a run with a Q ``q_error`` (one-to-one) and ``q_error_majority``,
+        of the first category on the test images.
     purities : for each categorical code, the share of the most frequent class among the pictures of each of its values.
-    n : generated and real pictures compared, each.
+    n : generated and real pictures compared, each; draws : how often (precision to coverage: the first of them).
     judge, sha256 : the classifier whose features are compared, and the hash of its file.
     """
 
     metrics: Mapping[str, float]
     purities: Mapping[str, tuple[float, ...]]
     n: int
+    draws: int
     model: str
     data: str
     judge: str
@@ -67,19 +68,15 @@ def measure(
     )
     n = min(n, len(test), len(train))
     judge = judge_for(test.name, test.classes)
-    z = made.draw(n, seed=seed)
+    draws = max(1, min(DRAWS, MOST // n))
+    z = made.draw(n * draws, seed=seed)
     pictures = made(z)
     seen = judge.look(pictures)
-    spread = torch.arange(n)
-    real = judge.look(fit_images(test, made.preprocess)[spread * len(test) // n])
-    other = judge.look(fit_images(train, made.preprocess)[spread * len(train) // n])
-    found = {
-        "frechet": frechet_distance(real.features, seen.features),
-        "frechet_floor": frechet_distance(real.features, other.features),
-    }
+    (real, labels), (other, _) = (look_at(judge, images, n, made.preprocess) for images in (test, train))
+    found = distances(real.features, seen.features) | {"frechet_floor": frechet_distance(real.features, other.features)}
     notes = list(test.notes)
     if n > NEIGHBOURS:
-        found |= vars(overlap(real.features, seen.features, k=NEIGHBOURS))
+        found |= vars(overlap(real.features, seen.features[:n], k=NEIGHBOURS))
     else:
         notes.append(
             f"{n} pictures are too few for precision, recall, density and coverage, which look at {NEIGHBOURS}"
@@ -87,7 +84,7 @@ def measure(
     classes = len(test.classes)
     if judge.knows:
         found["modes"] = float(modes(seen.labels, classes))
-        found["kl"] = divergence(seen.labels, test.labels[spread * len(test) // n], classes)
+        found["kl"] = divergence(seen.labels, labels, classes)
         found["sure"] = float(seen.sure.double().mean())
     purities = {}
     if judge.knows:
@@ -100,7 +97,7 @@ def measure(
         found |= _reading(Path(generator), made, test)
     for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=len(made.latent.categories) + 1):
         found[f"c{i}_slant"], found[f"c{i}_width"] = meaning.slant, meaning.width
-    return Measured(found, purities, n, made.card["model"], test.name, judge.name, judge.sha256, tuple(notes))
+    return Measured(found, purities, n, draws, made.card["model"], test.name, judge.name, judge.sha256, tuple(notes))
 
 
 def _reading(run: Path, made: Generator, test: ImageSet) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,7 +18,7 @@ from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import METHODS, Decoded, Method, decode_steps
 from firstsight.pose.frame import UPSAMPLING, Frame, aligned
 from firstsight.pose.mirror import mirrored_limbs, unmirrored
-from firstsight.pose.parts import Pose
+from firstsight.pose.parts import FEWEST, Pose
 from firstsight.pose.skeleton import COCO_17, Skeleton
 from firstsight.weights.pose import LEAST_HEIGHT, MOST_HEIGHT, PoseNetwork, load_pose
 
@@ -74,11 +75,12 @@ class PoseEstimator:
     method : "fast" or "exact", see `firstsight.pose.decode`.
     scales : pictures are shown in each, as a multiple of ``height``, and the maps averaged.
     flip : also show the mirror image, and average.
+    min_joints : people of whom fewer joints were found are left out; those of less than `FEWEST` always are.
 
     Raises
     ------
     UsageError
-        An impossible height or scale, an unknown method, or unknown weights.
+        An impossible height, scale or number of joints, an unknown method, or unknown weights.
     DataError
         To flip, and a limb of the skeleton has no mirror image.
     WeightsError
@@ -87,7 +89,7 @@ class PoseEstimator:
 
     def __init__(
         self, model: str | Path | PoseNetwork, *, height: int | None = None, method: Method = "fast",
-        scales: Sequence[float] = (1.0,), flip: bool = False,
+        scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
     ) -> None:  # fmt: skip
         if height is not None and not LEAST_HEIGHT <= height <= MOST_HEIGHT:
             raise UsageError(f"--height must lie between {LEAST_HEIGHT} and {MOST_HEIGHT:,} pixels; got {height}")
@@ -98,6 +100,10 @@ class PoseEstimator:
             raise UsageError(f"--scales must lie between {LEAST_SCALE:g} and {MOST_SCALE:g}; got {got}")
         self.network = model if isinstance(model, PoseNetwork) else load_pose(model)
         self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
+        self.min_joints = FEWEST if min_joints is None else min_joints
+        if not FEWEST <= self.min_joints <= len(self.skeleton):
+            most = len(self.skeleton)
+            raise UsageError(f"--min-joints must lie between {FEWEST} and {most}, all joints; got {min_joints}")
         if flip:
             mirrored_limbs(self.skeleton)
 
@@ -133,9 +139,10 @@ class PoseEstimator:
         heatmaps, pafs = self._maps(inputs, frames, frame)
         answered = perf_counter()
         decoded = self._decode(heatmaps, pafs)
-        poses = [self._placed(pose, frame) for pose in decoded.poses]
+        whole = (decoded.people.counts >= self.min_joints).tolist()
+        poses = [self._placed(pose, frame) for pose in compress(decoded.poses, whole)]
         seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
-        joints = decoded.people.counts.tolist()
+        joints = compress(decoded.people.counts.tolist(), whole)
         scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, joints, strict=True)]
         return PoseSteps(poses, picture, seconds, scores, heatmaps, pafs, decoded, frame)
 

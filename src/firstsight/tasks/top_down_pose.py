@@ -35,14 +35,14 @@ Estimator: TypeAlias = "PoseEstimator | TopDownEstimator"
 
 def estimator_for(
     model: str | Path | PoseNetwork | TopDownNetwork, *, height: int | None = None, method: Method | None = None,
-    scales: Sequence[float] = (1.0,), flip: bool = False, detector: PoseEstimator | None = None,
-    notify: Callable[[str], None] = lambda line: None,
+    scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
+    detector: PoseEstimator | None = None, notify: Callable[[str], None] = lambda line: None,
 ) -> Estimator:  # fmt: skip
     """What finds people with these weights: a `PoseEstimator`, or a `TopDownEstimator`, whichever they are of.
 
     Parameters
     ----------
-    height, method, scales : for bottom-up weights, see `PoseEstimator`.
+    height, method, scales, min_joints : for bottom-up weights, see `PoseEstimator`.
     detector : for weights of one person at a time, see `TopDownEstimator`.
     notify : called with a line for what was not as usual.
 
@@ -58,8 +58,11 @@ def estimator_for(
     if isinstance(model, PoseNetwork):
         if detector is not None:
             raise UsageError(f"--detector is for a network that looks at one person at a time; {model.name} finds all")
-        return PoseEstimator(model, height=height, method=method or "fast", scales=scales, flip=flip)
-    for option, given in (("height", height), ("method", method), ("scales", tuple(scales) != (1.0,))):
+        return PoseEstimator(
+            model, height=height, method=method or "fast", scales=scales, flip=flip, min_joints=min_joints
+        )
+    others = {"height": height, "method": method, "scales": tuple(scales) != (1.0,), "min-joints": min_joints}
+    for option, given in others.items():
         if given:
             raise UsageError(f"--{option} is for bottom-up networks; {model.name} looks at one person at a time")
     return TopDownEstimator(model, detector=detector, flip=flip)

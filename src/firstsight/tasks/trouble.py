@@ -18,15 +18,18 @@ SHARE = 0.5
 """Modes are missing: no more than this share of the classes is made."""
 NARROW = 0.2
 """All pictures are alike: their features vary less than this share of what those of real pictures do."""
+EARLY = 1 / 3
+"""Neither of the last two is said before this share of the epochs: many a run begins with few classes and recovers."""
 
 
-def find(lines: Lines, *, classes: int, asked: tuple[float, float] | None = (1.0, 0.0)) -> list[str]:
+def find(lines: Lines, *, classes: int, epochs: int = 0, asked: tuple[float, float] | None = (1.0, 0.0)) -> list[str]:
     """A sentence for everything that is wrong at the end of ``lines``.
 
     Parameters
     ----------
     lines : metrics of every epoch so far.
     classes : how many classes there are to make; 0 where nobody can tell.
+    epochs : how many the whole training has; 0 if it is over.
     asked : the mean of what D is asked to say to real and to generated pictures, as D(x) and D(G(z)) are told; None
         where its answers have no scale (hinge, wasserstein), and nobody can tell from them that it wins.
     """
@@ -50,6 +53,8 @@ def find(lines: Lines, *, classes: int, asked: tuple[float, float] | None = (1.0
             "the losses stand still: nothing is learned; something between D's layers and its answer takes the"
             " difference between real and generated pictures away"
         )
+    if len(lines) < EARLY * epochs:
+        return told
     if classes and mean("test/modes") <= SHARE * classes:
         told.append(
             f"modes are missing: no more than half of the {classes} classes are made;"
