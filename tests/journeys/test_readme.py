@@ -173,7 +173,12 @@ def test_python_of_the_readme(code: str) -> None:
 def test_links_lead_somewhere() -> None:
     """In the checkout. Links of the site to pages that are made for it are held by tests/docs."""
     made = ("reference/index.rst",)
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+    for page in (
+        ROOT / "README.md",
+        ROOT / "README.ko.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
             assert target in made or (page.parent / target).exists(), f"{page.name}: {target}"
 
