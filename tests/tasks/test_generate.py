@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
@@ -204,13 +205,16 @@ def test_a_run_is_measured(infogan: Path, run: Run) -> None:
     assert found.n == 359 and found.judge == "lenet-digits" and len(found.sha256) == 64
     made, judge = load_generator(infogan), judge_for("digits", tuple("0123456789"))
     real = judge.look(fit_images(load_data("digits", "test"), made.preprocess))
-    seen = judge.look(made(made.draw(359)))
-    assert found.metrics["frechet"] == pytest.approx(frechet_distance(real.features, seen.features), rel=1e-6)
+    draws = judge.look(made(made.draw(8 * 359))).features.split(359)
+    apart = [frechet_distance(real.features, draw) for draw in draws]
+    assert found.draws == 8 and found.metrics["frechet"] == pytest.approx(mean(apart), rel=1e-6)
+    assert found.metrics["frechet_sd"] == pytest.approx(stdev(apart), rel=1e-6)
     assert 0 < found.metrics["frechet_floor"] < 10
     assert {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "recall"} <= set(found.metrics)
     assert found.metrics["q_error"] >= found.metrics["q_error_majority"]
     code, out, _ = run("evaluate", infogan)
     assert code == 0 and "share of real pictures that lie among generated ones" in out
+    assert "359 generated, drawn 8 times, against 359 test pictures" in out
     code, out, _ = run("evaluate", infogan / "model.safetensors", "--json")
     assert code == 0 and "q_error" not in json.loads(out)["metrics"]  # Q is not in the file
 

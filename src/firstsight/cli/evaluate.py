@@ -108,7 +108,8 @@ def _generator(arguments: Arguments) -> int:
     for name, shares in found.purities.items():
         shown.add_row(name, " ".join(f"{share:.2f}" for share in shares), "the purity of each of its values")
     screen = out()
-    screen.print(f"{found.model} on {found.data}: {found.n:,} generated against {found.n:,} test pictures")
+    drawn = f", drawn {found.draws} times" if found.draws > 1 else ""
+    screen.print(f"{found.model} on {found.data}: {found.n:,} generated{drawn}, against {found.n:,} test pictures")
     screen.print(shown)
     screen.print(
         f"features of {found.judge} (SHA-256 {found.sha256[:12]}); not to be compared with other N or features"
@@ -118,6 +119,7 @@ def _generator(arguments: Arguments) -> int:
 
 MEANINGS = {
     "frechet": "distance to real pictures, less is better",
+    "frechet_sd": "standard deviation of one draw of N pictures; the distance is the mean over draws",
     "frechet_floor": "the same of training pictures: what to come near to",
     "precision": "share of generated pictures that lie among real ones",
     "recall": "share of real pictures that lie among generated ones",
