@@ -1,7 +1,8 @@
 """Named experiments: network, data, settings, and the result they reach."""
 
+from firstsight.recipes.lookup import find_recipe
 from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
-from firstsight.recipes.table import RECIPES, find_recipe
+from firstsight.recipes.table import RECIPES
 
 
 def list_recipes(pattern: str = "") -> list[str]:

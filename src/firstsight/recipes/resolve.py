@@ -13,8 +13,8 @@ from firstsight.data.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
 from firstsight.recipes.check import check
+from firstsight.recipes.lookup import find_recipe, fine_tuning, recipe_for
 from firstsight.recipes.recipe import ClassifySettings, PeopleSettings, Recipe, Settings
-from firstsight.recipes.table import find_recipe, fine_tuning, recipe_for
 
 
 def resolve(
