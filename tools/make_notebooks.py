@@ -1,6 +1,6 @@
 """Make the chapters in both languages from their common sources, and execute them.
 
-    python tools/make_notebooks.py [NAME ...] [--check]
+    python tools/make_notebooks.py [NAME ...] [--check | --text]
 
 A source, `notebooks/source/NAME.md`, holds every code cell once and every text twice:
 
@@ -14,7 +14,7 @@ A source, `notebooks/source/NAME.md`, holds every code cell once and every text 
 
 A text under `<!-- both -->`, a formula, say, is the same in both. Texts in a row make one cell. The notebooks are
 written to `notebooks/en` and `notebooks/ko` with their outputs. --check executes and writes nothing; an error in a cell
-is an error.
+is an error. --text executes nothing: where only texts have changed, the outputs that are there are kept.
 """
 
 import argparse
@@ -122,19 +122,38 @@ def execute(book: NotebookNode) -> None:
         cell.metadata.pop("execution", None)  # times
 
 
+def keep_outputs(book: NotebookNode, old: NotebookNode) -> None:
+    """Give a notebook the outputs of an older one with the same code.
+
+    Raises
+    ------
+    ValueError
+        The code differs.
+    """
+    ours, theirs = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (book, old))
+    if [cell.source for cell in ours] != [cell.source for cell in theirs]:
+        raise ValueError("the code has changed: execute it")
+    for cell, before in zip(ours, theirs, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+
+
 def main() -> None:
     """Read, execute, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--text", action="store_true")
     arguments = parser.parse_args()
     names = arguments.names or sorted(path.stem for path in (FOLDER / "source").glob("*.md"))
     for name in names:
         cells = read_chapter(FOLDER / "source" / f"{name}.md")
         for language in LANGUAGES:
             book = notebook(name, cells, language)
-            execute(book)
             target = FOLDER / language / f"{name}.ipynb"
+            if arguments.text:
+                keep_outputs(book, nbformat.read(target, as_version=4))
+            else:
+                execute(book)
             if not arguments.check:
                 target.parent.mkdir(exist_ok=True)
                 nbformat.write(book, target)

@@ -97,7 +97,7 @@ def _network(
             net = create_model(name, in_channels=channels, image_size=size, variant=variant)
         return net, (channels, *sides)
     if variant:
-        raise UsageError(f"--variant is for networks of the table, not for {name}")
+        raise UsageError(f"--variant chooses how a network of firstsight models is built; {name} is built already")
     if ":" in name:
         return _own(name), shape or (3, 224, 224)
     if name not in {**shipped(), **stored()} and not Path(name).exists():

@@ -61,7 +61,7 @@ class Generator:
             raise UsageError(f"{self.source}: was trained without codes, so it cannot be asked for a class")
         found = [code for code, label in enumerate(self.table) if label.casefold() == name.casefold()]
         if not found:
-            known = ", ".join(dict.fromkeys(self.table))
+            known = ", ".join(sorted(set(self.table)))
             raise UsageError(f"no code makes the class '{name}'; there are {known}")
         return found
 
