@@ -393,7 +393,7 @@ def test_infogan_with_continuous_codes_alone(tmp_path: Path) -> None:
     train("infogan", out=tmp_path / "r", epochs=1, image_size=8, width=4, categories="", continuous=2)
     assert set(measure(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
     sheet = generate(tmp_path / "r", 16, codes="c1=-1..1")
-    assert sheet.images.shape == (16, 1, 8, 8) and sheet.heads[0] == "-1.00"
+    assert sheet.images.shape == (16, 1, 8, 8) and sheet.heads[0] == "c1 = -1.00"
     assert "Continuous code c2" in (tmp_path / "r" / "report.html").read_text()
 
 

@@ -69,7 +69,7 @@ def test_codes_are_set_and_swept(infogan: Path) -> None:
     assert chosen.view(10, 8)[:, 0].tolist() == list(range(10))
     torch.testing.assert_close(values.view(10, 8, 2)[4, :, 1], torch.linspace(-1, 1, 8))
     assert torch.equal(both.z[0, :62], both.z[-1, :62])  # the same noise everywhere
-    assert both.rows[3].startswith("c1 = 3") and both.heads[0] == "-1.00"
+    assert both.rows[3].startswith("c1 = 3") and both.heads[0] == "c3 = -1.00"
     across = generate(made, 24, codes="c2=-1..1")
     assert len(across.images) == 24 and not torch.equal(across.z[0, :62], across.z[8, :62])
     assert "the pictures there are a guess" in generate(made, codes="c2=-2..2").notes[0]

@@ -22,11 +22,11 @@ class Arguments:
     """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file; of a pose
-    network also the published checkpoint_iter_370000.pth."""
+    """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file.
+    Of a pose network also the published checkpoint_iter_370000.pth."""
     data: Maybe[str] = None
-    """Data set: a name or a path (default: what the network was trained on). For a pose network a JSON file of COCO
-    keypoints, all of it, or the folder of one."""
+    """Data set: a name or a path (default: what the network was trained on).
+    For a pose network a JSON file of COCO keypoints, all of it, or the folder of one."""
     strict: Flag = False
     """Refuse data with unusable pictures instead of leaving them out."""
     images: Maybe[Path] = None

@@ -33,7 +33,7 @@ class Arguments:
     colour: Flag = False
     """Filter red, green and blue instead of a grey picture."""
     at: Maybe[str] = None
-    """Output pixel whose arithmetic to show, as X,Y from 0 (default: the strongest answer)."""
+    """Output pixel whose arithmetic to show, as X,Y from 0 (default: the strongest answer away from the border)."""
     out: Path = Path("filter.png")
     """The figure to write (PNG)."""
     json: Flag = False

@@ -143,7 +143,7 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
         if rows or sheet.heads:
             out.write_bytes(plots.png(plots.sheet(images, columns, rows=rows, heads=sheet.heads)))
         else:
-            out.write_bytes(plots.tile_png(images, columns))
+            out.write_bytes(plots.tile_png(images, columns, smallest=plots.ALONE))
     else:
         out.mkdir(parents=True, exist_ok=True)
         files = [out / f"{i:05d}.png" for i in range(len(images))]

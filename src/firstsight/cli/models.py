@@ -75,8 +75,7 @@ def run(argv: list[str]) -> int:
         console.print()
         console.print(shown)
         console.print()
-        console.print(
-            "firstsight train RECIPE trains it; where weights are shipped, firstsight predict RECIPE IMAGE uses them,"
-            " or of a generator firstsight generate RECIPE; a trained pose network finds people by firstsight pose."
-        )
+        console.print("firstsight train RECIPE trains it. Where weights are shipped, its name is enough to use them:")
+        console.print("firstsight predict RECIPE IMAGE; of a generator firstsight generate RECIPE; of a pose network")
+        console.print("firstsight pose IMAGE --model RECIPE.")
     return 0

@@ -18,6 +18,15 @@ Maybe = Annotated[T | None, TOLD]
 """What an option holds that need not be given."""
 Flag = Annotated[bool, TOLD]
 """An option without a value."""
+PLAINLY = (
+    (
+        re.compile(r"parsing (\S+): invalid literal for int\(\) with base 10: (.*)"),
+        r"\1 must be a whole number; got \2",
+    ),
+    (re.compile(r"parsing (\S+): could not convert string to float: (.*)"), r"\1 must be a number; got \2"),
+    (re.compile(r"parsing (\S+): no type matching \{INT INT\}.*"), r"\1 must be followed by two whole numbers"),
+)
+"""What Python says of a value, and how it is told."""
 BORDER = re.compile(r"[│╭╮╰╯─┌┐└┘|]+")
 
 
@@ -71,6 +80,8 @@ def _sentence(text: str) -> str:
     if not body:
         return "the arguments cannot be understood"
     said = body[0]
+    for pattern, plain in PLAINLY:
+        said = pattern.sub(plain, said)
     if said.startswith("Missing from"):
         return f"missing: {' '.join(body[1:2])}"
     meant = (

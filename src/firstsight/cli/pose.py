@@ -29,10 +29,11 @@ class Arguments:
     ]
     """Pictures (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM), or folders of them; or one video, or camera, or camera:1."""
     model: Maybe[str] = None
-    """A run directory, shipped weights, a .safetensors file, or the published checkpoint_iter_370000.pth."""
+    """A run directory, shipped weights (default: openpose-tiny-lsp), a .safetensors file, or the published
+    checkpoint_iter_370000.pth."""
     boxes: Maybe[Path] = None
-    """Pictures, with a model that looks at one person at a time: where they are, a .json file of [x, y, width, height];
-    one list, or a list for each picture's file name."""
+    """Pictures, with a model that looks at one person at a time: where people are, a .json file.
+    It holds a list of [x, y, width, height], or such a list for each picture's file name."""
     detector: Maybe[str] = None
     """With such a model: weights of a bottom-up network that finds the people (default: all of a picture is one)."""
     compare: Flag = False
@@ -60,8 +61,8 @@ class Arguments:
     coco: Maybe[Path] = None
     """Pictures: write COCO's keypoint results to this .json file."""
     json: Flag = False
-    """Print the result as one JSON document (-1 for a joint that was not found); several pictures: a list of them; a
-    video: a line a frame, as it goes."""
+    """Print the result as one JSON document (-1 for a joint that was not found).
+    Several pictures: a list of them; a video: a line a frame, as it goes."""
 
 
 @dataclass
@@ -278,6 +279,19 @@ def _write_coco(path: Path, answers: Answers) -> None:
     path.write_text(json.dumps(results))
 
 
+def _tell_of_fragments(arguments: Arguments, answers: Answers) -> None:
+    """Of people who lack more than half of their joints, unless the question was asked."""
+    from firstsight.cli.console import remark
+
+    half = len(answers.lines[0]["skeleton"]["joints"]) // 2
+    people = [person for line in answers.lines for person in line["people"]]
+    few = sum(sum(score >= 0 for _, _, score in person["keypoints"]) < half for person in people)
+    if few and arguments.min_joints is None:
+        remark(
+            f"{few} of {len(people)} people have fewer than {half} joints; --min-joints {half} leaves such parts out"
+        )
+
+
 def _print(arguments: Arguments, answers: Answers) -> None:
     from firstsight.cli.console import out, remark, table
 
@@ -290,6 +304,7 @@ def _print(arguments: Arguments, answers: Answers) -> None:
         shown.add_row(line["image"], str(len(line["people"])), str(joints), f"{seconds:.2f}")
     screen = out()
     screen.print(shown)
+    _tell_of_fragments(arguments, answers)
     if answers.files:
         first, *others = answers.files
         many = f" to {others[-1].name}" if others else ""

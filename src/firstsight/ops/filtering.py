@@ -70,7 +70,7 @@ def filter_image(
     image : (C, H, W) uint8, C being 1 or 3.
     kernel : (kh, kw) float64.
     padding : zeros on every side, or "same" for an output of ceil(side / stride).
-    at : (x, y) of the output pixel whose arithmetic to show; that of the strongest answer if None.
+    at : (x, y) of the output pixel whose arithmetic to show; that of the strongest answer away from the border if None.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from firstsight.plots.cost import cost
 from firstsight.plots.duel import duel, sheet
 from firstsight.plots.filters import filtering
-from firstsight.plots.grid import gif, tile_png
+from firstsight.plots.grid import ALONE, gif, tile_png
 from firstsight.plots.maps import features
 from firstsight.plots.poses import (
     pck_by_joint,
@@ -18,6 +18,7 @@ from firstsight.plots.style import TRAIN, WRONG, message, png
 from firstsight.plots.training import confusion, curves, gallery
 
 __all__ = [
+    "ALONE",
     "TRAIN",
     "WRONG",
     "confusion",

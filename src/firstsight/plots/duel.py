@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from firstsight.plots.grid import GAP, tile
 from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
 
+LETTER, LINE_ABOVE, MARGIN = 0.08, 0.3, 0.1
+"""Of the names beside and above a sheet the width of a letter and the height of a line, about, in inches."""
+
 
 def duel(lines: Sequence[Mapping[str, Any]]) -> Figure:
     """Losses, what D gives real and generated pictures, and the Frechet distance; ``lines`` as in ``metrics.jsonl``."""
@@ -33,9 +36,8 @@ def duel(lines: Sequence[Mapping[str, Any]]) -> Figure:
 def _lines(axes: Any, lines: Sequence[Mapping[str, Any]], names: Mapping[str, tuple[str, str]]) -> None:
     for name, (label, colour) in names.items():
         measured = [line for line in lines if name in line]
-        axes.plot(
-            [line["epoch"] for line in measured], [line[name] for line in measured], color=colour, lw=1.5, label=label
-        )
+        epochs, values = [line["epoch"] for line in measured], [line[name] for line in measured]
+        axes.plot(epochs, values, color=colour, lw=1.5, label=label, marker="o" if len(measured) == 1 else "")
     axes.set_xlabel("epoch", color=SOFT)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, labelcolor=SOFT, fontsize=9)
@@ -50,8 +52,13 @@ def sheet(
     count = -(-len(images) // columns)
     high, wide = (picture.shape[0] - GAP) / count, (picture.shape[1] - GAP) / columns
     scale = 9 / max(columns, 8) / wide
-    figure = new_figure(picture.shape[1] * scale + (1.4 if rows else 0.2), picture.shape[0] * scale + 0.7)
-    axes = figure.subplots()
+    beside = LETTER * max(map(len, rows)) if rows else 0.0
+    above = LINE_ABOVE * (bool(heads) + bool(title))
+    across, down = picture.shape[1] * scale, picture.shape[0] * scale
+    whole = across + beside + 2 * MARGIN, down + above + 2 * MARGIN
+    figure = new_figure(*whole)
+    figure.set_layout_engine("none")  # places are known
+    axes = figure.add_axes(((beside + MARGIN) / whole[0], MARGIN / whole[1], across / whole[0], down / whole[1]))
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=SOFT, labelsize=9, labeltop=True, labelbottom=False)

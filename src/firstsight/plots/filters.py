@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from firstsight.ops.filtering import Filtered
 
 LEAST_FONT = 4.5
+PICTURE = 0.5
+"""A kernel with a larger sum answers a picture with a picture (a blur, sharpening); the others, with differences."""
 
 
 def filtering(result: "Filtered", title: str) -> Figure:
@@ -24,10 +26,10 @@ def filtering(result: "Filtered", title: str) -> Figure:
     left, middle, right = above.subplots(1, 3, width_ratios=[1.3, 0.8, 1.3])
     _picture(left, result.image, f"input, {_size(result.image)}", low=0, high=255)
     _matrix(middle, result.kernel, "kernel", points=150)
-    signed = bool(result.output.min() < -0.5)
     reach = float(np.abs(result.output).max()) or 1.0
-    low, high = (-reach, reach) if signed else (0.0, 255.0)
-    note = "grey is zero" if signed else "cut to 0 .. 255"
+    picture = result.kernel.sum() > PICTURE or result.output.min() >= 0
+    low, high = (0.0, 255.0) if picture else (-reach, reach)
+    note = "cut to 0 .. 255" if picture else "grey is zero"
     _picture(right, result.output, f"output, {_size(result.output)}; {note}", low=low, high=high)
     (y, x), (top, left_edge) = result.at, result.corner
     height, width = result.span

@@ -9,22 +9,23 @@ from PIL import Image
 
 PAPER = 255
 GAP = 2
-SMALLEST = 56
-"""Pictures are enlarged by a whole factor to at least so many pixels a side, so that small ones can be seen."""
+SMALLEST, ALONE = 56, 96
+"""Small pictures are enlarged so that they can be seen: in a report or a film, and on a sheet of their own."""
 
 
-def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+def tile(images: NDArray[np.uint8], columns: int, *, smallest: int = SMALLEST) -> NDArray[np.uint8]:
     """Pictures in rows, with white gaps.
 
     Parameters
     ----------
     images : (N, C, H, W), C = 1 or 3.
+    smallest : pictures are enlarged by a whole factor to at least so many pixels a side.
 
     Returns
     -------
     (height, width) for grey, (height, width, 3) for RGB.
     """
-    factor = max(1, -(-SMALLEST // images.shape[2]))
+    factor = max(1, -(-smallest // images.shape[2]))
     large = images.repeat(factor, axis=2).repeat(factor, axis=3)
     n, channels, high, wide = large.shape
     rows = -(-n // columns)
@@ -35,9 +36,9 @@ def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     return sheet[..., 0] if channels == 1 else sheet
 
 
-def tile_png(images: NDArray[np.uint8], columns: int) -> bytes:
+def tile_png(images: NDArray[np.uint8], columns: int, *, smallest: int = SMALLEST) -> bytes:
     """The sheet of (N, C, H, W) pictures as a PNG file."""
-    return _file(Image.fromarray(tile(images, columns)), "PNG")
+    return _file(Image.fromarray(tile(images, columns, smallest=smallest)), "PNG")
 
 
 def gif(sheets: Sequence[bytes], *, milliseconds: int = 150) -> bytes:

@@ -115,7 +115,7 @@ def generate(
             z = made.latent.with_category(z, code.place, chosen)
         else:
             steps = torch.linspace(code.low, code.high, columns)
-            heads = tuple(f"{step:+.2f}" for step in steps) if code.swept else heads
+            heads = tuple(f"c{code.place + 1} = {step:+.2f}" for step in steps) if code.swept else heads
             share: Tensor | float = steps.repeat(rows) if code.swept else code.low
             z = made.latent.with_continuous(z, code.place - len(made.latent.categories), share)
     names = tuple(_row(made, down[0].place, value) for value in values) if down else ()
@@ -190,7 +190,9 @@ def interpolate(
     if path == "slerp":
         noise = made.latent.noise
         z[:, :noise] = slerp(one[0, :noise], two[0, :noise], share)
-    return Sheet(z, made(z), min(steps, 12))
+    columns = min(steps, 12)
+    heads = (f"seed {a}", *[""] * (columns - 2), f"seed {b}") if steps == columns else ()
+    return Sheet(z, made(z), columns, heads=heads)
 
 
 def arithmetic(

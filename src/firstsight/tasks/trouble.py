@@ -58,12 +58,12 @@ def find(lines: Lines, *, classes: int, epochs: int = 0, asked: tuple[float, flo
     if classes and mean("test/modes") <= SHARE * classes:
         told.append(
             f"modes are missing: no more than half of the {classes} classes are made;"
-            " try another --seed, a smaller --lr, or --packing 2"
+            " try more --epochs, another --seed, a smaller --lr, or --packing 2"
         )
     if mean("test/spread") < NARROW:
         told.append(
-            "the pictures are all alike: G has collapsed to a few of them; try another --seed, a smaller --lr, or"
-            " --packing 2"
+            "the pictures are all alike: G has collapsed to a few of them; try more --epochs, another --seed, a"
+            " smaller --lr, or --packing 2"
         )
     return told
 

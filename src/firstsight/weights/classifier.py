@@ -168,7 +168,8 @@ def locate(name: str, notify: Callable[[str], None]) -> Path:
 
         return get(name, notify=notify)
     if {"/", "\\"} & set(name) or path.suffix:
-        raise UsageError(f"no such file or run directory: {name}")
+        hint = "; docs/howto/published-weights.md says where published ones are" if path.suffix == ".pth" else ""
+        raise UsageError(f"no such file or run directory: {name}{hint}")
     known = [*shipped(), *kept, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
     raise unknown_name("weights or run", name, known, "see: firstsight weights list; or give a run directory or a file")
 
