@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("train lenett", ["unknown recipe or model 'lenett'", "did you mean lenet"]),
         ("train lenet --epochz 3", ["unrecognized options: --epochz", "did you mean --epochs"]),
-        ("train lenet --epochs three", ["--epochs", "three"]),
+        ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
         ("train lenet --epochs 0", ["--epochs must lie between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),
         ("train lenet --lr nan", ["--lr must be above 0"]),
@@ -194,12 +194,17 @@ class Bomb:
 def test_code_in_a_pth_file_is_never_executed(run: Run, legacy: bool) -> None:
     torch.save({"weight": torch.zeros(3), "extra": Bomb()}, "evil.pth", _use_new_zipfile_serialization=not legacy)
     refused(run("evaluate", "evil.pth"), 1, "evil.pth: refused", "nothing was run")
+    Image.new("L", (32, 32)).save("x.png")
     refused(run("predict", "evil.pth", "x.png"), 1, "refused")
     assert not Path("executed").exists()
     torch.save({"weight": torch.zeros(3)}, "plain.pth")
     refused(run("evaluate", "plain.pth"), 1, "holds tensors but no card")
     Path("junk.pth").write_bytes(b"junk")
     refused(run("evaluate", "junk.pth"), 1, "junk.pth")
+
+
+def test_no_network_is_downloaded_where_there_is_no_picture(run: Run) -> None:
+    refused(run("predict", "resnet34", "gone.png"), 1, "gone.png: No such file")
 
 
 def copy_of(trained: Path, tmp_path: Path, name: str) -> Path:
