@@ -280,7 +280,7 @@ def settings_text(name: str, card: Mapping[str, Any]) -> str:
     """The settings that differ from the plain ones of their kind."""
     plain = type(find_recipe(name).settings)()
     settings = card["about"]["settings"]
-    return ", ".join(f"{k}={v}" for k, v in settings.items() if v != getattr(plain, k) and k not in ("data", "seed"))
+    return ", ".join(f"{k}={v}" for k, v in settings.items() if v != getattr(plain, k, v) and k not in ("data", "seed"))
 
 
 def versions_text() -> str:
