@@ -78,7 +78,10 @@ def sheet(pictures: dict[str, Image.Image]) -> Image.Image:
             Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS,
         )
         whole.paste(fitted, (left + (wide - fitted.width) // 2, top + (high - fitted.height) // 2))
-        shown = "\n".join(textwrap.wrap(re.sub(r" --out \S+", "", command), LETTERS, break_on_hyphens=False))
+        whole_options = re.sub(
+            r"(--\S+) (?!-)", "\\1\xa0", re.sub(r" --out \S+", "", command)
+        )  # a value stays with its name
+        shown = "\n".join(textwrap.wrap(whole_options, LETTERS, break_on_hyphens=False))
         pen.text((left + wide / 2, top + high + CAPTION / 2), shown, (60, 66, 77), font, anchor="mm", align="center")
     return whole
 

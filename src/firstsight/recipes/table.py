@@ -88,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="openpose-tiny-lsp",
             model="openpose-tiny",
-            result="AP 0.267 of 998 scenes, PCK@0.2 0.457, 1 seed, 82 min",
+            result="AP 0.281 of 998 scenes, PCK@0.2 0.471, 1 seed, 81 min",
             settings=PoseSettings(
                 data="lspet",
                 image_size=256,
