@@ -237,6 +237,7 @@ RECIPES: dict[str, Recipe] = {
                         width=32,
                         lr=1e-3,
                         d_lr=0.2,
+                        spread=0.5,
                     ),
                 ),
                 (
