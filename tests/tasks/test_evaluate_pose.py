@@ -462,7 +462,7 @@ def test_five_joints_from_a_file_to_their_score(run: Run, sticks: Callable[..., 
     """A skeleton that is nowhere but in a JSON file: trained, found in pictures, drawn with its maps, scored."""
     path = sticks(24, where="mine/person_keypoints.json")
     options = ("--image-size", 64, "--batch-size", 4, "--epochs", 60, "--lr", 3e-3, "--people", 1, "--smallest", 0.7)
-    fixed = ("--rotate", 0, "--ema", 0.9, "--evaluate-every", 60, "--out", "run")
+    fixed = ("--rotate", 0, "--ema", 0.9, "--early", 0, "--filter-lr", 7, "--evaluate-every", 60, "--out", "run")
     assert run("train", "openpose-tiny", "--data", path, *options, *fixed)[0] == 0
     pictures = sorted(Path("mine/images").iterdir())[:3]
     code, out, _ = run("pose", *pictures, "--model", "run", "--out", "drawn", "--maps", "--json")

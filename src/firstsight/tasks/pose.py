@@ -100,10 +100,10 @@ class PoseEstimator:
             raise UsageError(f"--scales must lie between {LEAST_SCALE:g} and {MOST_SCALE:g}; got {got}")
         self.network = model if isinstance(model, PoseNetwork) else load_pose(model)
         self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
-        self.min_joints = FEWEST if min_joints is None else min_joints
-        if not FEWEST <= self.min_joints <= len(self.skeleton):
+        if min_joints is not None and not FEWEST <= min_joints <= len(self.skeleton):
             most = len(self.skeleton)
             raise UsageError(f"--min-joints must lie between {FEWEST} and {most}, all joints; got {min_joints}")
+        self.min_joints = min_joints or FEWEST
         if flip:
             mirrored_limbs(self.skeleton)
 
