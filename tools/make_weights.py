@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from firstsight.data.crops import Crops
 from firstsight.data.people import load_people
@@ -37,7 +36,7 @@ from firstsight.tasks.top_down_scores import MeasureCrops
 from firstsight.weights.classifier import kind_of, read, read_file, weights_of_run, write
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
-from firstsight.weights.shipped import CARD, parameters_of
+from firstsight.weights.shipped import parameters_of
 from firstsight.weights.top_down import load_top_down
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -115,9 +114,7 @@ def narrow(run: Path, file: Path) -> None:
 
 def seal(file: Path, metrics: Mapping[str, float], **about: Any) -> str:
     """Write into a weights file what was measured with it; its SHA-256 in hex."""
-    with safe_open(file, framework="pt") as inside:
-        tensors = {key: inside.get_tensor(key) for key in inside.keys()}  # noqa: SIM118 - not a dict
-        card = json.loads(inside.metadata()[CARD])
+    card, tensors = read_file(file, kind_of(file, print))
     card["about"] |= about | {"metrics": {name: round(value, 6) for name, value in metrics.items()}}
     write(file, tensors, json.dumps(card, sort_keys=True))
     return hashlib.sha256(file.read_bytes()).hexdigest()

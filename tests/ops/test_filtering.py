@@ -116,6 +116,16 @@ def test_refused(run: Run, arguments: list[str], code: int, said: str) -> None:
     assert len(answer[2].splitlines()) == 1
 
 
+def test_what_is_a_picture_is_drawn_as_one() -> None:
+    """A blur and sharpening between black and white; differences about a grey zero."""
+    from firstsight import plots
+
+    for name, note in (("gaussian", "cut to 0"), ("sharpen", "cut to 0"), ("sobel-x", "grey is zero")):
+        figure = plots.filtering(filter_picture(sample_photo(), name), name)
+        titles = [axes.get_title(loc="left") for axes in figure.axes]
+        assert any(title.startswith("output") and note in title for title in titles), titles
+
+
 def test_a_picture_in_memory_is_the_one_on_disk() -> None:
     one, two = (filter_picture(picture, "emboss") for picture in (sample_photo(), Image.open(sample_photo())))
     np.testing.assert_array_equal(one.output, two.output)

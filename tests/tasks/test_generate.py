@@ -87,6 +87,7 @@ def test_the_way_from_one_to_another(infogan: Path) -> None:
     made = load_generator(infogan)
     for path in ("slerp", "linear"):
         way = interpolate(made, 3, 4, steps=5, path=path)  # type: ignore[arg-type]
+        assert way.heads == ("seed 3", "", "", "", "seed 4")
         torch.testing.assert_close(way.z[0], made.draw(1, seed=3)[0])
         torch.testing.assert_close(way.z[-1], made.draw(1, seed=4)[0])
         lengths = way.z[:, :62].norm(dim=1)

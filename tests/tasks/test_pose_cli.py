@@ -85,6 +85,22 @@ def test_folders_and_pictures_that_cannot_be_read(run: Run, photo: Path) -> None
 
 
 @pytest.mark.usefixtures("sees")
+def test_fragments_are_told(run: Run) -> None:
+    """Of the second person five joints are left of fourteen."""
+    pixels = np.array(scene(PEOPLE, size=(640, 470)))
+    arm = ("left_wrist", "left_elbow", "left_shoulder", "neck", "head_top")
+    for joint, (x, y) in zip(LSP_14.joints, np.rint(PEOPLE[1]).astype(int), strict=True):
+        if joint not in arm:
+            pixels[y - 8 : y + 9, x - 8 : x + 9] = 0
+    Image.fromarray(pixels).save("part.png")
+    code, out, err = run("pose", "part.png", "--model", "x")
+    assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "2", "19"]
+    assert "1 of 2 people have fewer than 7 joints; --min-joints 7 leaves such parts out" in err
+    code, out, err = run("pose", "part.png", "--model", "x", "--min-joints", 7)
+    assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "1", "14"] and "fewer" not in err
+
+
+@pytest.mark.usefixtures("sees")
 def test_pictures_of_one_name(run: Run, photo: Path) -> None:
     Path("sub").mkdir()
     Path("sub/photo.png").write_bytes(photo.read_bytes())

@@ -1,21 +1,17 @@
 """``firstsight pose``."""
 
-import errno
-import os
-import re
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Flag, Maybe, parse, scales_of
+from firstsight.cli.pose_told import Answers, draw, line_of, print_table, write_coco
 
 if TYPE_CHECKING:
-    from firstsight.pose.parts import Pose
-    from firstsight.pose.skeleton import Skeleton
     from firstsight.tasks.pose import Looked
     from firstsight.tasks.top_down_pose import Estimator
 
@@ -47,7 +43,7 @@ class Arguments:
     flip: Flag = False
     """Also show the mirror image, and average."""
     min_joints: Maybe[int] = None
-    """Leave out people of whom a bottom-up network found fewer joints (default: 3); 7 leaves out most fragments."""
+    """Leave out people of whom a bottom-up network found fewer joints (default: 3): fragments."""
     track: Flag = False
     """Video: people keep their numbers from frame to frame, and are drawn each in a colour."""
     smooth: Flag = False
@@ -63,16 +59,6 @@ class Arguments:
     json: Flag = False
     """Print the result as one JSON document (-1 for a joint that was not found).
     Several pictures: a list of them; a video: a line a frame, as it goes."""
-
-
-@dataclass
-class Answers:
-    """What is kept of the pictures: one line each, and sentences about those that cannot be used."""
-
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    results: list[list[dict[str, Any]]] = field(default_factory=list)
-    files: dict[Path, None] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
 
 
 def run(argv: list[str]) -> int:
@@ -96,12 +82,12 @@ def run(argv: list[str]) -> int:
     if images:
         _answer(arguments, make_estimator(arguments), images, answers)
     if arguments.coco is not None:
-        _write_coco(arguments.coco, answers)
+        write_coco(arguments.coco, answers)
     if arguments.json:
         alone = len(arguments.images) == len(answers.lines) == 1 and not Path(arguments.images[0]).is_dir()
         print_json(answers.lines[0] if alone else answers.lines)
     else:
-        _print(arguments, answers)
+        print_table(arguments, answers)
     return complain(answers.refused)
 
 
@@ -172,7 +158,7 @@ def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
     for name in names:
         path = Path(name)
         if not path.exists():
-            refused.append(f"{name}: {os.strerror(errno.ENOENT)}")
+            refused.append(f"{name}: No such file or directory")
             continue
         if not path.is_dir():
             yield path
@@ -200,114 +186,8 @@ def _answer(arguments: Arguments, estimator: "Estimator", images: Sequence[Path]
         except DataError as error:
             answers.refused.append(str(error))
             continue
-        answers.lines.append(_line(image, estimator, steps))
+        answers.lines.append(line_of(image, estimator, steps))
         if arguments.coco is not None:
             answers.results.append(coco_results(steps, estimator.skeleton, image_id=0))
         if arguments.out is not None:
-            _draw(arguments, image, estimator, steps, answers.files)
-
-
-def _line(image: Path, estimator: "Estimator", steps: "Looked") -> dict[str, Any]:
-    return {
-        "image": str(image), "people": [person(pose) for pose in steps.poses],
-        "skeleton": description(estimator.skeleton),
-        "seconds": {name: round(seconds, 4) for name, seconds in steps.seconds.items()},
-    }  # fmt: skip
-
-
-def person(pose: "Pose") -> dict[str, Any]:
-    """A pose as it is told."""
-    return {
-        "score": round(pose.score, 4), "box": [round(side, 2) for side in pose.box],
-        "keypoints": [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in pose.keypoints.tolist()],
-    }  # fmt: skip
-
-
-def description(skeleton: "Skeleton") -> dict[str, Any]:
-    """A skeleton as it is told."""
-    limbs = [list(limb) for limb in skeleton.limbs]
-    return {"name": skeleton.name, "joints": list(skeleton.joints), "limbs": limbs}
-
-
-def _draw(arguments: Arguments, image: Path, estimator: "Estimator", steps: "Looked", files: dict[Path, None]) -> None:
-    from firstsight import plots
-    from firstsight.tasks.pose import PoseSteps
-
-    assert arguments.out is not None
-    target = arguments.out
-    if target.suffix.lower() != ".png" or target.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        target = _free(target / f"{image.stem}-pose.png", files)
-    plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3)
-    files[target] = None
-    if arguments.maps and isinstance(steps, PoseSteps):
-        heatmaps, pafs = steps.heatmaps.numpy(), steps.pafs.numpy()
-        figure = plots.pose_maps(
-            steps.picture, heatmaps, pafs, estimator.skeleton, extent=steps.frame.extent, title=image.name
-        )
-        beside = target.with_name(f"{target.stem.removesuffix('-pose')}-maps.png")
-        beside.write_bytes(plots.png(figure))
-        files[beside] = None
-
-
-def _free(path: Path, taken: Container[Path]) -> Path:
-    """The path, or with a number where another picture of this call has it."""
-    number, stem = 1, path.stem.removesuffix("-pose")
-    while path in taken:
-        number += 1
-        path = path.with_name(f"{stem}-{number}-pose.png")
-    return path
-
-
-def _write_coco(path: Path, answers: Answers) -> None:
-    """Pictures are numbered by the digits that their names end in; from 1 where one has none, or two have the same."""
-    import json
-
-    from firstsight.cli.console import remark
-
-    digits = [re.search(r"(\d+)$", Path(line["image"]).stem) for line in answers.lines]
-    numbers = [int(found[1]) for found in digits if found]
-    if len(set(numbers)) < len(answers.lines):
-        numbers = list(range(1, len(answers.lines) + 1))
-        if len(answers.lines) > 1:
-            remark("the pictures' names do not end in numbers of their own; image_id counts them from 1")
-    results = [
-        result | {"image_id": number}
-        for number, people in zip(numbers, answers.results, strict=True)
-        for result in people
-    ]
-    path.write_text(json.dumps(results))
-
-
-def _tell_of_fragments(arguments: Arguments, answers: Answers) -> None:
-    """Of people who lack more than half of their joints, unless the question was asked."""
-    from firstsight.cli.console import remark
-
-    half = len(answers.lines[0]["skeleton"]["joints"]) // 2
-    people = [person for line in answers.lines for person in line["people"]]
-    few = sum(sum(score >= 0 for _, _, score in person["keypoints"]) < half for person in people)
-    if few and arguments.min_joints is None:
-        remark(
-            f"{few} of {len(people)} people have fewer than {half} joints; --min-joints {half} leaves such parts out"
-        )
-
-
-def _print(arguments: Arguments, answers: Answers) -> None:
-    from firstsight.cli.console import out, remark, table
-
-    if not answers.lines:
-        return
-    shown = table("picture", "people", "joints", "seconds", right=("people", "joints", "seconds"))
-    for line in answers.lines:
-        joints = sum(score >= 0 for person in line["people"] for _, _, score in person["keypoints"])
-        seconds = sum(line["seconds"].values())
-        shown.add_row(line["image"], str(len(line["people"])), str(joints), f"{seconds:.2f}")
-    screen = out()
-    screen.print(shown)
-    _tell_of_fragments(arguments, answers)
-    if answers.files:
-        first, *others = answers.files
-        many = f" to {others[-1].name}" if others else ""
-        screen.print(f"drawn: {first}{many}", markup=False)
-    elif arguments.out is None:
-        remark("to see them drawn: --out people.png, or --out FOLDER for several pictures; --maps for the maps")
+            draw(arguments, image, estimator, steps, answers.files)

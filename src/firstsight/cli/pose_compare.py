@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstsight.cli.pose import Arguments, person
+from firstsight.cli.pose import Arguments
+from firstsight.cli.pose_told import person
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose import Looked

@@ -11,7 +11,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from firstsight.cli.pose import Arguments, description, make_estimator, person
+from firstsight.cli.pose import Arguments, make_estimator
+from firstsight.cli.pose_told import description, person
 
 if TYPE_CHECKING:
     from firstsight.data.video import Video, VideoWriter

@@ -6,7 +6,7 @@ from firstsight.errors import unknown_name
 from firstsight.gan import GANS
 from firstsight.nets import MODELS
 from firstsight.recipes.recipe import ClassifySettings, GanSettings, Recipe
-from firstsight.recipes.table import DEFAULTS, RECIPES
+from firstsight.recipes.table import DEFAULTS, INFOGAN, RECIPES
 
 
 def fine_tuning(model: str, *, frozen: bool) -> ClassifySettings:
@@ -51,9 +51,5 @@ def recipe_for(name: str, data: str) -> Recipe:
 
 def unmeasured(model: str) -> GanSettings:
     """Settings of a generative adversarial network for data that nothing was measured on."""
-    settings = GanSettings(data="", epochs=100, flip="none")
-    return (
-        replace(settings, latent=62, categories="10", continuous=2, lr=1e-3, d_lr=0.2)
-        if model == "infogan"
-        else settings
-    )
+    plain = replace(INFOGAN, continuous=2) if model == "infogan" else GanSettings()
+    return replace(plain, data="", epochs=100, flip="none")

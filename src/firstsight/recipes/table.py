@@ -6,7 +6,15 @@ training images. The results of classifiers are printed by ``python benchmarks/a
 generators by ``python benchmarks/gan.py RECIPE --seeds N``.
 """
 
+from dataclasses import replace
+
 from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, TopDownSettings
+
+INFOGAN = GanSettings(latent=62, categories="10", lr=1e-3, d_lr=0.2)
+"""What all of its recipes have."""
+INFOGAN_MNIST = replace(
+    INFOGAN, data="mnist", image_size=28, epochs=70, updates=5000, evaluate_every=5, precision="bfloat16", width=32
+)
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -181,21 +189,7 @@ RECIPES: dict[str, Recipe] = {
             name="infogan-mnist",
             model="infogan",
             result="Q errs on 7.1 % of real digits (median of 3 seeds; 4.9 to 39.7 %)",
-            settings=GanSettings(
-                data="mnist",
-                image_size=28,
-                epochs=70,
-                updates=5000,
-                evaluate_every=5,
-                precision="bfloat16",
-                latent=62,
-                categories="10",
-                continuous=2,
-                width=32,
-                lr=1e-3,
-                d_lr=0.2,
-                spread=0.5,
-            ),
+            settings=replace(INFOGAN_MNIST, continuous=2, spread=0.5),
         ),
         *(
             Recipe(name=name, model=model, result="not measured", settings=settings)
@@ -218,17 +212,8 @@ RECIPES: dict[str, Recipe] = {
                 (
                     "infogan-digits",
                     "infogan",
-                    GanSettings(
-                        image_size=16,
-                        epochs=200,
-                        evaluate_every=10,
-                        batch_size=64,
-                        latent=62,
-                        categories="10",
-                        continuous=2,
-                        width=16,
-                        lr=1e-3,
-                        d_lr=0.2,
+                    replace(
+                        INFOGAN, image_size=16, epochs=200, evaluate_every=10, batch_size=64, continuous=2, width=16
                     ),
                 ),
                 (
@@ -241,23 +226,7 @@ RECIPES: dict[str, Recipe] = {
                     "dcgan",
                     GanSettings(data="fashion-mnist", image_size=28, epochs=10, precision="bfloat16"),
                 ),
-                (
-                    "infogan-category",
-                    "infogan",
-                    GanSettings(
-                        data="mnist",
-                        image_size=28,
-                        epochs=70,
-                        updates=5000,
-                        evaluate_every=5,
-                        precision="bfloat16",
-                        latent=62,
-                        categories="10",
-                        width=32,
-                        lr=1e-3,
-                        d_lr=0.2,
-                    ),
-                ),
+                ("infogan-category", "infogan", INFOGAN_MNIST),
             )
         ),
     )

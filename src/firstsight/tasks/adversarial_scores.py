@@ -32,7 +32,7 @@ def look_at(judge: Judge, images: ImageSet, n: int, prepare: Preprocess) -> tupl
 def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
     """The Frechet distance of generated features, in draws of as many as there are real ones.
 
-    A distance between few pictures depends on which they are: of draws of 359, one may be half as far as another.
+    A distance between few pictures depends on which they are.
 
     Parameters
     ----------
