@@ -1,6 +1,5 @@
 """Decoding of the network's own maps: places between the cells, the highest of near peaks, the people of "exact"."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from torch import Tensor
 
 from firstsight.pose import fast
 from firstsight.pose.decode import decode, decode_steps
-from firstsight.pose.fast import complete
-from firstsight.pose.parts import Peaks, People, Pose
+from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
@@ -105,21 +103,3 @@ def test_no_one_and_a_wrong_method() -> None:
     wrong: Any = "slow"
     with pytest.raises(ValueError, match=r"unknown method 'slow' \(fast, exact\)"):
         decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18, method=wrong)
-
-
-def test_joints_that_no_limb_leads_to() -> None:
-    """By hand: the surest first, to who is around and lacks one; the nearest of several; scores stay."""
-    xy = np.array([[10, 10], [10, 20], [30, 10], [30, 20], [11, 30], [29, 29], [60, 60], [12, 31]], dtype=float)
-    scores = np.array([1, 1, 1, 1, 0.5, 0.4, 0.9, 0.8], dtype=np.float32)
-    order = np.array([0, 2, 1, 3, 4, 5, 6, 7])  # two of kind 0, two of kind 1, four of kind 2
-    peaks = Peaks(xy[order], scores[order], np.array([0, 2, 4, 8]))
-    people = People(np.array([[0, 2, -1], [1, 3, -1]]), np.array([2.0, 3.0]), np.array([2, 2]))
-    found = complete(peaks, people)
-    assert found.joints.tolist() == [[0, 2, -1], [1, 3, -1]]  # boxes of 10 reach 5 further: 30 is beyond
-    taller = replace(peaks, xy=peaks.xy.copy())
-    taller.xy[2:4, 1] = 26
-    found = complete(taller, people)
-    assert found.joints.tolist() == [[0, 2, 7], [1, 3, 5]]  # 7 is surer than 4 and as near; 6 is nobody's
-    assert found.scores is people.scores and found.counts is people.counts
-    none = People(np.empty((0, 3), dtype=np.int64), np.empty(0), np.empty(0, dtype=np.int64))
-    assert complete(peaks, none) is none

@@ -3,7 +3,7 @@
 Three steps, each of which can be looked at: peaks of the heatmaps are joints (`find_peaks`); pairs of joints with the
 limb's field between them are limbs (`find_limbs`); limbs that share a joint are one person (`assemble`). The first two
 are in `firstsight.pose.exact` and `firstsight.pose.fast`, the third in `firstsight.pose.parts`; `decode` does all.
-"fast" then gives people the joints they lack that nobody else has (`firstsight.pose.fast.complete`).
+"fast" then puts fragments together and gives people the joints that they lack (`firstsight.pose.complete`).
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from firstsight.pose import exact, fast
+from firstsight.pose.complete import give_joints, join_fragments
 from firstsight.pose.parts import Limbs, Peaks, People, Pose, assemble
 from firstsight.pose.skeleton import Skeleton
 
@@ -50,8 +51,8 @@ def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method
     pafs : (2 limbs, H, W).
     skeleton : whose joints and limbs they are.
     method : "exact" is the published code, and wants maps that are four times as fine as the network's; "fast" wants
-        the network's own: of peaks that are near to each other the highest stays, places are between pixels, and a
-        joint that no limb leads to belongs to the person around it who lacks one.
+        the network's own: of peaks that are near to each other the highest stays, places are between pixels, fragments
+        in one place are one person, and who lacks a joint is given one that is around.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: 
     limbs = find_limbs(pafs, peaks, skeleton)
     people = assemble(peaks, limbs, skeleton)
     if method == "fast":
-        people = fast.complete(peaks, people)
+        people = give_joints(peaks, join_fragments(peaks, people))
     return Decoded(_poses(peaks, people), peaks, limbs, people)
 
 

@@ -8,7 +8,7 @@ What is otherwise than in the published code, and why:
 - Equal neighbours (plateaus, as of small integers or half precision) are one peak, not none.
 - The fields of all limbs are read at once, between the cells by bilinear interpolation. A pair of joints is dropped
   early if the field points along it neither at a third nor at two thirds of the way.
-- A joint that no limb leads to belongs to the person around it who lacks one of its kind.
+- Fragments of a person are put together, and people are given the joints they lack (`firstsight.pose.complete`).
 """
 
 import numpy as np
@@ -23,7 +23,6 @@ from firstsight.pose.parts import (
     Limbs,
     Numbers,
     Peaks,
-    People,
     best_limbs,
     framed,
     pairs_of,
@@ -34,8 +33,6 @@ APART = 1.5
 """Peaks of one joint nearer than this, in cells of the maps, are one: 6 pixels of maps four times as fine."""
 FIRST_POINTS = (3, 6)
 """Points that are read first, in the nearest cell: a pair that fails at both cannot have what is needed."""
-AROUND = 0.5
-"""A person is around what lies within the box of its joints, grown on every side by so much of its longer side."""
 TINY = 1e-3
 """The least value that a logarithm is taken of."""
 
@@ -147,31 +144,3 @@ def _along(maps: Floats, channel: Numbers, start: Floats, whole: Floats, unit: F
         upper, lower = one + (two - one) * dx, three + (four - three) * dx
         value += (upper + (lower - upper) * dy) * unit[:, axis, None]
     return value
-
-
-def complete(peaks: Peaks, people: People) -> People:
-    """Joints that are nobody's, the surest first, to the person who is around them and has none of their kind.
-
-    Of several the one whose middle is nearest, in sizes of that person. Scores and counts stay as they are.
-    """
-    free = np.ones(len(peaks.xy), dtype=bool)
-    free[people.joints[people.joints >= 0]] = False
-    left = np.flatnonzero(free)
-    if not len(left) or not len(people.joints):
-        return people
-    there = (people.joints >= 0)[..., None]
-    places = peaks.xy[people.joints]  # (P, K, 2)
-    low, high = np.where(there, places, np.inf).min(1), np.where(there, places, -np.inf).max(1)
-    middle, size = (low + high) / 2, np.maximum((high - low).max(1), 1)
-    kinds = np.searchsorted(peaks.first, left, side="right") - 1
-    outside = np.maximum(low[:, None] - peaks.xy[left], peaks.xy[left] - high[:, None]).max(2)  # (P, left)
-    reach = np.hypot(*np.moveaxis(peaks.xy[left] - middle[:, None], 2, 0)) / size[:, None]
-    reach[outside > AROUND * size[:, None]] = np.inf
-    joints = people.joints.copy()
-    for place in np.argsort(-peaks.scores[left], kind="stable"):
-        kind = kinds[place]
-        away = np.where(joints[:, kind] < 0, reach[:, place], np.inf)
-        person = int(away.argmin())
-        if np.isfinite(away[person]):
-            joints[person, kind] = left[place]
-    return People(joints, people.scores, people.counts)

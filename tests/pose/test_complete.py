@@ -1,0 +1,148 @@
+"""What "fast" does with fragments and with joints that no limb led to, by hand and on people drawn into noisy maps."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from firstsight.pose.complete import give_joints, join_fragments
+from firstsight.pose.fast import find_limbs, find_peaks
+from firstsight.pose.oks import object_keypoint_similarity
+from firstsight.pose.parts import Peaks, People, assemble
+from firstsight.pose.skeleton import LSP_14
+from firstsight.pose.targets import heatmap_targets, paf_targets
+
+NOBODY = People(np.empty((0, 6), dtype=np.int64), np.empty(0), np.empty(0, dtype=np.int64))
+
+
+def peaks_of(*joints: tuple[int, float, float, float]) -> Peaks:
+    """Of (kind, x, y, score), sorted by kind, six kinds."""
+    kinds, x, y, scores = np.array(joints, dtype=np.float64).T
+    assert (np.diff(kinds) >= 0).all()
+    return Peaks(np.stack([x, y], 1), scores.astype(np.float32), np.searchsorted(kinds, np.arange(7)))
+
+
+def people_of(*rows: tuple[list[int], float, int]) -> People:
+    joints, scores, counts = zip(*rows, strict=True)
+    return People(np.array(joints), np.array(scores), np.array(counts))
+
+
+BODY = peaks_of(
+    (0, 10, 0, 0.9), (1, 8, 4, 0.9), (2, 12, 4, 0.9), (3, 9, 10, 0.9), (4, 11, 10, 0.9), (5, 10, 16, 0.9),
+)  # fmt: skip
+"""One body, 16 tall: three joints above, three below."""
+
+
+def test_fragments_in_one_place_are_one_person() -> None:
+    """The gap of 6 is more than a tenth of 6: two people. Nearer, it is one, with the sum of both scores and counts."""
+    parts = people_of(([0, 1, 2, -1, -1, -1], 3.0, 3), ([-1, -1, -1, 3, 4, 5], 2.5, 3))
+    assert len(join_fragments(BODY, parts).joints) == 2
+    lower = BODY.xy[:3] + np.array([0, 5.5])  # the gap is 0.5, of a longer side of 6
+    near = Peaks(np.concatenate([lower, BODY.xy[3:]]), BODY.scores, BODY.first)
+    joined = join_fragments(near, parts)
+    assert joined.joints.tolist() == [[0, 1, 2, 3, 4, 5]]
+    assert joined.scores.tolist() == [5.5] and joined.counts.tolist() == [6]
+
+
+def test_a_kind_in_common_makes_two_people() -> None:
+    peaks = peaks_of((0, 10, 0, 1), (1, 8, 4, 1), (2, 12, 4, 1), (2, 12, 5, 1), (3, 9, 7, 1), (4, 11, 7, 1))
+    parts = people_of(([0, 1, 2, -1, -1, -1], 3.0, 3), ([-1, -1, 3, 4, 5, -1], 2.5, 3))
+    joined = join_fragments(peaks, parts)
+    assert joined.joints.tolist() == parts.joints.tolist()
+
+
+def test_the_nearest_fragments_are_joined_first() -> None:
+    """Two upper halves claim one lower half; it belongs to the one that is nearer, and the other stays alone."""
+    peaks = peaks_of(
+        (0, 10, 0, 1), (0, 14, 0, 1), (1, 8, 4, 1), (1, 12, 4, 1), (2, 12, 4, 1), (2, 16, 4, 1),
+        (3, 13, 4, 1), (4, 15, 4, 1), (5, 14, 9, 1),
+    )  # fmt: skip
+    parts = people_of(
+        ([0, 2, 4, -1, -1, -1], 3.0, 3), ([1, 3, 5, -1, -1, -1], 3.0, 3), ([-1, -1, -1, 6, 7, 8], 3.0, 3),
+    )  # fmt: skip
+    assert join_fragments(peaks, parts).joints.tolist() == [[0, 2, 4, -1, -1, -1], [1, 3, 5, 6, 7, 8]]
+
+
+def test_joints_around_are_given_to_who_lacks_them() -> None:
+    """A box of 4 by 4 around (10, 2) reaches 2 further. Of two joints at its foot the nearer one is worth more."""
+    peaks = peaks_of(
+        (0, 10, 0, 1), (1, 8, 4, 1), (2, 12, 4, 1), (3, 10, 6.1, 1), (4, 12, 5, 0.5), (4, 10, 5, 0.4), (5, 14, 6, 0.2),
+    )  # fmt: skip
+    given = give_joints(peaks, people_of(([0, 1, 2, -1, -1, -1], 3.0, 3)))
+    # 0.5 exp(-(4 + 9) / 16) = 0.22 is less than 0.4 exp(-9 / 16) = 0.23; 6.1 is beyond; (14, 6) is the very corner
+    assert given.joints.tolist() == [[0, 1, 2, -1, 5, 6]]
+    assert given.scores.tolist() == [3.0] and given.counts.tolist() == [3]
+
+
+def test_the_surest_takes_a_joint_from_who_is_less_sure() -> None:
+    """And who is left with two joints is dropped; a joint of someone surer stays where it is."""
+    peaks = peaks_of((0, 10, 2, 1), (1, 8, 4, 1), (1, 16, 4, 1), (2, 12, 4, 1), (2, 13, 4, 1), (3, 10, 5, 0.9))
+    sure, less = [0, 1, 3, -1, -1, -1], [-1, 2, 4, 5, -1, -1]
+    given = give_joints(peaks, people_of((less, 2.0, 3), (sure, 4.0, 3)))
+    assert given.joints.tolist() == [[0, 1, 3, 5, -1, -1]] and given.scores.tolist() == [4.0]
+    given = give_joints(peaks, people_of((less, 5.0, 3), (sure, 4.0, 3)))
+    assert given.joints.tolist() == [[0, 2, 4, 5, -1, -1]]  # who is surer takes the head: it is in reach
+
+
+def test_nobody() -> None:
+    assert len(join_fragments(BODY, NOBODY).joints) == len(give_joints(BODY, NOBODY).joints) == 0
+
+
+def drawn(seed: int, *, noise: float, people: int = 5) -> tuple[Peaks, People, NDArray[np.float64]]:
+    """People of 14 joints who overlap, found in noisy maps as published; and where they are, in cells."""
+    rng = np.random.default_rng(seed)
+    standing = np.array(
+        [(-12, 78), (-11, 40), (-9, 0), (9, 0), (11, 40), (12, 78), (-26, -6), (-22, -30), (-16, -58), (16, -58),
+         (22, -30), (26, -6), (0, -62), (0, -84)],
+    )  # fmt: skip
+    middle = rng.uniform((80, 120), (608, 400), (people, 1, 2))
+    keypoints = middle + (standing + rng.normal(0, 5, (people, 14, 2))) * rng.uniform(0.6, 1.2, (people, 1, 1))
+    maps = torch.from_numpy(keypoints)[None], torch.ones(1, people, 14, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(seed)
+    heat, fields = (
+        made[0].float() + noise * torch.randn(made.shape[1:], generator=generator)
+        for made in (heatmap_targets(*maps, size=(64, 86)), paf_targets(*maps, LSP_14, size=(64, 86)))
+    )
+    peaks = find_peaks(heat[:14])
+    return peaks, assemble(peaks, find_limbs(fields, peaks, LSP_14), LSP_14), (keypoints - 3.5) / 8
+
+
+def likeness(peaks: Peaks, people: People, truth: NDArray[np.float64]) -> float:
+    """Mean over the people drawn of the highest similarity of anyone found."""
+    low, high = truth.min(1), truth.max(1)
+    places = np.where((people.joints >= 0)[..., None], peaks.xy.take(people.joints, 0, mode="clip"), np.inf)
+    every = object_keypoint_similarity(
+        places, np.concatenate([truth, np.ones((*truth.shape[:2], 1))], 2), areas=0.53 * (high - low).prod(1),
+        boxes=np.concatenate([low, high - low], 1), sigmas=LSP_14.sigmas,
+    )  # fmt: skip
+    return float(every.max(0).mean())
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_people_come_nearer_to_those_drawn(noise: float) -> None:
+    """In twelve scenes together, and the number of people found is nearer to that of those who are there."""
+    before, after, found = [], [], []
+    for seed in range(12):
+        peaks, people, truth = drawn(seed, noise=noise)
+        made = give_joints(peaks, join_fragments(peaks, people))
+        before.append(likeness(peaks, people, truth))
+        after.append(likeness(peaks, made, truth))
+        found.append((len(people.joints), len(made.joints)))
+    assert np.mean(after) > np.mean(before) + 0.01
+    assert abs(sum(b for _, b in found) - 60) <= abs(sum(a for a, _ in found) - 60)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_invented(seed: int) -> None:
+    """Joints are of those found, each of its kind; none is given twice; scores and counts are neither made nor lost."""
+    peaks, people, _ = drawn(seed, noise=0.1, people=8)
+    joined = join_fragments(peaks, people)
+    made: Any = give_joints(peaks, joined)
+    assert joined.scores.sum() == pytest.approx(people.scores.sum()) and joined.counts.sum() == people.counts.sum()
+    assert (np.diff(made.scores) <= 0).all() and set(made.scores.tolist()) <= set(joined.scores.tolist())
+    kinds = np.searchsorted(peaks.first, made.joints, side="right") - 1
+    assert (kinds == np.arange(14))[made.joints >= 0].all()
+    once = lambda found: np.bincount(found.joints[found.joints >= 0], minlength=len(peaks.xy))  # noqa: E731
+    assert (once(made) <= np.maximum(once(joined), 1)).all()
