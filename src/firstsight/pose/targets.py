@@ -139,22 +139,28 @@ def _draw_limbs(
     starts = (area.cumsum(0) - area)[:, None]
     table = torch.cat([starts.to(a), spans[:, :1].to(a), low.to(a), a, unit], 1)  # read once for every cell of a box
     which = torch.repeat_interleave(area)  # (cells of all boxes,): which limb
-    start, wide, left, top, ax, ay, ux, uy = table[which].unbind(1)
+    start, wide, left, top, ax, ay, ux, uy = table.index_select(0, which).unbind(1)
     number = torch.arange(len(which), device=a.device) - start
     row = (number / wide).floor_()
     x, y = left + number - row * wide, top + row
     near = (((x - ax) * uy - (y - ay) * ux).abs() <= thickness).nonzero().squeeze(1)
-    which, place = which[near], (y * width + x)[near].long()
+    which, place = which.index_select(0, near), (y * width + x).index_select(0, near).long()
 
     side = height * width
     flat = maps.view(-1)
-    shared = (picture * limbs + limb)[which] * side + place  # the same cell of the same limb, whoever's it is
+    shared = (picture * limbs + limb).index_select(
+        0, which
+    ) * side + place  # the same cell of the same limb, whoever's it is
     channel = torch.tensor(skeleton.paf_channels, device=a.device)[limb]
-    cell = ((picture * 2 * limbs + channel) * side)[which] + place  # of the field's x; its y is a map later
+    cell = ((picture * 2 * limbs + channel) * side).index_select(
+        0, which
+    ) + place  # of the field's x; its y is a map later
     tally = which.new_empty(n * limbs * side, dtype=torch.int32).scatter_(0, shared, 0)
     if merge == "last":
-        which = tally.scatter_reduce_(0, shared, which.int(), "amax")[shared].long()  # all who share it write the same
-        ux, uy = unit.to(maps)[which].unbind(1)
+        which = (
+            tally.scatter_reduce_(0, shared, which.int(), "amax").index_select(0, shared).long()
+        )  # all who share it write the same
+        ux, uy = unit.to(maps).index_select(0, which).unbind(1)
         flat[cell], flat[cell + side] = ux, uy
     else:
         count = tally.index_add_(0, shared, torch.ones_like(shared, dtype=torch.int32))[shared]
