@@ -96,7 +96,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="openpose-tiny-lsp",
             model="openpose-tiny",
-            result="AP 0.281 of 998 scenes, PCK@0.2 0.471, 1 seed, 81 min",
+            result="AP 0.303 of 998 scenes, PCK@0.2 0.493, 1 seed, 81 min",
             settings=PoseSettings(
                 data="lspet",
                 image_size=256,
