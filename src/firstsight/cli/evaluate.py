@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.cli.parse import Device, Flag, Maybe, parse
 from firstsight.errors import UsageError
 
 
@@ -27,6 +27,8 @@ class Arguments:
     data: Maybe[str] = None
     """Data set: a name or a path (default: what the network was trained on).
     For a pose network a JSON file of COCO keypoints, all of it, or the folder of one."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
     strict: Flag = False
     """Refuse data with unusable pictures instead of leaving them out."""
     images: Maybe[Path] = None
@@ -72,10 +74,12 @@ def run(argv: list[str]) -> int:
 
 def _classifier(arguments: Arguments) -> int:
     from firstsight.cli.console import print_json, remark
+    from firstsight.engine.device import choose_device
     from firstsight.tasks.predict import evaluate
     from firstsight.weights.classifier import load
 
     network = load(arguments.weights, notify=remark)
+    network.model.to(choose_device(arguments.device))
     found = evaluate(network, arguments.data, strict=arguments.strict)
     for note in found.notes:
         remark(f"{found.data}: {note}")
@@ -96,7 +100,7 @@ def _generator(arguments: Arguments) -> int:
     from firstsight.cli.console import out, print_json, remark, table
     from firstsight.tasks.measure import measure
 
-    found = measure(arguments.weights, arguments.data, strict=arguments.strict)
+    found = measure(arguments.weights, arguments.data, strict=arguments.strict, device=arguments.device)
     for note in found.notes:
         remark(f"{found.data}: {note}")
     if arguments.json:

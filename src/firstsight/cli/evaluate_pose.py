@@ -34,13 +34,18 @@ def run(arguments: "Arguments") -> int:
     if results is not None:
         _check(results)
     from firstsight.cli.console import print_json, progress, remark
+    from firstsight.engine.device import choose_device
     from firstsight.tasks.measure_pose import measure_pose
     from firstsight.tasks.pose import PoseEstimator
+    from firstsight.tasks.top_down_pose import load_network
     from firstsight.weights.pose import load_pose
 
+    network = load_network(arguments.weights, remark)
     detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
+    for each in (network, *([detector.network] if detector else [])):
+        each.model.to(choose_device(arguments.device))
     found = measure_pose(
-        arguments.weights, arguments.data, images=arguments.images, height=arguments.height, method=arguments.method,
+        network, arguments.data, images=arguments.images, height=arguments.height, method=arguments.method,
         scales=scales_of(arguments.scales or "1"), flip=arguments.flip, detector=detector, notify=remark,
         limit=arguments.limit, strict=arguments.strict, progress=lambda numbers: progress(numbers, "pictures"),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import TOLD, Flag, Maybe, parse
+from firstsight.cli.parse import TOLD, Device, Flag, Maybe, parse
 
 if TYPE_CHECKING:
     from firstsight.tasks.generate import Sheet
@@ -40,6 +40,8 @@ class Arguments:
     """Below each row, show so many of the nearest training images: did it memorise?"""
     data: Maybe[str] = None
     """With --nearest: the training images (default: what it was trained on)."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
     out: Path = Path("generated.png")
     """Where to: a .png with all of them, a .gif that shows them in turn, or a folder for a file each."""
     json: Flag = False
@@ -51,10 +53,12 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "generate", argv)
     _check(arguments)
     from firstsight.cli.console import print_json, remark
+    from firstsight.engine.device import choose_device
     from firstsight.tasks.generate import judge_of
     from firstsight.weights.generator import load_generator
 
     made = load_generator(arguments.generator, notify=remark)
+    made.model.to(choose_device(arguments.device))
     sheet = _make(arguments, made)
     for note in sheet.notes:
         remark(note)

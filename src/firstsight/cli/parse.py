@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 
@@ -18,6 +18,8 @@ Maybe = Annotated[T | None, TOLD]
 """What an option holds that need not be given."""
 Flag = Annotated[bool, TOLD]
 """An option without a value."""
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""What ``--device`` may be."""
 PLAINLY = (
     (
         re.compile(r"parsing (\S+): invalid literal for int\(\) with base 10: (.*)"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import Flag, Maybe, parse, scales_of
+from firstsight.cli.parse import Device, Flag, Maybe, parse, scales_of
 from firstsight.cli.pose_told import Answers, draw, line_of, print_table, write_coco
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Arguments:
     """Pictures, with --out: also draw the network's maps."""
     out: Maybe[Path] = None
     """Where to draw the people: a .png for one picture, an .mp4 for a video, or a folder."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
     coco: Maybe[Path] = None
     """Pictures: write COCO's keypoint results to this .json file."""
     json: Flag = False
@@ -94,6 +96,7 @@ def run(argv: list[str]) -> int:
 def make_estimator(arguments: Arguments) -> "Estimator":
     """The network that is meant, with what is set."""
     from firstsight.cli.console import remark
+    from firstsight.engine.device import choose_device
     from firstsight.errors import UsageError
     from firstsight.tasks.pose import PoseEstimator
     from firstsight.tasks.top_down_pose import estimator_for
@@ -107,6 +110,9 @@ def make_estimator(arguments: Arguments) -> "Estimator":
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
         flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
     )  # fmt: skip
+    for each in (estimator, detector):
+        if each is not None:
+            each.network.model.to(choose_device(arguments.device))
     if estimator.method != "top-down":
         if arguments.boxes is not None:
             raise UsageError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import Flag, parse
+from firstsight.cli.parse import Device, Flag, parse
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,6 +23,8 @@ class Arguments:
     """Pictures: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     top: int = 5
     """How many classes to name for each picture."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
     json: Flag = False
     """Print the result as one JSON document."""
 
@@ -31,6 +33,7 @@ def run(argv: list[str]) -> int:
     """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
     arguments = parse(Arguments, "predict", argv)
     from firstsight.cli.console import complain, out, print_json, remark, table
+    from firstsight.engine.device import choose_device
     from firstsight.errors import UsageError
     from firstsight.tasks.predict import predict
     from firstsight.weights.classifier import load
@@ -41,6 +44,7 @@ def run(argv: list[str]) -> int:
     answers = []
     if pictures:
         network = load(arguments.weights, notify=remark)
+        network.model.to(choose_device(arguments.device))
         answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:

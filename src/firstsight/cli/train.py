@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
-from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.cli.parse import Device, Flag, Maybe, parse
 from firstsight.recipes import (
     RECIPES,
     ClassifySettings,
@@ -40,7 +40,7 @@ class Arguments(Generic[S]):
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
     resume: Switch = False
     """Continue the run in --out, or the latest of this recipe; with the settings it was started with."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     strict: Switch = False
     """Refuse data with unusable pictures instead of leaving them out."""

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]  # public, not in __all__
 
+from firstsight.engine.device import choose_device
 from firstsight.errors import UsageError
 
 
@@ -20,11 +21,7 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
     UsageError
         The device is not on this machine, or cannot do the precision.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available[device]:
-        raise UsageError(f"--device {device}: this machine (or this build of torch) has no {device}; use --device cpu")
+    device = choose_device(device)
     if device == "mps" and precision == "float64":
         raise UsageError("--precision float64 is not possible on mps; use --device cpu")
     if precision == "float16" and device != "cuda":

@@ -8,6 +8,7 @@ from statistics import fmean
 from firstsight.data.batches import fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.data.loading import load as load_data
+from firstsight.engine.device import choose_device
 from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
 from firstsight.gan.reading import purity
 from firstsight.tasks import codes
@@ -49,8 +50,9 @@ class Measured:
 
 
 def measure(
-    generator: str | Path, data: str | Path | None = None, *, n: int = MOST, seed: int = 0, strict: bool = False
-) -> Measured:
+    generator: str | Path, data: str | Path | None = None, *, n: int = MOST, seed: int = 0, strict: bool = False,
+    device: str = "cpu",
+) -> Measured:  # fmt: skip
     """Measure a generator against the test images of a data set.
 
     Parameters
@@ -58,8 +60,10 @@ def measure(
     generator : what `load_generator` takes.
     data : what `load_data` takes; what it was trained on if None.
     n : pictures to compare, at most as many as there are test images.
+    device : where the generator computes, see `choose_device`.
     """
     made = load_generator(generator)
+    made.model.to(choose_device(device))
     size = made.preprocess.resize
     where = data if data is not None else training_data(made.source, made.card)
     train, test = (

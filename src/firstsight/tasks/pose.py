@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from firstsight.data.picture import take_picture
+from firstsight.engine.device import device_of
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import METHODS, Decoded, Method, decode_steps
 from firstsight.pose.frame import UPSAMPLING, Frame, aligned
@@ -167,11 +168,12 @@ class PoseEstimator:
 
     def _answer(self, shown: Tensor) -> tuple[Tensor, Tensor]:
         """Maps (1, ..., h, w) of one input."""
+        model = self.network.model
+        if self.flip:
+            shown = torch.cat([shown, shown.flip(3)]).contiguous(memory_format=torch.channels_last)
+        heatmaps, pafs = (maps.cpu() for maps in model(shown.to(device_of(model)))[-1])
         if not self.flip:
-            heatmaps, pafs = self.network.model(shown)[-1]
             return heatmaps, pafs
-        both = torch.cat([shown, shown.flip(3)]).contiguous(memory_format=torch.channels_last)
-        heatmaps, pafs = self.network.model(both)[-1]
         other, other_pafs = unmirrored(heatmaps[1:], pafs[1:], self.skeleton)
         return (heatmaps[:1] + other) / 2, (pafs[:1] + other_pafs) / 2
 

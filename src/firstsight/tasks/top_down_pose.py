@@ -12,6 +12,7 @@ from torch import Tensor
 
 from firstsight.data.crop import crop_matrices, inverse, moved, regions, warp
 from firstsight.data.picture import take_picture
+from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.pose.decode import Method
 from firstsight.pose.heads import Refine
@@ -175,7 +176,8 @@ class TopDownEstimator:
         matrices = crop_matrices(areas, size=self.network.size)
         crops = crop_input(warp([pixels] * len(areas), matrices.float(), size=self.network.size))
         flip = self.skeleton.flip if self.flip else None
-        joints = self.network.model.joints(crops, flip=flip, refine=self.refine).double()
+        model = self.network.model
+        joints = model.joints(crops.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
         found: Floats = torch.cat([moved(joints[..., :2], inverse(matrices)), joints[..., 2:]], 2).numpy()
         return found
 

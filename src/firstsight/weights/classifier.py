@@ -52,10 +52,10 @@ class Classifier:
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
-        """(N, C, S, S) uint8 images at the network's input size to (N, len(classes)) class probabilities."""
+        """Uint8 images (N, C, S, S) of the input's size to (N, len(classes)) class probabilities, on the CPU."""
         weight = next(self.model.parameters())
         inputs = self.preprocess.normalise(images.to(weight.device), weight.dtype)
-        return torch.softmax(average_over_views(self.model, inputs, self.views), dim=1)
+        return torch.softmax(average_over_views(self.model, inputs, self.views), dim=1).cpu()
 
 
 def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:

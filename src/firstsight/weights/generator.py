@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from firstsight.data.picture import Preprocess
 from firstsight.engine import checkpoint
+from firstsight.engine.device import device_of
 from firstsight.errors import UsageError, WeightsError
 from firstsight.gan import create_gan
 from firstsight.gan.latent import Latent
@@ -46,8 +47,9 @@ class Generator:
 
     @torch.inference_mode()
     def __call__(self, z: Tensor) -> Tensor:
-        """Pictures of latent vectors: (N, latent.length) to (N, C, S, S) uint8."""
-        return torch.cat([self.preprocess.pixels(self.model(chunk)) for chunk in z.split(BATCH)])
+        """Pictures of latent vectors: (N, latent.length) to (N, C, S, S) uint8, on the CPU."""
+        inputs = z.to(device_of(self.model))
+        return torch.cat([self.preprocess.pixels(self.model(chunk)).cpu() for chunk in inputs.split(BATCH)])
 
     def codes_of(self, name: str) -> list[int]:
         """The values of the first categorical code that make a class.

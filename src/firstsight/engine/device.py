@@ -1,0 +1,32 @@
+"""Which device computes."""
+
+import torch
+from torch import nn
+
+from firstsight.errors import UsageError
+
+
+def choose_device(name: str) -> str:
+    """Of "auto" a GPU if there is one, else the CPU; of "cpu", "cuda" and "mps" that one.
+
+    Raises
+    ------
+    UsageError
+        It is not on this machine.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    'cpu'
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device in available if available[device])
+    if not available.get(name):
+        raise UsageError(f"--device {name}: this machine (or this build of torch) has no {name}; use --device cpu")
+    return name
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the weights of a network are, and so its input must be."""
+    return next(model.parameters()).device
