@@ -37,7 +37,10 @@ def check(settings: Settings) -> None:
     UsageError
         A value out of its limits, not one of its choices, or one that needs another.
     """
-    limits = LIMITS | {"shift": (0, settings.image_size - 1), "cutout": (0, settings.image_size)}
+    limits = LIMITS | {
+        "shift": (0, settings.image_size - 1), "cutout": (0, settings.image_size),
+        "translation": (0, settings.image_size // 2),
+    }  # fmt: skip
     for name, hint in get_type_hints(type(settings)).items():
         value, option = getattr(settings, name), f"--{name.replace('_', '-')}"
         if name in limits and not limits[name][0] <= value <= limits[name][1]:

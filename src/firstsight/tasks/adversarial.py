@@ -16,6 +16,7 @@ from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.gan import losses
 from firstsight.gan.infogan import Reading
 from firstsight.gan.latent import Latent
+from firstsight.gan.translation import translated
 from firstsight.tasks import codes, portraits, trouble
 from firstsight.tasks.adversarial_scores import MeasurePictures
 from firstsight.tasks.average import follow
@@ -45,6 +46,7 @@ class Rules:
     real_target: float
     label_noise: float
     ema: float
+    translation: int
     packing: int
     information: float
     spread: losses.Spread
@@ -184,7 +186,7 @@ class Adversarial:
 
     def _judge(self, net: nn.Module, *sets: Tensor) -> tuple[Tensor, Reading | None]:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
-        answer = net(torch.cat([self._packed(images) for images in sets]))
+        answer = net(torch.cat([self._packed(translated(images, self.rules.translation)) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
 

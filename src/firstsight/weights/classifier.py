@@ -210,7 +210,8 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     if held != kind:
         used = USED_BY.get(held, "weights")
         held, kind = (NETWORKS.get(word, word) for word in (held, kind))
-        raise WeightsError(f"{path}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
+        called = path.stem if shipped().get(path.stem) == path else path
+        raise WeightsError(f"{called}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
     return card, tensors
 
 
