@@ -160,7 +160,7 @@ def list_parameters(
 
 def tell_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
     """Say to browsers and screen readers that a page is in Korean."""
-    if page.startswith("chapters/ko/"):
+    if page.startswith(("chapters/ko/", "chapters.ko")):
         context["language"] = "ko"
 
 
