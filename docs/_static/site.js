@@ -1,5 +1,5 @@
 /* What scrolls inside its own box can be reached with the keyboard, in every browser. */
-const BOXES = "pre, .formula, .table-wrapper, .cell_output";
+const BOXES = "pre, .formula, .table-wrapper, .cell_output, p:has(> img)";
 
 function reach() {
   for (const box of document.querySelectorAll(BOXES)) {

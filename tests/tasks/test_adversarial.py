@@ -402,6 +402,8 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
     still = [LINE] * 12
     assert "stand still" in trouble.find(still, classes=10)[0]
     assert trouble.find([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
+    fallen = [LINE | {"test/frechet": 4 * LINE["test/frechet"]}, *still]
+    assert trouble.find(fallen, classes=10) == []  # a game in balance, after which there were better pictures
 
 
 @pytest.mark.parametrize(

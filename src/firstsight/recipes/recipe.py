@@ -117,8 +117,8 @@ class GanSettings(Settings):
     ema: float = 0.999
     """How much of the average of G's weights is kept at every update; the average is what is used. 0: no average."""
     translation: int = 0
-    """Pixels by which pictures, real and generated, are moved at random before D sees them (DiffAugment): D then
-    learns few pictures by heart less soon."""
+    """Pixels by which pictures, real and generated, are moved at random before D sees them, falling to 0 (DiffAugment):
+    D then learns few pictures by heart less soon."""
     packing: int = 1
     """Pictures that D sees at once (PacGAN; not part of the classic networks)."""
     batch_norm: bool = False

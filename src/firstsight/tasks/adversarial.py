@@ -89,6 +89,7 @@ class Adversarial:
             else Adam(self.models[name].parameters(), lr=rules.lr, betas=(rules.beta1, 0.999), fused=True)
             for name in made
         }  # the rate of each is set at every step
+        self._reach = 0  # of pixels, by which pictures are moved
         self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
         self.fixed = latent.draw(max(self.measure.pictures, portraits.COLUMNS**2), generator=draws, dtype=batches.dtype)
@@ -106,6 +107,7 @@ class Adversarial:
         """An update of D on real and generated pictures, then one of G on the same generated pictures."""
         rules, generator = self.rules, self.models["generator"]
         pace = learning_rate_factor(batch.progress, rules.schedule, 0.0)
+        self._reach = round(rules.translation * (1 - batch.progress))
         for name, factor in (("generator", 1.0), ("discriminator", rules.d_lr)):
             for group in self.optimizers[name].param_groups:
                 group["lr"] = rules.lr * factor * pace
@@ -186,7 +188,7 @@ class Adversarial:
 
     def _judge(self, net: nn.Module, *sets: Tensor) -> tuple[Tensor, Reading | None]:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
-        answer = net(torch.cat([self._packed(translated(images, self.rules.translation)) for images in sets]))
+        answer = net(torch.cat([self._packed(translated(images, self._reach)) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
 

@@ -13,7 +13,9 @@ SURE = 0.95
 STILL = 0.01
 """A loss stands still: over the last epochs neither G's nor D's mean moves by more than this share of itself."""
 POOR = 3.0
-"""...while the Frechet distance is still more than this many times that of real pictures."""
+"""...while the Frechet distance is still more than this many times that of real pictures..."""
+FALLEN = 0.5
+"""...and more than this share of the highest so far; where it has fallen further, the game is in balance."""
 SHARE = 0.5
 """Modes are missing: no more than this share of the classes is made."""
 NARROW = 0.2
@@ -47,7 +49,8 @@ def find(lines: Lines, *, classes: int, epochs: int = 0, asked: tuple[float, flo
             "D wins: it tells real from generated pictures almost without error, and G learns little from it;"
             " try a smaller --d-lr, or --label-noise 0.1"
         )
-    poor = mean("test/frechet") > POOR * mean("test/frechet_floor")
+    highest = max(line["test/frechet"] for line in lines if "test/frechet" in line)
+    poor = mean("test/frechet") > max(POOR * mean("test/frechet_floor"), FALLEN * highest)
     if poor and all(_still([line[f"train/{name}"] for line in last]) for name in ("g_loss", "d_loss")):
         told.append(
             "the losses stand still: nothing is learned; something between D's layers and its answer takes the"
