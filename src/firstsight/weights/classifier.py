@@ -175,7 +175,13 @@ def locate(name: str, notify: Callable[[str], None]) -> Path:
 
 
 def weights_of_run(run: Path) -> Path:
-    """The weights file of a run: the finished model, or that of its newest checkpoint that verifies."""
+    """The weights file of a run: the finished model, or that of its newest checkpoint that verifies.
+
+    Raises
+    ------
+    WeightsError
+        No run, one without a checkpoint yet, or a folder of several runs.
+    """
     finished = run / "model.safetensors"
     if finished.is_file():
         return finished
@@ -216,7 +222,18 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, card: Mapping[str, Any]) -> nn.Module:
-    """Put a file's tensors into its network; in eval mode, single precision."""
+    """Put a file's tensors into its network; in eval mode, single precision.
+
+    Parameters
+    ----------
+    tensors : by the names that ``model`` has for them, in any precision.
+    path, card : of the file, for the error.
+
+    Raises
+    ------
+    WeightsError
+        Names or shapes are not those of the network.
+    """
     misfit = checkpoint.compare(model, tensors)
     if misfit:
         raise WeightsError(f"{path}: does not fit its network {card['model']}: {misfit}")
@@ -225,7 +242,13 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, card: Mapp
 
 
 def read(path: Path) -> Classifier:
-    """Read a classifier's weights file with its card."""
+    """Read a classifier's weights file with its card.
+
+    Raises
+    ------
+    WeightsError
+        Not a file of ours, of another kind, or one that does not fit the network that its card names.
+    """
     card, tensors = read_file(path, "classifier")
     try:
         preprocess = _preprocess(card["preprocess"])
