@@ -28,5 +28,5 @@ def choose_device(name: str) -> str:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where the weights of a network are, and so its input must be."""
-    return next(model.parameters()).device
+    """Where the weights of a network are, and so its input must be; the CPU if it has none."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
