@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seeing import Seeing, scene, seeing, stick
 
+from firstsight.data.photo import sample_photo
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
@@ -212,3 +213,12 @@ def test_the_picture_is_left_alone_and_nothing_is_learned() -> None:
     steps = PoseEstimator(seeing(), flip=True).steps(image)
     assert image.tobytes() == before
     assert not steps.heatmaps.requires_grad and torch.isfinite(steps.heatmaps).all()
+
+
+def test_fewest_joints_are_those_that_are_told() -> None:
+    """On a portrait, where joints are given that no limb led to: only who has fewer than asked is left out."""
+    every = [int((pose.keypoints[:, 2] >= 0).sum()) for pose in PoseEstimator("openpose-tiny-lsp")(sample_photo())]
+    assert len(every) > 1
+    for least in (7, max(every)):
+        poses = PoseEstimator("openpose-tiny-lsp", min_joints=least)(sample_photo())
+        assert [int((pose.keypoints[:, 2] >= 0).sum()) for pose in poses] == [n for n in every if n >= least]

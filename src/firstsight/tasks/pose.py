@@ -140,7 +140,7 @@ class PoseEstimator:
         heatmaps, pafs = self._maps(inputs, frames, frame)
         answered = perf_counter()
         decoded = self._decode(heatmaps, pafs)
-        whole = (decoded.people.counts >= self.min_joints).tolist()
+        whole = ((decoded.people.joints >= 0).sum(1) >= self.min_joints).tolist()
         poses = [self._placed(pose, frame) for pose in compress(decoded.poses, whole)]
         seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
         joints = compress(decoded.people.counts.tolist(), whole)
