@@ -144,5 +144,5 @@ def test_nothing_is_invented(seed: int) -> None:
     assert (np.diff(made.scores) <= 0).all() and set(made.scores.tolist()) <= set(joined.scores.tolist())
     kinds = np.searchsorted(peaks.first, made.joints, side="right") - 1
     assert (kinds == np.arange(14))[made.joints >= 0].all()
-    once = lambda found: np.bincount(found.joints[found.joints >= 0], minlength=len(peaks.xy))  # noqa: E731
-    assert (once(made) <= np.maximum(once(joined), 1)).all()
+    before, after = (np.bincount(who.joints[who.joints >= 0], minlength=len(peaks.xy)) for who in (joined, made))
+    assert (after <= np.maximum(before, 1)).all()

@@ -74,12 +74,12 @@ def run(argv: list[str]) -> int:
 
 def _classifier(arguments: Arguments) -> int:
     from firstsight.cli.console import print_json, remark
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.tasks.predict import evaluate
     from firstsight.weights.classifier import load
 
     network = load(arguments.weights, notify=remark)
-    network.model.to(choose_device(arguments.device))
+    move(arguments.device, network.model)
     found = evaluate(network, arguments.data, strict=arguments.strict)
     for note in found.notes:
         remark(f"{found.data}: {note}")

@@ -34,7 +34,7 @@ def run(arguments: "Arguments") -> int:
     if results is not None:
         _check(results)
     from firstsight.cli.console import print_json, progress, remark
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.tasks.measure_pose import measure_pose
     from firstsight.tasks.pose import PoseEstimator
     from firstsight.tasks.top_down_pose import load_network
@@ -42,8 +42,7 @@ def run(arguments: "Arguments") -> int:
 
     network = load_network(arguments.weights, remark)
     detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
-    for each in (network, *([detector.network] if detector else [])):
-        each.model.to(choose_device(arguments.device))
+    move(arguments.device, network.model, *([detector.network.model] if detector else []))
     found = measure_pose(
         network, arguments.data, images=arguments.images, height=arguments.height, method=arguments.method,
         scales=scales_of(arguments.scales or "1"), flip=arguments.flip, detector=detector, notify=remark,

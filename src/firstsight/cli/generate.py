@@ -53,12 +53,12 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "generate", argv)
     _check(arguments)
     from firstsight.cli.console import print_json, remark
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.tasks.generate import judge_of
     from firstsight.weights.generator import load_generator
 
     made = load_generator(arguments.generator, notify=remark)
-    made.model.to(choose_device(arguments.device))
+    move(arguments.device, made.model)
     sheet = _make(arguments, made)
     for note in sheet.notes:
         remark(note)

@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
 def make_estimator(arguments: Arguments) -> "Estimator":
     """The network that is meant, with what is set."""
     from firstsight.cli.console import remark
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.errors import UsageError
     from firstsight.tasks.pose import PoseEstimator
     from firstsight.tasks.top_down_pose import estimator_for
@@ -110,9 +110,7 @@ def make_estimator(arguments: Arguments) -> "Estimator":
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
         flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
     )  # fmt: skip
-    for each in (estimator, detector):
-        if each is not None:
-            each.network.model.to(choose_device(arguments.device))
+    move(arguments.device, *(each.network.model for each in (estimator, detector) if each is not None))
     if estimator.method != "top-down":
         if arguments.boxes is not None:
             raise UsageError(

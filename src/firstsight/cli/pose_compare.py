@@ -18,7 +18,7 @@ ROUNDS = 5
 def run(arguments: Arguments) -> int:
     """Find, draw side by side, print. People are where the bottom-up network finds them, or in --boxes."""
     from firstsight.cli.console import print_json, remark
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.errors import UsageError
     from firstsight.tasks.boxes import boxes_for, read_boxes
     from firstsight.tasks.pose import PoseEstimator
@@ -35,8 +35,7 @@ def run(arguments: Arguments) -> int:
         load_pose(arguments.detector or usual(), notify=remark), flip=arguments.flip, min_joints=arguments.min_joints
     )
     top_down = TopDownEstimator(load_top_down(model, notify=remark), detector=bottom_up, flip=arguments.flip)
-    for each in (bottom_up, top_down):
-        each.network.model.to(choose_device(arguments.device))
+    move(arguments.device, bottom_up.network.model, top_down.network.model)
     boxes = boxes_for(read_boxes(arguments.boxes), image) if arguments.boxes is not None else None
     answers = {
         f"bottom-up: {bottom_up.network.name}": _typical([bottom_up.steps(image) for _ in range(ROUNDS)]),

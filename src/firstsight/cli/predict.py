@@ -33,7 +33,7 @@ def run(argv: list[str]) -> int:
     """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
     arguments = parse(Arguments, "predict", argv)
     from firstsight.cli.console import complain, out, print_json, remark, table
-    from firstsight.engine.device import choose_device
+    from firstsight.engine.device import move
     from firstsight.errors import UsageError
     from firstsight.tasks.predict import predict
     from firstsight.weights.classifier import load
@@ -44,7 +44,7 @@ def run(argv: list[str]) -> int:
     answers = []
     if pictures:
         network = load(arguments.weights, notify=remark)
-        network.model.to(choose_device(arguments.device))
+        move(arguments.device, network.model)
         answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:

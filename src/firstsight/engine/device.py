@@ -27,6 +27,19 @@ def choose_device(name: str) -> str:
     return name
 
 
+def move(device: str, *models: nn.Module) -> None:
+    """Networks to the device of that name, see `choose_device`.
+
+    Raises
+    ------
+    UsageError
+        It is not on this machine.
+    """
+    chosen = choose_device(device)
+    for model in models:
+        model.to(chosen)
+
+
 def device_of(model: nn.Module) -> torch.device:
     """Where the weights of a network are, and so its input must be; the CPU if it has none."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))

@@ -64,14 +64,14 @@ def give_joints(peaks: Peaks, people: People) -> People:
     """
     surest = np.argsort(-people.scores, kind="stable")
     rows = people.joints[surest].tolist()
-    kinds = np.repeat(np.arange(people.joints.shape[1]), np.diff(peaks.first)).tolist()  # of each joint found
+    kinds = np.repeat(np.arange(people.joints.shape[1]), np.diff(peaks.first))  # of each joint found
     owners: list[list[int]] = [[] for _ in kinds]
     for person, row in enumerate(rows):
         for number in row:
             if number >= 0:
                 owners[number].append(person)
-    for person, number in _offers(peaks, people.joints[surest]):
-        kind, held = kinds[number], owners[number]
+    for person, number in _offers(peaks, kinds, people.joints[surest]):
+        kind, held = int(kinds[number]), owners[number]
         if rows[person][kind] < 0 and (not held or held[0] > person):
             for loser in held:
                 rows[loser][kind] = -1
@@ -81,9 +81,8 @@ def give_joints(peaks: Peaks, people: People) -> People:
     return People(joints[whole], people.scores[surest][whole], people.counts[surest][whole])
 
 
-def _offers(peaks: Peaks, joints: Numbers) -> Iterator[tuple[int, int]]:
+def _offers(peaks: Peaks, kinds: Numbers, joints: Numbers) -> Iterator[tuple[int, int]]:
     """Persons, one after the other, with each joint around that they lack, the best first."""
-    kinds = np.repeat(np.arange(joints.shape[1]), np.diff(peaks.first))
     places = peaks.xy.T.astype(np.float32)
     step = max(1, TOGETHER // max(1, len(kinds)))
     for begin in range(0, len(joints), step):

@@ -148,18 +148,15 @@ def _draw_limbs(
 
     side = height * width
     flat = maps.view(-1)
-    shared = (picture * limbs + limb).index_select(
-        0, which
-    ) * side + place  # the same cell of the same limb, whoever's it is
+    own = (picture * limbs + limb).index_select(0, which)
+    shared = own * side + place  # the same cell of the same limb, whoever's it is
     channel = torch.tensor(skeleton.paf_channels, device=a.device)[limb]
-    cell = ((picture * 2 * limbs + channel) * side).index_select(
-        0, which
-    ) + place  # of the field's x; its y is a map later
+    first_map = (picture * 2 * limbs + channel).index_select(0, which)
+    cell = first_map * side + place  # of the field's x; its y is a map later
     tally = which.new_empty(n * limbs * side, dtype=torch.int32).scatter_(0, shared, 0)
     if merge == "last":
-        which = (
-            tally.scatter_reduce_(0, shared, which.int(), "amax").index_select(0, shared).long()
-        )  # all who share it write the same
+        last = tally.scatter_reduce_(0, shared, which.int(), "amax")
+        which = last.index_select(0, shared).long()  # all who share it write the same
         ux, uy = unit.to(maps).index_select(0, which).unbind(1)
         flat[cell], flat[cell + side] = ux, uy
     else:

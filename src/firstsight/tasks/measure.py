@@ -8,7 +8,7 @@ from statistics import fmean
 from firstsight.data.batches import fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.data.loading import load as load_data
-from firstsight.engine.device import choose_device
+from firstsight.engine.device import move
 from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
 from firstsight.gan.reading import purity
 from firstsight.tasks import codes
@@ -63,7 +63,7 @@ def measure(
     device : where the generator computes, see `choose_device`.
     """
     made = load_generator(generator)
-    made.model.to(choose_device(device))
+    move(device, made.model)
     size = made.preprocess.resize
     where = data if data is not None else training_data(made.source, made.card)
     train, test = (
