@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from firstsight.gan.losses import LOSSES, Loss, fake_loss, generator_loss, gradient_penalty, real_loss
+from firstsight.gan.losses import LOSSES, Loss, fake_loss, generator_loss, gradient_penalty, real_loss, real_slope
 
 HALF = math.log(2)
 
@@ -69,3 +69,15 @@ def test_penalty_of_a_linear_discriminator() -> None:
     torch.testing.assert_close(penalty, torch.full((3,), 4.0))
     (slope,) = torch.autograd.grad(penalty.mean(), weight)
     torch.testing.assert_close(slope, 2 * (3 - 1) * weight.detach() / 3)
+
+
+def test_slope_at_real_pictures() -> None:
+    """Of half the squared length of a picture the slope is the picture; of a linear discriminator its weights."""
+    weight = torch.tensor([1.0, 2.0, 2.0, 0.0]).view(1, 1, 2, 2).requires_grad_()
+    real = torch.randn(3, 1, 2, 2)
+    found = real_slope(lambda x: x.square().flatten(1).sum(1) / 2, real)
+    torch.testing.assert_close(found, real.square().flatten(1).sum(1))
+    found = real_slope(lambda x: (x * weight).flatten(1).sum(1), real)
+    torch.testing.assert_close(found, torch.full((3,), 9.0))
+    (change,) = torch.autograd.grad(found.mean(), weight)
+    torch.testing.assert_close(change, 2 * weight.detach())

@@ -1,6 +1,7 @@
 """The adversarial task against a few lines of plain torch, its switches, and runs made to fail."""
 
 import copy
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -206,7 +207,7 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
         {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
         {"translation": 2}, {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
-        {"optimizer": "sgd-in-d"},
+        {"optimizer": "sgd-in-d"}, {"r1": 1.0},
     ],
 )  # fmt: skip
 def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
@@ -350,8 +351,8 @@ def test_packs_never_mix_real_and_generated_pictures() -> None:
 
 def test_a_gradient_penalty_is_about_single_pictures() -> None:
     """Without batch norm in D, what it says of one picture does not depend on the others."""
-    for recipe in ("dcgan-digits", "infogan-digits"):
-        made = task(recipe, loss="wasserstein", width=4)
+    for recipe, changes in itertools.product(("dcgan-digits", "infogan-digits"), ({"loss": "wasserstein"}, {"r1": 1})):
+        made = task(recipe, **changes, width=4)
         net, images = made.models["discriminator"], made.batches.get(0, 0).images
         if recipe == "infogan-digits":  # Q keeps its own batch norm
             net = torch.nn.Sequential(net.trunk, net.real, torch.nn.Flatten(0))

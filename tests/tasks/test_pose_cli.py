@@ -130,7 +130,7 @@ def test_real_networks(run: Run, photo: Path) -> None:
     [
         ("", "missing: IMAGE_OR_FOLDER"),
         ("x.png --maps", "--maps draws the maps beside the people; say where with --out"),
-        ("x.png --out x.jpg", "--out must be a .png or a folder; got x.jpg"),
+        ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
         ("x.png y.png --out x.png", "several pictures need a folder"),
         ("x.png --out no/x.png", "there is no folder no"),
         ("x.png --coco r.txt", "--coco must be a .json file; got r.txt"),
@@ -158,4 +158,4 @@ def test_weights_that_are_not_there(run: Run, photo: Path) -> None:
     code, _, err = run("pose", photo, "--model", "nowhere/net.safetensors")
     assert code == 2 and "no such file or run directory: nowhere/net.safetensors" in err
     code, _, err = run("pose", photo, "--model", "lenet-digits")
-    assert code == 1 and "holds a classifier, not a pose network" in err
+    assert code == 1 and "holds a classifier, not a bottom-up pose network" in err

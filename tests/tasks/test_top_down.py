@@ -266,7 +266,7 @@ def test_the_command(run: Callable[..., tuple[int, str, str]], tmp_path: Path, m
         code, out, err = run("pose", "p.png", "--model", "net.safetensors", "--boxes", "bad.json")
         assert code != 0 and message in err and "Traceback" not in err
     for options, message in (
-        (("--boxes", "boxes.json", "--detector", "net.safetensors"), "holds a pose network of one person at a time"),
+        (("--boxes", "boxes.json", "--detector", "net.safetensors"), "holds a top-down pose network"),
         (("--height", 256), "--height is for bottom-up networks"),
         (("--maps", "--out", "x.png"), "looks at one person at a time"),
         (("--boxes", "none.json"), "No such file"),

@@ -64,7 +64,7 @@ def test_a_run_directory() -> None:
     write(Path("run/model.safetensors"), fresh().state_dict(), card_for(), dtype=torch.float16)
     found = load_pose("run")
     assert next(found.model.parameters()).dtype == torch.float32
-    with pytest.raises(WeightsError, match=r"holds a pose network, not a classifier .see: firstsight pose --help"):
+    with pytest.raises(WeightsError, match=r"a bottom-up .*, not a classifier .see: firstsight pose --help"):
         load("run")
 
 
@@ -84,10 +84,12 @@ def test_the_published_checkpoint() -> None:
 
 
 def test_files_of_another_kind() -> None:
-    with pytest.raises(WeightsError, match=r"holds a classifier, not a pose network .see: firstsight predict --help"):
+    with pytest.raises(WeightsError, match=r"holds a classifier, not a bottom-up .*see: firstsight predict --help"):
         load_pose("lenet-digits")
-    with pytest.raises(WeightsError, match=r"holds a generator, not a pose network .see: firstsight generate --help"):
+    with pytest.raises(WeightsError, match=r"holds a generator, not a bottom-up .*see: firstsight generate --help"):
         load_pose("gan-digits")
+    with pytest.raises(WeightsError, match=r"pose-tiny-lsp: holds a top-down .*TopDownEstimator., not a bottom-up"):
+        load_pose("pose-tiny-lsp")
     torch.save(create_model("lenet", in_channels=1).state_dict(), "lenet.pth")
     with pytest.raises(WeightsError, match=r"lenet.pth does not fit OpenPoseMobileNet"):
         load_pose("lenet.pth")

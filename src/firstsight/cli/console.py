@@ -47,8 +47,30 @@ def remark(line: str) -> None:
 
 
 def print_json(document: object) -> None:
-    """One JSON document on stdout, and nothing else."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """One JSON document on stdout, and nothing else; numbers that belong together, as x, y, score, in one line."""
+    print(written(document))
+
+
+def written(value: object, margin: str = "") -> str:
+    """JSON in lines; what has no list or mapping inside is one line.
+
+    >>> print(written({"image": "a.png", "box": [1, 2, 3, 4], "none": []}))
+    {
+      "image": "a.png",
+      "box": [1, 2, 3, 4],
+      "none": []
+    }
+    """
+    inner = margin + "  "
+    if isinstance(value, Mapping) and value:
+        lines = [f"{json.dumps(str(key), ensure_ascii=False)}: {written(held, inner)}" for key, held in value.items()]
+        left, right = "{}"
+    elif isinstance(value, list | tuple) and any(isinstance(held, Mapping | list | tuple) for held in value):
+        lines = [written(held, inner) for held in value]
+        left, right = "[]"
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    return left + ",".join(f"\n{inner}{line}" for line in lines) + f"\n{margin}{right}"
 
 
 def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: bool = False) -> Iterator[T]:

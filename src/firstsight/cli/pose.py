@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Device, Flag, Maybe, parse, scales_of
-from firstsight.cli.pose_told import Answers, draw, line_of, print_table, write_coco
+from firstsight.cli.pose_told import DRAWN, Answers, draw, line_of, print_table, write_coco
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose import Looked
@@ -53,7 +53,7 @@ class Arguments:
     maps: Flag = False
     """Pictures, with --out: also draw the network's maps."""
     out: Maybe[Path] = None
-    """Where to draw the people: a .png for one picture, an .mp4 for a video, or a folder."""
+    """Where to draw the people: a .png or .jpg for one picture, an .mp4 for a video, or a folder."""
     device: Device = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     coco: Maybe[Path] = None
@@ -105,7 +105,7 @@ def make_estimator(arguments: Arguments) -> "Estimator":
     detector, least = None, arguments.min_joints
     if arguments.detector:
         detector, least = PoseEstimator(load_pose(arguments.detector, notify=remark), min_joints=least), None
-    model = arguments.model or usual()
+    model = arguments.model or usual(remark)
     estimator = estimator_for(
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
         flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
@@ -144,9 +144,10 @@ def _check(arguments: Arguments) -> None:
     if arguments.maps and out is None:
         raise UsageError("--maps draws the maps beside the people; say where with --out")
     if out is not None and out.suffix:
-        if out.suffix.lower() != ".png" and not out.is_dir():
-            raise UsageError(f"--out must be a .png or a folder; got {out}")
-        if out.suffix.lower() == ".png" and (len(arguments.images) > 1 or Path(arguments.images[0]).is_dir()):
+        formats = (".png",) if arguments.compare else DRAWN
+        if out.suffix.lower() not in formats and not out.is_dir():
+            raise UsageError(f"--out must be a {' or '.join(formats[:2])} file or a folder; got {out}")
+        if out.suffix.lower() in formats and (len(arguments.images) > 1 or Path(arguments.images[0]).is_dir()):
             raise UsageError(f"--out {out}: several pictures need a folder")
     if coco is not None and coco.suffix.lower() != ".json":
         raise UsageError(f"--coco must be a .json file; got {coco}")

@@ -31,9 +31,8 @@ def run(arguments: Arguments) -> int:
     if arguments.model is None and model not in shipped():
         raise UsageError("--compare needs a network that looks at one person at a time: name one with --model")
     (image,) = map(Path, arguments.images)
-    bottom_up = PoseEstimator(
-        load_pose(arguments.detector or usual(), notify=remark), flip=arguments.flip, min_joints=arguments.min_joints
-    )
+    detector = load_pose(arguments.detector or usual(remark), notify=remark)
+    bottom_up = PoseEstimator(detector, flip=arguments.flip, min_joints=arguments.min_joints)
     top_down = TopDownEstimator(load_top_down(model, notify=remark), detector=bottom_up, flip=arguments.flip)
     move(arguments.device, bottom_up.network.model, top_down.network.model)
     boxes = boxes_for(read_boxes(arguments.boxes), image) if arguments.boxes is not None else None

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from firstsight.tasks.pose import Looked
     from firstsight.tasks.top_down_pose import Estimator
 
+DRAWN = (".png", ".jpg", ".jpeg")
+"""What one picture of people may be written as."""
+
 
 @dataclass
 class Answers:
@@ -54,10 +57,10 @@ def draw(arguments: "Arguments", image: Path, estimator: "Estimator", steps: "Lo
 
     assert arguments.out is not None
     target = arguments.out
-    if target.suffix.lower() != ".png" or target.is_dir():
+    if target.suffix.lower() not in DRAWN or target.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         target = _free(target / f"{image.stem}-pose.png", files)
-    plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3)
+    plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3, quality=92)
     files[target] = None
     if arguments.maps and isinstance(steps, PoseSteps):
         heatmaps, pafs = steps.heatmaps.numpy(), steps.pafs.numpy()

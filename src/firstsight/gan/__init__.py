@@ -69,7 +69,7 @@ def create_gan(
     name : "gan", "dcgan" or "infogan".
     latent : length of the generator's input: noise and codes.
     size, channels : of the pictures, (channels, size, size).
-    critic : the discriminator is to have a gradient penalty, and so no batch norm.
+    critic : the discriminator's slope is to be held down, and so it has no batch norm.
     packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
     others : see the networks; those in `SWITCHES` apply.
 

@@ -110,6 +110,22 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     return (slope.flatten(1).norm(dim=1) - 1).square()
 
 
+def real_slope(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """The discriminator's squared slope at real images: R1 (Mescheder 2018, equation 9, without its half).
+
+    Parameters
+    ----------
+    real : (N, C, H, W).
+
+    Returns
+    -------
+    (N,); can be differentiated.
+    """
+    real = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return slope.flatten(1).square().sum(1)
+
+
 def information_loss(reading: Reading, categories: Sequence[Tensor], values: Tensor, *, spread: Spread = 1.0) -> Tensor:
     """How badly Q reads the codes off generated pictures: -log Q(codes | picture), of each picture (Chen 2016, eq. 5).
 

@@ -145,9 +145,10 @@ def side_by_side(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Fi
     width, height = pictures[0].size
     wide = width > 1.6 * height
     rows, columns = (len(pictures), 1) if wide else (1, len(pictures))
-    figure = new_figure(10, min(30.0, rows * (10 / columns * height / width + 0.7)))
+    figure = new_figure(10, min(30.0, rows * (10 / columns * height / width + 0.5)))
     for axes, picture, caption in zip(figure.subplots(rows, columns).flat, pictures, captions, strict=True):
         axes.imshow(picture)
+        axes.set_anchor("S")  # what room is left over is above, where the captions are
         axes.set_title(caption, loc="left", fontsize=11, color=INK)
         axes.axis("off")
     return figure

@@ -70,7 +70,8 @@ class Adversarial(Materials[GanSettings]):
             "width": settings.width, "signed": settings.pixels == "signed",
             "strided": settings.resampling == "strided", "leaky": settings.activation == "leaky",
             "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
-            "stuck": settings.stuck, "critic": settings.loss == "wasserstein", "packing": settings.packing,
+            "stuck": settings.stuck, "packing": settings.packing,
+            "critic": settings.loss == "wasserstein" or settings.r1 > 0,
             "categories": sizes(settings.categories), "continuous": settings.continuous,
         }  # fmt: skip
         return {name: value for name, value in every.items() if name in SWITCHES[self.recipe.model]}

@@ -92,6 +92,9 @@ class GanSettings(Settings):
     """What both minimise (wasserstein: with a gradient penalty)."""
     penalty: float = 10.0
     """With wasserstein: weight of the gradient penalty."""
+    r1: float = 0.0
+    """Weight of D's squared slope at real pictures, which is held down at every eighth update; D is then without batch
+    norm (not part of the classic networks). 0: none."""
     critic_steps: int = 1
     """Updates of D for one of G."""
     latent: int = 100

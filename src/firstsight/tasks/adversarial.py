@@ -26,6 +26,8 @@ from firstsight.weights.generator import make_card
 from firstsight.weights.layout import channels_last
 
 CHUNK = 500
+LAZY = 8
+"""The slope at real pictures is held down at every so-manieth update, so many times as strongly (Karras 2020)."""
 SNAPSHOTS = 48
 """Sheets of samples that a run keeps."""
 
@@ -41,6 +43,7 @@ class Rules:
     schedule: Literal["constant", "linear", "cosine"]
     loss: losses.Loss
     penalty: float
+    r1: float
     critic_steps: int
     batches: Literal["separate", "mixed"]
     real_target: float
@@ -146,6 +149,10 @@ class Adversarial:
                 lambda x: self._scores(bare(x)), self._packed(batch.images), self._packed(fake), mix
             )
             paid = paid + rules.penalty * slope
+        if rules.r1 and (batch.epoch * self.batches.steps + batch.index) % LAZY == 0:
+            bare = self._bare_discriminator()
+            slope = losses.real_slope(lambda x: self._scores(bare(x)), self._packed(batch.images))
+            paid = paid + LAZY * rules.r1 / 2 * slope
         loss = self._mean(batch, paid)
         scalars = {"d_loss": loss.detach()}
         if reading is not None:

@@ -21,7 +21,7 @@ from firstsight.pose.frame import UPSAMPLING, Frame, aligned
 from firstsight.pose.mirror import mirrored_limbs, unmirrored
 from firstsight.pose.parts import FEWEST, Pose
 from firstsight.pose.skeleton import COCO_17, Skeleton
-from firstsight.weights.pose import LEAST_HEIGHT, MOST_HEIGHT, PoseNetwork, load_pose
+from firstsight.weights.pose import LEAST_HEIGHT, MOST_HEIGHT, PoseNetwork, load_pose, usual
 
 MAX_PIXELS = 2_000_000
 """Of a network's input; a picture that is very long for its height would need more."""
@@ -71,7 +71,8 @@ class PoseEstimator:
 
     Parameters
     ----------
-    model : a `PoseNetwork`, or what `load_pose` takes: a run directory, a file.
+    model : a `PoseNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
+        along.
     height : what pictures are resized to, in pixels; the network's own if None. Small people need more.
     method : "fast" or "exact", see `firstsight.pose.decode`.
     scales : pictures are shown in each, as a multiple of ``height``, and the maps averaged.
@@ -89,7 +90,7 @@ class PoseEstimator:
     """
 
     def __init__(
-        self, model: str | Path | PoseNetwork, *, height: int | None = None, method: Method = "fast",
+        self, model: str | Path | PoseNetwork | None = None, *, height: int | None = None, method: Method = "fast",
         scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
     ) -> None:  # fmt: skip
         if height is not None and not LEAST_HEIGHT <= height <= MOST_HEIGHT:
@@ -99,7 +100,7 @@ class PoseEstimator:
         if not scales or not all(LEAST_SCALE <= scale <= MOST_SCALE for scale in scales):
             got = ", ".join(f"{scale:g}" for scale in scales) or "none"
             raise UsageError(f"--scales must lie between {LEAST_SCALE:g} and {MOST_SCALE:g}; got {got}")
-        self.network = model if isinstance(model, PoseNetwork) else load_pose(model)
+        self.network = model if isinstance(model, PoseNetwork) else load_pose(model or usual())
         self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
         if min_joints is not None and not FEWEST <= min_joints <= len(self.skeleton):
             most = len(self.skeleton)

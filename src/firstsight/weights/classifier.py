@@ -25,7 +25,7 @@ from firstsight.weights.shipped import CARD, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
-NETWORKS = {"pose": "pose network", "top-down": "pose network of one person at a time"}
+NETWORKS = {"pose": "bottom-up pose network (PoseEstimator)", "top-down": "top-down pose network (TopDownEstimator)"}
 """What kinds of weights are called, where it is not their word."""
 USED_BY = {"classifier": "predict", "generator": "generate", "pose": "pose", "top-down": "pose"}
 """The command that puts each kind of weights to use."""
