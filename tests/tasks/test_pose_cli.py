@@ -10,6 +10,9 @@ import torch
 from PIL import Image
 from seeing import scene, seeing, stick
 
+import firstsight
+from firstsight.cli import pose_told
+from firstsight.data.photo import sample_photo
 from firstsight.pose import create_pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
 from firstsight.weights.classifier import write
@@ -159,3 +162,16 @@ def test_weights_that_are_not_there(run: Run, photo: Path) -> None:
     assert code == 2 and "no such file or run directory: nowhere/net.safetensors" in err
     code, _, err = run("pose", photo, "--model", "lenet-digits")
     assert code == 1 and "holds a classifier, not a bottom-up pose network" in err
+
+
+def test_the_weights_that_come_along_say_what_they_know(run: Run) -> None:
+    photo = sample_photo()
+    code, out, err = run("pose", photo, "--out", "people.jpg", "--json")
+    assert code == 0 and err.startswith("openpose-tiny-lsp, the weights that come along, know people seen from head")
+    assert Image.open("people.jpg").format == "JPEG" and Image.open("people.jpg").size == Image.open(photo).size
+    told = json.loads(out)
+    assert told["people"] == [pose_told.person(pose) for pose in firstsight.PoseEstimator()(photo)]
+    first = told["people"][0]["keypoints"][0]
+    assert f"        {json.dumps(first)},\n" in out  # x, y, score in one line
+    code, _, err = run("pose", photo, "--model", "openpose-tiny-lsp", "--json")
+    assert (code, err) == (0, "")

@@ -10,6 +10,7 @@ from firstsight.data.people import find_people, held_out_people, people_to_measu
 from firstsight.data.sources import SOURCES
 from firstsight.engine.rundir import read_config
 from firstsight.errors import DataError, UsageError
+from firstsight.weights.shipped import called
 
 
 def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
@@ -30,7 +31,7 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
         return str(settings["data"])
     name = str(card["about"].get("data", "digits"))
     if name not in SOURCES and not Path(name).exists():
-        raise UsageError(f"{source}: its training data ({name}) are not at hand; name a data set with --data")
+        raise UsageError(f"{called(source)}: its training data ({name}) are not at hand; name a data set with --data")
     return name
 
 
@@ -76,8 +77,8 @@ def people_for(
         where = find_people(told["data"])
     except DataError:
         raise UsageError(
-            f"{source}: its training data ({told['data']}) are not at hand; name a JSON file of COCO keypoints, or the"
-            " folder of one, with --data"
+            f"{called(source)}: its training data ({told['data']}) are not at hand; name a JSON file of COCO keypoints,"
+            " or the folder of one, with --data"
         ) from None
     return held_out_people(where, share=told.get("holdout", 0.0))
 

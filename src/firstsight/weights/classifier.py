@@ -21,7 +21,7 @@ from firstsight.engine.files import replace_file
 from firstsight.engine.rundir import latest
 from firstsight.errors import FirstsightError, UsageError, WeightsError, unknown_name
 from firstsight.nets import create_model
-from firstsight.weights.shipped import CARD, card_of, shipped, stored
+from firstsight.weights.shipped import CARD, called, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
@@ -216,8 +216,7 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     if held != kind:
         used = USED_BY.get(held, "weights")
         held, kind = (NETWORKS.get(word, word) for word in (held, kind))
-        called = path.stem if shipped().get(path.stem) == path else path
-        raise WeightsError(f"{called}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
+        raise WeightsError(f"{called(path)}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
     return card, tensors
 
 

@@ -20,6 +20,12 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
+def called(path: str | Path) -> str:
+    """What a user knows a weights file by: the name of shipped ones, else the path."""
+    path = Path(path)
+    return path.stem if shipped().get(path.stem) == path else str(path)
+
+
 def shelf() -> Path:
     """Where published and imported weights are stored: ``$FIRSTSIGHT_HOME/weights``."""
     return home() / "weights"
