@@ -25,6 +25,7 @@ HACKS = {
     "D learns twice as fast": ["--d-lr", "2"],
     "D learns half as fast": ["--d-lr", "0.5"],
     "spectral norm": ["--spectral-norm"],
+    "R1, no batch norm in D": ["--r1", "1"],
     "no average of weights": ["--ema", "0"],
     "packing 2": ["--packing", "2"],
     "moved before D, 2 pixels": ["--translation", "2"],
@@ -60,7 +61,7 @@ def main() -> None:
                 train(arguments.recipe, seed, folder / str(seed), arguments.data, [*short, *HACKS[name]])["metrics"]
                 for seed in range(arguments.seeds)
             ]
-    columns = [key for key in ("frechet", "precision", "recall", "modes", "kl", "minutes") if key in table[names[0]][0]]
+    columns = [key for key in ("frechet", "precision", "recall", "modes", "kl") if key in table[names[0]][0]]
     print(f"\n{arguments.recipe} {' '.join(short)}, {arguments.seeds} seeds, mean +- sd\n")
     print(f"| | {' | '.join(columns)} | |\n| --- |{' --- |' * (len(columns) + 1)}")
     first = spread([row["frechet"] for row in table[names[0]]])

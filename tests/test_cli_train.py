@@ -22,7 +22,9 @@ def test_what_was_given(line: str, given: dict[str, Any]) -> None:
     assert read(line.split())[1] == given
 
 
-@pytest.mark.parametrize(("given", "expected"), [("0.4", 0.4), ("1.0", 1.0), ("learned", "learned")])
+@pytest.mark.parametrize(
+    ("given", "expected"), [("0.4", 0.4), ("1.0", 1.0), ("learned", "learned"), ("0.3,0.6", "0.3,0.6")]
+)
 def test_a_number_or_a_name(given: str, expected: float | str) -> None:
     """Also the recipe's own value, which was given all the same."""
     assert read(["infogan", "--spread", given])[1] == {"spread": expected}

@@ -26,6 +26,9 @@ def test_information_loss_is_the_likelihood_of_the_codes() -> None:
     fixed = information_loss(Reading((logits,), means, logs), [chosen], values)
     expected = F.cross_entropy(logits, chosen, reduction="none") + (means - values).square().sum(1) / 2
     torch.testing.assert_close(fixed, expected)
+    each = information_loss(Reading((logits,), means, logs), [chosen], values, spread=(0.5, 2.0))
+    expected = F.cross_entropy(logits, chosen, reduction="none") + (means - values).square() @ torch.tensor([2, 1 / 8])
+    torch.testing.assert_close(each, expected)
     only = information_loss(Reading((logits, logits), means[:, :0], logs[:, :0]), [chosen, chosen], values[:, :0])
     torch.testing.assert_close(only, 2 * F.cross_entropy(logits, chosen, reduction="none"))
 

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,7 +156,7 @@ def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Cal
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
 
 
-@pytest.mark.parametrize("spread", [1.0, 0.4, "learned"])
+@pytest.mark.parametrize("spread", [1.0, 0.4, "0.3,0.6", "learned"])
 def test_infogan_is_that_of_plain_torch(spread: float | str) -> None:
     """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
     made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
@@ -165,7 +164,12 @@ def test_infogan_is_that_of_plain_torch(spread: float | str) -> None:
 
     def unread(reading: Any, z: Tensor) -> Tensor:
         values, learned = z[:, 72:], reading.log_variances
-        logs = learned if isinstance(spread, str) else torch.full_like(learned, math.log(spread**2))
+        fixed = (
+            torch.tensor([0.3, 0.6] if spread == "0.3,0.6" else [spread] * 2, dtype=torch.float64)
+            if spread != "learned"
+            else None
+        )
+        logs = learned if fixed is None else fixed.square().log().expand_as(learned)
         normal = 0.5 * (logs + (values - reading.means) ** 2 / logs.exp())
         return F.cross_entropy(reading.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
 
@@ -421,6 +425,8 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
         ("dcgan-digits", {"information": 0.5}, ["dcgan has no --information"]),
         ("infogan-category", {"spread": "learned"}, ["--spread is that of continuous codes"]),
+        ("infogan-digits", {"spread": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
+        ("infogan-digits", {"spread": "0.3,-1"}, ["--spread must be a number above 0"]),
         ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
     ],
 )

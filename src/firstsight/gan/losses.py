@@ -14,7 +14,6 @@ With a target for real images other than 1 (one-sided label smoothing, Salimans 
 is held against that target.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
@@ -26,7 +25,7 @@ from firstsight.gan.infogan import Reading
 
 Loss = Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
-Spread = float | Literal["learned"]
+Spread = float | Sequence[float] | Literal["learned"]
 WITHOUT_SCALE: tuple[Loss, ...] = ("hinge", "wasserstein")
 """Losses whose discriminator is asked for a difference, not for a number between 0 and 1."""
 
@@ -135,15 +134,16 @@ def information_loss(reading: Reading, categories: Sequence[Tensor], values: Ten
     ----------
     reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
     spread : the normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which
-        makes reading the continuous codes matter more beside the categories; or what Q says. Learned, there is no end
-        to what a continuous code gains by being read better, while a category's gain ends at zero.
+        makes reading the continuous codes matter more beside the categories; one for each code, so that a mixture of
+        two codes is not as good as the codes; or what Q says. Learned, there is no end to what a continuous code gains
+        by being read better, while a category's gain ends at zero.
 
     Returns
     -------
     (N,)
     """
     learned = reading.log_variances
-    logs = learned if spread == "learned" else torch.full_like(learned, 2 * math.log(spread))
+    logs = learned if spread == "learned" else 2 * learned.new_tensor(spread).log().expand_as(learned)
     total = (0.5 * logs + (values - reading.means).square() / (2 * logs.exp())).sum(1)
     for logits, chosen in zip(reading.categories, categories, strict=True):
         total = total + F.cross_entropy(logits, chosen, reduction="none")

@@ -9,7 +9,7 @@ from firstsight.data import ImageSet, Preprocess
 from firstsight.errors import UsageError
 from firstsight.gan import SWITCHES, create_gan
 from firstsight.gan.latent import Latent
-from firstsight.recipes.check import sizes
+from firstsight.recipes.check import sizes, spreads
 from firstsight.recipes.materials import Materials, shown
 from firstsight.recipes.recipe import GanSettings
 from firstsight.tasks.adversarial import Adversarial as Task
@@ -39,6 +39,7 @@ class Adversarial(Materials[GanSettings]):
         half = (0.5,) * train.channels if settings.pixels == "signed" else (0.0,) * train.channels
         whole = (0.5,) * train.channels if settings.pixels == "signed" else (1.0,) * train.channels
         preprocess = Preprocess(channels=train.channels, resize=settings.image_size, pad=0, mean=half, std=whole)
+        spread = spreads(settings.spread, settings.continuous)
         latent = Latent(settings.latent, sizes(settings.categories), settings.continuous, settings.noise)
         options: dict[str, Any] = {
             "latent": latent.length, "size": settings.image_size, "channels": train.channels, **self._options()
@@ -57,7 +58,7 @@ class Adversarial(Materials[GanSettings]):
             self.notes = (*self.notes, stranger)
         task = Task(
             generator, discriminator, self.batches(train, preprocess), test, latent=latent,
-            rules=Rules(**{f.name: getattr(settings, f.name) for f in fields(Rules)}), judge=judge,
+            rules=Rules(**{f.name: getattr(settings, f.name) for f in fields(Rules)} | {"spread": spread}), judge=judge,
             seed=settings.seed, model=model, options=options, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
@@ -93,8 +94,6 @@ class Adversarial(Materials[GanSettings]):
             raise UsageError(f"{model} has no --information; infogan can have it")
         if settings.spread != plain.spread and (model != "infogan" or not settings.continuous):
             raise UsageError("--spread is that of continuous codes; infogan can have them, with --continuous")
-        if settings.spread != "learned" and not (isinstance(settings.spread, int | float) and settings.spread > 0):
-            raise UsageError(f"--spread must be above 0, or learned; got {settings.spread}")
         if settings.loss != "wasserstein" and settings.penalty != plain.penalty:
             raise UsageError(f"--penalty goes with --loss wasserstein, not with {settings.loss}")
         least = FEW * settings.packing * self.accelerator.num_processes

@@ -1,6 +1,7 @@
 """Impossible settings, refused in one sentence."""
 
-from typing import Literal, get_args, get_origin, get_type_hints
+import math
+from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
 from firstsight.errors import UsageError
 from firstsight.recipes.recipe import (
@@ -11,6 +12,9 @@ from firstsight.recipes.recipe import (
     Settings,
     TopDownSettings,
 )
+
+if TYPE_CHECKING:
+    from firstsight.gan.losses import Spread
 
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000), "evaluate_every": (1, 100_000), "updates": (0, 10**9),
@@ -114,3 +118,28 @@ def sizes(categories: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and 2 <= int(word) <= 1000 for word in words):
         raise UsageError(f"--categories must be numbers from 2 to 1000, as 10 or 10,3; got {categories}")
     return tuple(map(int, words))
+
+
+def spreads(spread: float | str, continuous: int) -> "Spread":
+    """The deviation of Q's answer for each continuous code.
+
+    Raises
+    ------
+    UsageError
+        It is none of a number above 0, one for each code, and "learned".
+
+    >>> spreads(0.5, 2), spreads("0.3,0.6", 2), spreads("learned", 2)
+    (0.5, (0.3, 0.6), 'learned')
+    """
+    if spread == "learned":
+        return "learned"
+    try:
+        numbers = tuple(float(word) for word in str(spread).split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, continuous) or not all(0 < number < math.inf for number in numbers):
+        raise UsageError(
+            f"--spread must be a number above 0, or one for each of the {continuous} continuous codes, or learned; got"
+            f" {spread}"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers

@@ -134,9 +134,9 @@ class GanSettings(Settings):
     """Number of continuous codes (infogan)."""
     information: float = 1.0
     """Weight of the information term: Q must read the codes off the pictures (infogan)."""
-    spread: float | Literal["learned"] = 1.0
-    """Deviation of the normal distributions that Q answers for continuous codes: a number, or what it says
-    (infogan); the smaller, the more these codes matter beside the categories."""
+    spread: float | str = 1.0
+    """Deviation of the normal distributions that Q answers for continuous codes (infogan): a number, one for each code
+    as 0.3,0.6, or learned: what Q says. The smaller, the more a code matters beside the others and the categories."""
 
 
 @dataclass(frozen=True, kw_only=True)
