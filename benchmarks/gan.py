@@ -42,7 +42,7 @@ def main() -> None:
 
 def worst(name: str, values: list[float]) -> float:
     """The value that speaks most against the generator; of correlations the weakest."""
-    if name.endswith(("_slant", "_width")):
+    if name.endswith(("_slant", "_width", "_stroke")):
         return min(values, key=abs)
     least_is_best = ("frechet", "frechet_floor", "kl", "minutes", "q_error", "q_error_majority")
     return max(values) if name in least_is_best else min(values)

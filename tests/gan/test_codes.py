@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Normal
 from firstsight.gan.infogan import Reading
 from firstsight.gan.losses import information_loss
 from firstsight.gan.reading import fit, purity
-from firstsight.gan.shape import correlation, slant, stroke_width
+from firstsight.gan.shape import correlation, slant, stroke_width, width
 
 
 def test_information_loss_is_the_likelihood_of_the_codes() -> None:
@@ -65,16 +65,26 @@ def test_slant_of_a_bar(lean: float) -> None:
     assert float(slant(bar(4, lean))) == pytest.approx(lean, abs=0.01)
 
 
-@pytest.mark.parametrize("width", [2.0, 4.0, 7.0])
-def test_width_of_a_bar(width: float) -> None:
+@pytest.mark.parametrize("across", [2.0, 4.0, 7.0])
+def test_stroke_width_of_a_bar(across: float) -> None:
     """Its ends are part of the outline: w l / (w + l) by hand."""
-    found = float(stroke_width(bar(width, 0.0)))
-    assert found == pytest.approx(width * 41 / (width + 41), rel=0.03)
+    found = float(stroke_width(bar(across, 0.0)))
+    assert found == pytest.approx(across * 41 / (across + 41), rel=0.03)
 
 
-def test_an_empty_picture_has_neither() -> None:
+@pytest.mark.parametrize("lean", [-0.4, 0.0, 0.25])
+def test_width_of_a_box_however_it_leans(lean: float) -> None:
+    """Of n columns it has the variance (n^2 - 1) / 12; bolder strokes at the same places hardly change it."""
+    assert float(width(bar(24, 0.0)[..., 20:40])) == pytest.approx(math.sqrt((20**2 - 1) / 12), rel=1e-6)
+    assert float(width(bar(24, lean))) == pytest.approx(math.sqrt(24**2 / 12), rel=0.01)
+    apart = [bar(stroke, lean).roll(-12, 3) + bar(stroke, lean).roll(12, 3) for stroke in (2, 5)]
+    thin, bold = (float(width(strokes)) for strokes in apart)
+    assert thin == pytest.approx(12, rel=0.01) and bold == pytest.approx(thin, rel=0.02)
+
+
+def test_an_empty_picture_has_none() -> None:
     empty = torch.zeros(2, 1, 8, 8)
-    assert slant(empty).tolist() == stroke_width(empty).tolist() == [0, 0]
+    assert slant(empty).tolist() == width(empty).tolist() == stroke_width(empty).tolist() == [0, 0]
 
 
 def test_correlation_within_groups() -> None:

@@ -135,6 +135,7 @@ MEANINGS = {
     "q_error": "share of test pictures that Q puts into a wrong category, one for each class",
     "q_error_majority": "the same, with several categories for a class",
 }
+SHAPES = {"slant": "how far a digit leans", "width": "how wide it is", "stroke": "how wide its strokes are"}
 
 
 def meaning(name: str) -> str:
@@ -143,7 +144,7 @@ def meaning(name: str) -> str:
         return (
             f"share of the pictures of a value of {name.partition('_')[0]} that are of one class, mean over its values"
         )
-    if name.endswith(("_slant", "_width")):
-        code, _, shape = name.partition("_")
-        return f"correlation of {code} with {'slant' if shape == 'slant' else 'stroke width'}"
+    code, _, shape = name.partition("_")
+    if shape in SHAPES:
+        return f"correlation of {code} with {SHAPES[shape]}"
     return MEANINGS[name]

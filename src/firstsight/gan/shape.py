@@ -1,7 +1,10 @@
-"""Two measurable shapes of a stroke, to hold InfoGAN's continuous codes against."""
+"""Measurable shapes of a digit, to hold InfoGAN's continuous codes against."""
 
 import torch
 from torch import Tensor
+
+FLAT = 1e-9
+"""A variance of ink below this is none."""
 
 
 def slant(images: Tensor) -> Tensor:
@@ -18,14 +21,38 @@ def slant(images: Tensor) -> Tensor:
     -------
     (N,)
     """
+    _, down, both = _moments(images)
+    return torch.where(down > FLAT, -both / down.clamp_min(FLAT), 0.0)
+
+
+def width(images: Tensor) -> Tensor:
+    """How wide a digit is once it is set upright: the standard deviation of its ink across, in pixels.
+
+    Setting it upright takes off what of the variance in x follows from that in y: the slant's square times it. A filled
+    box of n columns has ((n^2 - 1) / 12)^(1/2).
+
+    Parameters
+    ----------
+    images : as in `slant`.
+
+    Returns
+    -------
+    (N,); 0 without ink.
+    """
+    across, down, both = _moments(images)
+    leaning = torch.where(down > FLAT, both.square() / down.clamp_min(FLAT), 0.0)
+    return (across - leaning).clamp_min(0).sqrt()
+
+
+def _moments(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Variance of ink in x and in y, and their covariance; y downwards; each (N,)."""
     ink = images[:, 0].double()
     y = torch.arange(ink.shape[1], dtype=ink.dtype, device=ink.device).view(1, -1, 1)
     x = torch.arange(ink.shape[2], dtype=ink.dtype, device=ink.device).view(1, 1, -1)
     whole = ink.sum((1, 2), keepdim=True).clamp_min(1e-12)
     dy, dx = y - (ink * y).sum((1, 2), keepdim=True) / whole, x - (ink * x).sum((1, 2), keepdim=True) / whole
-    high = (ink * dy.square()).sum((1, 2)) / whole.flatten()
-    both = (ink * dx * dy).sum((1, 2)) / whole.flatten()
-    return torch.where(high > 1e-9, -both / high.clamp_min(1e-9), 0.0)
+    across, down, both = ((ink * product).sum((1, 2)) / whole.flatten() for product in (dx * dx, dy * dy, dx * dy))
+    return across, down, both
 
 
 def stroke_width(images: Tensor) -> Tensor:

@@ -230,7 +230,18 @@ RECIPES: dict[str, Recipe] = {
                 (
                     "dcgan-fashion",
                     "dcgan",
-                    GanSettings(data="fashion-mnist", image_size=28, epochs=10, precision="bfloat16"),
+                    GanSettings(
+                        data="fashion-mnist",
+                        image_size=32,
+                        width=32,
+                        epochs=30,
+                        batch_size=64,
+                        evaluate_every=3,
+                        lr=1e-3,
+                        d_lr=0.4,
+                        schedule="linear",
+                        precision="bfloat16",
+                    ),
                 ),
             )
         ),

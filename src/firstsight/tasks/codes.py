@@ -1,4 +1,4 @@
-"""InfoGAN's codes held against what people see: classes, slant, stroke width."""
+"""InfoGAN's codes held against what people see: classes, slant, width, strokes."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from firstsight.data.imageset import ImageSet
+from firstsight.gan import shape
 from firstsight.gan.latent import Latent
 from firstsight.gan.reading import Fit, fit
-from firstsight.gan.shape import correlation, slant, stroke_width
 
 BATCH = 500
 
@@ -34,15 +34,17 @@ def read(discriminator: nn.Module, inputs: Tensor, images: ImageSet) -> Fit:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a continuous code does: its correlation with two shapes, over pictures with random codes, within categories.
+    """What a continuous code does: its correlation with shapes, over pictures with random codes, within categories.
 
     Parameters
     ----------
-    slant, width : Pearson's correlation, in [-1, 1]; see `gan.shape`.
+    slant, width, stroke : Pearson's correlation, in [-1, 1], with how far a digit leans, how wide it is, and how wide
+        its strokes are; see `gan.shape`.
     """
 
     slant: float
     width: float
+    stroke: float
 
 
 def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
@@ -57,8 +59,7 @@ def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
     for code, values_of in zip(chosen, latent.categories, strict=True):  # every combination of categories is a group
         groups = groups * values_of + code
     ink = pictures.float().mean(1, keepdim=True) / 255
-    lean, wide = slant(ink), stroke_width(ink)
+    shapes = shape.slant(ink), shape.width(ink), shape.stroke_width(ink)
     return [
-        Meaning(correlation(values[:, i], lean, groups), correlation(values[:, i], wide, groups))
-        for i in range(latent.continuous)
+        Meaning(*(shape.correlation(values[:, i], seen, groups) for seen in shapes)) for i in range(latent.continuous)
     ]

@@ -100,7 +100,7 @@ def measure(
     if made.latent.categories and classes > 1:
         found |= _reading(Path(generator), made, test)
     for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=len(made.latent.categories) + 1):
-        found[f"c{i}_slant"], found[f"c{i}_width"] = meaning.slant, meaning.width
+        found |= {f"c{i}_{name}": value for name, value in vars(meaning).items()}
     return Measured(found, purities, n, draws, made.card["model"], test.name, judge.name, judge.sha256, tuple(notes))
 
 
