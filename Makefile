@@ -27,6 +27,7 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 
 demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (creates .venv, then needs no network)
 	$(BIN)/firstsight demo
+	@echo "To go on: . $(BIN)/activate, and then for example: firstsight models"
 
 test: $(VENV)/.installed-dev ## the whole suite, long tests included
 	$(BIN)/python -m pytest

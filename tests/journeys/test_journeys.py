@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from firstsight.data.photo import sample_photo
 from firstsight.weights.shipped import shipped
 
 Run = Callable[..., tuple[int, str, str]]
@@ -191,3 +192,13 @@ def test_from_python() -> None:
     assert len(answer.top) == 2
     with pytest.raises(firstsight.errors.UsageError, match="lenet-digits has no setting epoch; it has data, epochs"):
         firstsight.train("lenet", epoch=3)
+
+
+def test_a_photograph_shown_to_a_network_of_digits(run: Run) -> None:
+    """It answers with a digit whatever it is shown, and says so; of what it was trained on it says nothing."""
+    code, out, err = run("predict", "lenet-digits", sample_photo())
+    assert code == 0 and out and "large and in colour, and lenet-digits was trained on grey pictures of 32x32" in err
+    Image.new("L", (300, 300), 9).save("grey.png")
+    Image.new("RGB", (32, 32), (190, 185, 180)).save("small.png")
+    code, _, err = run("predict", "lenet-digits", "grey.png", "small.png")
+    assert (code, err) == (0, "")

@@ -267,7 +267,7 @@ def test_a_run_with_a_skeleton_of_ones_own(sticks: Callable[..., Path], tmp_path
     optimizers = {f"{name}-optimizer.safetensors" for name in ("net", "filters")}
     assert set(tensors(tmp_path / "r")) == {"net.safetensors", "average.safetensors", *optimizers}
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "measured on 2 of 12 pictures, held out of the training" in page and "head-left_shoulder" in page
+    assert "measured on 2 of 12 pictures, those that a training holds out" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
     assert figures == {"learning-curves.png", "answers.png", "labels.png"}
 

@@ -318,6 +318,17 @@ def test_crowds_and_people_without_labels_are_ignored(run: Run, sees: Callable[.
     assert found["crowd"] == found["unlabelled"] == pytest.approx(1) and found["nobody"] < 1
 
 
+def test_nobody_is_labelled(run: Run, sees: Callable[..., Path]) -> None:
+    drawn = one_and_two()
+    there = labels(drawn)
+    for annotation in there[0]:
+        annotation |= {"keypoints": [0] * 51, "num_keypoints": 0}
+    path = write_set(drawn, there, where="nobody/people.json")
+    code, out, err = run("evaluate", sees(), "--data", path, "--limit", 1)
+    assert code == 0 and "0 people to be found" in out and "AP" not in out
+    assert "in these pictures nobody is labelled, so there is nothing to measure" in err
+
+
 def test_pictures_that_cannot_be_used(run: Run, sees: Callable[..., Path]) -> None:
     """Counted, named, left out; refused if that is wished; of another size than annotated among them."""
     drawn = one_and_two()[:1] * 3
@@ -427,7 +438,9 @@ def test_data_that_the_card_names(run: Run, sticks: Callable[..., Path]) -> None
     assert code == 0 and (json.loads(out)["n"], json.loads(out)["data"]) == (3, "person_keypoints_val")
     held = pose_file("held.safetensors", settings={"data": "mine", "holdout": 0.5})
     code, out, err = run("evaluate", held, "--json")
-    assert json.loads(out)["data"] == "person_keypoints_train" and "held out of the training (--holdout 0.5)" in err
+    assert (
+        json.loads(out)["data"] == "person_keypoints_train" and "those that a training holds out (--holdout 0.5)" in err
+    )
 
 
 def test_weights_in_the_list_and_by_name(
@@ -479,9 +492,9 @@ def test_five_joints_from_a_file_to_their_score(run: Run, sticks: Callable[..., 
         assert Image.open(f"drawn/{picture.stem}-maps.png").size[0] > 300
     code, out, err = run("evaluate", "run", "--json", "--results", "r.json")
     told = json.loads(out)
-    assert code == 0 and "measured on 5 of 24 pictures, held out of the training" in err
+    assert code == 0 and "measured on 5 of 24 pictures, those that a training holds out" in err
     assert list(told["joints"]) == names and told["n"] == told["people"] == 5
-    assert told["metrics"]["ap50"] > 0 and told["metrics"]["pck"] > 0.2
+    assert told["metrics"]["ap50"] > 0 and told["metrics"]["pck"] > 0.1
     results = json.loads(Path("r.json").read_text())
     ids = [picture["id"] for picture in json.loads(path.read_text())["images"]]
     assert {result["image_id"] for result in results} <= set(ids) and {len(r["keypoints"]) for r in results} == {15}

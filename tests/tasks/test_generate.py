@@ -1,9 +1,11 @@
 """A trained generator used: samples, codes, ways, sums, files; measured; refused."""
 
+import copy
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -211,7 +213,9 @@ def test_a_run_is_measured(infogan: Path, run: Run) -> None:
     assert found.draws == 8 and found.metrics["frechet"] == pytest.approx(mean(apart), rel=1e-6)
     assert found.metrics["frechet_sd"] == pytest.approx(stdev(apart), rel=1e-6)
     assert 0 < found.metrics["frechet_floor"] < 10
-    assert {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "recall"} <= set(found.metrics)
+    assert {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "c3_stroke", "recall"} <= set(
+        found.metrics
+    )
     assert found.metrics["q_error"] >= found.metrics["q_error_majority"]
     code, out, _ = run("evaluate", infogan)
     assert code == 0 and "share of real pictures that lie among generated ones" in out
@@ -240,3 +244,17 @@ def test_generators_have_cards(gan: Path) -> None:
     assert isinstance(made, Generator) and made.card["model"] == "gan" and made.table == ()
     about = made.card["about"]
     assert about["data"] == "digits" and about["judge"]["name"] == "lenet-digits" and about["metrics"]["frechet"] > 0
+
+
+def test_categories_that_are_not_classes_are_not_called_by_them() -> None:
+    """They can always be matched one to one; the error of the match says whether it means something."""
+    made = load_generator("infogan-mnist")
+    assert made.card["about"]["metrics"]["q_error"] < 0.2
+    sheet = generate(made, codes="c1=0..1")
+    assert sheet.rows[0] == f"c1 = 0: mostly {made.table[0]}" and not sheet.notes
+    card = copy.deepcopy(made.card)
+    card["about"]["metrics"]["q_error"] = 0.79
+    doubted = replace(made, card=card)
+    sheet = generate(doubted, codes="c1=0..1")
+    assert sheet.rows == ("c1 = 0", "c1 = 1") and "Q puts 79% of real pictures into wrong ones" in sheet.notes[0]
+    assert generate(doubted, label="7").notes == sheet.notes and not generate(doubted, codes="c2=0..1").notes

@@ -247,7 +247,7 @@ def test_usage(run: Run, walk: Path, arguments: str, told: str) -> None:
 def test_without_pyav(run: Run, walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     code, out, err = run("pose", walk, "--model", "x")
-    assert (code, out, err) == (2, "", "firstsight: videos need PyAV: pip install 'firstsight[video]'\n")
+    assert (code, out, err) == (2, "", "firstsight: videos need PyAV: pip install av\n")
 
 
 def test_one_folder_of_a_name(run: Run) -> None:

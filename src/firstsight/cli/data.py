@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from firstsight.cli.parse import Flag, parse
 
+POSES = "https://cocodataset.org (COCO), http://sam.johnson.io/research/lspet.html (LSP extended, to be converted)"
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -53,4 +55,5 @@ def run(argv: list[str]) -> int:
     console.print(
         "Your own: --data FOLDER or FILE.zip of class/picture, or train/class/picture and test/class/picture."
     )
+    console.print(f"Poses: --data FOLDER or FILE.json of COCO keypoints; from {POSES}.", markup=False)
     return 0

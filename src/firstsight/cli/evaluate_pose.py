@@ -82,11 +82,12 @@ def _print(found: "PoseMeasured", results: Path | None) -> None:
     screen.print(
         f"{found.model} on {found.data}: {found.n:,} pictures, {found.people:,} people to be found", markup=False
     )
-    shown = table("measure", "value", "what it says", right=("value",))
-    for name, (title, meaning) in MEASURES.items():
-        shown.add_row(title, _percent(found.metrics[name]), meaning)
-    screen.print(shown)
-    if found.joints:
+    if found.people:
+        shown = table("measure", "value", "what it says", right=("value",))
+        for name, (title, meaning) in MEASURES.items():
+            shown.add_row(title, _percent(found.metrics[name]), meaning)
+        screen.print(shown)
+    if found.people:
         screen.print()
         shown = table("joint", "PCK@0.2", "n", right=("PCK@0.2", "n"))
         for name, (share, count) in found.joints.items():

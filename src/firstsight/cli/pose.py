@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Device, Flag, Maybe, parse, scales_of
-from firstsight.cli.pose_told import DRAWN, Answers, draw, line_of, print_table, write_coco
+from firstsight.cli.pose_told import DRAWN, Answers, draw, line_of, print_table, tell_limits, write_coco
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose import Looked
@@ -105,12 +105,14 @@ def make_estimator(arguments: Arguments) -> "Estimator":
     detector, least = None, arguments.min_joints
     if arguments.detector:
         detector, least = PoseEstimator(load_pose(arguments.detector, notify=remark), min_joints=least), None
-    model = arguments.model or usual(remark)
+    model = arguments.model or usual()
     estimator = estimator_for(
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
         flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
     )  # fmt: skip
-    move(arguments.device, *(each.network.model for each in (estimator, detector) if each is not None))
+    networks = [each.network for each in (estimator, detector) if each is not None]
+    tell_limits(networks)
+    move(arguments.device, *(network.model for network in networks))
     if estimator.method != "top-down":
         if arguments.boxes is not None:
             raise UsageError(
@@ -170,7 +172,9 @@ def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
             continue
         inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
         if not inside:
-            refused.append(f"{name}: there are no pictures in this folder")
+            deeper = next((p.name for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")), None)
+            hint = f"; folders in it are named one by one, as {path / deeper}" if deeper else ""
+            refused.append(f"{name}: there are no pictures in this folder{hint}")
         yield from inside
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstsight.cli.pose import Arguments
-from firstsight.cli.pose_told import person
+from firstsight.cli.pose_told import person, tell_limits
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose import Looked
@@ -31,9 +31,10 @@ def run(arguments: Arguments) -> int:
     if arguments.model is None and model not in shipped():
         raise UsageError("--compare needs a network that looks at one person at a time: name one with --model")
     (image,) = map(Path, arguments.images)
-    detector = load_pose(arguments.detector or usual(remark), notify=remark)
+    detector = load_pose(arguments.detector or usual(), notify=remark)
     bottom_up = PoseEstimator(detector, flip=arguments.flip, min_joints=arguments.min_joints)
     top_down = TopDownEstimator(load_top_down(model, notify=remark), detector=bottom_up, flip=arguments.flip)
+    tell_limits([bottom_up.network, top_down.network])
     move(arguments.device, bottom_up.network.model, top_down.network.model)
     boxes = boxes_for(read_boxes(arguments.boxes), image) if arguments.boxes is not None else None
     answers = {
@@ -69,7 +70,7 @@ def _draw(out: Path, image: Path, answers: "dict[str, Looked]", skeletons: list[
         out.mkdir(parents=True, exist_ok=True)
         target = out / f"{image.stem}-compared.png"
     drawn = [
-        plots.draw_people(steps.picture, steps.poses, skeleton)
+        plots.draw_people(steps.picture, steps.poses, skeleton, apart=True)
         for steps, skeleton in zip(answers.values(), skeletons, strict=True)
     ]
     captions = [f"{name}\n{_count(steps)}, {_time(steps)}" for name, steps in answers.items()]

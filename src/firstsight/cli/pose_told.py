@@ -1,7 +1,7 @@
 """What ``firstsight pose`` tells of pictures: a table, JSON, COCO's results, people drawn."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from firstsight.pose.skeleton import Skeleton
     from firstsight.tasks.pose import Looked
     from firstsight.tasks.top_down_pose import Estimator
+    from firstsight.weights.pose import PoseNetwork
+    from firstsight.weights.top_down import TopDownNetwork
 
 DRAWN = (".png", ".jpg", ".jpeg")
 """What one picture of people may be written as."""
@@ -25,6 +27,19 @@ class Answers:
     results: list[list[dict[str, Any]]] = field(default_factory=list)
     files: dict[Path, None] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+
+
+def tell_limits(networks: "Sequence[PoseNetwork | TopDownNetwork]") -> None:
+    """Of shipped weights, which are small: what comes of it."""
+    from firstsight.cli.console import remark
+    from firstsight.weights.pose import LIMITS
+
+    for network in networks:
+        if network.name in LIMITS:
+            remark(
+                f"{network.name} comes along: it is small, knows people seen from head to foot, makes up what a picture"
+                f" does not show, and {LIMITS[network.name]}"
+            )
 
 
 def line_of(image: Path, estimator: "Estimator", steps: "Looked") -> dict[str, Any]:
@@ -60,7 +75,9 @@ def draw(arguments: "Arguments", image: Path, estimator: "Estimator", steps: "Lo
     if target.suffix.lower() not in DRAWN or target.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         target = _free(target / f"{image.stem}-pose.png", files)
-    plots.draw_people(steps.picture, steps.poses, estimator.skeleton).save(target, compress_level=3, quality=92)
+    plots.draw_people(steps.picture, steps.poses, estimator.skeleton, apart=True).save(
+        target, compress_level=3, quality=92
+    )
     files[target] = None
     if arguments.maps and isinstance(steps, PoseSteps):
         heatmaps, pafs = steps.heatmaps.numpy(), steps.pafs.numpy()
@@ -130,7 +147,7 @@ def print_table(arguments: "Arguments", answers: Answers) -> None:
     _tell_of_fragments(arguments, answers)
     if answers.files:
         first, *others = answers.files
-        many = f" to {others[-1].name}" if others else ""
-        screen.print(f"drawn: {first}{many}", markup=False)
+        told = f"{first} to {others[-1].name}" if len(others) > 1 else ", ".join(map(str, answers.files))
+        screen.print(f"drawn: {told}", markup=False)
     elif arguments.out is None:
         remark("to see them drawn: --out people.png, or --out FOLDER for several pictures; --maps for the maps")

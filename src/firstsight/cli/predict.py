@@ -12,6 +12,11 @@ from firstsight.cli.parse import Device, Flag, parse
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from firstsight.weights.classifier import Classifier
+
+LARGE = 4
+"""A picture is strange to a network of pictures so many times smaller."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -45,6 +50,7 @@ def run(argv: list[str]) -> int:
     if pictures:
         network = load(arguments.weights, notify=remark)
         move(arguments.device, network.model)
+        _tell_strangers(arguments.weights, network, pictures)
         answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:
@@ -57,6 +63,20 @@ def run(argv: list[str]) -> int:
             shown.add_row(prediction.image, first.label, f"{first.probability:.1%}", then)
         out().print(shown)
     return complain(refused)
+
+
+def _tell_strangers(name: str, network: "Classifier", pictures: "dict[str, Image]") -> None:
+    """Of large photographs in colour, shown to a network of small grey pictures."""
+    from firstsight.cli.console import remark
+
+    prepare = network.preprocess
+    odd = [name for name, p in pictures.items() if p.mode != "L" and min(p.size) > LARGE * prepare.resize]
+    if prepare.channels == 1 and odd:
+        more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+        remark(
+            f"{odd[0]}{more}: large and in colour, and {name} was trained on grey pictures of {prepare.resize}x"
+            f"{prepare.resize}; it answers with one of its {len(network.classes)} classes whatever it is shown"
+        )
 
 
 def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:

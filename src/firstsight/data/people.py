@@ -39,7 +39,7 @@ def load_people(where: str | Path, *, share: float = 0.0) -> tuple[KeypointSet, 
     if not len(held):
         raise DataError(f"{train}: one picture is too few to train on and to measure on")
     why = f"--holdout {share:g}" if share else "there is no file of others"
-    note = f"measured on {len(held):,} of {len(people):,} pictures, held out of the training ({why})"
+    note = f"measured on {len(held):,} of {len(people):,} pictures, those that a training holds out ({why})"
     left = people.select(kept)
     return replace(left, notes=(*left.notes, note)), people.select(held)
 

@@ -1,4 +1,4 @@
-"""Videos and cameras, frame by frame; PyAV reads and writes them, which ``pip install 'firstsight[video]'`` brings.
+"""Videos and cameras, frame by frame; PyAV reads and writes them, which the extra ``video`` brings.
 
 Nothing of a video is held but the frame at hand, however long it is. A frame that cannot be decoded is counted and left
 out; a file that breaks off gives what it has.
@@ -83,10 +83,11 @@ class Video:
     """
 
     def __init__(self, source: str) -> None:
-        av, self.source = _av(), source
+        self.source = source
         place, form = _camera(source) if is_camera(source) else (source, None)
         if form is None and not Path(place).is_file():
             raise DataError(f"{source}: no such file")
+        av = _av()
         try:
             self._container = av.open(place, format=form)
         except (av.FFmpegError, OSError) as error:
@@ -232,7 +233,7 @@ def _av() -> ModuleType:
     try:
         import av
     except ImportError:
-        raise UsageError("videos need PyAV: pip install 'firstsight[video]'") from None
+        raise UsageError("videos need PyAV: pip install av") from None
     module: ModuleType = av
     av.logging.set_level(av.logging.PANIC)  # what is wrong is said by us, once
     return module

@@ -49,8 +49,9 @@ def identity_colour(number: int) -> Colour:
 
 
 def draw_people(
-    picture: Image.Image, poses: Sequence[Pose], skeleton: Skeleton, *, identities: Sequence[int] | None = None
-) -> Image.Image:
+    picture: Image.Image, poses: Sequence[Pose], skeleton: Skeleton, *, identities: Sequence[int] | None = None,
+    apart: bool = False,
+) -> Image.Image:  # fmt: skip
     """The picture with people over it: limbs in colours, joints as dots, all with a thin dark edge.
 
     Parameters
@@ -58,6 +59,7 @@ def draw_people(
     picture : of any mode; it is not changed.
     poses : in pixels of the picture, pixel centres at integers.
     identities : for each pose the number of its person, from 1: written above it, in the colour of all its limbs.
+    apart : of several people each is drawn in one colour, so that they can be told apart.
 
     Returns
     -------
@@ -65,11 +67,11 @@ def draw_people(
     """
     drawn, colours = picture.convert("RGB") if picture.mode != "RGB" else picture.copy(), limb_colours(skeleton)
     numbers = [None] * len(poses) if identities is None else list(identities)
-    people = sorted(zip(poses, numbers, strict=True), key=lambda person: max(person[0].box[2:]))
-    for pose, number in people:
-        own = colours if number is None else [identity_colour(number)] * len(colours)
-        _draw(drawn, pose, skeleton, own)
-    for pose, number in people:  # over all people, so that each can be read
+    hues = [*range(1, len(poses) + 1)] if apart and identities is None and len(poses) > 1 else numbers
+    people = sorted(zip(poses, numbers, hues, strict=True), key=lambda person: max(person[0].box[2:]))
+    for pose, _, hue in people:
+        _draw(drawn, pose, skeleton, colours if hue is None else [identity_colour(hue)] * len(colours))
+    for pose, number, _ in people:  # over all people, so that each can be read
         if number is not None:
             write_number(drawn, pose, number, identity_colour(number))
     return drawn

@@ -89,6 +89,8 @@ class MeasurePictures:
     def told(self, metrics: Mapping[str, float]) -> tuple[str, list[tuple[str, str]]]:
         """A headline, and figures by name, as a run's verdict has them."""
         size = f"N = {self.n:,}" + (f", mean of {self.draws} draws" if self.draws > 1 else "")
+        if self.n <= self._real.features.shape[1]:
+            size += ": too few to mean anything"
         figures = [
             (f"Frechet distance, {size}", f"{metrics['frechet']:.2f}"),
             ("the same of real pictures", f"{metrics['frechet_floor']:.2f}"),

@@ -19,6 +19,8 @@ from firstsight.tasks.origin import training_data
 from firstsight.weights.generator import Generator, load_generator
 
 COLUMNS = 8
+DOUBTED = 0.5
+"""Above this share of Q's errors the values of a category are not called by classes."""
 SEARCHED, AVERAGED = 2000, 32
 """Arithmetic looks for classes among so many samples, and averages so many latent vectors of each."""
 WORD = re.compile(r"^(?P<name>c\d+)\s*=\s*(?P<low>-?[\d.]+?)(\.\.(?P<high>-?[\d.]+))?$")
@@ -91,7 +93,7 @@ def generate(
     if label is not None:
         known = torch.tensor(made.codes_of(label))
         z = made.latent.with_category(made.draw(n, seed=seed), 0, known[torch.arange(n) % len(known)])
-        return Sheet(z, made(z), min(n, COLUMNS))
+        return Sheet(z, made(z), min(n, COLUMNS), notes=_doubts(made))
     wanted, notes = parse_codes(codes, made.latent)
     down = [code for code in wanted if code.swept and code.place < len(made.latent.categories)]
     across = [code for code in wanted if code.swept and code.place >= len(made.latent.categories)]
@@ -119,12 +121,24 @@ def generate(
             share: Tensor | float = steps.repeat(rows) if code.swept else code.low
             z = made.latent.with_continuous(z, code.place - len(made.latent.categories), share)
     names = tuple(_row(made, down[0].place, value) for value in values) if down else ()
+    if down and down[0].place == 0:
+        notes = (*notes, *_doubts(made))
     return Sheet(z, made(z), columns, names, heads, notes)
 
 
 def _row(made: Generator, place: int, value: int) -> str:
-    known = f": mostly {made.table[value]}" if place == 0 and made.table else ""
+    known = f": mostly {made.table[value]}" if place == 0 and made.table and not _doubts(made) else ""
     return f"c{place + 1} = {value}{known}"
+
+
+def _doubts(made: Generator) -> tuple[str, ...]:
+    """A remark where the first code's values were matched with classes, as they always can be, but are not them."""
+    error = made.card["about"].get("metrics", {}).get("q_error", 0.0)
+    if not made.table or error <= DOUBTED:
+        return ()
+    return (
+        f"its categories are not the classes: Q puts {error:.0%} of real pictures into wrong ones; train it longer",
+    )
 
 
 def parse_codes(text: str, latent: Latent) -> tuple[list[Code], tuple[str, ...]]:

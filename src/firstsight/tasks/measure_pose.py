@@ -122,6 +122,8 @@ def measure_pose(
     metrics: dict[str, float | None] = {name: None if value < 0 else value for name, value in vars(precision).items()}
     metrics["oks"] = float(similarity.mean()) if len(similarity) else None
     correct, joints, about = _correct(keypoints, truths, people.skeleton)
+    if not len(similarity):
+        about = ["in these pictures nobody is labelled, so there is nothing to measure"]
     return PoseMeasured(
         metrics=metrics | {"pck": correct}, joints=joints, n=len(seen.truths), people=len(similarity),
         seconds=seen.seconds / len(seen.truths), results=seen.results, model=network.name, data=people.name,

@@ -25,7 +25,7 @@ from firstsight.weights.shipped import CARD, called, card_of, shipped, stored
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
-NETWORKS = {"pose": "bottom-up pose network (PoseEstimator)", "top-down": "top-down pose network (TopDownEstimator)"}
+NETWORKS = {"pose": "bottom-up pose network", "top-down": "top-down pose network"}
 """What kinds of weights are called, where it is not their word."""
 USED_BY = {"classifier": "predict", "generator": "generate", "pose": "pose", "top-down": "pose"}
 """The command that puts each kind of weights to use."""
@@ -214,9 +214,11 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
             f"{path}: has no firstsight card, so its network and classes are unknown ({error})"
         ) from None
     if held != kind:
-        used = USED_BY.get(held, "weights")
+        used = f"see: firstsight {USED_BY.get(held, 'weights')} --help"
+        if {held, kind} == {"pose", "top-down"}:
+            used += "; in Python PoseEstimator is for the one, TopDownEstimator for the other"
         held, kind = (NETWORKS.get(word, word) for word in (held, kind))
-        raise WeightsError(f"{called(path)}: holds a {held}, not a {kind} (see: firstsight {used} --help)")
+        raise WeightsError(f"{called(path)}: holds a {held}, not a {kind} ({used})")
     return card, tensors
 
 

@@ -16,6 +16,7 @@ from firstsight.errors import UsageError, WeightsError
 from firstsight.gan import create_gan
 from firstsight.gan.latent import Latent
 from firstsight.weights.classifier import fill, locate, read_file, weights_of_run
+from firstsight.weights.shipped import called
 
 BATCH = 500
 """Pictures that are made at once."""
@@ -60,7 +61,10 @@ class Generator:
             No table of codes, or a class that is not in it.
         """
         if not self.table:
-            raise UsageError(f"{self.source}: was trained without codes, so it cannot be asked for a class")
+            raise UsageError(
+                f"{called(self.source)}: was trained without codes, so it cannot be asked for a class; infogan-mnist"
+                " can"
+            )
         found = [code for code, label in enumerate(self.table) if label.casefold() == name.casefold()]
         if not found:
             known = ", ".join(sorted(set(self.table)))

@@ -19,8 +19,8 @@ from firstsight.weights.state_dict import load_published
 
 USUAL = "openpose-tiny-lsp"
 """The shipped weights that are used if none are named."""
-KNOWN = "people seen from head to foot, and make up a body where a picture shows less"
-"""What these weights know, and what comes of the rest."""
+LIMITS = {USUAL: "often finds several people in one", "pose-tiny-lsp": "always finds one body in a box"}
+"""Shipped weights, and what comes of it that they are small; they were shown people seen from head to foot alone."""
 PUBLISHED_MODEL, PUBLISHED_HEIGHT = "openpose-mobilenet", 256
 LEAST_HEIGHT, MOST_HEIGHT = 32, 2000
 WANTED = (
@@ -67,12 +67,8 @@ def make_card(*, model: str, skeleton: Skeleton, stages: int, height: int, about
     return json.dumps(card, sort_keys=True)
 
 
-def usual(notify: Callable[[str], None] = lambda line: None) -> str:
+def usual() -> str:
     """What to use where no weights are named.
-
-    Parameters
-    ----------
-    notify : called with a line that says what they know.
 
     Raises
     ------
@@ -81,7 +77,6 @@ def usual(notify: Callable[[str], None] = lambda line: None) -> str:
     """
     if USUAL not in shipped():
         raise UsageError(f"no pose network is shipped yet: name one with --model, {WANTED}")
-    notify(f"{USUAL}, the weights that come along, know {KNOWN}; others: --model")
     return USUAL
 
 
