@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Normal
 from firstsight.gan.infogan import Reading
 from firstsight.gan.losses import information_loss
 from firstsight.gan.reading import fit, purity
-from firstsight.gan.shape import correlation, slant, stroke_width, width
+from firstsight.gan.shape import best_correlation, correlation, slant, stroke_width, width
 
 
 def test_information_loss_is_the_likelihood_of_the_codes() -> None:
@@ -85,6 +85,18 @@ def test_width_of_a_box_however_it_leans(lean: float) -> None:
 def test_an_empty_picture_has_none() -> None:
     empty = torch.zeros(2, 1, 8, 8)
     assert slant(empty).tolist() == width(empty).tolist() == stroke_width(empty).tolist() == [0, 0]
+
+
+def test_codes_that_are_turned() -> None:
+    """Each of two codes is half of a slant: each has a correlation of half a root, together they tell it."""
+    torch.manual_seed(0)
+    codes, groups = torch.rand(20_000, 2) * 2 - 1, torch.randint(3, (20_000,))
+    lean = codes[:, 0] + codes[:, 1] + 5 * groups
+    assert correlation(codes[:, 0], lean, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
+    assert best_correlation(codes, lean, groups) == pytest.approx(1)
+    noisy = lean + torch.randn(20_000) * math.sqrt(2 / 3)  # as much of it is noise as is slant
+    assert best_correlation(codes, noisy, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
+    assert best_correlation(codes, torch.ones(20_000), groups) == 0
 
 
 def test_correlation_within_groups() -> None:

@@ -146,5 +146,6 @@ def meaning(name: str) -> str:
         )
     code, _, shape = name.partition("_")
     if shape in SHAPES:
-        return f"correlation of {code} with {SHAPES[shape]}"
+        who = f"the best mixture of {code.replace('-', ' to ')}" if "-" in code else code
+        return f"correlation of {who} with {SHAPES[shape]}"
     return MEANINGS[name]

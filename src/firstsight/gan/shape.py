@@ -88,6 +88,26 @@ def correlation(a: Tensor, b: Tensor, groups: Tensor) -> float:
     return float(first @ second / scale) if float(scale) > 1e-12 else 0.0
 
 
+def best_correlation(values: Tensor, b: Tensor, groups: Tensor) -> float:
+    """The correlation of a measure with the best mixture of several others (multiple correlation), within groups.
+
+    Nothing tells InfoGAN to give each of its codes one meaning: codes that are turned, half one thing and half another,
+    can be read as well. Then each correlates weakly with a shape, and a mixture of them strongly.
+
+    Parameters
+    ----------
+    values : (N, k) measures; b, groups : as in `correlation`.
+
+    Returns
+    -------
+    In [0, 1].
+    """
+    each = torch.stack([_centred(column.double(), groups) for column in values.T], dim=1)
+    wanted = _centred(b.double(), groups)
+    scale = wanted.norm()
+    return float((each @ torch.linalg.lstsq(each, wanted[:, None]).solution).norm() / scale) if scale > 1e-12 else 0.0
+
+
 def _centred(values: Tensor, groups: Tensor) -> Tensor:
     count = torch.bincount(groups).clamp_min(1)
     means = torch.zeros(len(count), dtype=values.dtype).index_add_(0, groups, values) / count

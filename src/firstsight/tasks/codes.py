@@ -54,12 +54,21 @@ def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
     ----------
     z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
     """
+    values, groups, shapes = _measured(latent, z, pictures)
+    return [Meaning(*(shape.correlation(code, seen, groups) for seen in shapes)) for code in values.T]
+
+
+def meaning_together(latent: Latent, z: Tensor, pictures: Tensor) -> Meaning:
+    """Of the best mixture of all continuous codes for each shape; as `meanings`."""
+    values, groups, shapes = _measured(latent, z, pictures)
+    return Meaning(*(shape.best_correlation(values, seen, groups) for seen in shapes))
+
+
+def _measured(latent: Latent, z: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """(N, codes) values, (N,) the group of a picture's categories, and (N,) of each shape."""
     chosen, values = latent.codes(z)
     groups = torch.zeros(len(z), dtype=torch.long)
     for code, values_of in zip(chosen, latent.categories, strict=True):  # every combination of categories is a group
         groups = groups * values_of + code
     ink = pictures.float().mean(1, keepdim=True) / 255
-    shapes = shape.slant(ink), shape.width(ink), shape.stroke_width(ink)
-    return [
-        Meaning(*(shape.correlation(values[:, i], seen, groups) for seen in shapes)) for i in range(latent.continuous)
-    ]
+    return values, groups, (shape.slant(ink), shape.width(ink), shape.stroke_width(ink))

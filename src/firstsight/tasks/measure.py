@@ -99,8 +99,12 @@ def measure(
             found[f"c{i}_purity"] = fmean(purities[f"c{i}"])
     if made.latent.categories and classes > 1:
         found |= _reading(Path(generator), made, test)
-    for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=len(made.latent.categories) + 1):
-        found |= {f"c{i}_{name}": value for name, value in vars(meaning).items()}
+    first, count = len(made.latent.categories) + 1, made.latent.continuous
+    found_codes = {f"c{i}": meaning for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=first)}
+    if count > 1:
+        found_codes[f"c{first}-c{first + count - 1}"] = codes.meaning_together(made.latent, z, pictures)
+    for code, meaning in found_codes.items():
+        found |= {f"{code}_{name}": value for name, value in vars(meaning).items()}
     return Measured(found, purities, n, draws, made.card["model"], test.name, judge.name, judge.sha256, tuple(notes))
 
 
