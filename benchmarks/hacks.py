@@ -51,18 +51,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the runs in this folder")
     parser.add_argument("--only", nargs="*", default=list(HACKS))
     arguments = parser.parse_args()
-    short = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
+    fewer = ["--epochs", str(arguments.epochs)] if arguments.epochs else []
     names = [name for name in arguments.only if not arguments.recipe.startswith(NOT_IN.get(name, "-"))]
     table = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             folder = (arguments.out or Path(scratch)) / "-".join(HACKS[name] or ["recipe"]).replace("--", "")
             table[name] = [
-                train(arguments.recipe, seed, folder / str(seed), arguments.data, [*short, *HACKS[name]])["metrics"]
+                train(arguments.recipe, seed, folder / str(seed), arguments.data, [*fewer, *HACKS[name]])["metrics"]
                 for seed in range(arguments.seeds)
             ]
     columns = [key for key in ("frechet", "precision", "recall", "modes", "kl") if key in table[names[0]][0]]
-    print(f"\n{arguments.recipe} {' '.join(short)}, {arguments.seeds} seeds, mean +- sd\n")
+    print(f"\n{arguments.recipe} {' '.join(fewer)}, {arguments.seeds} seeds, mean +- sd\n")
     print(f"| | {' | '.join(columns)} | |\n| --- |{' --- |' * (len(columns) + 1)}")
     first = spread([row["frechet"] for row in table[names[0]]])
     for name, rows in table.items():
@@ -70,7 +70,12 @@ def main() -> None:
         away = cells[0][0] - first[0]
         clear = abs(away) > cells[0][1] + first[1]
         verdict = ("worse" if away > 0 else "better") if clear else ""
-        print(f"| {name} | {' | '.join(f'{mean:.3g} +- {sd:.2g}' for mean, sd in cells)} | {verdict} |")
+        print(f"| {name} | {' | '.join(f'{short(mean)} +- {sd:.2g}' for mean, sd in cells)} | {verdict} |")
+
+
+def short(number: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def spread(values: list[float]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ def parameters(net: nn.Module) -> int:
 def test_sizes_as_stated() -> None:
     assert parameters(gan.Generator()) == 1_486_352
     assert parameters(gan.Discriminator()) == 533_505
+    assert parameters(gan.Generator(size=16, width=32)) == 308_864  # 100 x 128, x 256, x 512, x 256, and biases
     assert parameters(dcgan.Generator()) == 3_576_704
     assert parameters(dcgan.Discriminator()) == 2_765_568
     assert parameters(infogan.Generator()) == 6_645_121

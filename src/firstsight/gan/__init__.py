@@ -37,7 +37,7 @@ GANS: dict[str, Entry] = {
 }
 
 SWITCHES = {
-    "gan": ("signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
+    "gan": ("width", "signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
     "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing"),
     "infogan": ("width", "critic", "categories", "continuous"),
 }
@@ -87,11 +87,14 @@ def create_gan(
     try:
         if name == "gan":
             return (
-                gan.Generator(latent=latent, size=size, channels=channels, signed=signed, batch_norm=batch_norm),
-                gan.Discriminator(
-                    size=size, channels=channels * packing, leaky=leaky, spectral_norm=spectral_norm, stuck=stuck
+                gan.Generator(
+                    latent=latent, size=size, channels=channels, width=width, signed=signed, batch_norm=batch_norm
                 ),
-            )
+                gan.Discriminator(
+                    size=size, channels=channels * packing, width=width, leaky=leaky, spectral_norm=spectral_norm,
+                    stuck=stuck,
+                ),
+            )  # fmt: skip
         if name == "dcgan":
             return (
                 dcgan.Generator(

@@ -6,7 +6,8 @@ Each is four linear layers; nothing in them knows that neighbouring pixels belon
 Differs from the paper: LeakyReLU instead of maxout and rectifier mixtures in the discriminator, tanh and pictures in
 [-1, 1] instead of sigmoid and [0, 1], normal instead of uniform noise; no dropout.
 
-Size for 1x28x28 pictures and 100 latent values: generator 1,486,352 parameters, discriminator 533,505.
+Size for 1x28x28 pictures, 100 latent values, width 64 (256, 512 and 1024 hidden units): generator 1,486,352 parameters,
+discriminator 533,505.
 """
 
 import itertools
@@ -16,8 +17,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as normalised
 
 SLOPE = 0.2
-GENERATOR = (256, 512, 1024)
-DISCRIMINATOR = (512, 256)
 
 
 class Generator(nn.Module):
@@ -27,17 +26,18 @@ class Generator(nn.Module):
     ----------
     latent : length of the noise vector.
     size, channels : of the pictures, (channels, size, size).
-    widths : of the hidden layers.
+    width : the hidden layers have 4, 8 and 16 times as many units.
     signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
     batch_norm : after every hidden layer, before its activation.
     """
 
     def __init__(
-        self, *, latent: int = 100, size: int = 28, channels: int = 1, widths: tuple[int, ...] = GENERATOR,
+        self, *, latent: int = 100, size: int = 28, channels: int = 1, width: int = 64,
         signed: bool = True, batch_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.latent, self.size, self.channels = latent, size, channels
+        widths = (4 * width, 8 * width, 16 * width)
         sizes = (latent, *widths)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(nn.BatchNorm1d(b) if batch_norm else nn.Identity() for b in widths)
@@ -60,7 +60,7 @@ class Discriminator(nn.Module):
     Parameters
     ----------
     size, channels : of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
-    widths : of the hidden layers.
+    width : the hidden layers have 8 and 4 times as many units.
     leaky : LeakyReLU 0.2 instead of ReLU.
     spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018).
     stuck : batch norm over the one unit before the sigmoid, as in the study that this repeats: it cannot learn, for
@@ -68,10 +68,11 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, *, size: int = 28, channels: int = 1, widths: tuple[int, ...] = DISCRIMINATOR, leaky: bool = True,
+        self, *, size: int = 28, channels: int = 1, width: int = 64, leaky: bool = True,
         spectral_norm: bool = False, stuck: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        widths = (8 * width, 4 * width)
         sizes = (channels * size * size, *widths)
         layers = [nn.Linear(a, b) for a, b in zip(sizes, (*widths, 1), strict=True)]
         self.layers = nn.ModuleList(normalised(layer) if spectral_norm else layer for layer in layers)

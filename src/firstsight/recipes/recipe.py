@@ -102,7 +102,7 @@ class GanSettings(Settings):
     noise: Literal["normal", "uniform"] = "normal"
     """Distribution of the noise: N(0, 1) or U(-1, 1)."""
     width: int = 64
-    """Channels of the first hidden map (dcgan, infogan)."""
+    """Channels of D's first hidden map; of gan a quarter of G's first hidden layer."""
     pixels: Literal["signed", "unsigned"] = "signed"
     """Pictures in [-1, 1] with tanh, or in [0, 1] with a sigmoid."""
     batches: Literal["separate", "mixed"] = "separate"

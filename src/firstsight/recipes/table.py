@@ -183,7 +183,7 @@ RECIPES: dict[str, Recipe] = {
             name="gan-digits",
             model="gan",
             result="Frechet distance 25.5 +- 1.3 at N = 359, 10 of 10 classes, KL 0.018 +- 0.005 (5 seeds)",
-            settings=GanSettings(image_size=16, epochs=300, batch_size=64, evaluate_every=20),
+            settings=GanSettings(image_size=16, width=32, epochs=300, batch_size=64, evaluate_every=20),
         ),
         Recipe(
             name="infogan-mnist",
@@ -238,7 +238,7 @@ RECIPES: dict[str, Recipe] = {
                         batch_size=64,
                         evaluate_every=3,
                         lr=1e-3,
-                        d_lr=0.4,
+                        d_lr=0.1,
                         schedule="linear",
                         precision="bfloat16",
                     ),
