@@ -44,7 +44,7 @@ from scenes import composed
 
 NAMES = (
     "lenet-digits", "lenet-fashion", "lenet-mnist", "convnet-fashion", "airbench-cifar10",
-    "gan-digits", "infogan-mnist", "openpose-tiny-lsp", "pose-tiny-lsp",
+    "gan-digits", "dcgan-fashion", "infogan-mnist", "openpose-tiny-lsp", "pose-tiny-lsp",
 )  # fmt: skip
 """Classifiers first: generators are measured with them."""
 FOLDER = Path(__file__).parents[1] / "src/firstsight/weights"

@@ -22,7 +22,7 @@ from firstsight.weights.shipped import card_of, parameters_of, shipped
 from firstsight.weights.top_down import load_top_down
 
 FILES = shipped()
-GENERATORS = ("gan-digits", "infogan-mnist")
+GENERATORS = ("gan-digits", "dcgan-fashion", "infogan-mnist")
 POSES = ("openpose-tiny-lsp",)
 TOP_DOWN = ("pose-tiny-lsp",)
 CLASSIFIERS = ("airbench-cifar10", "convnet-fashion", "lenet-digits", "lenet-fashion", "lenet-mnist")
