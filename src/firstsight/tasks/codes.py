@@ -59,7 +59,12 @@ def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[Meaning]:
 
 
 def meaning_together(latent: Latent, z: Tensor, pictures: Tensor) -> Meaning:
-    """Of the best mixture of all continuous codes for each shape; as `meanings`."""
+    """Of the best mixture of all continuous codes for each shape.
+
+    Parameters
+    ----------
+    z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+    """
     values, groups, shapes = _measured(latent, z, pictures)
     return Meaning(*(shape.best_correlation(values, seen, groups) for seen in shapes))
 
