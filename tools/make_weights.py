@@ -127,7 +127,7 @@ The generator of {model} ({kind}), trained on {title}: the average of its weight
 | | |
 | --- | --- |
 | Frechet distance | {frechet:.2f} ({floor:.2f} of as many training pictures), N = {n:,}, in the features of `{judge}` |
-| over draws | {draws} of N pictures; standard deviation of one {sd:.2f} |
+| over draws | {drawn} |
 | measured | {metrics} |
 | parameters | {parameters:,} |
 | recipe | `{name}`, seed 0: `{settings}` |
@@ -153,11 +153,14 @@ def generator_text(name: str, file: Path, run: Path | None, data: str) -> tuple[
     asked = measure(run, data).metrics if run else made.card["about"]["metrics"]
     metrics = {k: v for k, v in asked.items() if k.startswith("q_")} | found.metrics  # Q is not shipped
     told = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if not k.startswith("frechet"))
+    drawn = f"{found.draws} of N pictures"
+    if "frechet_sd" in metrics:
+        drawn += f"; standard deviation of one {metrics['frechet_sd']:.2f}"
     judge = made.card["about"]["judge"] | {"name": found.judge, "sha256": found.sha256, "n": found.n}
     text = GENERATOR_CARD.format(
         name=name, model=recipe.model, kind=GANS[recipe.model].summary, title=source.title, n=found.n,
         frechet=metrics["frechet"], floor=metrics["frechet_floor"], judge=found.judge, metrics=told,
-        draws=found.draws, sd=metrics["frechet_sd"],
+        drawn=drawn,
         parameters=sum(p.numel() for p in made.model.parameters()), settings=settings_text(name, made.card),
         result=recipe.result, terms=source.licence, homepage=source.homepage,
         codes=", ".join(f"{i}: {label}" for i, label in enumerate(made.table)) or "none",
