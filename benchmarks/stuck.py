@@ -74,9 +74,7 @@ def main() -> None:
             ]
             made = ", ".join(f"{row['modes']:.0f}" for row in found)
             away = ", ".join(f"{row['frechet']:.1f}" for row in found)
-            print(
-                f"with Adam, {arguments.epochs} epochs, {name}: {made} of 10 modes, Frechet distance {away}", flush=True
-            )
+            print(f"{arguments.epochs} epochs, {name}: {made} of 10 modes, Frechet distance {away}", flush=True)
 
 
 if __name__ == "__main__":

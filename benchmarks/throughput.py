@@ -6,7 +6,8 @@
 The other loops are those of `tutorials.py`. Same networks, same batch size, same number of threads, same number of
 samples; the two alternate and their ratio is taken round by round. LeNet's batch is its recipe's, those of the
 generative adversarial networks are 128; these are timed on pictures of 28 pixels as they are, in float32 and in
-bfloat16, which is their recipes' precision. The other loop is in float32. Without --data, Fashion-MNIST is found or downloaded as `firstsight data` says.
+bfloat16, which is their recipes' precision. The other loop is in float32. Without --data, Fashion-MNIST is found or
+downloaded as `firstsight data` says.
 """
 
 import argparse
