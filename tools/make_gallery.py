@@ -4,8 +4,8 @@
 
 Every row of the README's table of pictures is a command and the picture it makes; the commands are run as they are
 written there, in a folder of their own. The sheet on top of the README, `gallery.png`, is made of all of them. Each
-picture shows what may be shown: embedded digits, generated digits and clothes, the photograph that comes along (US Navy,
-public domain).
+picture shows what may be shown: embedded digits, generated digits and clothes, the photograph that comes along (US
+Navy, public domain).
 """
 
 import argparse
