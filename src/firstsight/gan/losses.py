@@ -134,9 +134,9 @@ def information_loss(reading: Reading, categories: Sequence[Tensor], values: Ten
     ----------
     reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
     spread : the normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which
-        makes reading the continuous codes matter more beside the categories; one for each code, so that a mixture of
-        two codes is not as good as the codes; or what Q says. Learned, there is no end to what a continuous code gains
-        by being read better, while a category's gain ends at zero.
+        makes reading the continuous codes matter more beside the categories; one for each code, which lets one matter
+        more than another; or what Q says. Learned, there is no end to what a continuous code gains by being read
+        better, while a category's gain ends at zero.
 
     Returns
     -------

@@ -27,7 +27,7 @@ from firstsight.weights.layout import channels_last
 
 CHUNK = 500
 LAZY = 8
-"""The slope at real pictures is held down at every so-manieth update, so many times as strongly (Karras 2020)."""
+"""The slope at real pictures is held down at every eighth update, and there eight times as strongly (Karras 2020)."""
 SNAPSHOTS = 48
 """Sheets of samples that a run keeps."""
 
