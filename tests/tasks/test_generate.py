@@ -258,3 +258,9 @@ def test_categories_that_are_not_classes_are_not_called_by_them() -> None:
     sheet = generate(doubted, codes="c1=0..1")
     assert sheet.rows == ("c1 = 0", "c1 = 1") and "Q puts 79% of real pictures into wrong ones" in sheet.notes[0]
     assert generate(doubted, label="7").notes == sheet.notes and not generate(doubted, codes="c2=0..1").notes
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (5, 5), (8, 8), (64, 8), (65, 9), (1000, 32)])
+def test_a_sheet_is_about_as_wide_as_high(n: int, columns: int, gan: Path) -> None:
+    sheet = generate(gan, n)
+    assert (len(sheet.images), sheet.columns) == (n, columns)

@@ -1,5 +1,6 @@
 """Trained generators at work: samples, sweeps of codes, paths between two pictures, sums of what pictures show."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -93,13 +94,13 @@ def generate(
     if label is not None:
         known = torch.tensor(made.codes_of(label))
         z = made.latent.with_category(made.draw(n, seed=seed), 0, known[torch.arange(n) % len(known)])
-        return Sheet(z, made(z), min(n, COLUMNS), notes=_doubts(made))
+        return Sheet(z, made(z), _columns(n), notes=_doubts(made))
     wanted, notes = parse_codes(codes, made.latent)
     down = [code for code in wanted if code.swept and code.place < len(made.latent.categories)]
     across = [code for code in wanted if code.swept and code.place >= len(made.latent.categories)]
     if len(down) > 1 or len(across) > 1:
         raise UsageError("--code can sweep one category (down) and one continuous code (across) at a time")
-    columns = COLUMNS if n >= COLUMNS or across else n
+    columns = COLUMNS if across else _columns(n)
     values = list(range(int(down[0].low), int(down[0].high) + 1)) if down else []
     rows = len(values) or -(-n // columns)
     if down and across:
@@ -124,6 +125,11 @@ def generate(
     if down and down[0].place == 0:
         notes = (*notes, *_doubts(made))
     return Sheet(z, made(z), columns, names, heads, notes)
+
+
+def _columns(n: int) -> int:
+    """Of a sheet: `COLUMNS`, or of few pictures as many as there are; of many so that it is about as wide as high."""
+    return min(n, max(COLUMNS, math.isqrt(n - 1) + 1))
 
 
 def _row(made: Generator, place: int, value: int) -> str:
