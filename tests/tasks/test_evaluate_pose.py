@@ -412,7 +412,7 @@ def test_the_published_checkpoint(run: Run) -> None:
     assert told["metrics"]["ap"] == 0 and told["metrics"]["oks"] < 0.1  # it was never trained
 
 
-def test_from_python(sticks: Callable[..., Path]) -> None:
+def test_from_python(run: Run, sticks: Callable[..., Path]) -> None:
     path, asked = sticks(4), []
     found = measure_pose(pose_file(), path, progress=lambda items: (asked.append(i) or i for i in items))
     assert asked == [0, 1, 2, 3] and found.n == 4
@@ -422,6 +422,7 @@ def test_from_python(sticks: Callable[..., Path]) -> None:
         measure_pose(pose_file(), path, limit=-1)
     bare = sticks(4, where="bare.json", category={"keypoints": ["nose", "a", "b", "c", "d"]})
     loose = measure_pose(pose_file(), bare)
+    assert run("evaluate", pose_file(), "--data", bare)[1].count("PCK@0.2") == 1  # a row, and no table of joints
     assert loose.metrics["pck"] is None and loose.joints == {} and "has no shoulders and hips" in loose.notes[-1]
     with pytest.raises(DataError, match="have no joint in common"):
         measure_pose(pose_file(), sticks(4, where="none.json", category={"keypoints": list("abcde")}))

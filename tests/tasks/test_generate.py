@@ -19,7 +19,8 @@ from firstsight.data.batches import fit_images
 from firstsight.errors import UsageError, WeightsError
 from firstsight.gan.metrics import frechet_distance
 from firstsight.recipes.train import train
-from firstsight.tasks.generate import arithmetic, generate, interpolate, parse_codes
+from firstsight.tasks.code_text import parse_codes
+from firstsight.tasks.generate import arithmetic, generate, interpolate
 from firstsight.tasks.judge import Judge, judge_for
 from firstsight.tasks.measure import measure
 from firstsight.weights import load

@@ -87,7 +87,7 @@ def _print(found: "PoseMeasured", results: Path | None) -> None:
         for name, (title, meaning) in MEASURES.items():
             shown.add_row(title, _percent(found.metrics[name]), meaning)
         screen.print(shown)
-    if found.people:
+    if found.people and found.joints:
         screen.print()
         shown = table("joint", "PCK@0.2", "n", right=("PCK@0.2", "n"))
         for name, (share, count) in found.joints.items():

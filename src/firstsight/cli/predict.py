@@ -70,7 +70,7 @@ def _tell_strangers(name: str, network: "Classifier", pictures: "dict[str, Image
     from firstsight.cli.console import remark
 
     prepare = network.preprocess
-    odd = [name for name, p in pictures.items() if p.mode != "L" and min(p.size) > LARGE * prepare.resize]
+    odd = [image for image, p in pictures.items() if p.mode != "L" and min(p.size) > LARGE * prepare.resize]
     if prepare.channels == 1 and odd:
         more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
         remark(

@@ -14,6 +14,7 @@ With a target for real images other than 1 (one-sided label smoothing, Salimans 
 is held against that target.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
@@ -143,7 +144,12 @@ def information_loss(reading: Reading, categories: Sequence[Tensor], values: Ten
     (N,)
     """
     learned = reading.log_variances
-    logs = learned if spread == "learned" else 2 * learned.new_tensor(spread).log().expand_as(learned)
+    if spread == "learned":
+        logs = learned
+    else:
+        logs = torch.zeros_like(learned)
+        for code in range(learned.shape[1]):  # filled where they are: nothing waits for the device
+            logs[:, code] = 2 * math.log(spread if isinstance(spread, float | int) else spread[code])
     total = (0.5 * logs + (values - reading.means).square() / (2 * logs.exp())).sum(1)
     for logits, chosen in zip(reading.categories, categories, strict=True):
         total = total + F.cross_entropy(logits, chosen, reduction="none")

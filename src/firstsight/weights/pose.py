@@ -19,7 +19,7 @@ from firstsight.weights.state_dict import load_published
 
 USUAL = "openpose-tiny-lsp"
 """The shipped weights that are used if none are named."""
-LIMITS = {USUAL: "often finds several people in one", "pose-tiny-lsp": "always finds one body in a box"}
+LIMITS = {USUAL: "mostly finds several people in one", "pose-tiny-lsp": "always finds one body in a box"}
 """Shipped weights, and what comes of it that they are small; they were shown people seen from head to foot alone."""
 PUBLISHED_MODEL, PUBLISHED_HEIGHT = "openpose-mobilenet", 256
 LEAST_HEIGHT, MOST_HEIGHT = 32, 2000
