@@ -29,6 +29,7 @@ HACKS = {
     "no average of weights": ["--ema", "0"],
     "packing 2": ["--packing", "2"],
     "moved before D, 2 pixels": ["--translation", "2"],
+    "noise before D, 0.4": ["--instance-noise", "0.4"],
     "SGD in D": ["--optimizer", "sgd-in-d", "--d-lr", "100"],
     "batch norm in G": ["--batch-norm"],
     "beta1 0.9": ["--beta1", "0.9"],

@@ -211,7 +211,7 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
         {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
         {"translation": 2}, {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
-        {"optimizer": "sgd-in-d"}, {"r1": 1.0},
+        {"optimizer": "sgd-in-d"}, {"r1": 1.0}, {"instance_noise": 0.3},
     ],
 )  # fmt: skip
 def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
@@ -445,6 +445,7 @@ def test_what_a_network_does_not_have_is_refused(recipe: str, changes: dict[str,
         ({"categories": "10,x"}, "--categories must be numbers"),
         ({"categories": "1"}, "--categories must be numbers"),
         ({"translation": 20}, "--translation must lie between 0 and 8; got 20"),
+        ({"instance_noise": -0.1}, "--instance-noise must lie between 0 and 100; got -0.1"),
         ({"real_target": 0.2}, "--real-target must lie between 0.5 and 1; got 0.2"),
         ({"loss": "none"}, "--loss must be one of"),
         ({"momentum": 0.9}, "gan-digits has no setting momentum"),

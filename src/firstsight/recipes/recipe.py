@@ -119,6 +119,8 @@ class GanSettings(Settings):
     """Spectral norm in D (not part of the classic networks)."""
     ema: float = 0.999
     """How much of the average of G's weights is kept at every update; the average is what is used. 0: no average."""
+    instance_noise: float = 0.0
+    """Deviation of noise that is added to pictures, real and generated, before D sees them: D wins less easily."""
     translation: int = 0
     """Pixels by which pictures, real and generated, are moved at random before D sees them, falling to 0 (DiffAugment):
     D then learns few pictures by heart less soon."""

@@ -14,9 +14,9 @@ from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.imageset import ImageSet
 from firstsight.engine.task import Lines, Picture, Verdict
 from firstsight.gan import losses
+from firstsight.gan.disturb import noisy, translated
 from firstsight.gan.infogan import Reading
 from firstsight.gan.latent import Latent
-from firstsight.gan.translation import translated
 from firstsight.tasks import codes, portraits, trouble
 from firstsight.tasks.adversarial_scores import MeasurePictures
 from firstsight.tasks.average import follow
@@ -49,6 +49,7 @@ class Rules:
     real_target: float
     label_noise: float
     ema: float
+    instance_noise: float
     translation: int
     packing: int
     information: float
@@ -195,9 +196,13 @@ class Adversarial:
 
     def _judge(self, net: nn.Module, *sets: Tensor) -> tuple[Tensor, Reading | None]:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
-        answer = net(torch.cat([self._packed(translated(images, self._reach)) for images in sets]))
+        answer = net(torch.cat([self._packed(self._disturbed(images)) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
+
+    def _disturbed(self, images: Tensor) -> Tensor:
+        """As D sees pictures: moved, under noise."""
+        return noisy(translated(images, self._reach), self.rules.instance_noise)
 
     def _scores(self, answer: Any) -> Tensor:
         logits: Tensor = answer[0] if isinstance(answer, tuple) else answer

@@ -1,8 +1,8 @@
-"""Pictures moved at random before D sees them: by hand, differentiable, and at work in the task."""
+"""Pictures moved and under noise before D sees them: by hand, differentiable, drawn only when asked for."""
 
 import torch
 
-from firstsight.gan.translation import translated
+from firstsight.gan.disturb import noisy, translated
 
 
 def test_each_picture_is_moved_as_a_whole() -> None:
@@ -43,6 +43,19 @@ def test_the_gradient_goes_through() -> None:
 def test_nothing_is_drawn_when_off() -> None:
     images = torch.randn(2, 1, 4, 4)
     state = torch.get_rng_state()
-    assert translated(images, 0) is images and torch.equal(torch.get_rng_state(), state)
+    assert translated(images, 0) is images and noisy(images, 0.0) is images
+    assert torch.equal(torch.get_rng_state(), state)
     translated(images, 1)
     assert not torch.equal(torch.get_rng_state(), state)
+
+
+def test_noise_has_its_deviation_everywhere_and_no_mean() -> None:
+    """Over 4,000 pictures each pixel's mean is within 5 deviations of the mean's own; the gradient is that of a sum."""
+    images = torch.rand(4000, 1, 5, 5, dtype=torch.float64, requires_grad=True)
+    torch.manual_seed(0)
+    added = noisy(images, 0.4) - images
+    assert added.mean(0).abs().max() < 5 * 0.4 / 4000**0.5
+    assert (added.std(0) - 0.4).abs().max() < 5 * 0.4 / 8000**0.5
+    assert added[:, 0, 0, 0].dot(added[:, 0, 0, 1]).abs() / 4000 < 5 * 0.16 / 4000**0.5  # of neighbours: independent
+    noisy(images, 0.4).sum().backward()
+    assert torch.equal(images.grad, torch.ones_like(images))  # type: ignore[arg-type]
