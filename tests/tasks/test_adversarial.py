@@ -212,6 +212,7 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
         {"translation": 2}, {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
         {"optimizer": "sgd-in-d"}, {"r1": 1.0}, {"instance_noise": 0.3},
+        {"g_width": 8},
     ],
 )  # fmt: skip
 def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:

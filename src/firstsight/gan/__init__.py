@@ -37,9 +37,9 @@ GANS: dict[str, Entry] = {
 }
 
 SWITCHES = {
-    "gan": ("width", "signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
-    "dcgan": ("width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing"),
-    "infogan": ("width", "critic", "categories", "continuous"),
+    "gan": ("width", "g_width", "signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
+    "dcgan": ("width", "g_width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing"),
+    "infogan": ("width", "g_width", "critic", "categories", "continuous"),
 }
 """What of `create_gan`'s options each network has."""
 
@@ -51,6 +51,7 @@ def create_gan(
     size: int = 28,
     channels: int = 1,
     width: int = 64,
+    g_width: int = 0,
     signed: bool = True,
     strided: bool = True,
     leaky: bool = True,
@@ -69,6 +70,7 @@ def create_gan(
     name : "gan", "dcgan" or "infogan".
     latent : length of the generator's input: noise and codes.
     size, channels : of the pictures, (channels, size, size).
+    width, g_width : of the networks, see there; the generator's may be one of its own, 0 for the same.
     critic : the discriminator's slope is to be held down, and so it has no batch norm.
     packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
     others : see the networks; those in `SWITCHES` apply.
@@ -84,11 +86,12 @@ def create_gan(
         raise UsageError(f"{name} makes pictures of 1 channel (grey) or 3 (red, green, blue); got {channels}")
     from firstsight.gan import dcgan, gan, infogan
 
+    wide = g_width or width
     try:
         if name == "gan":
             return (
                 gan.Generator(
-                    latent=latent, size=size, channels=channels, width=width, signed=signed, batch_norm=batch_norm
+                    latent=latent, size=size, channels=channels, width=wide, signed=signed, batch_norm=batch_norm
                 ),
                 gan.Discriminator(
                     size=size, channels=channels * packing, width=width, leaky=leaky, spectral_norm=spectral_norm,
@@ -98,7 +101,7 @@ def create_gan(
         if name == "dcgan":
             return (
                 dcgan.Generator(
-                    latent=latent, size=size, channels=channels, width=width, signed=signed, strided=strided
+                    latent=latent, size=size, channels=channels, width=wide, signed=signed, strided=strided
                 ),
                 dcgan.Discriminator(
                     size=size, channels=channels * packing, width=width, leaky=leaky, strided=strided,
@@ -106,7 +109,7 @@ def create_gan(
                 ),
             )  # fmt: skip
         return (
-            infogan.Generator(latent=latent, size=size, channels=channels, width=width),
+            infogan.Generator(latent=latent, size=size, channels=channels, width=wide),
             infogan.Discriminator(
                 size=size,
                 channels=channels,

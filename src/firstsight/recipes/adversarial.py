@@ -68,7 +68,7 @@ class Adversarial(Materials[GanSettings]):
         """The settings that make a difference to this network, as `create_gan` takes them."""
         settings = self.settings
         every: dict[str, Any] = {
-            "width": settings.width, "signed": settings.pixels == "signed",
+            "width": settings.width, "g_width": settings.g_width, "signed": settings.pixels == "signed",
             "strided": settings.resampling == "strided", "leaky": settings.activation == "leaky",
             "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
             "stuck": settings.stuck, "packing": settings.packing,

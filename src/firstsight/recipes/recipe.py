@@ -103,6 +103,8 @@ class GanSettings(Settings):
     """Distribution of the noise: N(0, 1) or U(-1, 1)."""
     width: int = 64
     """Channels of D's first hidden map; of gan a quarter of G's first hidden layer."""
+    g_width: int = 0
+    """The width of G, where it is not that of D; 0: the same."""
     pixels: Literal["signed", "unsigned"] = "signed"
     """Pictures in [-1, 1] with tanh, or in [0, 1] with a sigmoid."""
     batches: Literal["separate", "mixed"] = "separate"

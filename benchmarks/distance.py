@@ -1,0 +1,70 @@
+"""What a Frechet distance means: real test pictures with something done to them, against the same pictures; a table.
+
+    python benchmarks/distance.py --data PATH [--size 32]
+
+Measured as generators are (`firstsight evaluate`), in the features of the judge for the data set. The first row is that
+of training pictures, as many as there are test pictures: no generator should come below it.
+"""
+
+import argparse
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from firstsight.data.batches import fit_images
+from firstsight.data.loading import load
+from firstsight.data.picture import Preprocess
+from firstsight.gan.metrics import frechet_distance
+from firstsight.tasks.adversarial_scores import look_at
+from firstsight.tasks.judge import judge_for
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--size", type=int, default=32, help="side of the pictures in pixels")
+    arguments = parser.parse_args()
+    train, test = (load(arguments.data, split, size=arguments.size, labelled=False) for split in ("train", "test"))
+    n, channels = min(len(train), len(test)), test.channels
+    prepare = Preprocess(
+        channels=channels, resize=arguments.size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels
+    )  # fmt: skip
+    judge = judge_for(test.name, test.classes)
+    seen, labels = look_at(judge, test, n, prepare)
+    images = fit_images(test, prepare)[torch.arange(n) * len(test) // n]
+    rest = labels != 0
+    rows = {"training pictures": frechet_distance(seen.features, look_at(judge, train, n, prepare)[0].features)}
+    for name, changed in {
+        "blurred: 0.05, 0.9, 0.05 in both directions": blurred(images, 0.05),
+        "blurred: 0.1, 0.8, 0.1": blurred(images, 0.1),
+        "noise with a deviation of 5 (of 255)": noisy(images, 5),
+        "noise of 10": noisy(images, 10),
+        "moved by a pixel": torch.roll(images, 1, dims=3),
+        "5 % darker": (images * 0.95).round().to(torch.uint8),
+        f"without {test.classes[0]}": images[rest],
+    }.items():
+        rows[name] = frechet_distance(seen.features, judge.look(changed).features)
+    print(f"{test.name}, {arguments.size} pixels, features of {judge.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
+    for name, value in rows.items():
+        print(f"| {name} | {value:.2f} |")
+
+
+def blurred(images: Tensor, side: float) -> Tensor:
+    """Each pixel a mean with its neighbours, which weigh ``side`` in each direction."""
+    line = torch.tensor([side, 1 - 2 * side, side])
+    channels = images.shape[1]
+    kernel = (line[:, None] * line).expand(channels, 1, 3, 3)
+    wide = F.pad(images.float(), (1, 1, 1, 1), mode="replicate")
+    return F.conv2d(wide, kernel, groups=channels).round().clamp(0, 255).to(torch.uint8)
+
+
+def noisy(images: Tensor, deviation: float) -> Tensor:
+    """Normal noise on every pixel, the same in every run."""
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return (images + deviation * noise).round().clamp(0, 255).to(torch.uint8)
+
+
+if __name__ == "__main__":
+    main()
