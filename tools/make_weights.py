@@ -153,9 +153,7 @@ def generator_text(name: str, file: Path, run: Path | None, data: str) -> tuple[
     asked = measure(run, data).metrics if run else made.card["about"]["metrics"]
     metrics = {k: v for k, v in asked.items() if k.startswith("q_")} | found.metrics  # Q is not shipped
     told = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if not k.startswith("frechet"))
-    drawn = f"{found.draws} of N pictures"
-    if "frechet_sd" in metrics:
-        drawn += f"; standard deviation of one {metrics['frechet_sd']:.2f}"
+    drawn = f"{found.draws} of N pictures; standard deviation of one {metrics['frechet_sd']:.2f}"
     judge = made.card["about"]["judge"] | {"name": found.judge, "sha256": found.sha256, "n": found.n}
     text = GENERATOR_CARD.format(
         name=name, model=recipe.model, kind=GANS[recipe.model].summary, title=source.title, n=found.n,

@@ -112,8 +112,10 @@ def _generator(arguments: Arguments) -> int:
     for name, shares in found.purities.items():
         shown.add_row(name, " ".join(f"{share:.2f}" for share in shares), "the purity of each of its values")
     screen = out()
-    drawn = f", drawn {found.draws} times" if found.draws > 1 else ""
-    screen.print(f"{found.model} on {found.data}: {found.n:,} generated{drawn}, against {found.n:,} test pictures")
+    screen.print(
+        f"{found.model} on {found.data}: {found.n:,} generated, drawn {found.draws} times,"
+        f" against {found.n:,} test pictures"
+    )
     screen.print(shown)
     screen.print(
         f"features of {found.judge} (SHA-256 {found.sha256[:12]}); not to be compared with other N or features"

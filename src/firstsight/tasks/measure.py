@@ -18,6 +18,8 @@ from firstsight.tasks.origin import training_data
 from firstsight.weights.generator import Generator, load_discriminator, load_generator
 
 MOST = 10_000
+LEAST = 4
+"""Draws at the least: even between ten thousand pictures a distance depends on which they are."""
 NEIGHBOURS = 5
 
 
@@ -72,7 +74,7 @@ def measure(
     )
     n = min(n, len(test), len(train))
     judge = judge_for(test.name, test.classes)
-    draws = max(1, min(DRAWS, MOST // n))
+    draws = max(LEAST, min(DRAWS, MOST // n))
     z = made.draw(n * draws, seed=seed)
     pictures = made(z)
     seen = judge.look(pictures)
