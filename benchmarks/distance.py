@@ -15,8 +15,9 @@ from torch import Tensor
 from firstsight.data.batches import fit_images
 from firstsight.data.loading import load
 from firstsight.data.picture import Preprocess
+from firstsight.gan.disturb import noisy
 from firstsight.gan.metrics import frechet_distance
-from firstsight.tasks.adversarial_scores import look_at
+from firstsight.tasks.adversarial_scores import chosen, look_at
 from firstsight.tasks.judge import judge_for
 
 
@@ -33,14 +34,14 @@ def main() -> None:
     )  # fmt: skip
     judge = judge_for(test.name, test.classes)
     seen, labels = look_at(judge, test, n, prepare)
-    images = fit_images(test, prepare)[torch.arange(n) * len(test) // n]
+    images = fit_images(test, prepare)[chosen(test, n)]
     rest = labels != 0
     rows = {"training pictures": frechet_distance(seen.features, look_at(judge, train, n, prepare)[0].features)}
     for name, changed in {
         "blurred: 0.05, 0.9, 0.05 in both directions": blurred(images, 0.05),
         "blurred: 0.1, 0.8, 0.1": blurred(images, 0.1),
-        "noise with a deviation of 5 (of 255)": noisy(images, 5),
-        "noise of 10": noisy(images, 10),
+        "noise with a deviation of 5 (of 255)": under_noise(images, 5),
+        "noise of 10": under_noise(images, 10),
         "moved by a pixel": torch.roll(images, 1, dims=3),
         "5 % darker": (images * 0.95).round().to(torch.uint8),
         f"without {test.classes[0]}": images[rest],
@@ -60,10 +61,10 @@ def blurred(images: Tensor, side: float) -> Tensor:
     return F.conv2d(wide, kernel, groups=channels).round().clamp(0, 255).to(torch.uint8)
 
 
-def noisy(images: Tensor, deviation: float) -> Tensor:
+def under_noise(images: Tensor, deviation: float) -> Tensor:
     """Normal noise on every pixel, the same in every run."""
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    return (images + deviation * noise).round().clamp(0, 255).to(torch.uint8)
+    torch.manual_seed(0)
+    return noisy(images.float(), deviation).round().clamp(0, 255).to(torch.uint8)
 
 
 if __name__ == "__main__":

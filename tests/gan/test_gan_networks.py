@@ -35,9 +35,8 @@ def test_the_table_says_what_is_built() -> None:
 @pytest.mark.parametrize("name", list(GANS))
 def test_a_generator_may_have_a_width_of_its_own(name: str) -> None:
     """It is then that of the other width, the discriminator stays; 0 is the same width for both."""
-    make = {"latent": 14, "size": 16, "categories": (10,)}
     narrow, wide, mixed, same = (
-        create_gan(name, width=width, g_width=own, **make)  # type: ignore[arg-type]
+        create_gan(name, width=width, g_width=own, latent=14, size=16, categories=(10,))
         for width, own in ((8, 0), (12, 0), (8, 12), (8, 8))
     )
     assert [parameters(net) for net in mixed] == [parameters(wide[0]), parameters(narrow[1])]

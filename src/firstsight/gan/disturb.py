@@ -6,8 +6,8 @@ disturbed.
 - Moved (Zhao 2020, DiffAugment: its translation). A discriminator that never sees a picture twice in the same place
   needs longer to learn it by heart. Differs from the published one: what a move uncovers repeats the edge instead of
   being zero, which in [-1, 1] is grey.
-- Under noise (Sonderby 2017, Arjovsky 2017: instance noise). Real pictures have flat grounds and exact values that no
-  generator reaches; noise covers them, and the discriminator has to look at what pictures show.
+- Under noise (Sonderby 2017, Arjovsky 2017: instance noise). It makes real and generated pictures overlap: the
+  discriminator can no longer be certain, and what it says stays something to learn from.
 """
 
 import torch
