@@ -5,9 +5,9 @@
 
 The other loops are those of `tutorials.py`. Same networks, same batch size, same number of threads, same number of
 samples; the two alternate and their ratio is taken round by round. LeNet's batch is its recipe's, those of the
-generative adversarial networks are 128; these are timed on pictures of 28 pixels as they are, in float32 and in
-bfloat16, which is their recipes' precision. The other loop is in float32. Without --data, Fashion-MNIST is found or
-downloaded as `firstsight data` says.
+generative adversarial networks are 128; these are timed on pictures of 28 pixels as they are, in float32 and, where the
+processor computes in it, in bfloat16 as their recipes do. The other loop is in float32. Without --data, Fashion-MNIST
+is found or downloaded as `firstsight data` says.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from firstsight import load_data
 from firstsight.data import ImageSet
 from firstsight.engine.loop import Loop
 from firstsight.recipes import find_recipe
+from firstsight.recipes.accelerator import computes_bfloat16
 from firstsight.recipes.train import Session, Silent, Where
 
 RECIPES = {"lenet": "lenet-fashion", "gan": "gan-fashion", "dcgan": "dcgan-fashion", "infogan": "infogan-mnist"}
@@ -87,8 +88,9 @@ def main() -> None:
         runners = {
             "idiomatic loop": adversarial(images, batch_size, model, width=width),
             "firstsight": ours(model, images, data, **same),
-            "firstsight, bfloat16": ours(model, images, data, **same, precision="bfloat16"),
         }
+        if computes_bfloat16("cpu"):
+            runners["firstsight, bfloat16"] = ours(model, images, data, **same, precision="bfloat16")
     for runner in runners.values():
         runner()
     seconds: dict[str, list[float]] = {name: [] for name in runners}

@@ -2,11 +2,14 @@
 
 import atexit
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import gather_object
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]  # public, not in __all__
 
 from firstsight.engine.device import choose_device
@@ -14,7 +17,7 @@ from firstsight.errors import UsageError
 
 
 def make_accelerator(precision: str, device: str) -> Accelerator:
-    """The accelerator for a device and a precision.
+    """The accelerator for a device and a precision; with "auto" the precision that all processes compute in.
 
     Raises
     ------
@@ -26,12 +29,26 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
         raise UsageError("--precision float64 is not possible on mps; use --device cpu")
     if precision == "float16" and device != "cuda":
         raise UsageError(f"--precision float16 needs a CUDA GPU, and this run is on {device}; use bfloat16")
-    mixed = {"bfloat16": "bf16", "float16": "fp16"}.get(precision, "no")
     AcceleratorState._reset_state()  # one process may train several times, with different precisions
     if PartialState._shared_state and PartialState().num_processes == 1:
         PartialState._reset_state()
     _join_after_restart(device)
+    if precision == "auto":
+        PartialState(cpu=device == "cpu")  # joins the other processes
+        precision = "bfloat16" if all(gather_object([computes_bfloat16(device)])) else "float32"
+    mixed = {"bfloat16": "bf16", "float16": "fp16"}.get(precision, "no")
     return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+
+
+def computes_bfloat16(device: str) -> bool:
+    """Has a device ("cpu", "cuda", "mps") arithmetic for bfloat16, rather than imitating it at many times the cost?
+
+    Of x86 processors those with AMX or AVX-512 BF16; of others, and where torch does not tell, nothing was measured.
+    """
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def leave_at_exit() -> None:

@@ -34,8 +34,9 @@ class Settings:
     """Measure on this share of the training images instead of the test set (for choosing settings)."""
     seed: int = 0
     """Where all randomness starts."""
-    precision: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
-    """Arithmetic; the 16-bit kinds are mixed precision."""
+    precision: Literal["float32", "float64", "bfloat16", "float16", "auto"] = "float32"
+    """Arithmetic; the 16-bit kinds are mixed precision; auto is bfloat16 where the processor computes in it, else
+    float32."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,7 +109,7 @@ def _refuse_changes(run: Path | None, saved: Settings, changes: Mapping[str, Any
     different = [
         f"{key} was {getattr(saved, key)}, now {value}"
         for key, value in changes.items()
-        if getattr(saved, key) != value
+        if getattr(saved, key) != value and (key, value) != ("precision", "auto")
     ]
     if different:
         raise UsageError(f"{run}: the run was started with other settings: {'; '.join(different)}")

@@ -13,7 +13,7 @@ from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSetting
 INFOGAN = GanSettings(latent=62, categories="10", lr=1e-3, d_lr=0.2)
 """What all of its recipes have."""
 INFOGAN_MNIST = replace(
-    INFOGAN, data="mnist", image_size=28, epochs=70, updates=5000, evaluate_every=5, precision="bfloat16", width=32
+    INFOGAN, data="mnist", image_size=28, epochs=70, updates=5000, evaluate_every=5, precision="auto", width=32
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -68,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
                 data="cifar10",
                 epochs=21,
                 evaluate_every=21,
-                precision="bfloat16",
+                precision="auto",
                 batch_size=512,
                 lr=0.12,
                 optimizer="muon",
@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
                 epochs=40,
                 batch_size=16,
                 evaluate_every=3,
-                precision="bfloat16",
+                precision="auto",
                 lr=3e-3,
                 optimizer="muon",
                 filter_lr=4.0,
@@ -150,7 +150,7 @@ RECIPES: dict[str, Recipe] = {
                 epochs=110,
                 batch_size=32,
                 evaluate_every=5,
-                precision="bfloat16",
+                precision="auto",
                 lr=3e-3,
                 weight_decay=0.05,
                 warmup=0.05,
@@ -202,7 +202,7 @@ RECIPES: dict[str, Recipe] = {
                 d_lr=0.8,
                 schedule="linear",
                 instance_noise=0.4,
-                precision="bfloat16",
+                precision="auto",
             ),
         ),
         Recipe(
@@ -245,7 +245,7 @@ RECIPES: dict[str, Recipe] = {
                 (
                     "gan-fashion",
                     "gan",
-                    GanSettings(data="fashion-mnist", image_size=28, epochs=50, precision="bfloat16"),
+                    GanSettings(data="fashion-mnist", image_size=28, epochs=50, precision="auto"),
                 ),
             )
         ),

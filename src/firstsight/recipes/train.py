@@ -1,7 +1,7 @@
 """A recipe as a run: data, network, task, engine, report."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from firstsight.engine.loop import Loop, Observer, Outcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
 from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError
-from firstsight.recipes.accelerator import leave_at_exit, make_accelerator
+from firstsight.recipes.accelerator import computes_bfloat16, leave_at_exit, make_accelerator
 from firstsight.recipes.adversarial import Adversarial
 from firstsight.recipes.classification import Classification
 from firstsight.recipes.finish import About, finish
@@ -23,6 +23,11 @@ from firstsight.recipes.pose import Poses
 from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
 from firstsight.recipes.resolve import launcher, resolve, restarted
 from firstsight.recipes.top_down import TopDowns
+
+IMITATED = (
+    "this processor has no arithmetic for bfloat16 and imitates it, which takes many times as long as float32;"
+    " a new run with --precision auto takes it only where it is quick"
+)
 
 
 @dataclass(frozen=True)
@@ -120,10 +125,16 @@ class Session:
     """One carrying-out of a recipe: what `train` does, in steps."""
 
     def __init__(self, recipe: Recipe, settings: Settings, where: Where, observer: Observer) -> None:
-        self.recipe, self.settings, self.where = recipe, settings, where
+        self.recipe, self.where = recipe, where
         self.accelerator = make_accelerator(settings.precision, where.device)
+        half = self.accelerator.mixed_precision == "bf16"
+        if settings.precision == "auto":  # the run's record says what it was, and a resumed run keeps it
+            settings = replace(settings, precision="bfloat16" if half else "float32")
+        self.settings = settings
         self.first = self.accelerator.is_main_process
         self.observer: Observer = observer if self.first else Silent()
+        if half and not computes_bfloat16(self.accelerator.device.type):
+            self.observer.warn(IMITATED)
         self.materials = self._materials()
 
     def _materials(self) -> Maker[Task]:
