@@ -205,6 +205,21 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
         assert any(not torch.equal(a, b) for a, b in pairs), name
 
 
+@pytest.mark.parametrize(("epoch", "index"), [(0, 0), (0, 7), (1, 0), (1, 5)])
+def test_the_weight_of_the_information_grows(epoch: int, index: int) -> None:
+    """An update is that of the weight which it has grown to by then: nothing at first, from the middle on the whole."""
+    made = task("infogan-digits", width=4, information=0.8, information_warmup=0.5)
+    batch = made.batches.get(epoch, index)
+    weight = 0.8 * min(1.0, 2 * batch.progress)
+    assert (weight == 0.0, weight == 0.8) == ((epoch, index) == (0, 0), epoch == 1)
+    plain = task("infogan-digits", width=4, information=weight)
+    for each in (made, plain):
+        seed_everything(3)
+        each.train_step(batch)
+    for name, net in plain.models.items():
+        same(made.models[name], net)
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -425,6 +440,7 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
         ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
         ("dcgan-digits", {"information": 0.5}, ["dcgan has no --information"]),
+        ("gan-digits", {"information_warmup": 0.5}, ["gan has no --information-warmup"]),
         ("infogan-category", {"spread": "learned"}, ["--spread is that of continuous codes"]),
         ("infogan-digits", {"spread": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
         ("infogan-digits", {"spread": "0.3,-1"}, ["--spread must be a number above 0"]),

@@ -90,8 +90,9 @@ class Adversarial(Materials[GanSettings]):
                 raise UsageError(f"{model} has no --{name.replace('_', '-')}; {owners} can have it")
         if model == "infogan" and not settings.categories and not settings.continuous:
             raise UsageError("infogan needs codes: --categories, how many values its code has, as 10, or --continuous")
-        if model != "infogan" and settings.information != plain.information:
-            raise UsageError(f"{model} has no --information; infogan can have it")
+        for name in ("information", "information_warmup"):
+            if model != "infogan" and getattr(settings, name) != getattr(plain, name):
+                raise UsageError(f"{model} has no --{name.replace('_', '-')}; infogan can have it")
         if settings.spread != plain.spread and (model != "infogan" or not settings.continuous):
             raise UsageError("--spread is that of continuous codes; infogan can have them, with --continuous")
         if settings.loss != "wasserstein" and settings.penalty != plain.penalty:

@@ -25,7 +25,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "whiten": (0, 1_000_000), "seed": (0, 2**62), "d_lr": (0, 1000), "beta1": (0, 0.999), "penalty": (0, 10_000),
     "r1": (0, 10_000), "critic_steps": (1, 100), "latent": (1, 10_000), "width": (1, 1024), "g_width": (0, 1024),
     "real_target": (0.5, 1), "label_noise": (0, 0.5), "instance_noise": (0, 100), "ema": (0, 0.99999),
-    "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000),
+    "packing": (1, 16), "continuous": (0, 100), "information": (0, 1000), "information_warmup": (0, 0.99),
     "people": (1, 30), "smallest": (0.05, 2), "largest": (0.05, 2), "stages": (0, 10), "sigma": (1, 100),
     "paf_weight": (0, 1000), "image_width": (0, 1024), "stacks": (0, 8), "move": (0, 0.5), "half_body": (0, 1),
     "hide": (0, 1), "filter_lr": (0, 100_000), "early": (0, 0.99), "early_scale": (0.05, 1), "restart": (0.001, 1),

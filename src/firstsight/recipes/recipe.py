@@ -139,6 +139,8 @@ class GanSettings(Settings):
     """Number of continuous codes (infogan)."""
     information: float = 1.0
     """Weight of the information term: Q must read the codes off the pictures (infogan)."""
+    information_warmup: float = 0.0
+    """Share of the training in which that weight grows from 0 to its value: pictures first, then codes (infogan)."""
     spread: float | str = 1.0
     """Deviation of the normal distributions that Q answers for continuous codes (infogan): a number, one for each code
     as 0.3,0.6, or learned: what Q says. The smaller, the more a code matters beside the others and the categories."""

@@ -209,7 +209,7 @@ RECIPES: dict[str, Recipe] = {
             name="infogan-mnist",
             model="infogan",
             result="Q errs on 4.5 % of real digits (median of 3 seeds; 3.8 to 9.0 %)",
-            settings=replace(INFOGAN_MNIST, continuous=2, spread=0.5, translation=3),
+            settings=replace(INFOGAN_MNIST, continuous=2, spread=0.5, translation=3, information_warmup=0.3),
         ),
         Recipe(
             name="infogan-category",

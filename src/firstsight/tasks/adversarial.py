@@ -53,6 +53,7 @@ class Rules:
     translation: int
     packing: int
     information: float
+    information_warmup: float
     spread: losses.Spread
 
 
@@ -158,7 +159,7 @@ class Adversarial:
         scalars = {"d_loss": loss.detach()}
         if reading is not None:
             unread = self._mean(batch, self._unread(reading, z))
-            loss = loss + rules.information * unread
+            loss = loss + self._information(batch) * unread
             scalars["information"] = unread.detach()
         self.accelerator.backward(loss)
         self._update("discriminator")
@@ -176,12 +177,17 @@ class Adversarial:
             paid = loss = self._mean(batch, losses.generator_loss(self.rules.loss, logits))
             if reading is not None:
                 unread = self._mean(batch, self._unread(reading, z))
-                loss = loss + self.rules.information * unread
+                loss = loss + self._information(batch) * unread
             self.accelerator.backward(loss)
         finally:
             judge.requires_grad_(True)
         self._update("generator")
         return paid.detach()
+
+    def _information(self, batch: Batch) -> float:
+        """The weight of the information term by now."""
+        rules = self.rules
+        return rules.information * learning_rate_factor(batch.progress, "constant", rules.information_warmup)
 
     def _unread(self, reading: Reading, z: Tensor) -> Tensor:
         return losses.information_loss(reading, *self.latent.codes(z), spread=self.rules.spread)
