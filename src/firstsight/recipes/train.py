@@ -25,7 +25,7 @@ from firstsight.recipes.resolve import launcher, resolve, restarted
 from firstsight.recipes.top_down import TopDowns
 
 IMITATED = (
-    "this processor has no arithmetic for bfloat16 and imitates it, which takes many times as long as float32;"
+    "this processor seems to have no arithmetic for bfloat16; imitated, it takes many times as long as float32;"
     " a new run with --precision auto takes it only where it is quick"
 )
 
@@ -133,7 +133,8 @@ class Session:
         self.settings = settings
         self.first = self.accelerator.is_main_process
         self.observer: Observer = observer if self.first else Silent()
-        if half and not computes_bfloat16(self.accelerator.device.type):
+        device = self.accelerator.device.type
+        if half and device != "mps" and not computes_bfloat16(device):  # of mps nothing is known
             self.observer.warn(IMITATED)
         self.materials = self._materials()
 
