@@ -1,6 +1,7 @@
 """As a user goes: the tour, training, evaluating, predicting, with pictures of one's own."""
 
 import json
+import shutil
 import os
 import subprocess
 import sys
@@ -78,6 +79,22 @@ def test_resume_finds_the_latest_run_and_its_settings(run: Run) -> None:
     code, _, err = run("train", "two_layer", "--resume", "--out", "fresh", "--epochs", "1")
     assert code == 0
     assert "nothing to resume in fresh: a new run begins" in err
+
+
+def test_a_run_begun_before_a_setting_existed_goes_on(run: Run) -> None:
+    """It goes on as it was, to the same bits; to give the setting another value is refused like any change."""
+    assert run("train", "two_layer", "--epochs", "2", "--out", "old")[0] == 0
+    whole = Path("old/model.safetensors").read_bytes()
+    config = json.loads(Path("old/config.json").read_text())
+    assert config["settings"].pop("label_smoothing") == 0
+    Path("old/config.json").write_text(json.dumps(config))
+    for left in ("old/model.safetensors", "old/report.html"):
+        Path(left).unlink()
+    shutil.rmtree(max(Path("old/checkpoints").iterdir()))
+    code, _, err = run("train", "two_layer", "--resume", "--out", "old", "--label-smoothing", "0.1")
+    assert code == 2 and "started with other settings: label_smoothing was 0.0, now 0.1" in err
+    assert run("train", "two_layer", "--resume", "--out", "old")[0] == 0
+    assert Path("old/model.safetensors").read_bytes() == whole
 
 
 def test_published_data_by_path(run: Run, shared: Path) -> None:

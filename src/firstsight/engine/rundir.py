@@ -75,7 +75,7 @@ class RunDirectory:
         ------
         UsageError
             The directory holds a run and ``resume`` is not asked for, or the configurations differ (the differences
-            are shown).
+            are shown). A setting that came after the run was begun is no difference.
         """
         saved = read_config(self.path)
         if saved is not None and not resume:
@@ -83,7 +83,8 @@ class RunDirectory:
                 f"{self.path}: already holds a run; continue it with --resume, or choose another with --out"
             )
         if saved is not None:
-            different = differences(saved["settings"], config["settings"]) + differences(saved["data"], config["data"])
+            known = {name: value for name, value in config["settings"].items() if name in saved["settings"]}
+            different = differences(saved["settings"], known) + differences(saved["data"], config["data"])
             if different:
                 raise UsageError(f"{self.path}: the run was started with other settings: {'; '.join(different)}")
             return
