@@ -1,8 +1,8 @@
 """As a user goes: the tour, training, evaluating, predicting, with pictures of one's own."""
 
 import json
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
