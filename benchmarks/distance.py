@@ -4,8 +4,8 @@
 
 Measured as generators are (`firstsight evaluate`), in the features of the judge for the data set. The first row is that
 of training pictures, as many as there are test pictures: no generator should come below it. With --generator (shipped
-weights, or a run) one draw of its pictures is measured as well, as it is, blurred and sharpened: what makes the
-distance smaller is what the generator lacks.
+weights, or a run) one draw of its pictures is measured as well, as it is, blurred and sharpened, and all in its size:
+what makes the distance smaller is what the generator lacks.
 """
 
 import argparse
@@ -21,20 +21,22 @@ from firstsight.gan.disturb import noisy
 from firstsight.gan.metrics import frechet_distance
 from firstsight.tasks.adversarial_scores import chosen, look_at
 from firstsight.tasks.judge import judge_for
-from firstsight.weights.generator import load_generator
+from firstsight.weights.generator import Generator, load_generator
 
 
 def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--size", type=int, default=32, help="side of the pictures in pixels")
+    parser.add_argument("--size", type=int, default=32, help="side of the pictures in pixels; a generator has its own")
     parser.add_argument("--generator", help="shipped weights, or a run, whose pictures are measured too")
     arguments = parser.parse_args()
-    train, test = (load(arguments.data, split, size=arguments.size, labelled=False) for split in ("train", "test"))
+    made = load_generator(arguments.generator) if arguments.generator else None
+    size = made.preprocess.resize if made else arguments.size
+    train, test = (load(arguments.data, split, size=size, labelled=False) for split in ("train", "test"))
     n, channels = min(len(train), len(test)), test.channels
     prepare = Preprocess(
-        channels=channels, resize=arguments.size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels
+        channels=channels, resize=size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels
     )  # fmt: skip
     judge = judge_for(test.name, test.classes)
     seen, labels = look_at(judge, test, n, prepare)
@@ -50,24 +52,23 @@ def main() -> None:
         "5 % darker": (images * 0.95).round().to(torch.uint8),
         f"without {test.classes[0]}": images[rest],
     }
-    if arguments.generator:
-        changes |= generated(arguments.generator, n)
+    if made:
+        changes |= generated(made, n)
     for name, changed in changes.items():
         rows[name] = frechet_distance(seen.features, judge.look(changed).features)
-    print(f"{test.name}, {arguments.size} pixels, features of {judge.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
+    print(f"{test.name}, {size} pixels, features of {judge.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
     for name, value in rows.items():
         print(f"| {name} | {value:.2f} |")
 
 
-def generated(generator: str, n: int) -> dict[str, Tensor]:
+def generated(made: Generator, n: int) -> dict[str, Tensor]:
     """Pictures of a generator, the same in every run, and what may be done to them."""
-    made = load_generator(generator)
     one = made(made.draw(n, seed=0))
     return {
-        f"{generator}, one draw": one,
-        "blurred: 0.03, 0.94, 0.03": blurred(one, 0.03),
-        "sharpened: -0.03, 1.06, -0.03": blurred(one, -0.03),
-        "sharpened: -0.06, 1.12, -0.06": blurred(one, -0.06),
+        "generated, one draw": one,
+        "generated, blurred: 0.03, 0.94, 0.03": blurred(one, 0.03),
+        "generated, sharpened: -0.03, 1.06, -0.03": blurred(one, -0.03),
+        "generated, sharpened: -0.06, 1.12, -0.06": blurred(one, -0.06),
     }
 
 
