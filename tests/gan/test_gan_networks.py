@@ -55,6 +55,27 @@ def test_dcgan_makes_any_multiple_of_four(size: int, channels: int, strided: boo
     assert discriminator(images).shape == (2,)
 
 
+@pytest.mark.parametrize("size", range(8, 132, 4))
+def test_dcgan_begins_with_few_places_and_cuts_little(size: int) -> None:
+    side, count, edge = dcgan.doublings(size)
+    assert 4 <= side <= 7 and count >= 1
+    assert size == side * 2**count - 2 * edge
+    assert 2 * edge < size / 4
+
+
+def test_dcgan_of_28_pixels_is_the_middle_of_one_of_32() -> None:
+    make = {"channels": 1, "width": 4}
+    whole, middle = (dcgan.Generator(size=size, latent=6, **make).eval() for size in (32, 28))
+    middle.load_state_dict(whole.state_dict())
+    z = torch.randn(3, 6)
+    assert torch.equal(middle(z), whole(z)[:, :, 2:30, 2:30])
+    wide, narrow = (dcgan.Discriminator(size=size, **make).eval() for size in (32, 28))
+    narrow.load_state_dict(wide.state_dict())
+    images = torch.zeros(3, 1, 32, 32)
+    images[:, :, 2:30, 2:30] = middle(z)
+    assert torch.equal(narrow(images[:, :, 2:30, 2:30]), wide(images))
+
+
 @pytest.mark.parametrize("size", [0, 4, 6, 30, 63, 132])
 def test_other_sizes_are_refused(size: int) -> None:
     for make in (dcgan.Generator, dcgan.Discriminator, infogan.Generator, infogan.Discriminator):

@@ -31,7 +31,7 @@ GANS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("gan", "generator and discriminator of linear layers (Goodfellow 2014)", 2_019_857),
-        Entry("dcgan", "of strided convolutions (Radford 2015); sides of a multiple of 4 from 8 to 128", 898_304),
+        Entry("dcgan", "of strided convolutions (Radford 2015); sides of a multiple of 4 from 8 to 128", 1_728_128),
         Entry("infogan", "with codes that a network Q reads off the pictures (Chen 2016)", 13_336_272),
     )
 }
