@@ -5,7 +5,8 @@ stride 2 (a kernel that the stride divides leaves no checkerboard); the discrimi
 everywhere but at the generator's output and the discriminator's input.
 
 Differs from the paper: any side from 8 to 128 that is a multiple of 4. The first map has a side of 4 to 7, and what the
-doublings make too much is cut off at the edges: 64 is 4 doublings of 4 as in the paper, 28 the middle of 3 of 4.
+doublings make too much is cut off at the edges, where the discriminator adds zeros: 64 is 4 doublings of 4 as in the
+paper, 28 the middle of 3 of 4.
 
 Size for 3x64x64 pictures, width 64, 100 latent values: generator 3,576,704 parameters, discriminator 2,765,568.
 """
@@ -35,7 +36,7 @@ def doublings(size: int) -> tuple[int, int, int]:
     """
     if size % 4 or not SMALLEST <= size <= LARGEST:
         raise ValueError(f"dcgan makes square pictures of a side that is a multiple of 4 from 8 to 128; got {size}")
-    count = int(math.log2(size / 3.5))
+    count = int(math.log2(size / 3.5))  # a first map of 4 may lose an eighth
     side = math.ceil(size / 2**count)
     return side, count, (side * 2**count - size) // 2
 
