@@ -93,6 +93,22 @@ def test_infogan_reads_its_codes() -> None:
     assert only.means.shape == (2, 0) and only.categories[0].shape == (2, 7)
 
 
+def test_a_discriminator_that_is_told_the_class_has_a_filter_of_its_own_for_each() -> None:
+    """What it says of a class is what it says of any, and the product of that class's filter and the last map."""
+    torch.manual_seed(0)
+    _, net = create_gan("dcgan", size=16, width=4, classes=3)
+    assert isinstance(net, dcgan.Discriminator) and net.own is not None
+    images, labels = torch.randn(6, 1, 16, 16), torch.tensor([2, 0, 1, 1, 2, 0])
+    maps: list[torch.Tensor] = []
+    net.own.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    told, anyone = net(images, labels), net(images)
+    expected = anyone + (maps[0] * net.own.weight[labels]).sum((1, 2, 3))
+    torch.testing.assert_close(told, expected)
+    assert not torch.equal(told, net(images, labels.flip(0)))
+    _, plain = create_gan("dcgan", size=16, width=4)
+    assert parameters(net) == parameters(plain) + 3 * 8 * 4 * 4
+
+
 def test_the_stuck_discriminator_cannot_tell_real_from_generated() -> None:
     """Whatever batch it is shown, its logits have mean 0 and deviation 1: E sigmoid(N(0, 1)) ** 2 = 0.2934."""
     net = gan.Discriminator(stuck=True).double()

@@ -94,6 +94,48 @@ def test_training_is_that_of_plain_torch() -> None:
         same(made.models[name], net)
 
 
+def test_training_with_classes_is_that_of_plain_torch() -> None:
+    """G makes a picture of each real one's class, and D is told the class of both."""
+    made = task("dcgan-digits", conditional=True, width=4, latent=6, lr=2e-4, ema=0.6)
+    plain = Plain(made, 2e-4, 1.0)
+    for index, found in enumerate(steps(made, 4)):
+        batch = made.batches.get(0, index)
+        real, labels = batch.images, batch.labels
+        assert len(labels.unique()) > 1
+        seed_everything(index)
+        z = torch.randn(len(real), 6).double()
+        fake = plain.g(torch.cat([z, F.one_hot(labels, 10).double()], 1))
+        says_real, says_fake = (torch.sigmoid(plain.d(images, labels)) for images in (real, fake.detach()))
+        target = torch.full_like(says_real, 0.9)
+        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
+        plain.d_opt.zero_grad()
+        d_loss.backward()
+        plain.d_opt.step()
+        g_loss = -torch.sigmoid(plain.d(fake, labels)).log().mean()
+        plain.g_opt.zero_grad()
+        g_loss.backward()
+        plain.g_opt.step()
+        plain.follow(index, 0.6)
+        assert found["d_loss"] == pytest.approx(d_loss.item(), rel=1e-8)
+        assert found["g_loss"] == pytest.approx(g_loss.item(), rel=1e-8)
+    for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
+        same(made.models[name], net)
+
+
+@pytest.mark.parametrize(
+    "change", [{"loss": "wasserstein"}, {"r1": 1.0}, {"batches": "mixed"}, {"critic_steps": 2}, {"spectral_norm": True}]
+)
+def test_classes_can_be_told_with_every_other_rule(change: dict[str, Any]) -> None:
+    """Which class a picture is said to be of makes a difference, and the filters of the classes learn."""
+    small = {"width": 4, "image_size": 16, "precision": "float32", "conditional": True}
+    made, other = task("dcgan-digits", **(small | change)), task("dcgan-digits", **(small | change))
+    other.batches.labels = (other.batches.labels + 1) % 10
+    before = {name: p.clone() for name, p in made.models["discriminator"].named_parameters() if "own" in name}
+    assert before and steps(made, 2) != steps(other, 2)
+    after = dict(made.models["discriminator"].named_parameters())
+    assert all(not torch.equal(after[name], value) for name, value in before.items())
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-in-d"])
 def test_gradient_descent_moves_against_the_gradient(optimizer: str) -> None:
     """By its rate times the gradient, which the first update of Adam does not do (a sign, for every weight alike)."""
@@ -227,7 +269,7 @@ def test_the_weight_of_the_information_grows(epoch: int, index: int) -> None:
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
         {"translation": 2}, {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
         {"optimizer": "sgd-in-d"}, {"r1": 1.0}, {"instance_noise": 0.3},
-        {"g_width": 8},
+        {"g_width": 8}, {"conditional": True},
     ],
 )  # fmt: skip
 def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
@@ -393,7 +435,7 @@ def test_no_more_updates_than_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flat", [True, False])
 def test_any_folder_of_pictures_will_do(flat: bool, tmp_path: Path, pictures: Callable[..., Path]) -> None:
     """In no class folder, or all in one; with few of them, in colour; and what can be done with the generator then."""
-    from firstsight import generate, measure, train, with_nearest
+    from firstsight import generate, load_generator, measure, train, with_nearest
 
     where = pictures({"all": 20}, size=20)
     where = where / "all" if flat else where
@@ -405,6 +447,11 @@ def test_any_folder_of_pictures_will_do(flat: bool, tmp_path: Path, pictures: Ca
     assert any("too few for precision" in note for note in found.notes)
     sheet = with_nearest(tmp_path / "r", generate(tmp_path / "r", 10), 30)
     assert sheet.images.shape == (2 * 17 * 8, 3, 8, 8) and sheet.rows[:2] == ("generated", "nearest 1")
+    train("dcgan", out=tmp_path / "c", data=str(where), epochs=1, image_size=8, width=4, conditional=True)
+    assert "one class, so --conditional has nothing to tell" in (tmp_path / "c" / "report.html").read_text()
+    one, two = (load_generator(tmp_path / name) for name in "rc")
+    z = one.draw(5)
+    assert torch.equal(one(z), two(z))  # a training as without it
     train("infogan", out=tmp_path / "i", data=str(where), epochs=1, image_size=8, width=4, continuous=0)
     assert generate(tmp_path / "i", codes="c1=3").images.shape == (64, 3, 8, 8)
 
@@ -444,6 +491,8 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("infogan-category", {"spread": "learned"}, ["--spread is that of continuous codes"]),
         ("infogan-digits", {"spread": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
         ("infogan-digits", {"spread": "0.3,-1"}, ["--spread must be a number above 0"]),
+        ("gan-digits", {"conditional": True}, ["gan has no --conditional; dcgan can have it"]),
+        ("dcgan-digits", {"conditional": True, "packing": 2}, ["--packing shows D several; choose one"]),
         ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
     ],
 )

@@ -86,6 +86,22 @@ def test_a_class_by_its_code(infogan: Path) -> None:
     assert set(chosen.tolist()) == {i for i, label in enumerate(made.table) if label == name}
 
 
+def test_classes_that_were_told(tmp_path: Path, run: Run) -> None:
+    """The category is the class: in the sheet, in the report, in what is measured; Q is not there to be asked."""
+    out = tmp_path / "run"
+    train("dcgan-digits", out=out, epochs=1, width=4, image_size=8, latent=6, conditional=True)
+    assert "The classes" in (out / "report.html").read_text()
+    made = load_generator(out)
+    assert made.conditional and made.table == tuple("0123456789")
+    (chosen,), _ = made.latent.codes(generate(made, 12, label="7").z)
+    assert chosen.tolist() == [7] * 12
+    assert generate(made, codes="c1=0..9").rows == made.table
+    measured = measure(out).metrics
+    assert "c1_purity" in measured and "q_error" not in measured
+    code, _, err = run("generate", out, "--class", "eleven")
+    assert code == 2 and "no code makes the class 'eleven'" in err
+
+
 def test_the_way_from_one_to_another(infogan: Path) -> None:
     made = load_generator(infogan)
     for path in ("slerp", "linear"):

@@ -38,7 +38,7 @@ GANS: dict[str, Entry] = {
 
 SWITCHES = {
     "gan": ("width", "g_width", "signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
-    "dcgan": ("width", "g_width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing"),
+    "dcgan": ("width", "g_width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing", "classes"),
     "infogan": ("width", "g_width", "critic", "categories", "continuous"),
 }
 """What of `create_gan`'s options each network has."""
@@ -60,6 +60,7 @@ def create_gan(
     stuck: bool = False,
     critic: bool = False,
     packing: int = 1,
+    classes: int = 0,
     categories: tuple[int, ...] = (),
     continuous: int = 0,
 ) -> "tuple[nn.Module, nn.Module]":
@@ -73,6 +74,7 @@ def create_gan(
     width, g_width : of the networks, see there; the generator's may be one of its own, 0 for the same.
     critic : the discriminator's slope is to be held down, and so it has no batch norm.
     packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
+    classes : how many there are, if both are told the class of a picture; 0: they are not.
     others : see the networks; those in `SWITCHES` apply.
 
     Raises
@@ -105,7 +107,7 @@ def create_gan(
                 ),
                 dcgan.Discriminator(
                     size=size, channels=channels * packing, width=width, leaky=leaky, strided=strided,
-                    spectral_norm=spectral_norm, batch_norm=not critic,
+                    spectral_norm=spectral_norm, batch_norm=not critic, classes=classes,
                 ),
             )  # fmt: skip
         return (

@@ -6,7 +6,9 @@ everywhere but at the generator's output and the discriminator's input.
 
 Differs from the paper: any side from 8 to 128 that is a multiple of 4. The first map has a side of 4 to 7, and what the
 doublings make too much is cut off at the edges, where the discriminator adds zeros: 64 is 4 doublings of 4 as in the
-paper, 28 the middle of 3 of 4.
+paper, 28 the middle of 3 of 4. On request both are told the class of a picture (Mirza and Osindero 2014): the generator
+by a category in its latent vector, the discriminator by one more filter for each class in its last layer (Miyato and
+Koyama 2018, the projection discriminator).
 
 Size for 3x64x64 pictures, width 64, 100 latent values: generator 3,576,704 parameters, discriminator 2,765,568.
 """
@@ -90,11 +92,12 @@ class Discriminator(nn.Module):
     strided : convolutions of stride 2; else 3x3 convolutions and a mean over 2x2.
     spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018), without batch norm.
     batch_norm : off for a gradient penalty, which is about single pictures (Gulrajani 2017, section 4).
+    classes : how many classes there are, if it is told that of every picture; 0: it is not.
     """
 
     def __init__(
         self, *, size: int = 64, channels: int = 3, width: int = 64, leaky: bool = True, strided: bool = True,
-        spectral_norm: bool = False, batch_norm: bool = True,
+        spectral_norm: bool = False, batch_norm: bool = True, classes: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         side, count, self.edge = doublings(size)
@@ -106,17 +109,21 @@ class Discriminator(nn.Module):
             stages.append(nn.Sequential(_halve(a, b, strided=strided), norm, activation))
         self.stages = nn.ModuleList(stages)
         self.last = nn.Conv2d(widths[-1], 1, side, bias=False)
+        self.own = nn.Conv2d(widths[-1], classes, side, bias=False) if classes else None
         self.apply(initialise)
         if spectral_norm:
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d)]:
                 normalised(module)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, size, size) pictures to (N,) logits."""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, channels, size, size) pictures, and the (N,) int64 classes if it is told them, to (N,) logits."""
         x = F.pad(images, [self.edge] * 4)
         for stage in self.stages:
             x = stage(x)
-        return self.last(x).flatten()
+        logits = self.last(x).flatten()
+        if self.own is None or labels is None:
+            return logits
+        return logits + self.own(x).flatten(1).gather(1, labels[:, None]).squeeze(1)
 
 
 def _double(channels_in: int, channels: int, *, strided: bool) -> nn.Module:

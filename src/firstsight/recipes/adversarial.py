@@ -35,14 +35,17 @@ class Adversarial(Materials[GanSettings]):
         """
         settings, model = self.settings, self.recipe.model
         self._check(train, test)
+        classes = self._told(train)
         torch.manual_seed(settings.seed)
         half = (0.5,) * train.channels if settings.pixels == "signed" else (0.0,) * train.channels
         whole = (0.5,) * train.channels if settings.pixels == "signed" else (1.0,) * train.channels
         preprocess = Preprocess(channels=train.channels, resize=settings.image_size, pad=0, mean=half, std=whole)
         spread = spreads(settings.spread, settings.continuous)
-        latent = Latent(settings.latent, sizes(settings.categories), settings.continuous, settings.noise)
+        latent = Latent(
+            settings.latent, (classes,) if classes else sizes(settings.categories), settings.continuous, settings.noise
+        )
         options: dict[str, Any] = {
-            "latent": latent.length, "size": settings.image_size, "channels": train.channels, **self._options()
+            "latent": latent.length, "size": settings.image_size, "channels": train.channels, **self._options(classes)
         }  # fmt: skip
         generator, discriminator = create_gan(model, **options)
         about = {
@@ -56,15 +59,26 @@ class Adversarial(Materials[GanSettings]):
             stranger = f"no trained network knows {train.name}: distances are in the features of {judge.name}"
             self.observer.warn(stranger)
             self.notes = (*self.notes, stranger)
+        as_found = {"spread": spread, "conditional": classes > 0}
         task = Task(
             generator, discriminator, self.batches(train, preprocess), test, latent=latent,
-            rules=Rules(**{f.name: getattr(settings, f.name) for f in fields(Rules)} | {"spread": spread}), judge=judge,
+            rules=Rules(**{f.name: getattr(settings, f.name) for f in fields(Rules)} | as_found), judge=judge,
             seed=settings.seed, model=model, options=options, about=about,
         )  # fmt: skip
         task.prepare(self.accelerator)
         return task
 
-    def _options(self) -> dict[str, Any]:
+    def _told(self, train: ImageSet) -> int:
+        """How many classes the networks are told; 0 if they are not, or if there is nothing to tell."""
+        classes = len(train.classes)
+        if not self.settings.conditional or classes > 1:
+            return classes if self.settings.conditional else 0
+        note = f"{train.name}: its pictures are of one class, so --conditional has nothing to tell"
+        self.observer.warn(note)
+        self.notes = (*self.notes, note)
+        return 0
+
+    def _options(self, classes: int) -> dict[str, Any]:
         """The settings that make a difference to this network, as `create_gan` takes them."""
         settings = self.settings
         every: dict[str, Any] = {
@@ -73,14 +87,14 @@ class Adversarial(Materials[GanSettings]):
             "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
             "stuck": settings.stuck, "packing": settings.packing,
             "critic": settings.loss == "wasserstein" or settings.r1 > 0,
-            "categories": sizes(settings.categories), "continuous": settings.continuous,
+            "classes": classes, "categories": sizes(settings.categories), "continuous": settings.continuous,
         }  # fmt: skip
         return {name: value for name, value in every.items() if name in SWITCHES[self.recipe.model]}
 
     def _check(self, train: ImageSet, test: ImageSet) -> None:
         """Refuse settings that this network does not have, and data that are too few."""
         settings, model, plain = self.settings, self.recipe.model, GanSettings()
-        options = {"signed": "pixels", "strided": "resampling", "leaky": "activation"}
+        options = {"signed": "pixels", "strided": "resampling", "leaky": "activation", "classes": "conditional"}
         for switch in dict.fromkeys(s for switches in SWITCHES.values() for s in switches):
             name = options.get(switch, switch)
             if not hasattr(settings, name):  # follows from others, as a critic from its loss
@@ -95,6 +109,8 @@ class Adversarial(Materials[GanSettings]):
                 raise UsageError(f"{model} has no --{name.replace('_', '-')}; infogan can have it")
         if settings.spread != plain.spread and (model != "infogan" or not settings.continuous):
             raise UsageError("--spread is that of continuous codes; infogan can have them, with --continuous")
+        if settings.conditional and settings.packing > 1:
+            raise UsageError("--conditional tells the class of a picture, and --packing shows D several; choose one")
         if settings.loss != "wasserstein" and settings.penalty != plain.penalty:
             raise UsageError(f"--penalty goes with --loss wasserstein, not with {settings.loss}")
         least = FEW * settings.packing * self.accelerator.num_processes

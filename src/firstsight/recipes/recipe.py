@@ -133,6 +133,8 @@ class GanSettings(Settings):
     """Batch norm in G's hidden layers (gan; dcgan and infogan always have it)."""
     stuck: bool = False
     """Batch norm over the one unit before D's sigmoid, which cannot learn (gan)."""
+    conditional: bool = False
+    """Tell both networks the class of every picture: pictures of a class can then be asked for (dcgan)."""
     categories: str = ""
     """How many values the categorical codes have: 10, or 10,3 for two codes (infogan)."""
     continuous: int = 0

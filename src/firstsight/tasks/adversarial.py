@@ -52,6 +52,7 @@ class Rules:
     instance_noise: float
     translation: int
     packing: int
+    conditional: bool
     information: float
     information_warmup: float
     spread: losses.Spread
@@ -117,6 +118,8 @@ class Adversarial:
             for group in self.optimizers[name].param_groups:
                 group["lr"] = rules.lr * factor * pace
         z = self.latent.draw(len(batch.images), device=batch.images.device, dtype=batch.images.dtype)
+        if rules.conditional:  # of each real picture's class a generated one
+            z = self.latent.with_category(z, 0, batch.labels)
         with self.accelerator.autocast():
             fake = generator(z)
         scalars = self._train_discriminator(batch, fake.detach(), z)
@@ -127,7 +130,7 @@ class Adversarial:
             follow(self.models["average"], source, keep=rules.ema, updates=step // rules.critic_steps)
         else:
             with torch.no_grad(), self.accelerator.autocast():
-                logits, _ = self._judge(self._bare_discriminator(), fake)
+                logits, _ = self._judge(self._bare_discriminator(), batch, fake)
             scalars["g_loss"] = self._mean(batch, losses.generator_loss(rules.loss, logits))
         return scalars
 
@@ -135,12 +138,12 @@ class Adversarial:
         rules, net = self.rules, self.models["discriminator"]
         with self.accelerator.autocast():
             if self.together:
-                both, reading = self._judge(net, batch.images, fake)
+                both, reading = self._judge(net, batch, batch.images, fake)
                 says_real, says_fake = both.chunk(2)
                 reading = reading and Reading(*(_second_half(part) for part in reading))
             else:
-                says_real, _ = self._judge(net, batch.images)
-                says_fake, reading = self._judge(net, fake)
+                says_real, _ = self._judge(net, batch, batch.images)
+                says_fake, reading = self._judge(net, batch, fake)
         real_target, fake_target = self._targets(says_real), self._targets(says_fake, fake=True)
         paid = losses.real_loss(rules.loss, says_real, target=real_target)
         paid = paid + losses.fake_loss(rules.loss, says_fake, target=fake_target)
@@ -148,12 +151,12 @@ class Adversarial:
             mix = torch.rand(len(paid), device=fake.device, dtype=fake.dtype)
             bare = self._bare_discriminator()
             slope = losses.gradient_penalty(
-                lambda x: self._scores(bare(x)), self._packed(batch.images), self._packed(fake), mix
+                lambda x: self._scores(self._ask(bare, batch, x)), self._packed(batch.images), self._packed(fake), mix
             )
             paid = paid + rules.penalty * slope
         if rules.r1 and (batch.epoch * self.batches.steps + batch.index) % LAZY == 0:
             bare = self._bare_discriminator()
-            slope = losses.real_slope(lambda x: self._scores(bare(x)), self._packed(batch.images))
+            slope = losses.real_slope(lambda x: self._scores(self._ask(bare, batch, x)), self._packed(batch.images))
             paid = paid + LAZY * rules.r1 / 2 * slope
         loss = self._mean(batch, paid)
         scalars = {"d_loss": loss.detach()}
@@ -173,7 +176,7 @@ class Adversarial:
         judge = self._bare_discriminator().requires_grad_(False)
         try:
             with self.accelerator.autocast():
-                logits, reading = self._judge(judge, fake)
+                logits, reading = self._judge(judge, batch, fake)
             paid = loss = self._mean(batch, losses.generator_loss(self.rules.loss, logits))
             if reading is not None:
                 unread = self._mean(batch, self._unread(reading, z))
@@ -200,11 +203,17 @@ class Adversarial:
         turned = torch.rand_like(logits) < self.rules.label_noise
         return torch.where(turned, self.rules.real_target if fake else 0.0, right)
 
-    def _judge(self, net: nn.Module, *sets: Tensor) -> tuple[Tensor, Reading | None]:
+    def _judge(self, net: nn.Module, batch: Batch, *sets: Tensor) -> tuple[Tensor, Reading | None]:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
-        answer = net(torch.cat([self._packed(self._disturbed(images)) for images in sets]))
+        answer = self._ask(net, batch, torch.cat([self._packed(self._disturbed(images)) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
+
+    def _ask(self, net: nn.Module, batch: Batch, images: Tensor) -> Any:
+        """The discriminator's answer; real and generated pictures are of the same classes in the same order."""
+        if not self.rules.conditional:
+            return net(images)
+        return net(images, batch.labels.repeat(len(images) // len(batch.labels)))
 
     def _disturbed(self, images: Tensor) -> Tensor:
         """As D sees pictures: moved, under noise."""
@@ -250,8 +259,8 @@ class Adversarial:
 
     @property
     def _has_table(self) -> bool:
-        """Is there a category that can be held against classes?"""
-        return bool(self.latent.categories) and len(self.test.classes) > 1
+        """Does Q read a category that can be held against classes?"""
+        return bool(self.latent.categories) and len(self.test.classes) > 1 and not self.rules.conditional
 
     def _inputs(self) -> Tensor:
         """The test images, normalised."""
@@ -286,7 +295,7 @@ class Adversarial:
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The generator's card, to stand in the weights file of the average."""
-        table: tuple[str, ...] = ()
+        table = self.test.classes if self.rules.conditional else ()
         if self._has_table:
             found = codes.read(self._bare_discriminator(), self._inputs(), self.test)
             table = tuple(self.test.classes[label] for label in found.table)

@@ -114,8 +114,9 @@ def _columns(n: int) -> int:
 
 
 def _row(made: Generator, place: int, value: int) -> str:
-    known = f": mostly {made.table[value]}" if place == 0 and made.table and not _doubts(made) else ""
-    return f"c{place + 1} = {value}{known}"
+    if place or not made.table or _doubts(made):
+        return f"c{place + 1} = {value}"
+    return made.table[value] if made.conditional else f"c1 = {value}: mostly {made.table[value]}"
 
 
 def _doubts(made: Generator) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def measure(
         ):
             purities[f"c{i}"] = purity(chosen, seen.labels, values=values, classes=classes)
             found[f"c{i}_purity"] = fmean(purities[f"c{i}"])
-    if made.latent.categories and classes > 1:
+    if made.latent.categories and classes > 1 and not made.conditional:
         found |= _reading(Path(generator), made, test)
     first, count = len(made.latent.categories) + 1, made.latent.continuous
     found_codes = {f"c{i}": meaning for i, meaning in enumerate(codes.meanings(made.latent, z, pictures), start=first)}

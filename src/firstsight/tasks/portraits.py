@@ -73,12 +73,15 @@ def figures(task: "Adversarial", lines: Lines) -> list[Picture]:
         ),
     ]  # fmt: skip
     if latent.categories or latent.continuous:
+        told = task.rules.conditional
+        kind, kinds = ("class", "The classes") if told else ("category", "The categories")
         names = [f"c1 = {i}" for i in range(min(latent.categories[0], ROWS))] if latent.categories else []
+        names = list(task.test.classes[:ROWS]) if told else names
         for code in range(latent.continuous) if latent.continuous else [None]:
             heads = [] if code is None else [f"{v:+.2f}" for v in torch.linspace(-1, 1, COLUMNS)]
-            title = "The categories" if code is None else f"Continuous code c{len(latent.categories) + code + 1}"
+            title = kinds if code is None else f"Continuous code c{len(latent.categories) + code + 1}"
             pictures = task.generate(sweep(latent, z, continuous=code)).numpy()
-            text = "A row has the same category, a column the same noise"
+            text = f"A row has the same {kind}, a column the same noise."
             if code is not None:
                 text = "A row has the same category; across, one continuous code goes from -1 to 1, all else stays."
             drawn.append(Picture(title, plots.sheet(pictures, COLUMNS, rows=names, heads=heads), text))

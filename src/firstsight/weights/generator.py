@@ -42,6 +42,11 @@ class Generator:
     card: dict[str, Any]
     source: str
 
+    @property
+    def conditional(self) -> bool:
+        """Is the first code the class, of which the networks were told? Else Q found it."""
+        return bool(self.card["options"].get("classes"))
+
     def draw(self, n: int, *, seed: int = 0) -> Tensor:
         """(n, latent.length) random latent vectors, the same for the same seed on every machine's CPU."""
         return self.latent.draw(n, generator=torch.Generator().manual_seed(seed))
@@ -63,7 +68,7 @@ class Generator:
         if not self.table:
             raise UsageError(
                 f"{called(self.source)}: was trained without codes, so it cannot be asked for a class; infogan-mnist"
-                " can"
+                " can, and what is trained with --conditional"
             )
         found = [code for code, label in enumerate(self.table) if label.casefold() == name.casefold()]
         if not found:
