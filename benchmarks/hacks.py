@@ -30,6 +30,7 @@ HACKS = {
     "packing 2": ["--packing", "2"],
     "moved before D, 2 pixels": ["--translation", "2"],
     "noise before D, 0.4": ["--instance-noise", "0.4"],
+    "both told the class": ["--conditional"],
     "SGD in D": ["--optimizer", "sgd-in-d", "--d-lr", "100"],
     "batch norm in G": ["--batch-norm"],
     "beta1 0.9": ["--beta1", "0.9"],
@@ -38,8 +39,8 @@ HACKS = {
     "hinge": ["--loss", "hinge"],
     "Wasserstein, penalty": ["--loss", "wasserstein", "--critic-steps", "3"],
 }
-NOT_IN = {"no strided convolutions": "gan", "batch norm in G": "dcgan"}
-"""Rows that a network does not have: convolutions, or a generator without batch norm."""
+NOT_IN = {"no strided convolutions": "gan", "both told the class": "gan", "batch norm in G": "dcgan"}
+"""Rows that a network does not have: convolutions, classes, or a generator without batch norm."""
 
 
 def main() -> None:

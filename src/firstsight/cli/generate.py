@@ -25,9 +25,9 @@ class Arguments:
     seed: int = 0
     """Where the noise starts; the same seed gives the same pictures."""
     label: Annotated[str | None, tyro.conf.arg(name="class", help_behavior_hint="")] = None
-    """Only of this class (infogan: by its table of codes)."""
+    """Only of this class (infogan: by its table of codes; others if trained with --conditional)."""
     code: Annotated[str, TOLD] = ""
-    """Set codes (infogan): c1=3 a category, c2=-1..1 all values of a continuous code across a row."""
+    """Set codes: c1=3 a category, c2=-1..1 all values of a continuous code across a row."""
     interpolate: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="SEED SEED", help_behavior_hint="")] = None
     """The way from the picture of one seed to that of another; not digits or classes (those are --class, --code)."""
     steps: int = 12
@@ -35,7 +35,7 @@ class Arguments:
     path: Literal["slerp", "linear"] = "slerp"
     """With --interpolate: along the sphere on which the noise lies, or straight."""
     arithmetic: Maybe[str] = None
-    """Sums and differences of classes: "Sneaker - Sandal + Bag"."""
+    """Sums and differences of classes: "7 - 1 + 0" (of a generator without codes)."""
     nearest: int = 0
     """Below each row, show so many of the nearest training images: did it memorise?"""
     data: Maybe[str] = None

@@ -161,7 +161,7 @@ def interpolate(
 def arithmetic(
     generator: Generator | str | Path, expression: str, judge: Judge | None = None, *, seed: int = 0
 ) -> Sheet:
-    """Sums and differences of latent vectors, as in the DCGAN paper: "Sneaker - Sandal + Bag".
+    """Sums and differences of latent vectors, as in the DCGAN paper: "7 - 1 + 0".
 
     Each class stands for the mean of the noise of `AVERAGED` samples that the judge is surest to be of it. The sum is
     brought to the usual length of noise; beside its picture stand seven with a little noise added.
