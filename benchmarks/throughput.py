@@ -84,7 +84,7 @@ def main() -> None:
     else:
         width = WIDTHS[model]
         same = {"batch_size": batch_size, "width": width, "image_size": 28, "latent": 62 if model == "infogan" else 100}
-        same |= {"g_width": 0, "translation": 0, "instance_noise": 0.0, "conditional": False}  # which the peer does not have
+        same |= {"g_width": 0, "translation": 0, "instance_noise": 0.0, "conditional": False}  # the peer has none
         runners = {
             "idiomatic loop": adversarial(images, batch_size, model, width=width),
             "firstsight": ours(model, images, data, **same),
