@@ -70,9 +70,10 @@ class Adversarial(Materials[GanSettings]):
 
     def _told(self, train: ImageSet) -> int:
         """How many classes the networks are told; 0 if they are not, or if there is nothing to tell."""
-        classes = len(train.classes)
-        if not self.settings.conditional or classes > 1:
-            return classes if self.settings.conditional else 0
+        if not self.settings.conditional:
+            return 0
+        if len(train.classes) > 1:
+            return len(train.classes)
         note = f"{train.name}: its pictures are of one class, so --conditional has nothing to tell"
         self.observer.warn(note)
         self.notes = (*self.notes, note)
