@@ -51,6 +51,20 @@ class Plain:
         self.g_opt = torch.optim.Adam(self.g.parameters(), lr=lr, betas=(0.5, 0.999))
         self.d_opt = torch.optim.Adam(self.d.parameters(), lr=lr * d_lr, betas=(0.5, 0.999))
 
+    def update(self, real: Tensor, fake: Tensor, *told: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One of D and one of G, D asked for 0.9 of real pictures; D(x), D(G(z)) and both losses."""
+        says_real, says_fake = (torch.sigmoid(self.d(images, *told)) for images in (real, fake.detach()))
+        target = torch.full_like(says_real, 0.9)
+        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
+        self.d_opt.zero_grad()
+        d_loss.backward()
+        self.d_opt.step()
+        g_loss = -torch.sigmoid(self.d(fake, *told)).log().mean()
+        self.g_opt.zero_grad()
+        g_loss.backward()
+        self.g_opt.step()
+        return says_real.mean(), says_fake.mean(), d_loss, g_loss
+
     def follow(self, count: int, ema: float) -> None:
         keep = min(ema, (1 + count) / (10 + count))
         with torch.no_grad():
@@ -73,22 +87,10 @@ def test_training_is_that_of_plain_torch() -> None:
         seed_everything(index)
         z = torch.randn(len(batch.images), 100).double()
         torch.testing.assert_close(batch.images.mean(), batch.images.double().mean())
-        fake, real = plain.g(z), batch.images
-        says_real, says_fake = torch.sigmoid(plain.d(real)), torch.sigmoid(plain.d(fake.detach()))
-        target = torch.full_like(says_real, 0.9)
-        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
-        plain.d_opt.zero_grad()
-        d_loss.backward()
-        plain.d_opt.step()
-        g_loss = -torch.sigmoid(plain.d(fake)).log().mean()
-        plain.g_opt.zero_grad()
-        g_loss.backward()
-        plain.g_opt.step()
+        expected = plain.update(batch.images, plain.g(z))
         plain.follow(index, 0.6)
-        assert found["d_loss"] == pytest.approx(d_loss.item(), rel=1e-8)
-        assert found["g_loss"] == pytest.approx(g_loss.item(), rel=1e-8)
-        assert found["d_real"] == pytest.approx(says_real.mean().item(), rel=1e-8)
-        assert found["d_fake"] == pytest.approx(says_fake.mean().item(), rel=1e-8)
+        for name, value in zip(("d_real", "d_fake", "d_loss", "g_loss"), expected, strict=True):
+            assert found[name] == pytest.approx(value.item(), rel=1e-8), name
     assert len(real_set) == made.batches.samples
     for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
         same(made.models[name], net)
@@ -100,24 +102,14 @@ def test_training_with_classes_is_that_of_plain_torch() -> None:
     plain = Plain(made, 2e-4, 1.0)
     for index, found in enumerate(steps(made, 4)):
         batch = made.batches.get(0, index)
-        real, labels = batch.images, batch.labels
+        labels = batch.labels
         assert len(labels.unique()) > 1
         seed_everything(index)
-        z = torch.randn(len(real), 6).double()
-        fake = plain.g(torch.cat([z, F.one_hot(labels, 10).double()], 1))
-        says_real, says_fake = (torch.sigmoid(plain.d(images, labels)) for images in (real, fake.detach()))
-        target = torch.full_like(says_real, 0.9)
-        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
-        plain.d_opt.zero_grad()
-        d_loss.backward()
-        plain.d_opt.step()
-        g_loss = -torch.sigmoid(plain.d(fake, labels)).log().mean()
-        plain.g_opt.zero_grad()
-        g_loss.backward()
-        plain.g_opt.step()
+        z = torch.cat([torch.randn(len(labels), 6).double(), F.one_hot(labels, 10).double()], 1)
+        expected = plain.update(batch.images, plain.g(z), labels)
         plain.follow(index, 0.6)
-        assert found["d_loss"] == pytest.approx(d_loss.item(), rel=1e-8)
-        assert found["g_loss"] == pytest.approx(g_loss.item(), rel=1e-8)
+        for name, value in zip(("d_real", "d_fake", "d_loss", "g_loss"), expected, strict=True):
+            assert found[name] == pytest.approx(value.item(), rel=1e-8), name
     for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
         same(made.models[name], net)
 

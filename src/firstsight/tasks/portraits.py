@@ -75,8 +75,8 @@ def figures(task: "Adversarial", lines: Lines) -> list[Picture]:
     if latent.categories or latent.continuous:
         told = task.rules.conditional
         kind, kinds = ("class", "The classes") if told else ("category", "The categories")
-        names = [f"c1 = {i}" for i in range(min(latent.categories[0], ROWS))] if latent.categories else []
-        names = list(task.test.classes[:ROWS]) if told else names
+        count = min(latent.categories[0], ROWS) if latent.categories else 0
+        names = [task.test.classes[i] if told else f"c1 = {i}" for i in range(count)]
         for code in range(latent.continuous) if latent.continuous else [None]:
             heads = [] if code is None else [f"{v:+.2f}" for v in torch.linspace(-1, 1, COLUMNS)]
             title = kinds if code is None else f"Continuous code c{len(latent.categories) + code + 1}"
