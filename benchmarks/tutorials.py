@@ -24,17 +24,19 @@ Epoch = Callable[[], float]
 
 
 class Tutorial(Dataset[tuple[Tensor, int]]):
-    """The Dataset of the tutorials (what torchvision's FashionMNIST with Pad, ToTensor and Normalize does)."""
+    """The Dataset of the tutorials (what torchvision's FashionMNIST with Resize, Pad, ToTensor and Normalize does)."""
 
-    def __init__(self, images: ImageSet, *, mean: Tensor, std: Tensor, pad: int) -> None:
+    def __init__(self, images: ImageSet, *, mean: Tensor, std: Tensor, size: int, pad: int) -> None:
         self.images, self.labels = images.images[:, 0].numpy(), images.labels.numpy()
-        self.mean, self.std, self.pad = mean, std, pad
+        self.mean, self.std, self.size, self.pad = mean, std, size, pad
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = Image.fromarray(self.images[index])
+        if image.width != self.size:
+            image = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
         tensor = torch.from_numpy(np.array(image, dtype=np.uint8)[None]).float().div_(255)
         tensor.sub_(self.mean).div_(self.std)
         return F.pad(tensor, (self.pad,) * 4) if self.pad else tensor, int(self.labels[index])
@@ -46,7 +48,8 @@ def classifier(images: ImageSet, batch_size: int) -> Epoch:
     net = create_model("lenet")
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in images.mean_std())
-    loader = DataLoader(Tutorial(images, mean=mean, std=std, pad=2), batch_size=batch_size, shuffle=True)
+    pictures = Tutorial(images, mean=mean, std=std, size=28, pad=2)
+    loader = DataLoader(pictures, batch_size=batch_size, shuffle=True)
 
     def epoch() -> float:
         began = time.perf_counter()
@@ -60,18 +63,19 @@ def classifier(images: ImageSet, batch_size: int) -> Epoch:
     return epoch
 
 
-def adversarial(images: ImageSet, batch_size: int, model: str, *, width: int) -> Epoch:
+def adversarial(images: ImageSet, batch_size: int, model: str, *, size: int, width: int) -> Epoch:
     """One epoch of a generator against a discriminator; returns its seconds."""
     torch.manual_seed(0)
     codes = model == "infogan"
     generator, discriminator = create_gan(
-        model, size=28, width=width, latent=74 if codes else 100, categories=(10,) if codes else (),
+        model, size=size, width=width, latent=74 if codes else 100, categories=(10,) if codes else (),
         continuous=2 if codes else 0,
     )  # fmt: skip
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     half = torch.tensor(0.5)
-    loader = DataLoader(Tutorial(images, mean=half, std=half, pad=0), batch_size=batch_size, shuffle=True)
+    pictures = Tutorial(images, mean=half, std=half, size=size, pad=0)
+    loader = DataLoader(pictures, batch_size=batch_size, shuffle=True)
     criterion = nn.BCEWithLogitsLoss()
 
     def epoch() -> float:

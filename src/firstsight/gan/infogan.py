@@ -11,6 +11,7 @@ Size for 1x28x28 pictures, 62 noise values, one category of 10, two continuous c
 parameters, discriminator and trunk 6,558,017, Q 133,134.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -32,6 +33,10 @@ class Reading(NamedTuple):
     categories: tuple[Tensor, ...]
     means: Tensor
     log_variances: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Reading":
+        """The same done to every tensor."""
+        return Reading(tuple(map(change, self.categories)), change(self.means), change(self.log_variances))
 
 
 class Generator(nn.Module):

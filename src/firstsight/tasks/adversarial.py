@@ -95,6 +95,7 @@ class Adversarial:
             else Adam(self.models[name].parameters(), lr=rules.lr, betas=(rules.beta1, 0.999), fused=True)
             for name in made
         }  # the rate of each is set at every step
+        self._bare: dict[str, nn.Module] = {}  # those networks as several processes do not wrap them
         self._reach = 0  # of pixels, by which pictures are moved
         self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
@@ -108,6 +109,7 @@ class Adversarial:
             if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
                 net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
             self.models[name] = accelerator.prepare(net)
+            self._bare[name] = accelerator.unwrap_model(self.models[name])
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """An update of D on real and generated pictures, then one of G on the same generated pictures."""
@@ -126,11 +128,10 @@ class Adversarial:
         step = batch.epoch * self.batches.steps + batch.index
         if (step + 1) % rules.critic_steps == 0:
             scalars["g_loss"] = self._train_generator(batch, fake, z)
-            source = self.accelerator.unwrap_model(generator)
-            follow(self.models["average"], source, keep=rules.ema, updates=step // rules.critic_steps)
+            follow(self.models["average"], self._bare["generator"], keep=rules.ema, updates=step // rules.critic_steps)
         else:
             with torch.no_grad(), self.accelerator.autocast():
-                logits, _ = self._judge(self._bare_discriminator(), batch, fake)
+                logits, _ = self._judge(self._bare["discriminator"], batch, fake)
             scalars["g_loss"] = self._mean(batch, losses.generator_loss(rules.loss, logits))
         return scalars
 
@@ -140,7 +141,7 @@ class Adversarial:
             if self.together:
                 both, reading = self._judge(net, batch, batch.images, fake)
                 says_real, says_fake = both.chunk(2)
-                reading = reading and Reading(*(_second_half(part) for part in reading))
+                reading = reading and reading.each(lambda part: part.chunk(2)[1])
             else:
                 says_real, _ = self._judge(net, batch, batch.images)
                 says_fake, reading = self._judge(net, batch, fake)
@@ -149,13 +150,13 @@ class Adversarial:
         paid = paid + losses.fake_loss(rules.loss, says_fake, target=fake_target)
         if rules.loss == "wasserstein":
             mix = torch.rand(len(paid), device=fake.device, dtype=fake.dtype)
-            bare = self._bare_discriminator()
+            bare = self._bare["discriminator"]
             slope = losses.gradient_penalty(
                 lambda x: self._scores(self._ask(bare, batch, x)), self._packed(batch.images), self._packed(fake), mix
             )
             paid = paid + rules.penalty * slope
         if rules.r1 and (batch.epoch * self.batches.steps + batch.index) % LAZY == 0:
-            bare = self._bare_discriminator()
+            bare = self._bare["discriminator"]
             slope = losses.real_slope(lambda x: self._scores(self._ask(bare, batch, x)), self._packed(batch.images))
             paid = paid + LAZY * rules.r1 / 2 * slope
         loss = self._mean(batch, paid)
@@ -173,7 +174,7 @@ class Adversarial:
 
     def _train_generator(self, batch: Batch, fake: Tensor, z: Tensor) -> Tensor:
         """D is only asked, not trained: its weights need no gradient, and its processes nothing to agree on."""
-        judge = self._bare_discriminator().requires_grad_(False)
+        judge = self._bare["discriminator"].requires_grad_(False)
         try:
             with self.accelerator.autocast():
                 logits, reading = self._judge(judge, batch, fake)
@@ -207,7 +208,7 @@ class Adversarial:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
         answer = self._ask(net, batch, torch.cat([self._packed(self._disturbed(images)) for images in sets]))
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
-        return logits if logits.dtype == torch.float64 else logits.float(), reading and _single(reading)
+        return _single(logits), reading and reading.each(_single)
 
     def _ask(self, net: nn.Module, batch: Batch, images: Tensor) -> Any:
         """The discriminator's answer; real and generated pictures are of the same classes in the same order."""
@@ -235,10 +236,6 @@ class Adversarial:
         """The share of this process in the mean over the global batch."""
         return values.mean() * (len(batch.images) * batch.world / batch.global_size)
 
-    def _bare_discriminator(self) -> nn.Module:
-        net: nn.Module = self.accelerator.unwrap_model(self.models["discriminator"])
-        return net
-
     def _update(self, name: str) -> None:
         self.optimizers[name].step()
         self.optimizers[name].zero_grad()
@@ -254,7 +251,7 @@ class Adversarial:
         """See `MeasurePictures`; and ``q_error`` where there is a Q to ask."""
         found = self.measure(self.generate(self.fixed[: self.measure.pictures]))
         if self._has_table:
-            found["q_error"] = 1 - codes.read(self._bare_discriminator(), self._inputs(), self.test).one_to_one
+            found["q_error"] = 1 - codes.read(self._bare["discriminator"], self._inputs(), self.test).one_to_one
         return found
 
     @property
@@ -297,7 +294,7 @@ class Adversarial:
         """The generator's card, to stand in the weights file of the average."""
         table = self.test.classes if self.rules.conditional else ()
         if self._has_table:
-            found = codes.read(self._bare_discriminator(), self._inputs(), self.test)
+            found = codes.read(self._bare["discriminator"], self._inputs(), self.test)
             table = tuple(self.test.classes[label] for label in found.table)
         judge = {"name": self.judge.name, "sha256": self.judge.sha256, "knows": self.judge.knows, "n": self.measure.n}
         return {
@@ -308,14 +305,6 @@ class Adversarial:
         }  # fmt: skip
 
 
-def _single(reading: Reading) -> Reading:
-    """Q's answer in single precision at least."""
-
-    def wide(part: Tensor) -> Tensor:
-        return part if part.dtype == torch.float64 else part.float()
-
-    return Reading(tuple(map(wide, reading.categories)), wide(reading.means), wide(reading.log_variances))
-
-
-def _second_half(part: Any) -> Any:
-    return tuple(p.chunk(2)[1] for p in part) if isinstance(part, tuple) else part.chunk(2)[1]
+def _single(answer: Tensor) -> Tensor:
+    """In single precision at least."""
+    return answer if answer.dtype == torch.float64 else answer.float()

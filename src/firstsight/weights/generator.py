@@ -73,7 +73,7 @@ class Generator:
         found = [code for code, label in enumerate(self.table) if label.casefold() == name.casefold()]
         if not found:
             known = ", ".join(sorted(set(self.table)))
-            raise UsageError(f"no code makes the class '{name}'; there are {known}")
+            raise UsageError(f"there is no class '{name}'; there are {known}")
         return found
 
 
