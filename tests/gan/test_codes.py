@@ -10,7 +10,7 @@ from torch.distributions import Categorical, Normal
 
 from firstsight.gan.infogan import Reading
 from firstsight.gan.losses import information_loss
-from firstsight.gan.reading import fit, purity
+from firstsight.gan.reading import asked, fit, purity
 from firstsight.gan.shape import best_correlation, correlation, slant, stroke_width, width
 
 
@@ -40,6 +40,7 @@ def test_matching_by_hand() -> None:
     found = fit(categories, labels, values=3, classes=3)
     assert found.one_to_one == 6 / 8 and found.majority == 7 / 8 and found.table == (0, 1, 2)
     assert purity(categories, labels, values=3, classes=3) == (1.0, pytest.approx(2 / 3), 1.0)
+    assert asked(categories, labels, values=4) == (1.0, pytest.approx(1 / 3), 1.0, 0.0)
     more = fit(categories, labels.clamp_max(1), values=3, classes=2)  # a category too many: it is named by its majority
     assert more.table == (0, 0, 1) or more.table == (0, 1, 1)
     assert more.majority == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])

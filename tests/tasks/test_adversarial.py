@@ -461,6 +461,8 @@ def test_infogan_with_continuous_codes_alone(tmp_path: Path) -> None:
 def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None:
     still = [LINE] * 12
     assert "stand still" in trouble.find(still, classes=10)[0]
+    (only,) = trouble.find([LINE | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
+    assert "stand still" in only
     assert trouble.find([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
     fallen = [LINE | {"test/frechet": 4 * LINE["test/frechet"]}, *still]
     assert trouble.find(fallen, classes=10) == []  # a game in balance, after which there were better pictures

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 from firstsight.data import load as load_data
 from firstsight.data.batches import fit_images
 from firstsight.errors import UsageError, WeightsError
+from firstsight.gan.latent import Latent
 from firstsight.gan.metrics import frechet_distance
 from firstsight.recipes.train import train
 from firstsight.tasks.code_text import parse_codes
@@ -84,6 +86,14 @@ def test_a_class_by_its_code(infogan: Path) -> None:
     name = made.table[7]
     (chosen,), _ = made.latent.codes(generate(made, 30, label=name).z)
     assert set(chosen.tolist()) == {i for i, label in enumerate(made.table) if label == name}
+    assert torch.equal(generate(made, 30, label=int(name)).z, generate(made, 30, label=name).z)
+    swept = generate(made, 16, label=name, codes="c2=-1..1")  # and the other codes as one likes
+    (chosen,), values = made.latent.codes(swept.z)
+    assert all(made.table[i] == name for i in chosen) and swept.heads[0] == "c2 = -1.00"
+    torch.testing.assert_close(values[:8, 0], torch.linspace(-1, 1, 8))
+    assert torch.equal(swept.z[:8, :62], swept.z[:1, :62].repeat(8, 1))
+    with pytest.raises(UsageError, match="--class sets c1 itself"):
+        generate(made, label=name, codes="c1=1")
 
 
 def test_classes_that_were_told(tmp_path: Path, run: Run) -> None:
@@ -97,7 +107,7 @@ def test_classes_that_were_told(tmp_path: Path, run: Run) -> None:
     assert chosen.tolist() == [7] * 12
     assert generate(made, codes="c1=0..9").rows == made.table
     measured = measure(out).metrics
-    assert "c1_purity" in measured and "q_error" not in measured
+    assert "c1_asked" in measured and not {"c1_purity", "q_error"} & set(measured)
     code, _, err = run("generate", out, "--class", "eleven")
     assert code == 2 and "there is no class 'eleven'" in err
 
@@ -147,8 +157,11 @@ def test_parsing_of_codes(infogan: Path) -> None:
     latent = load_generator(infogan).latent
     assert [vars(code) for code in parse_codes("c1=0..2", latent)[0]] == [{"place": 0, "low": 0.0, "high": 2.0}]
     assert parse_codes("c2=-.5..0.25", latent)[0][0].high == 0.25
+    with pytest.raises(UsageError, match=r"it has c1$"):
+        parse_codes("c2=0", Latent(6, (10,), 0))
     for text, words in (
         ("c4=1", "it has c1 to c3"), ("c1=10", "a category from 0 to 9"), ("c1=1.5", "a category"),
+        ("c1=3..0", "are swept upwards; write c1=0..3"),
         ("x=1", "not understood"), ("c1", "not understood"), ("c2=..", "not a number"), ("c2=1.2.3", "not a number"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=words):
@@ -179,11 +192,14 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         generate(infogan, 0)
     with pytest.raises(WeightsError, match=r"holds a classifier, not a generator \(see: firstsight predict --help\)"):
         load_generator("lenet-digits")
+    loaded: Any = load_generator(gan)
+    with pytest.raises(UsageError, match="a run directory or a file; got a Generator"):
+        load(loaded)
     with pytest.raises(WeightsError, match=r"holds a generator, not a classifier \(see: firstsight generate --help\)"):
         load(gan)
     for arguments, words in (
         (["--out", "x.jpg"], "a .png, a .gif or a folder"), (["--out", "no/x.png"], "there is no folder"),
-        (["--class", "3", "--code", "c1=1"], "choose one"), (["--nearest", "99"], "between 0 and 20"),
+        (["--class", "3", "--interpolate", "1", "2"], "choose one"), (["--nearest", "99"], "between 0 and 20"),
         (["--interpolate", "1", "2", "--nearest", "1"], "--nearest goes with samples"),
         (["--interpolate", "1", "2", "--steps", "1"], "--steps must lie"),
         (["--nearest", "1", "--out", "x.gif"], "--nearest is drawn in one sheet"),

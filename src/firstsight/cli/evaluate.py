@@ -110,7 +110,8 @@ def _generator(arguments: Arguments) -> int:
     for name, value in found.metrics.items():
         shown.add_row(name, f"{value:.4g}", meaning(name))
     for name, shares in found.purities.items():
-        shown.add_row(name, " ".join(f"{share:.2f}" for share in shares), "the purity of each of its values")
+        what = "purity" if f"{name}_purity" in found.metrics else "share"
+        shown.add_row(name, " ".join(f"{share:.2f}" for share in shares), f"the {what} of each of its values")
     screen = out()
     screen.print(
         f"{found.model} on {found.data}: {found.n:,} generated, drawn {found.draws} times,"
@@ -134,6 +135,7 @@ MEANINGS = {
     "modes": "classes that at least one picture in a hundred shows",
     "kl": "KL divergence of the classes made from the real ones, in nats",
     "sure": "mean probability of the judge's answers",
+    "c1_asked": "share of the pictures that are of the class asked for, mean over the classes",
     "q_error": "share of test pictures that Q puts into a wrong category, one for each class",
     "q_error_majority": "the same, with several categories for a class",
 }

@@ -27,7 +27,7 @@ class Arguments:
     label: Annotated[str | None, tyro.conf.arg(name="class", help_behavior_hint="")] = None
     """Only of this class (infogan: by its table of codes; others if trained with --conditional)."""
     code: Annotated[str, TOLD] = ""
-    """Set codes: c1=3 a category, c2=-1..1 all values of a continuous code across a row."""
+    """Set codes: c1=3 a category (or --class), c2=-1..1 all values of a continuous code across a row."""
     interpolate: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="SEED SEED", help_behavior_hint="")] = None
     """The way from the picture of one seed to that of another; not digits or classes (those are --class, --code)."""
     steps: int = 12
@@ -85,7 +85,8 @@ def run(argv: list[str]) -> int:
         return 0
     many = f"{files[0]} to {files[-1].name}" if len(files) > 1 else str(files[0])
     size = "x".join(map(str, sheet.images.shape[2:]))
-    print(f"{len(sheet.images)} pictures of {size} by {made.card['model']} ({about['recipe']}): {many}")
+    count = f"{len(sheet.images)} picture{'s' * (len(sheet.images) != 1)}"
+    print(f"{count} of {size} by {made.card['model']} ({about['recipe']}): {many}")
     return 0
 
 
@@ -98,7 +99,7 @@ def _check(arguments: Arguments) -> None:
         "--interpolate": arguments.interpolate is not None, "--arithmetic": arguments.arithmetic is not None,
     }  # fmt: skip
     asked = [name for name, given in kinds.items() if given]
-    if len(asked) > 1:
+    if len(asked) > 1 and asked != ["--class", "--code"]:
         raise UsageError(f"{' and '.join(asked)} cannot be asked for at once; choose one")
     if arguments.nearest and asked[-1:] in (["--interpolate"], ["--arithmetic"]):
         raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")

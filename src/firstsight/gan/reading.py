@@ -41,6 +41,17 @@ def fit(categories: Tensor, labels: Tensor, *, values: int, classes: int) -> Fit
     return Fit(matched / len(labels), int(counts.max(1).values.sum()) / len(labels), tuple(table.tolist()))
 
 
+def asked(categories: Tensor, labels: Tensor, *, values: int) -> tuple[float, ...]:
+    """Where a category is a class: of each, the share of its pictures that are of it; 0 where there are none.
+
+    Parameters
+    ----------
+    categories, labels : (N,) of each picture.
+    """
+    right = torch.bincount(categories[categories == labels], minlength=values).double()
+    return tuple((right / torch.bincount(categories, minlength=values).clamp_min(1)).tolist())
+
+
 def purity(categories: Tensor, labels: Tensor, *, values: int, classes: int) -> tuple[float, ...]:
     """Of each category, the share of its pictures that are of one class; 0 where there are none. Both are (N,)."""
     counts = torch.bincount(categories * classes + labels, minlength=values * classes).view(values, classes).double()

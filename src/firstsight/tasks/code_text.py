@@ -53,12 +53,16 @@ def parse_codes(text: str, latent: Latent) -> tuple[list[Code], tuple[str, ...]]
             raise UsageError(f"--code {word}: not a number") from None
         place = int(found["name"][1:]) - 1
         if not 0 <= place < count:
-            own = f"it has c1 to c{count}" if count else "it was trained without codes"
+            own = f"it has c1{f' to c{count}' * (count > 1)}" if count else "it was trained without codes"
             raise UsageError(f"--code {found['name']}: this generator has no such code; {own}")
         if place < len(latent.categories):
             values = latent.categories[place]
-            if low % 1 or high % 1 or not 0 <= low <= high < values:
+            if low % 1 or high % 1 or not 0 <= min(low, high) <= max(low, high) < values:
                 raise UsageError(f"--code {word}: c{place + 1} is a category from 0 to {values - 1}")
+            if low > high:
+                raise UsageError(
+                    f"--code {word}: categories are swept upwards; write c{place + 1}={high:.0f}..{low:.0f}"
+                )
         elif max(abs(low), abs(high)) > 1:
             notes.append(f"{word} leaves -1..1, the range of the training: the pictures there are a guess")
         if any(code.place == place for code in wanted):

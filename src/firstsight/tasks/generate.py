@@ -47,7 +47,7 @@ class Sheet:
 
 
 def generate(
-    generator: Generator | str | Path, n: int = 64, *, seed: int = 0, label: str | None = None,
+    generator: Generator | str | Path, n: int = 64, *, seed: int = 0, label: str | int | None = None,
     codes: str = "",
 ) -> Sheet:  # fmt: skip
     """Pictures from random latent vectors, or with some of the codes set.
@@ -58,25 +58,22 @@ def generate(
     n : how many. A sweep of a category has a row for each of its values and a sweep of a continuous code whole rows of
         `COLUMNS`, whatever ``n``.
     seed : of the latent vectors; the same pictures in every process.
-    label : a class that the first code is to make.
+    label : a class that the first code is to make; ``codes`` can then set the others.
     codes : as "c1=3,c2=-1..1": a value, or a range that is swept. Categories come first and are swept down the rows,
         continuous codes across the columns, with the same noise.
 
     Raises
     ------
     UsageError
-        Codes that the generator does not have, a class without a code.
+        Codes that the generator does not have, a class without a code, or with another code for it.
     """
     made = generator if isinstance(generator, Generator) else load_generator(generator)
     if not 1 <= n <= 100_000:
         raise UsageError(f"--n must lie between 1 and 100,000; got {n}")
-    if label is not None and codes:
-        raise UsageError("--class sets the first code itself; leave out --code")
-    if label is not None:
-        known = torch.tensor(made.codes_of(label))
-        z = made.latent.with_category(made.draw(n, seed=seed), 0, known[torch.arange(n) % len(known)])
-        return Sheet(z, made(z), _columns(n), notes=_doubts(made))
+    known = None if label is None else torch.tensor(made.codes_of(label))
     wanted, notes = parse_codes(codes, made.latent)
+    if known is not None and any(code.place == 0 for code in wanted):
+        raise UsageError("--class sets c1 itself; leave it out of --code")
     down = [code for code in wanted if code.swept and code.place < len(made.latent.categories)]
     across = [code for code in wanted if code.swept and code.place >= len(made.latent.categories)]
     if len(down) > 1 or len(across) > 1:
@@ -92,6 +89,9 @@ def generate(
         z = made.draw(rows, seed=seed).repeat_interleave(columns, 0)
     else:
         z = made.draw(n, seed=seed)
+    if known is not None:  # several values that make it take turns, from row to row of a sweep
+        turn = torch.arange(len(z)) // (columns if down or across else 1)
+        z = made.latent.with_category(z, 0, known[turn % len(known)])
     heads: tuple[str, ...] = ()
     for code in wanted:
         if code.place < len(made.latent.categories):
@@ -103,7 +103,7 @@ def generate(
             share: Tensor | float = steps.repeat(rows) if code.swept else code.low
             z = made.latent.with_continuous(z, code.place - len(made.latent.categories), share)
     names = tuple(_row(made, down[0].place, value) for value in values) if down else ()
-    if down and down[0].place == 0:
+    if known is not None or (down and down[0].place == 0):
         notes = (*notes, *_doubts(made))
     return Sheet(z, made(z), columns, names, heads, notes)
 

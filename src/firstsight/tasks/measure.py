@@ -10,7 +10,7 @@ from firstsight.data.imageset import ImageSet
 from firstsight.data.loading import load as load_data
 from firstsight.engine.device import move
 from firstsight.gan.metrics import divergence, frechet_distance, modes, overlap
-from firstsight.gan.reading import purity
+from firstsight.gan.reading import asked, purity
 from firstsight.tasks import codes
 from firstsight.tasks.adversarial_scores import DRAWS, distances, look_at
 from firstsight.tasks.judge import judge_for
@@ -32,10 +32,12 @@ class Measured:
     metrics : ``frechet``, the mean over draws of ``n`` pictures, beside ``frechet_sd``, the standard deviation of one
         draw, and ``frechet_floor`` (training images in the place of generated ones); ``precision``, ``recall``,
         ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the judge knows
-        the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), for each continuous one
+        the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), or ``c1_asked`` where it is the
+        class that the networks were told; for each continuous one
         ``c2_slant``, ``c2_width`` (correlations); of a run with a Q ``q_error`` (one-to-one) and ``q_error_majority``,
         of the first category on the test images.
-    purities : for each categorical code, the share of the most frequent class among the pictures of each of its values.
+    purities : for each categorical code, the share of the most frequent class among the pictures of each of its values;
+        where the code is the class that the networks were told, the share of that class.
     n : generated and real pictures compared, each; draws : how often (precision to coverage: the first of them).
     judge, sha256 : the classifier whose features are compared, and the hash of its file.
     """
@@ -93,7 +95,10 @@ def measure(
         found["kl"] = divergence(seen.labels, labels, classes)
         found["sure"] = float(seen.sure.double().mean())
     purities = {}
-    if judge.knows:
+    if judge.knows and made.conditional and made.table == test.classes:
+        purities["c1"] = asked(made.latent.codes(z)[0][0], seen.labels, values=classes)
+        found["c1_asked"] = fmean(purities["c1"])
+    elif judge.knows:
         for i, (chosen, values) in enumerate(
             zip(made.latent.codes(z)[0], made.latent.categories, strict=True), start=1
         ):

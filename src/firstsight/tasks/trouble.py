@@ -56,6 +56,7 @@ def find(lines: Lines, *, classes: int, epochs: int = 0, asked: tuple[float, flo
             "the losses stand still: nothing is learned; something between D's layers and its answer takes the"
             " difference between real and generated pictures away"
         )
+        return told  # what the pictures lack follows from it
     if len(lines) < EARLY * epochs:
         return told
     if classes and mean("test/modes") <= SHARE * classes:

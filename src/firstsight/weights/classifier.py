@@ -115,7 +115,7 @@ def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
     UsageError, WeightsError
         As `load`.
     """
-    path = locate(str(name_or_run), notify)
+    path = locate(name_or_run, notify)
     path = weights_of_run(path) if path.is_dir() else path
     if path.suffix in PYTORCH_SUFFIXES:
         from firstsight.weights.state_dict import read_tensors, skeleton_size
@@ -143,7 +143,7 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
         The file is damaged, of another program, or does not fit the network its card names; or published weights
         cannot be had.
     """
-    path = locate(str(name_or_run), notify)
+    path = locate(name_or_run, notify)
     if path.is_dir():
         path = weights_of_run(path)
     if path.suffix in PYTORCH_SUFFIXES:
@@ -155,8 +155,11 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
     return read(path)
 
 
-def locate(name: str, notify: Callable[[str], None]) -> Path:
+def locate(given: str | Path, notify: Callable[[str], None]) -> Path:
     """The file or run directory that a name or a path means, by the rules of `load`."""
+    if not isinstance(given, str | Path):
+        raise UsageError(f"expected a name of weights, a run directory or a file; got a {type(given).__name__}")
+    name = str(given)
     path = shipped().get(name) or Path(name).expanduser()
     if path.exists():
         return path

@@ -57,8 +57,8 @@ class Generator:
         inputs = z.to(device_of(self.model))
         return torch.cat([self.preprocess.pixels(self.model(chunk)).cpu() for chunk in inputs.split(BATCH)])
 
-    def codes_of(self, name: str) -> list[int]:
-        """The values of the first categorical code that make a class.
+    def codes_of(self, label: str | int) -> list[int]:
+        """The values of the first categorical code that make a class, by its name.
 
         Raises
         ------
@@ -70,7 +70,8 @@ class Generator:
                 f"{called(self.source)}: was trained without codes, so it cannot be asked for a class; infogan-mnist"
                 " can, and what is trained with --conditional"
             )
-        found = [code for code, label in enumerate(self.table) if label.casefold() == name.casefold()]
+        name = str(label)
+        found = [code for code, known in enumerate(self.table) if known.casefold() == name.casefold()]
         if not found:
             known = ", ".join(sorted(set(self.table)))
             raise UsageError(f"there is no class '{name}'; there are {known}")
@@ -113,7 +114,7 @@ def load_generator(name_or_run: str | Path, *, notify: Callable[[str], None] = l
     WeightsError
         The file is damaged, or not of a generator.
     """
-    path = locate(str(name_or_run), notify)
+    path = locate(name_or_run, notify)
     path = weights_of_run(path) if path.is_dir() else path
     card, tensors = read_file(path, "generator")
     try:

@@ -96,7 +96,7 @@ def load_pose(name_or_path: str | Path, *, notify: Callable[[str], None] = lambd
     WeightsError
         The file is damaged, not of a pose network, or does not fit the one its card names.
     """
-    path = locate(str(name_or_path), notify)
+    path = locate(name_or_path, notify)
     path = weights_of_run(path) if path.is_dir() else path
     if path.suffix in PYTORCH_SUFFIXES:
         return _published(path, notify)

@@ -65,7 +65,7 @@ def load_top_down(name_or_path: str | Path, *, notify: Callable[[str], None] = l
     WeightsError
         The file is damaged, not of such a network, or does not fit the one its card names.
     """
-    path = locate(str(name_or_path), notify)
+    path = locate(name_or_path, notify)
     path = weights_of_run(path) if path.is_dir() else path
     card, tensors = read_file(path, "top-down")
     try:
