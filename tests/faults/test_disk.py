@@ -26,6 +26,7 @@ def may_mount(tmp_path: Path) -> None:
         pytest.skip(f"cannot mount here: {tried.stderr.strip()}")
 
 
+@pytest.mark.slow
 def test_full_disk_loses_nothing(tmp_path: Path) -> None:
     """Two checkpoints fit, a third being written does not: one sentence, exit 1; with more space the run goes on."""
     disk = tmp_path / "disk"

@@ -153,6 +153,7 @@ def test_a_killed_worker_is_started_again_and_the_run_finishes(tmp_path: Path, n
     assert result["metrics"]["accuracy"] > 0.95
 
 
+@pytest.mark.slow
 def test_results_are_printed_once_and_errors_end_all(tmp_path: Path) -> None:
     done = torchrun(*TRAIN, "--epochs", "1", "--json", "--out", tmp_path / "r")
     assert json.loads(done.stdout)["epochs"] == 1

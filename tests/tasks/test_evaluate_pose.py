@@ -472,6 +472,7 @@ def test_weights_in_the_list_and_by_name(
         assert code == 0 and json.loads(out)["model"] == ("openpose-tiny" if "my" in arguments[0] else arguments[0])
 
 
+@pytest.mark.slow
 def test_five_joints_from_a_file_to_their_score(run: Run, sticks: Callable[..., Path]) -> None:
     """A skeleton that is nowhere but in a JSON file: trained, found in pictures, drawn with its maps, scored."""
     path = sticks(24, where="mine/person_keypoints.json")

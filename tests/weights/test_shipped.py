@@ -63,7 +63,10 @@ def test_the_file_tells_what_its_card_tells(name: str) -> None:
             assert float(match[1]) == pytest.approx(metrics[key] * told[key][1], abs=0.5001 * 10**-digits)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "airbench-cifar10" else name for name in CLASSIFIERS],
+)
 def test_accuracy_is_that_of_the_card(name: str, shared: Path) -> None:
     text = FILES[name].with_suffix(".md").read_text()
     accuracy, n = re.search(r"test accuracy \| ([\d.]+)% of ([\d,]+) images", text).groups()  # type: ignore[union-attr]
