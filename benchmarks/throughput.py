@@ -68,13 +68,12 @@ def ours(recipe: Recipe, images: ImageSet, **changes: Any) -> Callable[[], float
 def named(name: str, batch_size: int | None) -> Recipe:
     """A recipe for digits as it is; else that of the network, with what the other loop has too."""
     recipe = find_recipe(RECIPES.get(name, name))
-    if batch_size:
-        recipe = replace(recipe, settings=replace(recipe.settings, batch_size=batch_size))
-    if name not in WIDTHS:
-        return recipe
-    plain: dict[str, Any] = {"translation": 0, "instance_noise": 0.0, "conditional": False, "g_width": 0}
-    same = {"width": WIDTHS[name], "image_size": 28, "latent": 62 if name == "infogan" else 100}
-    return replace(recipe, settings=replace(recipe.settings, **same, **plain, batch_size=batch_size or 128))
+    changes: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
+    if name in WIDTHS:
+        plain = {"translation": 0, "instance_noise": 0.0, "conditional": False, "g_width": 0}
+        same = {"width": WIDTHS[name], "image_size": 28, "latent": 62 if name == "infogan" else 100}
+        changes = plain | same | {"batch_size": 128} | changes
+    return replace(recipe, settings=replace(recipe.settings, **changes))
 
 
 def main() -> None:

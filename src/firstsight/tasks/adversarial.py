@@ -95,7 +95,7 @@ class Adversarial:
             else Adam(self.models[name].parameters(), lr=rules.lr, betas=(rules.beta1, 0.999), fused=True)
             for name in made
         }  # the rate of each is set at every step
-        self._bare: dict[str, nn.Module] = {}  # those networks as several processes do not wrap them
+        self._bare: dict[str, nn.Module] = {}  # the two, not wrapped for several processes
         self._reach = 0  # of pixels, by which pictures are moved
         self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
