@@ -9,6 +9,7 @@ centre cut out, to the pixel as torchvision's Resize and CenterCrop do on PIL pi
 import io
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -155,9 +156,7 @@ class Preprocess:
 
     def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N, C, H, W) uint8 to zero mean and unit deviation: (value / 255 - mean) / std."""
-        std = torch.tensor(self.std, dtype=torch.float64)
-        scale = (1 / (255 * std)).to(dtype).view(1, -1, 1, 1).to(images.device)
-        shift = (torch.tensor(self.mean, dtype=torch.float64) / std).to(dtype).view(1, -1, 1, 1).to(images.device)
+        scale, shift = _scale_and_shift(self.mean, self.std, dtype, images.device)
         return images.to(dtype).mul_(scale).sub_(shift)
 
     def pixels(self, images: Tensor) -> Tensor:
@@ -179,6 +178,17 @@ class Preprocess:
         if wanted * 3 / 4 <= native < wanted and (wanted - native) % 2 == 0:
             return native, (wanted - native) // 2
         return wanted, 0
+
+
+@lru_cache(maxsize=64)
+def _scale_and_shift(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(1, C, 1, 1): by what bytes are multiplied, and what is taken away then."""
+    deviation = torch.tensor(std, dtype=torch.float64)
+    both = 1 / (255 * deviation), torch.tensor(mean, dtype=torch.float64) / deviation
+    scale, shift = (values.to(dtype).view(1, -1, 1, 1).to(device) for values in both)
+    return scale, shift
 
 
 def frame(width: int, height: int, *, size: int, shorter: int = 0) -> tuple[int, int, int, int]:

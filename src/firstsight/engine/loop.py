@@ -198,7 +198,7 @@ class Loop:
             return
         started = time.monotonic()
         names = sorted(self._pending[0][3])
-        table = torch.stack([torch.stack([scalars[name].double() for name in names]) for *_, scalars in self._pending])
+        table = torch.stack([torch.stack([scalars[name] for name in names]).double() for *_, scalars in self._pending])
         if self.accelerator.num_processes > 1:
             table = self.accelerator.reduce(table, reduction="mean")
         sums = self.state.sums or dict.fromkeys(names, 0.0)

@@ -82,7 +82,8 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels, size, size) pictures to (N,) logits."""
         x = images.flatten(1)  # (N, channels * size * size)
-        for layer in self.layers[:-1]:
+        *hidden, last = self.layers
+        for layer in hidden:
             x = self.activation(layer(x))  # (N, width)
-        x = self.norm(self.layers[-1](x))  # (N, 1)
+        x = self.norm(last(x))  # (N, 1)
         return x.squeeze(1)

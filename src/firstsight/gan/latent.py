@@ -42,7 +42,8 @@ class Latent:
         for values in self.categories:
             chosen = torch.randint(values, (n,), generator=generator, device=device)
             parts.append(F.one_hot(chosen, values).to(parts[0].dtype))
-        parts.append(_signed(n, self.continuous, generator, device))
+        if self.continuous:
+            parts.append(_signed(n, self.continuous, generator, device))
         return torch.cat(parts, 1).to(dtype)
 
     def codes(self, z: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -19,7 +19,7 @@ from firstsight.gan.infogan import Reading
 from firstsight.gan.latent import Latent
 from firstsight.tasks import codes, portraits, trouble
 from firstsight.tasks.adversarial_scores import MeasurePictures
-from firstsight.tasks.average import follow
+from firstsight.tasks.average import Follower
 from firstsight.tasks.judge import Judge
 from firstsight.tasks.schedule import learning_rate_factor
 from firstsight.weights.generator import make_card
@@ -96,6 +96,7 @@ class Adversarial:
             for name in made
         }  # the rate of each is set at every step
         self._bare: dict[str, nn.Module] = {}  # the two, not wrapped for several processes
+        self._asked: list[nn.Parameter] = []  # the discriminator's
         self._reach = 0  # of pixels, by which pictures are moved
         self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
@@ -110,6 +111,8 @@ class Adversarial:
                 net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
             self.models[name] = accelerator.prepare(net)
             self._bare[name] = accelerator.unwrap_model(self.models[name])
+        self._asked = list(self._bare["discriminator"].parameters())
+        self._follower = Follower(self.models["average"], self._bare["generator"], keep=self.rules.ema)
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """An update of D on real and generated pictures, then one of G on the same generated pictures."""
@@ -128,7 +131,7 @@ class Adversarial:
         step = batch.epoch * self.batches.steps + batch.index
         if (step + 1) % rules.critic_steps == 0:
             scalars["g_loss"] = self._train_generator(batch, fake, z)
-            follow(self.models["average"], self._bare["generator"], keep=rules.ema, updates=step // rules.critic_steps)
+            self._follower.follow(step // rules.critic_steps)
         else:
             with torch.no_grad(), self.accelerator.autocast():
                 logits, _ = self._judge(self._bare["discriminator"], batch, fake)
@@ -174,17 +177,19 @@ class Adversarial:
 
     def _train_generator(self, batch: Batch, fake: Tensor, z: Tensor) -> Tensor:
         """D is only asked, not trained: its weights need no gradient, and its processes nothing to agree on."""
-        judge = self._bare["discriminator"].requires_grad_(False)
+        for parameter in self._asked:
+            parameter.requires_grad_(False)
         try:
             with self.accelerator.autocast():
-                logits, reading = self._judge(judge, batch, fake)
+                logits, reading = self._judge(self._bare["discriminator"], batch, fake)
             paid = loss = self._mean(batch, losses.generator_loss(self.rules.loss, logits))
             if reading is not None:
                 unread = self._mean(batch, self._unread(reading, z))
                 loss = loss + self._information(batch) * unread
             self.accelerator.backward(loss)
         finally:
-            judge.requires_grad_(True)
+            for parameter in self._asked:
+                parameter.requires_grad_(True)
         self._update("generator")
         return paid.detach()
 
@@ -206,7 +211,8 @@ class Adversarial:
 
     def _judge(self, net: nn.Module, batch: Batch, *sets: Tensor) -> tuple[Tensor, Reading | None]:
         """What the discriminator says of one set of pictures, or of several in one batch; packs never mix them."""
-        answer = self._ask(net, batch, torch.cat([self._packed(self._disturbed(images)) for images in sets]))
+        shown = [self._packed(self._disturbed(images)) for images in sets]
+        answer = self._ask(net, batch, torch.cat(shown) if len(shown) > 1 else shown[0])
         logits, reading = answer if isinstance(answer, tuple) else (answer, None)
         return _single(logits), reading and reading.each(_single)
 
@@ -234,7 +240,8 @@ class Adversarial:
 
     def _mean(self, batch: Batch, values: Tensor) -> Tensor:
         """The share of this process in the mean over the global batch."""
-        return values.mean() * (len(batch.images) * batch.world / batch.global_size)
+        share = len(batch.images) * batch.world / batch.global_size
+        return values.mean() if share == 1 else values.mean() * share
 
     def _update(self, name: str) -> None:
         self.optimizers[name].step()

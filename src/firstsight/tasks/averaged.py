@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from firstsight.data.batches import Share
-from firstsight.tasks.average import follow
+from firstsight.tasks.average import Follower
 from firstsight.tasks.classify import Descent
 from firstsight.tasks.muon import Muon
 from firstsight.weights.layout import channels_last
@@ -46,6 +46,9 @@ class Averaged:
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         self.models["net"] = accelerator.prepare(net)
+        if self.ema:
+            source = accelerator.unwrap_model(self.models["net"])
+            self._follower = Follower(self.models["average"], source, keep=self.ema)
         if accelerator.scaler is not None:
             self.optimizers = {name: accelerator.prepare(one) for name, one in self.optimizers.items()}
 
@@ -63,8 +66,7 @@ class Averaged:
             optimizer.step()
             optimizer.zero_grad()
         if self.ema:
-            source, updates = self.accelerator.unwrap_model(self.models["net"]), batch.epoch * self._steps + batch.index
-            follow(self.models["average"], source, keep=self.ema, updates=updates)
+            self._follower.follow(batch.epoch * self._steps + batch.index)
 
     def product_net(self) -> nn.Module:
         """The product, in eval mode."""
