@@ -43,6 +43,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("train lenett", ["unknown recipe or model 'lenett'", "did you mean lenet"]),
         ("train lenet --epochz 3", ["unrecognized options: --epochz", "did you mean --epochs"]),
+        ("train lenet --colour 3 --epochs 1", ["unrecognized options: --colour (see"]),
+        ("train lenet --conditional", ["lenet has no --conditional, as gan-digits has (see: firstsight train lenet"]),
+        ("train gan --smallest=0.3", ["gan has no --smallest, as openpose-tiny-lsp has"]),
         ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
         ("train lenet --epochs 0", ["--epochs must lie between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),

@@ -202,6 +202,11 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         (["--class", "3", "--interpolate", "1", "2"], "choose one"), (["--nearest", "99"], "between 0 and 20"),
         (["--interpolate", "1", "2", "--nearest", "1"], "--nearest goes with samples"),
         (["--interpolate", "1", "2", "--steps", "1"], "--steps must lie"),
+        (["--interpolate", "1", "2", "--n", "5"], "--n does not go with --interpolate: --steps says how many"),
+        (["--interpolate", "1", "2", "--seed=0"], "--seed does not go with --interpolate"),
+        (["--arithmetic", "7 - 1", "--n", "5"], "--n does not go with --arithmetic: it makes one sheet"),
+        (["--steps", "5"], "--steps goes with --interpolate, which was not asked for"),
+        (["--data", "digits"], "--data goes with --nearest, which was not asked for"),
         (["--nearest", "1", "--out", "x.gif"], "--nearest is drawn in one sheet"),
         (["--seed", "-1"], "a seed must lie"),
         (["--interpolate", "1", str(2**63)], "a seed must lie"),
@@ -223,6 +228,8 @@ def test_files_and_json(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> N
     assert all(p["class"] in set("0123456789") for p in told["pictures"])
     expected = generate(gan, 3, seed=2).images
     assert np.array_equal(np.asarray(Image.open(folder / "00001.png")), expected[1, 0].numpy())
+    _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder)
+    assert err == f"{folder} also holds a file from before\n"
     film = tmp_path / "way.gif"
     assert run("generate", infogan, "--interpolate", 1, 2, "--steps", 6, "--out", film)[0] == 0
     with Image.open(film) as picture:

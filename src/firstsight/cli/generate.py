@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from firstsight.weights.generator import Generator
 
 
+NEEDS = {"--steps": "--interpolate", "--path": "--interpolate", "--data": "--nearest"}
+"""Options that mean nothing without another."""
+NEEDLESS = (
+    ("--n", "--interpolate", "--steps says how many pictures"),
+    ("--seed", "--interpolate", "the way is from one of its two seeds to the other"),
+    ("--n", "--arithmetic", "it makes one sheet"),
+)
+"""Options that mean nothing beside another, and why."""
+
+
 @dataclass(frozen=True)
 class Arguments:
     """Make pictures with a trained generator: samples, sweeps of its codes, paths between two, sums of classes."""
@@ -51,7 +61,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv)
-    _check(arguments)
+    _check(arguments, {word.split("=")[0] for word in argv})
     from firstsight.cli.console import print_json, remark
     from firstsight.engine.device import move
     from firstsight.tasks.generate import judge_of
@@ -90,7 +100,7 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _check(arguments: Arguments) -> None:
+def _check(arguments: Arguments, given: set[str]) -> None:
     from firstsight.errors import UsageError
     from firstsight.recipes.check import LIMITS
 
@@ -101,6 +111,12 @@ def _check(arguments: Arguments) -> None:
     asked = [name for name, given in kinds.items() if given]
     if len(asked) > 1 and asked != ["--class", "--code"]:
         raise UsageError(f"{' and '.join(asked)} cannot be asked for at once; choose one")
+    for option, other in NEEDS.items():
+        if option in given and other not in given:
+            raise UsageError(f"{option} goes with {other}, which was not asked for")
+    for option, other, why in NEEDLESS:
+        if {option, other} <= given:
+            raise UsageError(f"{option} does not go with {other}: {why}")
     if arguments.nearest and asked[-1:] in (["--interpolate"], ["--arithmetic"]):
         raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")
     if not 0 <= arguments.nearest <= 20:
@@ -135,6 +151,7 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
     from PIL import Image
 
     from firstsight import plots
+    from firstsight.cli.console import remark
     from firstsight.tasks.generate import with_nearest
 
     out, images = arguments.out, sheet.images.numpy()
@@ -152,6 +169,8 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
     else:
         out.mkdir(parents=True, exist_ok=True)
         files = [out / f"{i:05d}.png" for i in range(len(images))]
+        if others := len(set(out.iterdir()) - set(files)):
+            remark(f"{out} also holds {f'{others} files' if others > 1 else 'a file'} from before")
         for file, image in zip(files, images, strict=True):
             Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
         return files

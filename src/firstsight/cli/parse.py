@@ -93,4 +93,6 @@ def _sentence(text: str) -> str:
     )
     hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
     said = said[0].lower() + said[1:]
+    if said.startswith("unrecognized options: "):  # not their values
+        said = ", ".join(word for word in said.split(", ") if word.startswith(("-", "unrecognized options: ")))
     return said.removeprefix("error ").rstrip(".") + hint

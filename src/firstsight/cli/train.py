@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
 from firstsight.cli.parse import Device, Flag, Maybe, parse
+from firstsight.errors import UsageError
 from firstsight.recipes import (
     RECIPES,
     ClassifySettings,
@@ -98,6 +99,8 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
         named = argv[0] if not argv[0].startswith("-") else None
         default = Arguments(named, find_recipe(named).settings) if named else None
         parse(kind, "train", ["--help"], default=default, pairs=True)
+    if named:
+        _refuse_settings_of_others(argv, named)
     first = parse(kind, "train", argv, pairs=True)
     begins = find_recipe(first.recipe).settings
     low = parse(kind, "train", argv, default=Arguments(first.recipe, begins), pairs=True)
@@ -112,6 +115,19 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
         )
     }
     return low, changes
+
+
+def _refuse_settings_of_others(argv: list[str], name: str) -> None:
+    """Say of a setting that this recipe does not have which recipe has it."""
+    own = {f.name for f in (*fields(Arguments), *fields(find_recipe(name).settings))}
+    for word in argv:
+        setting = word.split("=")[0].removeprefix("--no-").removeprefix("--").replace("-", "_")
+        if not word.startswith("--") or setting in own:
+            continue
+        for recipe in RECIPES.values():
+            if setting in {f.name for f in fields(recipe.settings)}:
+                has = f"{recipe.name} has (see: firstsight train {name} --help)"
+                raise UsageError(f"{name} has no {word.split('=')[0]}, as {has}")
 
 
 def _different(settings: S) -> S:

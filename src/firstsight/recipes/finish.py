@@ -55,7 +55,7 @@ def finish(task: Task, run: RunDirectory, outcome: Outcome, about: About) -> Non
     report = Report(
         title=f"{about.recipe}: {verdict.headline}",
         subtitle=(
-            f"{about.model} on {about.data['name']}, last of {outcome.epochs} epochs, seed {about.settings['seed']}"
+            f"{about.model} on {about.data['name']}, after epoch {outcome.epochs}, seed {about.settings['seed']}"
         ),
         figures=[
             *verdict.figures,

@@ -89,7 +89,8 @@ def figures(task: "Adversarial", lines: Lines) -> list[Picture]:
     among = task.batches.images.cpu()
     places = nearest(made, among, k=min(3, len(among)))
     rows = [made, *(among[column] for column in places.T)]
-    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=["generated", "nearest", "second", "third"][: len(rows)])
+    names = ["generated", *(f"nearest {rank}" for rank in range(1, len(rows)))]
+    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=names)
     drawn.append(
         Picture(
             "Nearest training images", near,
