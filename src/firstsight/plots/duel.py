@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from firstsight.plots.grid import GAP, tile
-from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
+from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, by_epoch, new_figure, quiet
 
 LETTER, LINE_ABOVE, MARGIN = 0.08, 0.3, 0.1
 """Of the names beside and above a sheet the width of a letter and the height of a line, about, in inches."""
@@ -38,8 +38,7 @@ def _lines(axes: Any, lines: Sequence[Mapping[str, Any]], names: Mapping[str, tu
         measured = [line for line in lines if name in line]
         epochs, values = [line["epoch"] for line in measured], [line[name] for line in measured]
         axes.plot(epochs, values, color=colour, lw=1.5, label=label, marker="o" if len(measured) == 1 else "")
-    axes.set_xlabel("epoch", color=SOFT)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    by_epoch(axes)
     axes.legend(frameon=False, labelcolor=SOFT, fontsize=9)
     quiet(axes)
 

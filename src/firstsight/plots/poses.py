@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.plots.grid import tile
-from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
+from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, by_epoch, new_figure, quiet
 
 
 def pose_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -84,8 +84,7 @@ def _by_epoch(left: Any, right: Any, *, unit: str) -> None:
     right.set_ylim(0, 100)
     for axes, title in ((left, f"Loss per {unit}"), (right, "Found (%)")):
         axes.set_title(title, loc="left", fontsize=11, color=INK)
-        axes.set_xlabel("epoch", color=SOFT)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        by_epoch(axes)
         axes.legend(frameon=False, labelcolor=SOFT)
         quiet(axes)
 

@@ -29,6 +29,12 @@ def quiet(axes: Any) -> None:
     axes.grid(axis="y", color=LINE, lw=0.6)
 
 
+def by_epoch(axes: Any) -> None:
+    """Name the horizontal axis; only whole epochs stand on it, a single one too."""
+    axes.set_xlabel("epoch", color=SOFT)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
 def message(text: str) -> Figure:
     """A figure that says why there is nothing to show."""
     figure = new_figure(9, 1.2)

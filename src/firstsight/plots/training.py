@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, new_figure, quiet
+from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, by_epoch, new_figure, quiet
 
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -29,8 +29,7 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
             )  # fmt: skip
         _steep(axes, floor=1e-3 * scale)
         axes.set_title(title, loc="left", fontsize=11, color=INK)
-        axes.set_xlabel("epoch", color=SOFT)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        by_epoch(axes)
         quiet(axes)
     figure.axes[0].legend(frameon=False, labelcolor=SOFT)
     return figure
