@@ -230,6 +230,12 @@ def test_files_and_json(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> N
     assert np.array_equal(np.asarray(Image.open(folder / "00001.png")), expected[1, 0].numpy())
     _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder)
     assert err == f"{folder} also holds a file from before\n"
+    code, out, _ = run("generate", infogan, "--interpolate", 1, 4, "--steps", 3, "--out", sheet, "--json")
+    ends, between = load_generator(infogan), [picture["codes"] for picture in json.loads(out)["pictures"]]
+    for seed, codes in ((1, between[0]), (4, between[2])):
+        (category,), values = ends.latent.codes(ends.draw(1, seed=seed))
+        assert codes == [int(category), *(round(float(value), 4) for value in values[0])]
+    assert between[0][0] != between[2][0] and between[1][0] is None  # halfway from one category to another
     film = tmp_path / "way.gif"
     assert run("generate", infogan, "--interpolate", 1, 2, "--steps", 6, "--out", film)[0] == 0
     with Image.open(film) as picture:

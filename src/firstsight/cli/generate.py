@@ -1,5 +1,6 @@
 """``firstsight generate``."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,8 @@ from tyro.conf import Positional
 from firstsight.cli.parse import TOLD, Device, Flag, Maybe, parse
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from firstsight.tasks.generate import Sheet
     from firstsight.weights.generator import Generator
 
@@ -77,14 +80,13 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         judge = judge_of(made)
         seen = judge.look(sheet.images) if judge.knows else None
-        codes, values = made.latent.codes(sheet.z)
         pictures = [
             {
-                "codes": [*(int(code[i]) for code in codes), *(round(float(v), 4) for v in values[i])],
+                "codes": codes,
                 "class": about["classes"][int(seen.labels[i])] if seen else None,
                 "probability": round(float(seen.sure[i]), 4) if seen else None,
             }
-            for i in range(len(sheet.z))
+            for i, codes in enumerate(_codes(made, sheet.z))
         ]
         print_json(
             {
@@ -98,6 +100,20 @@ def run(argv: list[str]) -> int:
     count = f"{len(sheet.images)} picture{'s' * (len(sheet.images) != 1)}"
     print(f"{count} of {size} by {made.card['model']} ({about['recipe']}): {many}")
     return 0
+
+
+def _codes(made: "Generator", z: "Tensor") -> list[list[int | float | None]]:
+    """The codes of each latent vector; None for a category that is between two, as on the way to another picture."""
+    chosen, values = made.latent.codes(z)
+    starts = itertools.accumulate(made.latent.categories, initial=made.latent.noise)
+    pure = [z.gather(1, start + code[:, None]).squeeze(1) == 1 for start, code in zip(starts, chosen, strict=False)]
+    return [
+        [
+            *(int(code[i]) if sure[i] else None for code, sure in zip(chosen, pure, strict=True)),
+            *(round(float(value), 4) for value in values[i]),
+        ]
+        for i in range(len(z))
+    ]
 
 
 def _check(arguments: Arguments, given: set[str]) -> None:
