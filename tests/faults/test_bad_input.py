@@ -298,7 +298,7 @@ def gc_modules() -> list[torch.nn.Module]:
 
     from firstsight.nets.lenet import LeNet
 
-    return [thing for thing in gc.get_objects() if isinstance(thing, LeNet)]
+    return [thing for thing in gc.get_objects() if type(thing) is LeNet]
 
 
 def test_two_processes_on_one_directory(run: Run, tmp_path: Path) -> None:
