@@ -218,37 +218,40 @@ RECIPES: dict[str, Recipe] = {
             result="Q errs on 12.5 % of real digits (median of 3 seeds; 11.9 to 18.9 %)",
             settings=INFOGAN_MNIST,
         ),
-        *(
-            Recipe(name=name, model=model, result="not measured", settings=settings)
-            for name, model, settings in (
-                (
-                    "gan-stuck",
-                    "gan",
-                    GanSettings(
-                        image_size=16,
-                        epochs=10,
-                        batch_size=64,
-                        stuck=True,
-                        batch_norm=True,
-                        optimizer="sgd",
-                        loss="sigmoid-squares",
-                        real_target=1.0,
-                    ),
-                ),
-                ("dcgan-digits", "dcgan", GanSettings(image_size=16, epochs=100, batch_size=64, evaluate_every=10)),
-                (
-                    "infogan-digits",
-                    "infogan",
-                    replace(
-                        INFOGAN, image_size=16, epochs=200, evaluate_every=10, batch_size=64, continuous=2, width=16
-                    ),
-                ),
-                (
-                    "gan-fashion",
-                    "gan",
-                    GanSettings(data="fashion-mnist", image_size=28, epochs=50, precision="auto"),
-                ),
-            )
+        Recipe(
+            name="gan-stuck",
+            model="gan",
+            result="learns nothing, to be seen: G's loss stays at 0.293, D's at 0.582 (3 seeds)",
+            settings=GanSettings(
+                image_size=16,
+                epochs=10,
+                batch_size=64,
+                stuck=True,
+                batch_norm=True,
+                optimizer="sgd",
+                loss="sigmoid-squares",
+                real_target=1.0,
+            ),
+        ),
+        Recipe(
+            name="dcgan-digits",
+            model="dcgan",
+            result="Frechet distance 43.9 +- 1.9 at N = 359, 10 of 10 classes, KL 0.027 +- 0.002 (3 seeds)",
+            settings=GanSettings(image_size=16, epochs=100, batch_size=64, evaluate_every=10),
+        ),
+        Recipe(
+            name="infogan-digits",
+            model="infogan",
+            result="Q errs on 25 % of real digits (median of 3 seeds; 16 to 26 %)",
+            settings=replace(
+                INFOGAN, image_size=16, epochs=200, evaluate_every=10, batch_size=64, continuous=2, width=16
+            ),
+        ),
+        Recipe(
+            name="gan-fashion",
+            model="gan",
+            result="not measured",
+            settings=GanSettings(data="fashion-mnist", image_size=28, epochs=50, precision="auto"),
         ),
     )
 }
