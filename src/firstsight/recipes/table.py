@@ -221,7 +221,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="gan-stuck",
             model="gan",
-            result="learns nothing, to be seen: G's loss stays at 0.293, D's at 0.582 (3 seeds)",
+            result="learns nothing, to be seen failing: losses of 0.293 and 0.582 (3 seeds)",
             settings=GanSettings(
                 image_size=16,
                 epochs=10,
