@@ -144,11 +144,11 @@ def test_sums_of_classes(gan: Path) -> None:
     """1 - 0 points from the mean of what is taken for 0 to that of what is taken for 1, at the usual length."""
     made = load_generator(gan)
     sheet = arithmetic(made, "1 - 0", Oracle())
-    assert sheet.heads[:3] == ("1", "0", "sum") and len(sheet.images) == 3 + 7
+    assert sheet.heads[:3] == ("1", "- 0", "sum") and len(sheet.images) == 3 + 7
     direction = sheet.z[0] - sheet.z[1]
     assert torch.cosine_similarity(direction, sheet.z[2], dim=0) > 0.9
     torch.testing.assert_close(sheet.z[:3].norm(dim=1), torch.full((3,), 10.0), atol=0.3, rtol=0)
-    for text, words in (("1 - nine", "unknown class 'nine'"), ("", "unknown class"), ("1 + + 0", "unknown class")):
+    for text, words in (("1 - nine", "unknown class 'nine'"), ("", "is missing"), ("1 + + 0", "is missing")):
         with pytest.raises(UsageError, match=words.replace("+", r"\+")):
             arithmetic(made, text, Oracle())
 
@@ -182,6 +182,8 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
     for expression, words in (
         ("7 - 7", "comes to nothing"),
         ("7 1", "a sign is missing"),
+        ("7 - 11", "unknown class '11'"),
+        ("7 - - 1", "a class is missing"),
         ("7 + cat", "unknown class 'cat'"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -205,6 +207,7 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         (["--interpolate", "1", "2", "--n", "5"], "--n does not go with --interpolate: --steps says how many"),
         (["--interpolate", "1", "2", "--seed=0"], "--seed does not go with --interpolate"),
         (["--arithmetic", "7 - 1", "--n", "5"], "--n does not go with --arithmetic: it makes one sheet"),
+        (["--code", "c1=3", "--code", "c2=1"], "--code is given twice; write all codes in one"),
         (["--steps", "5"], "--steps goes with --interpolate, which was not asked for"),
         (["--data", "digits"], "--data goes with --nearest, which was not asked for"),
         (["--nearest", "1", "--out", "x.gif"], "--nearest is drawn in one sheet"),

@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import TOLD, Device, Flag, Maybe, parse
+from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,10 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv)
-    _check(arguments, {word.split("=")[0] for word in argv})
+    options = [word.split("=")[0] for word in argv]
+    if options.count("--code") > 1:
+        raise UsageError("--code is given twice; write all codes in one, as in c1=3..5,c2=-1..1")
+    _check(arguments, set(options))
     from firstsight.cli.console import print_json, remark
     from firstsight.engine.device import move
     from firstsight.tasks.generate import judge_of
@@ -117,7 +121,6 @@ def _codes(made: "Generator", z: "Tensor") -> list[list[int | float | None]]:
 
 
 def _check(arguments: Arguments, given: set[str]) -> None:
-    from firstsight.errors import UsageError
     from firstsight.recipes.check import LIMITS
 
     kinds = {

@@ -1,6 +1,7 @@
 """Arguments into a dataclass with tyro; its errors as one sentence."""
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -27,6 +28,11 @@ PLAINLY = (
     ),
     (re.compile(r"parsing (\S+): could not convert string to float: (.*)"), r"\1 must be a number; got \2"),
     (re.compile(r"parsing (\S+): no type matching \{INT INT\}.*"), r"\1 must be followed by two whole numbers"),
+    (
+        re.compile(r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\)"),
+        r"\2 must be one of \3; got \1",
+    ),
+    (re.compile(r"Missing value for argument '(.*)'\. Expected 1 values"), r"\1 needs a value"),
 )
 """What Python says of a value, and how it is told."""
 BORDER = re.compile(r"[│╭╮╰╯─┌┐└┘|]+")
@@ -77,11 +83,11 @@ def scales_of(text: str) -> tuple[float, ...]:
 
 def _sentence(text: str) -> str:
     """What tyro says in a box, as a sentence: the complaint, and the options it would rather have seen."""
-    lines = [line for line in (BORDER.sub("", raw).strip() for raw in text.splitlines()) if line]
-    body = [line for line in lines[1:] if not line.startswith(("For full helptext", "firstsight "))]
+    lines = [BORDER.sub("", raw).strip() for raw in text.splitlines()][1:]
+    body = [line for line in lines if line and not line.startswith(("For full helptext", "firstsight "))]
     if not body:
         return "the arguments cannot be understood"
-    said = body[0]
+    said = " ".join(itertools.takewhile(bool, lines))  # up to an empty line or a rule
     for pattern, plain in PLAINLY:
         said = pattern.sub(plain, said)
     if said.startswith("Missing from"):

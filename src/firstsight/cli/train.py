@@ -124,10 +124,11 @@ def _refuse_settings_of_others(argv: list[str], name: str) -> None:
         setting = word.split("=")[0].removeprefix("--no-").removeprefix("--").replace("-", "_")
         if not word.startswith("--") or setting in own:
             continue
-        for recipe in RECIPES.values():
-            if setting in {f.name for f in fields(recipe.settings)}:
-                has = f"{recipe.name} has (see: firstsight train {name} --help)"
-                raise UsageError(f"{name} has no {word.split('=')[0]}, as {has}")
+        having = [r for r in RECIPES.values() if setting in {f.name for f in fields(r.settings)}]
+        using = [r for r in having if getattr(r.settings, setting) != getattr(type(r.settings)(), setting)]
+        for recipe in (using or having)[:1]:
+            has = f"{recipe.name} has (see: firstsight train {name} --help)"
+            raise UsageError(f"{name} has no {word.split('=')[0]}, as {has}")
 
 
 def _different(settings: S) -> S:

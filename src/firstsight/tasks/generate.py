@@ -207,7 +207,8 @@ def arithmetic(
     wobble = torch.randn(COLUMNS - 1, noise, generator=torch.Generator().manual_seed(seed)) * 0.25
     whole = made.draw(1, seed=seed).repeat(len(rows_of) + COLUMNS - 1, 1)
     whole[:, :noise] = torch.cat([shown, shown[-1:] + wobble])
-    heads = (*means, "sum", *[""] * (COLUMNS - 1))
+    heads = (*_signed(terms), "sum", *[""] * (COLUMNS // 2 - 1), "the sum, a little noise added")
+    heads += ("",) * (len(whole) - len(heads))
     return Sheet(whole, made(whole), len(whole), heads=heads)
 
 
@@ -247,14 +248,33 @@ def _padded(row: Tensor, columns: int) -> Tensor:
 
 def _terms(expression: str, classes: Sequence[str]) -> list[tuple[int, str]]:
     """Signs and class names; the longest names first, for a name may hold a sign ("T-shirt/top")."""
-    pattern = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
-    found = re.findall(rf"\s*([+-]?)\s*({pattern})(?=\s|[+-]|$)", expression, flags=re.IGNORECASE)
+    names = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
+    pattern = rf"(?<!\w)({names})(?=\s|[+-]|$)"
+    found = re.findall(rf"\s*([+-]?)\s*{pattern}", expression, flags=re.IGNORECASE)
     told = "".join(f"{sign}{name}" for sign, name in found)
     if any(not sign for sign, _ in found[1:]):
         raise UsageError(f'--arithmetic "{expression}": a sign is missing; write as "A - B + C"')
     if not found or re.sub(r"\s", "", told) != re.sub(r"\s", "", expression):
         rest = re.sub(pattern, "", expression, flags=re.IGNORECASE)
-        strange = next(iter(re.findall(r"[\w/.]+", rest)), expression)
-        raise unknown_name("class", strange, list(classes), 'write as "A - B + C"')
-    names = {name.casefold(): name for name in classes}
-    return [(-1 if sign == "-" else 1, names[name.casefold()]) for sign, name in found]
+        strange = re.findall(r"[\w/.]+", rest)
+        if not strange:
+            raise UsageError(f'--arithmetic "{expression}": a class is missing; write as "A - B + C"')
+        raise unknown_name("class", strange[0], list(classes), 'write as "A - B + C"')
+    known = {name.casefold(): name for name in classes}
+    return [(-1 if sign == "-" else 1, known[name.casefold()]) for sign, name in found]
+
+
+def _signed(terms: Sequence[tuple[int, str]]) -> list[str]:
+    """Each class once, in the order of the sum, with the sign that it has there.
+
+    >>> _signed([(1, "7"), (-1, "1"), (1, "0"), (1, "0")])
+    ['7', '- 1', '+ 2 x 0']
+    """
+    counts: dict[str, int] = {}
+    for sign, name in terms:
+        counts[name] = counts.get(name, 0) + sign
+    told: list[str] = []
+    for name, count in counts.items():
+        before = "- " if count < 0 else "+ " if told else ""
+        told.append(f"{before}{'' if abs(count) == 1 else f'{abs(count)} x '}{name}")
+    return told
