@@ -202,7 +202,7 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
     for arguments, words in (
         (["--out", "x.jpg"], "a .png, a .gif or a folder"), (["--out", "no/x.png"], "there is no folder"),
         (["--class", "3", "--interpolate", "1", "2"], "choose one"), (["--nearest", "99"], "between 0 and 20"),
-        (["--interpolate", "1", "2", "--nearest", "1"], "--nearest goes with samples"),
+        (["--interpolate", "1", "2", "--nearest", "1"], "--nearest does not go with --interpolate: it is for samples"),
         (["--interpolate", "1", "2", "--steps", "1"], "--steps must lie"),
         (["--interpolate", "1", "2", "--n", "5"], "--n does not go with --interpolate: --steps says how many"),
         (["--interpolate", "1", "2", "--seed=0"], "--seed does not go with --interpolate"),

@@ -1,6 +1,5 @@
 """``firstsight generate``."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +23,8 @@ NEEDLESS = (
     ("--n", "--interpolate", "--steps says how many pictures"),
     ("--seed", "--interpolate", "the way is from one of its two seeds to the other"),
     ("--n", "--arithmetic", "it makes one sheet"),
+    ("--nearest", "--interpolate", "it is for samples"),
+    ("--nearest", "--arithmetic", "it is for samples"),
 )
 """Options that mean nothing beside another, and why."""
 
@@ -65,10 +66,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv)
-    options = [word.split("=")[0] for word in argv]
-    if options.count("--code") > 1:
-        raise UsageError("--code is given twice; write all codes in one, as in c1=3..5,c2=-1..1")
-    _check(arguments, set(options))
+    _check(arguments, [word.split("=")[0] for word in argv])
     from firstsight.cli.console import print_json, remark
     from firstsight.engine.device import move
     from firstsight.tasks.generate import judge_of
@@ -109,8 +107,8 @@ def run(argv: list[str]) -> int:
 def _codes(made: "Generator", z: "Tensor") -> list[list[int | float | None]]:
     """The codes of each latent vector; None for a category that is between two, as on the way to another picture."""
     chosen, values = made.latent.codes(z)
-    starts = itertools.accumulate(made.latent.categories, initial=made.latent.noise)
-    pure = [z.gather(1, start + code[:, None]).squeeze(1) == 1 for start, code in zip(starts, chosen, strict=False)]
+    _, *parts = z.split((made.latent.noise, *made.latent.categories, made.latent.continuous), dim=1)
+    pure = [part.amax(1) == 1 for part in parts[:-1]]
     return [
         [
             *(int(code[i]) if sure[i] else None for code, sure in zip(chosen, pure, strict=True)),
@@ -120,24 +118,25 @@ def _codes(made: "Generator", z: "Tensor") -> list[list[int | float | None]]:
     ]
 
 
-def _check(arguments: Arguments, given: set[str]) -> None:
+def _check(arguments: Arguments, given: list[str]) -> None:
+    """Refuse what cannot be meant; ``given`` are the words of the command line, without values after "="."""
     from firstsight.recipes.check import LIMITS
 
     kinds = {
         "--class": arguments.label is not None, "--code": bool(arguments.code),
         "--interpolate": arguments.interpolate is not None, "--arithmetic": arguments.arithmetic is not None,
     }  # fmt: skip
-    asked = [name for name, given in kinds.items() if given]
+    asked = [name for name, wanted in kinds.items() if wanted]
     if len(asked) > 1 and asked != ["--class", "--code"]:
         raise UsageError(f"{' and '.join(asked)} cannot be asked for at once; choose one")
+    if given.count("--code") > 1:
+        raise UsageError("--code is given twice; write all codes in one, as in c1=3..5,c2=-1..1")
     for option, other in NEEDS.items():
         if option in given and other not in given:
             raise UsageError(f"{option} goes with {other}, which was not asked for")
     for option, other, why in NEEDLESS:
-        if {option, other} <= given:
+        if option in given and other in given:
             raise UsageError(f"{option} does not go with {other}: {why}")
-    if arguments.nearest and asked[-1:] in (["--interpolate"], ["--arithmetic"]):
-        raise UsageError(f"--nearest goes with samples, not with {asked[-1]}")
     if not 0 <= arguments.nearest <= 20:
         raise UsageError(f"--nearest must lie between 0 and 20; got {arguments.nearest}")
     least, most = LIMITS["seed"]

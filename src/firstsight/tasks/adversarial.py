@@ -96,7 +96,6 @@ class Adversarial:
             for name in made
         }  # the rate of each is set at every step
         self._bare: dict[str, nn.Module] = {}  # the two, not wrapped for several processes
-        self._asked: list[nn.Parameter] = []  # the discriminator's
         self._reach = 0  # of pixels, by which pictures are moved
         self.measure = MeasurePictures(judge, batches, test)
         draws = torch.Generator().manual_seed(seed + 1)
@@ -111,7 +110,7 @@ class Adversarial:
                 net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
             self.models[name] = accelerator.prepare(net)
             self._bare[name] = accelerator.unwrap_model(self.models[name])
-        self._asked = list(self._bare["discriminator"].parameters())
+        self._asked = list(self._bare["discriminator"].parameters())  # listed once, as is what follows
         self._follower = Follower(self.models["average"], self._bare["generator"], keep=self.rules.ema)
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
