@@ -33,8 +33,8 @@ from firstsight.pose.oks import object_keypoint_similarity
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))
-from oracle import oracle
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+from published_openpose import oracle
 
 SIZE = (64, 86)
 CROP, BATCH = (46, 46), 16

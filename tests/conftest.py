@@ -1,7 +1,11 @@
-"""What every test can ask for."""
+"""Fixtures and settings of the whole suite."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread per worker, read when torch is imported; children inherit it
 
 import json
-import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,21 +15,52 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from helpers.runs import trained_run
+
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("firstsight", deadline=None, derandomize=True)  # no timing, the same cases every time
 settings.load_profile("firstsight")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line per reason what was not tested."""
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.getreports("skipped")
+    )
+    for reason, count in skipped.items():
+        terminalreporter.write_line(f"not tested: {count} test{'s' * (count > 1)}: {reason}", yellow=True)
+
+
+def unavailable(reason: str) -> None:
+    """Skip the test because this machine lacks something; in continuous integration that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; continuous integration must not skip")
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real data beside the checkout ($FIRSTSIGHT_SHARED, default ../shared): needed in CI, skipped elsewhere."""
-    place = Path(os.environ.get("FIRSTSIGHT_SHARED", ROOT.parent / "shared")) / "data"
-    if not place.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail(f"no shared data at {place}, and CI must not skip")
-        pytest.skip(f"no shared data at {place} (set FIRSTSIGHT_SHARED)")
-    return place
+    """Return the folder of the larger data sets ($FIRSTSIGHT_SHARED, default ../shared); skip where it is absent."""
+    folder = Path(os.environ.get("FIRSTSIGHT_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        unavailable("the larger data sets are absent (set FIRSTSIGHT_SHARED to their folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that gives the run directory of a kind of run (see `helpers.runs.KINDS`), for reading only."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    folder.mkdir(exist_ok=True)
+    return lambda kind: trained_run(kind, folder)
 
 
 @pytest.fixture(autouse=True)

@@ -5,21 +5,19 @@ Run in an environment of its own that has torchvision (which the project never d
     python -m venv /tmp/golden && /tmp/golden/bin/pip install torchvision safetensors numpy
     /tmp/golden/bin/python tools/make_golden_logits.py
 
-Every network gets the weights of ``tests/parity/formula.py`` and one picture; its 1000 logits are stored in double
+Every network gets the weights of ``tools/formula.py`` and one picture; its 1000 logits are stored in double
 precision (in single, processors differ in the fifth digit), with the versions, in
 ``tests/parity/golden-logits.safetensors``.
 """
 
-import sys
 from pathlib import Path
 
 import torch
 import torchvision
+from formula import picture, tensor
 from safetensors.torch import save_file
 
 PARITY = Path(__file__).parents[1] / "tests" / "parity"
-sys.path.insert(0, str(PARITY))
-from formula import picture, tensor  # noqa: E402
 
 NAMES = (
     "alexnet",

@@ -6,22 +6,20 @@ Run in an environment of its own that has torchvision (which the project never d
     /tmp/golden/bin/python tools/make_golden_preprocess.py
 
 Every 16th pixel of every 16th row and the mean of each channel, of the preset ``IMAGENET1K_V1.transforms()`` on
-pictures of ``tests/parity/formula.py``, are stored with the versions in ``tests/parity/golden-preprocess.safetensors``.
+pictures of ``tools/formula.py``, are stored with the versions in ``tests/parity/golden-preprocess.safetensors``.
 """
 
-import sys
 from pathlib import Path
 
 import PIL
 import torch
 import torchvision
+from formula import photo
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import ResNet34_Weights
 
 PARITY = Path(__file__).parents[1] / "tests" / "parity"
-sys.path.insert(0, str(PARITY))
-from formula import photo  # noqa: E402
 
 SIZES = ((500, 375), (375, 500), (1024, 683), (333, 257), (256, 256), (224, 224), (90, 61), (801, 40))
 

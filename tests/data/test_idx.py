@@ -7,18 +7,7 @@ import pytest
 
 from firstsight.data.idx import find_idx, read_idx
 from firstsight.errors import DataError
-
-
-def idx(values: np.ndarray) -> bytes:
-    return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
-
-
-def write_pair(folder: Path, n: int = 12, labels: int | None = None, prefix: str = "train") -> None:
-    folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 255, (n, 6, 6))
-    (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
-    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(np.arange(labels if labels is not None else n) % 3))
+from helpers.files import idx, write_pair
 
 
 def test_reads_what_was_written(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_idx import write_pair
 
 from firstsight.data import load
 from firstsight.data.cifar import RECORD
 from firstsight.data.idx import read_idx
 from firstsight.errors import DataError, UsageError
+from helpers.files import write_pair
 
 
 def test_digits_are_those_of_scikit_learn() -> None:

@@ -1,6 +1,4 @@
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from PIL import Image
 
 from firstsight.data.picture import Preprocess, frame, open_picture, to_pixels
 from firstsight.errors import DataError
+from helpers.files import bomb
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -89,21 +88,6 @@ def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("L", (8, 8), level) for level in (10, 200)]
     shown = open_picture(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert shown.convert("L").getpixel((0, 0)) == 10
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that declares any size."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-KILLER = Path(__file__).with_name("killer.py")
+ROOT = Path(__file__).parents[2]
+KILLER = ROOT / "tests" / "helpers" / "killer.py"
 
 
 def digest(path: Path) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from agree import assert_same, maker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from firstsight.ops import conv2d, conv_transpose2d, sums
+from helpers.gradients import assert_same, maker
 
 ALGORITHMS = ("loops", "im2col", "taps")
 small = st.integers(1, 3)

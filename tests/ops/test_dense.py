@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from agree import assert_same, maker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstsight.ops import linear, relu
+from helpers.gradients import assert_same, maker
 
 few = st.integers(1, 5)
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from agree import assert_same, maker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstsight.ops import batch_norm, local_response_norm
+from helpers.gradients import assert_same, maker
 
 shapes = st.tuples(st.integers(2, 5), st.integers(1, 4)) | st.tuples(
     st.integers(1, 3), st.integers(1, 4), st.integers(2, 5), st.integers(1, 5)

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from agree import assert_same, maker
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from firstsight.ops import avg_pool2d, max_pool2d
+from helpers.gradients import assert_same, maker
 
 
 @st.composite

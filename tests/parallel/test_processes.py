@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-WORKER = Path(__file__).with_name("worker.py")
+ROOT = Path(__file__).parents[2]
+WORKER = ROOT / "tests" / "helpers" / "distributed_worker.py"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
 TRAIN = ["-m", "firstsight", "train", "lenet", "--precision", "float64", "--epochs", "3", "--quiet"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from formula import tensor
 from numpy.typing import NDArray
-from oracle import oracle
+from published_openpose import oracle
 
 from firstsight.pose.decode import decode
 from firstsight.pose.exact import find_limbs, find_peaks

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from formula import tensor
-from oracle import oracle
+from published_openpose import oracle
 from torch import Tensor, nn
 
 from firstsight.ops import fold_batch_norm

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from seeing import scene, seeing, stick
 from torch import Tensor, nn
 
 from firstsight import measure_pose
@@ -28,6 +27,7 @@ from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.tasks.measure_pose import truth_of
 from firstsight.weights.classifier import write
 from firstsight.weights.pose import PoseNetwork, make_card
+from helpers.blob_people import scene, seeing, stick
 
 Run = Callable[..., tuple[int, str, str]]
 Joints = NDArray[np.float64]

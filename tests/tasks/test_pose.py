@@ -8,13 +8,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from seeing import Seeing, scene, seeing, stick
 
 from firstsight.data.photo import sample_photo
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.tasks.pose import PoseEstimator, coco_results
+from helpers.blob_people import Seeing, scene, seeing, stick
 
 SIZE = (640, 470)
 PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]

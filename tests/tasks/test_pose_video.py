@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from marked import BODY, Floats, body, crossing, film, marked
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
@@ -17,6 +16,7 @@ from firstsight.pose.parts import Pose
 from firstsight.pose.track import OneEuro
 from firstsight.tasks.pose import PoseEstimator
 from firstsight.tasks.pose_video import FramePoses, follow_video
+from helpers.blob_video import BODY, Floats, body, crossing, film, marked
 
 NEAR = 12.0
 """A pose whose joints are off by so many pixels, on average, is that person's."""

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seeing import scene, seeing, stick
 from torch import Tensor, nn
 
 from firstsight import TopDownEstimator, measure_pose, train
@@ -32,6 +31,7 @@ from firstsight.tasks.top_down_pose import estimator_for
 from firstsight.tasks.top_down_scores import MeasureCrops
 from firstsight.weights.classifier import write
 from firstsight.weights.top_down import TopDownNetwork, load_top_down, make_top_down_card
+from helpers.blob_people import scene, seeing, stick
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}
 

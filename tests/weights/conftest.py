@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from states import make_state
 from torch import Tensor
 
 from firstsight.weights.table import PUBLISHED, Published
+from helpers.state_dicts import make_state
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from states import make_state
 from torch import Tensor
 
 from firstsight import load
@@ -20,6 +19,7 @@ from firstsight.weights.classifier import make_card, read
 from firstsight.weights.published import get, import_weights, published
 from firstsight.weights.shipped import card_of, shelf, stored
 from firstsight.weights.table import PUBLISHED, Published, find, imagenet_classes, named_hash, read_classes
+from helpers.state_dicts import make_state
 
 Copy = Callable[[str], Path]
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from states import make_state
 from torch import Tensor
 
 from firstsight.errors import UsageError, WeightsError
@@ -18,6 +17,7 @@ from firstsight.nets.googlenet import googlenet
 from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
+from helpers.state_dicts import make_state
 
 State = dict[str, Tensor]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from states import make_state
 from torch import Tensor
 
 from firstsight import evaluate, load, predict
 from firstsight.weights.shipped import shelf
 from firstsight.weights.table import PUBLISHED, Published, imagenet_classes
+from helpers.state_dicts import make_state
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from seeing import Seeing
 from torch import Tensor
 
 from firstsight.data.video import VideoWriter
 from firstsight.pose.skeleton import Skeleton
 from firstsight.weights.pose import PoseNetwork
+from helpers.blob_people import Seeing
 
 Floats = NDArray[np.float64]
 BODY = Skeleton(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seeing import scene, seeing, stick
 
 import firstsight
 from firstsight.cli import pose_told
@@ -17,6 +16,7 @@ from firstsight.pose import create_pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
 from firstsight.weights.classifier import write
 from firstsight.weights.pose import make_card
+from helpers.blob_people import scene, seeing, stick
 
 Run = Callable[..., tuple[int, str, str]]
 PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]

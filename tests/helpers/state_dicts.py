@@ -1,19 +1,15 @@
-"""State dicts with numbers from a formula, for any network."""
+"""State dicts of any network, filled with the deterministic values of ``tools/formula.py``."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import torch
+from formula import tensor
 from torch import Tensor
 
 from firstsight.nets import create_model
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
-from formula import tensor
-
 
 def make_state(model: str, **options: Any) -> dict[str, Tensor]:
-    """Names and shapes of a network, numbers of the formula."""
+    """Return the names and shapes of a network's state dict with values from the formula."""
     own = create_model(model, **options).state_dict()
     return {key: torch.from_numpy(tensor(key, tuple(v.shape))).to(v.dtype) for key, v in own.items()}

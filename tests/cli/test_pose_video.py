@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from marked import SIZE, Marked, crossing, film, marked
 from PIL import Image
 from torch import Tensor
 
 from firstsight.data.video import Video, VideoWriter
+from helpers.blob_video import SIZE, Marked, crossing, film, marked
 
 Run = Callable[..., tuple[int, str, str]]
 FRAMES = 12
@@ -149,7 +149,7 @@ class Stops(Marked):
 
 @pytest.fixture
 def stops(monkeypatch: pytest.MonkeyPatch) -> type[Stops]:
-    monkeypatch.setattr("marked.Marked", Stops)
+    monkeypatch.setattr("helpers.blob_video.Marked", Stops)
     return Stops
 
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,9 @@ import torch
 from PIL import Image
 
 from firstsight.recipes.train import train
+from helpers.files import bomb, idx, write_pair
 
 Run = Callable[..., tuple[int, str, str]]
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from test_idx import idx, write_pair  # noqa: E402
-from test_picture import bomb  # noqa: E402
 
 
 def refused(answer: tuple[int, str, str], code: int, *parts: str) -> None:

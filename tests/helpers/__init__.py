@@ -1,0 +1,1 @@
+"""Code that several test files share; tests import it as ``helpers.NAME``."""
