@@ -54,6 +54,18 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     RunDirectory(tmp_path).close()
 
 
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """Those of atomic writes, in the folder and one below; a user's own files stay."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    leftovers = [tmp_path / ".report.html.123.tmp", tmp_path / "figures" / ".curves.png.4965.tmp"]
+    others = [tmp_path / ".notes.tmp", tmp_path / "x.1.tmp", tmp_path / "deep" / "er" / ".y.png.7.tmp"]
+    for path in (*leftovers, *others):
+        path.write_text("x")
+    RunDirectory(tmp_path).close()
+    assert not any(path.exists() for path in leftovers) and all(path.exists() for path in others)
+
+
 def test_numbering(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
     assert rundir.latest(root) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KILLER = ROOT / "tests" / "helpers" / "killer.py"
+HELPERS = ROOT / "tests" / "helpers"
 
 
 def digest(path: Path) -> str:
@@ -27,13 +27,54 @@ def state(run: Path) -> tuple[dict[str, str], list[dict[str, float]]]:
     return hashes, [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 
+def kill_at_operations(folder: Path, start: int, step: int, *arguments: str) -> int:
+    """Kill a training before every ``step``-th file operation, resume each, and compare all with the calm run.
+
+    Returns the number of trainings that were killed.
+    """
+    command = [sys.executable, str(HELPERS / "kill_at.py"), str(folder), str(start), str(step), "--", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["operations"] >= 50
+    for k, ended in summary["ends"].items():
+        assert ended == [signal.SIGKILL, 0], k
+        assert state(folder / k) == state(folder / "calm"), k
+        assert digest_of_tensors(folder / k) == digest_of_tensors(folder / "calm"), k
+        assert (folder / k / "report.html").exists(), k
+        assert not list(folder.glob(f"{k}/**/*.tmp")), k
+    return len(summary["ends"])
+
+
+CLASSIFIER = ("train", "two_layer", "--epochs", "2", "--batch-size", "512")
+GAN = ("train", "infogan-digits", "--epochs", "2", "--width", "4", "--image-size", "8", "--batch-size", "512")
+
+
+def test_a_run_killed_before_a_file_operation_resumes_with_the_same_bits(tmp_path: Path) -> None:
+    """At every 15th operation; a checkpoint is written after every step."""
+    assert kill_at_operations(tmp_path, 7, 15, *CLASSIFIER) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(1, 5))
+def test_a_run_killed_before_every_file_operation_resumes_with_the_same_bits(tmp_path: Path, start: int) -> None:
+    """A quarter of the operations each: opening, renaming and removing files, from config.json to the report."""
+    assert kill_at_operations(tmp_path, start, 4, *CLASSIFIER) >= 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(1, 5))
+def test_a_gan_killed_before_a_file_operation_resumes_with_the_same_bits(tmp_path: Path, start: int) -> None:
+    """Two networks, an average and two optimizers in a checkpoint: every eighth operation in all."""
+    assert kill_at_operations(tmp_path, 2 * start, 32, *GAN) >= 2
+
+
 @pytest.mark.slow
 def test_fifty_kills(tmp_path: Path) -> None:
     """Fifty SIGKILLs, most of the time while writing: a checkpoint is written after every step."""
     arguments = ["train", "convnet-digits", "--epochs", "30", "--checkpoint-seconds", "0", "--image-size", "16"]
     calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
     subprocess.run(calm, check=True, capture_output=True, timeout=600)
-    command = [sys.executable, str(KILLER), str(tmp_path / "killed"), "50", "11", "--", *arguments]
+    command = [sys.executable, str(HELPERS / "killer.py"), str(tmp_path / "killed"), "50", "11", "--", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["code"] == 0
@@ -49,7 +90,7 @@ def test_twenty_kills_of_two_networks(tmp_path: Path) -> None:
     arguments = ["train", "infogan-digits", "--epochs", "4", "--checkpoint-seconds", "0", "--width", "4"]
     calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
     subprocess.run(calm, check=True, capture_output=True, timeout=600)
-    command = [sys.executable, str(KILLER), str(tmp_path / "killed"), "20", "5", "--", *arguments]
+    command = [sys.executable, str(HELPERS / "killer.py"), str(tmp_path / "killed"), "20", "5", "--", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["code"], told["killed"]) == (0, 20)

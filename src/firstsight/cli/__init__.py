@@ -38,11 +38,16 @@ Environment: FIRSTSIGHT_HOME (downloads), FIRSTSIGHT_OFFLINE=1 (never open a con
 
 
 def entry() -> int:
-    """`main` as a process of its own.
+    """Run `main` as a process of its own.
+
+    OpenMP threads that wait are told to sleep (``OMP_WAIT_POLICY=PASSIVE``) unless the user has chosen a policy. By
+    default they spin, and on a busy machine small networks then train several times slower
+    (``benchmarks/threads.py``). The variable is read when torch is imported, which has not happened yet.
 
     A process of torchrun ends without taking Python down: threads of its group (gloo, torch 2.13) that still run then
     would abort it now and then, and a job that has done all its work would be reported as failed.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     code = main()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         atexit._run_exitfuncs()  # leaves the group; see `leave_at_exit`

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from firstsight.errors import RunError
@@ -42,6 +43,17 @@ def replace_file(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that `replace_file` left in a folder, or one below, when its process was killed.
+
+    Call this only while no other process writes there.
+    """
+    for pattern in (".*.tmp", "*/.*.tmp"):
+        for path in folder.glob(pattern):
+            if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def explain(error: OSError, path: Path, saved: str = "") -> RunError:

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from firstsight.engine.files import explain, replace_file
+from firstsight.engine.files import explain, remove_leftovers, replace_file
 from firstsight.errors import RunError, UsageError
 
 VERSIONED = ("firstsight", "torch", "numpy", "accelerate", "safetensors", "pillow")
@@ -52,6 +52,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / ".lock", timeout=0)
             self._lock.acquire()
+            remove_leftovers(path)
         except Timeout:
             raise RunError(
                 f"{path}: another process is training in this directory; wait for it, or choose another with --out"
