@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint format bench weights notebooks gallery docs clean
+WORKERS ?= logical
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 --durations-min=0.1
+
+.PHONY: help demo test test-all coverage mutants lint format bench weights notebooks gallery docs clean
 
 help: ## list the front doors
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,11 +32,17 @@ demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (crea
 	$(BIN)/firstsight demo
 	@echo "To go on: . $(BIN)/activate, and then for example: firstsight models"
 
-test: $(VENV)/.installed-dev ## the whole suite, long tests included
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev ## the test suite, in minutes; needs nothing outside the repository
+	$(PYTEST) -m 'not slow'
 
-quick: $(VENV)/.installed-dev ## the suite without the long tests
-	$(BIN)/python -m pytest -m 'not slow'
+test-all: $(VENV)/.installed-dev ## the long proofs too: fifty kills, all chapters, trainings to a quality, parity sweeps
+	$(PYTEST)
+
+coverage: $(VENV)/.installed-dev ## line and branch coverage by test, and by test-all (see docs/testing.md)
+	$(BIN)/python tools/measure_coverage.py
+
+mutants: $(VENV)/.installed-dev ## how many of 300 random mutants the test suite kills (hours; see docs/testing.md)
+	$(BIN)/python tools/measure_mutants.py
 
 lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -61,4 +70,4 @@ docs: $(VENV)/.installed-docs ## the site, in build/site: chapters, how-tos, ref
 	$(BIN)/python tools/make_site.py
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

@@ -1,0 +1,97 @@
+"""Mutation score: the share of random changes of the source code that `make test` notices.
+
+    python tools/measure_mutants.py [--count 300] [--seed 0] [--names NAME ...]
+
+mutmut changes one expression of one function at a time (a sign, a constant, an argument, a condition) in the rooms
+``ops``, ``nets``, ``gan``, ``pose``, ``engine`` and ``data``. From all these mutants ``--count`` are drawn at random;
+each is tested with those tests of `make test` that call its function. Prints the score of every room and the changes
+that no test noticed. The mutated tree stays in ``mutants/``: see one with ``mutmut show NAME``.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mutmut.configuration import config
+from mutmut.mutation.file_mutation import mutate_file_contents
+from mutmut.utils.format_utils import get_mutant_name
+
+ROOT = Path(__file__).parents[1]
+TREE = ROOT / "mutants"
+RESULTS = ROOT / "build" / "mutants.json"
+KILLED = {
+    1: "killed",
+    3: "killed",
+    24: "timeout",
+    -24: "timeout",
+    36: "timeout",
+    152: "timeout",
+    255: "timeout",
+    -9: "timeout",
+}
+SURVIVED = {0: "survived", 33: "no test", 5: "no test"}
+
+
+def all_mutants() -> list[str]:
+    """Return the names of all mutants of the chosen rooms, in order."""
+    names = []
+    for path in sorted(Path("src").rglob("*.py")):
+        if config().should_mutate(path):
+            mutated = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
+            names += [get_mutant_name(path, name) for name in mutated.mutant_names]
+    return names
+
+
+def run_mutmut(names: list[str]) -> None:
+    """Let mutmut test these mutants; its own output is shown."""
+    shutil.rmtree(TREE, ignore_errors=True)
+    environment = os.environ | {"PYTHONPATH": str(TREE / "src"), "OMP_NUM_THREADS": "1"}
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(os.cpu_count() or 1), *names]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+def verdicts(names: list[str]) -> dict[str, str]:
+    """Return the verdict on every mutant: killed, timeout, survived, no test, or the exit code of a crash."""
+    codes: dict[str, int | None] = {}
+    for file in TREE.rglob("*.meta"):
+        held = json.loads(file.read_text())["exit_code_by_key"]
+        codes |= {name.replace("__init__.", ""): code for name, code in held.items()}
+    return {name: (KILLED | SURVIVED).get(codes[name], f"crash {codes[name]}") for name in names}  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Draw, test, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=300, help="mutants to draw")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument("--names", nargs="*", help="these mutants instead of a draw")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    every = all_mutants()
+    names = arguments.names or sorted(random.Random(arguments.seed).sample(every, min(arguments.count, len(every))))
+    print(f"{len(names)} of {len(every)} mutants, seed {arguments.seed}", flush=True)
+    run_mutmut(names)
+    results = verdicts(names)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1))
+    survivors = [name for name, verdict in results.items() if verdict in SURVIVED.values()]
+    for name in survivors:
+        shown = subprocess.run(
+            [str(Path(sys.executable).with_name("mutmut")), "show", name], capture_output=True, text=True, check=False
+        )
+        print(shown.stdout)
+    rooms = Counter(name.split(".")[1] for name in names)
+    for room, total in sorted(rooms.items()):
+        left = sum(name.split(".")[1] == room for name in survivors)
+        print(f"{room:8} {total - left:4} of {total:4} killed")
+    print(f"all      {len(names) - len(survivors):4} of {len(names):4} killed: {1 - len(survivors) / len(names):.1%}")
+
+
+if __name__ == "__main__":
+    main()
