@@ -4,6 +4,7 @@ Nothing of a video is held but the frame at hand, however long it is. A frame th
 out; a file that breaks off gives what it has.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ class Frame:
 class Video:
     """A video file or a camera, opened; iterate over it once for its frames. A context manager.
 
+    ``$FIRSTSIGHT_CAMERA`` replaces the camera that the system would open, as FORMAT:SOURCE in ffmpeg's terms:
+    ``v4l2:/dev/video2``, ``dshow:video=HD Webcam``, or a file in its place, ``mp4:walk.mp4``.
+
     Attributes
     ----------
     frames_per_second : as the file says, else 25.
@@ -77,7 +81,7 @@ class Video:
     Raises
     ------
     UsageError
-        PyAV is not installed.
+        PyAV is not installed, or ``$FIRSTSIGHT_CAMERA`` is not understood.
     DataError
         No such file or camera, or no video in it.
     """
@@ -90,7 +94,7 @@ class Video:
         av = _av()
         try:
             self._container = av.open(place, format=form)
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: ffmpeg does not know the format
             what = "the camera cannot be opened" if form else "not a video"
             raise DataError(f"{source}: {what} ({_reason(error)})") from None
         if not self._container.streams.video:
@@ -247,7 +251,13 @@ def _upright(frame: Any) -> Image.Image:
 
 
 def _camera(source: str) -> tuple[str, str]:
-    """Where a camera is found, and in which of ffmpeg's forms."""
+    """Where a camera is found, and in which of ffmpeg's formats; ``$FIRSTSIGHT_CAMERA`` says it as FORMAT:SOURCE."""
+    chosen = os.environ.get("FIRSTSIGHT_CAMERA")
+    if chosen:
+        form, _, place = chosen.partition(":")
+        if not (form and place):
+            raise UsageError(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {chosen}")
+        return place, form
     number = int(source.partition(":")[2] or 0)
     if sys.platform == "darwin":
         return str(number), "avfoundation"

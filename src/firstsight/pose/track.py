@@ -102,10 +102,10 @@ class _Person:
         self.unseen += 1
         self.keypoints[self.unseen > patience, 2] = -1
 
-    def see(self, keypoints: Floats) -> None:
+    def see(self, keypoints: Floats, gain: float = GAIN) -> None:
         found, known = keypoints[:, 2] >= 0, self.keypoints[:, 2:] >= 0
         error = (keypoints - self.keypoints)[:, :2] / self.unseen[:, None]
-        self.velocity[found] = np.where(known, self.velocity + GAIN * error, 0)[found]
+        self.velocity[found] = np.where(known, self.velocity + gain * error, 0)[found]
         self.keypoints[found], self.unseen[found] = keypoints[found], 0
 
 
@@ -118,6 +118,7 @@ class Tracker:
     skeleton : of the poses.
     least_similarity : of a pose and what is expected, for both to be the same person; above 0, at most 1.
     patience : a person, or a joint, that was not found in so many frames in a row is forgotten.
+    velocity_gain : share of a joint's error, per frame, by which its velocity is corrected; 0 for no motion.
     smooth, frames_per_second : whether `poses`, the last frame's as they came in, are filtered by `OneEuro`; its rate.
     """
 
@@ -125,6 +126,7 @@ class Tracker:
     _: KW_ONLY
     least_similarity: float = 0.2
     patience: int = 15
+    velocity_gain: float = GAIN
     smooth: bool = False
     frames_per_second: float = 30.0
 
@@ -144,7 +146,7 @@ class Tracker:
         known, k = self._matches(poses), len(self.skeleton)
         people = [known.get(i) or _Person(next(self._numbers), k, self.patience) for i in range(len(poses))]
         for pose, person in zip(poses, people, strict=True):
-            person.see(pose.keypoints)
+            person.see(pose.keypoints, self.velocity_gain)
         self._people = [p for p in dict.fromkeys(self._people + people) if p.unseen.min() < self.patience]
         numbers, self.poses = [person.number for person in people], list(poses)
         if self.smooth:  # who is missing in a frame loses their filter, which starts anew when they come back
