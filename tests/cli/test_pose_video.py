@@ -1,67 +1,89 @@
-"""`firstsight pose` of videos and cameras, as a user types it."""
+"""`firstsight pose` on videos and cameras, with a weights file that finds people drawn in colors."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from torch import Tensor
 
+from conftest import unavailable
+from firstsight.cli import main
 from firstsight.data.video import Video, VideoWriter
-from helpers.blob_video import SIZE, Marked, crossing, film, marked
+from helpers.colored_people import SIZE, color_weights, crossing, draw, film
 
 Run = Callable[..., tuple[int, str, str]]
 FRAMES = 12
 
 
-@pytest.fixture(autouse=True)
-def sees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any --model is a network that sees."""
-    monkeypatch.setattr("firstsight.tasks.top_down_pose.load_network", lambda name, notify: marked())
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a weights file and a video of two people."""
+    folder = tmp_path_factory.mktemp("files")
+    color_weights(folder / "net.safetensors")
+    film(folder / "walk.mp4", crossing, frames=FRAMES)
+    return folder
 
 
 @pytest.fixture
-def walk() -> Path:
-    return film(Path("walk.mp4"), crossing, frames=FRAMES)
+def pose(run: Run, files: Path) -> Run:
+    """Run ``firstsight pose`` with the weights file."""
+    return lambda *arguments: run("pose", *arguments, "--model", files / "net.safetensors")
 
 
-def frames_of(path: Path | str) -> list[Any]:
+@pytest.fixture
+def walk(files: Path) -> Path:
+    return Path(shutil.copy(files / "walk.mp4", "walk.mp4"))
+
+
+def read_frames(path: Path | str) -> list[Any]:
     with Video(str(path)) as video:
         return list(video)
 
 
-def packets(path: Path) -> list[tuple[int, int]]:
-    """Where each packet of a video begins, in bytes, and how long it is."""
+def packets(path: Path) -> list[Any]:
+    """Return the packets of a video, in the order of the file."""
     import av
 
     with av.open(str(path)) as source:
-        return [(packet.pos, packet.size) for packet in source.demux(source.streams.video[0]) if packet.size]
+        return [packet for packet in source.demux(source.streams.video[0]) if packet.size]
 
 
-def test_a_video(run: Run, walk: Path) -> None:
-    """Its people as one document, a line a frame; drawn in as many frames of the same size, at the same times."""
-    code, out, err = run("pose", walk, "--model", "x", "--track", "--out", "people.mp4", "--json")
+def overwrite_packets(path: Path, numbers: range | tuple[int, ...]) -> list[int]:
+    """Overwrite packets with zeros; return the numbers of the frames that they held."""
+    content, chosen = bytearray(path.read_bytes()), [packets(path)[number] for number in numbers]
+    for packet in chosen:
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    return [round(25 * packet.pts * packet.time_base) for packet in chosen]
+
+
+def test_json_has_a_line_per_frame_and_the_drawn_video_keeps_sizes_and_times(pose: Run, walk: Path) -> None:
+    code, out, err = pose(walk, "--track", "--out", "people.mp4", "--json")
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert list(told) == ["video", "frames_per_second", "skeleton", "frames", "damaged", "truncated", "seconds"]
-    assert (told["video"], told["frames_per_second"], told["damaged"], told["truncated"]) == ("walk.mp4", 25, 0, False)
-    assert told["skeleton"]["name"] == "body" and list(told["seconds"]) == ["read", "network", "decode"]
-    assert min(told["seconds"].values()) > 0 and len(out.splitlines()) == FRAMES + 4
-    assert [frame["frame"] for frame in told["frames"]] == list(range(FRAMES))
-    assert [frame["seconds"] for frame in told["frames"]] == [number / 25 for number in range(FRAMES)]
-    for number, frame in enumerate(told["frames"]):
+    document = json.loads(out)
+    assert list(document) == ["video", "frames_per_second", "skeleton", "frames", "damaged", "truncated", "seconds"]
+    assert (document["video"], document["frames_per_second"]) == ("walk.mp4", 25)
+    assert (document["damaged"], document["truncated"]) == (0, False)
+    assert document["skeleton"]["name"] == "body" and list(document["seconds"]) == ["read", "network", "decode"]
+    assert min(document["seconds"].values()) > 0 and len(out.splitlines()) == FRAMES + 4
+    assert [frame["frame"] for frame in document["frames"]] == list(range(FRAMES))
+    assert [frame["seconds"] for frame in document["frames"]] == [number / 25 for number in range(FRAMES)]
+    for number, frame in enumerate(document["frames"]):
         assert list(frame) == ["frame", "seconds", "people"]
         assert [list(one) for one in frame["people"]] == [["id", "score", "box", "keypoints"]] * 2
         assert sorted(one["id"] for one in frame["people"]) == [1, 2]
-        nearest = min(frame["people"], key=lambda one: one["box"][0])
-        np.testing.assert_allclose(np.array(nearest["keypoints"])[1:, :2], crossing(number)[0][1:], atol=1.5)
-    drawn, before = frames_of("people.mp4"), frames_of(walk)
+        leftmost = min(frame["people"], key=lambda one: one["box"][0])
+        np.testing.assert_allclose(np.array(leftmost["keypoints"])[:, :2], crossing(number)[0], atol=1.5)
+    drawn, before = read_frames("people.mp4"), read_frames(walk)
     assert [frame.seconds for frame in drawn] == [frame.seconds for frame in before] and len(drawn) == FRAMES
     for one, other in zip(drawn, before, strict=True):
         assert one.image.size == other.image.size == SIZE
@@ -69,30 +91,29 @@ def test_a_video(run: Run, walk: Path) -> None:
         assert 0.005 < changed.mean() < 0.2
 
 
-def test_a_table_and_a_folder(run: Run, walk: Path) -> None:
-    code, out, err = run("pose", walk, "--model", "x", "--out", "drawn")
+def test_the_table_has_one_row_and_a_folder_gets_a_drawn_video(pose: Run, walk: Path) -> None:
+    code, out, err = pose(walk, "--out", "drawn")
     head, row, drawn = out.splitlines()
     assert (code, err) == (0, "") and head.split() == ["video", "frames", "people", "at", "once", "frames/s"]
     assert row.split()[:3] == ["walk.mp4", str(FRAMES), "2"] and drawn == "drawn: drawn/walk-pose.mp4"
-    assert len(frames_of("drawn/walk-pose.mp4")) == FRAMES
-    code, out, err = run("pose", walk, "--model", "x", "--smooth", "--frames", "5")
+    assert len(read_frames("drawn/walk-pose.mp4")) == FRAMES
+    code, out, err = pose(walk, "--smooth", "--frames", "5")
     head, row = out.splitlines()
     assert "identities" in head and row.split()[:4] == ["walk.mp4", "5", "2", "2"]
     assert code == 0 and "--out people.mp4" in err
 
 
-def test_so_many_frames(run: Run, walk: Path) -> None:
-    """Fewer than there are: no fault; nothing is numbered that is not followed."""
-    code, out, err = run("pose", walk, "--model", "x", "--frames", "3", "--json", "--out", "three.mp4")
-    told = json.loads(out)
-    assert (code, err, told["truncated"], len(told["frames"])) == (0, "", False, 3)
-    assert list(told["frames"][0]["people"][0]) == ["score", "box", "keypoints"]
-    assert len(frames_of("three.mp4")) == 3
-    assert len(json.loads(run("pose", walk, "--model", "x", "--frames", "900", "--json")[1])["frames"]) == FRAMES
+def test_frames_limits_the_video_and_without_track_people_have_no_id(pose: Run, walk: Path) -> None:
+    code, out, err = pose(walk, "--frames", "3", "--json", "--out", "three.mp4")
+    document = json.loads(out)
+    assert (code, err, document["truncated"], len(document["frames"])) == (0, "", False, 3)
+    assert list(document["frames"][0]["people"][0]) == ["score", "box", "keypoints"]
+    assert len(read_frames("three.mp4")) == 3
+    assert len(json.loads(pose(walk, "--frames", "900", "--json")[1])["frames"]) == FRAMES
 
 
-def test_a_video_that_breaks_off(run: Run, walk: Path) -> None:
-    """The index at the front, the rest missing: what there is is drawn and told; one sentence, code 1."""
+def test_a_truncated_video_gives_the_frames_before_the_cut_and_exit_code_1(pose: Run, walk: Path) -> None:
+    """The index is at the front of the file, so what is left can be read."""
     import av
 
     with av.open(str(walk)) as source, av.open("front.mp4", "w", options={"movflags": "faststart"}) as out:
@@ -101,126 +122,131 @@ def test_a_video_that_breaks_off(run: Run, walk: Path) -> None:
             if packet.dts is not None:
                 packet.stream = stream
                 out.mux(packet)
-    start, _ = packets(Path("front.mp4"))[7]
-    Path("front.mp4").write_bytes(Path("front.mp4").read_bytes()[:start])
-    code, out, err = run("pose", "front.mp4", "--model", "x", "--json", "--out", "people.mp4")
-    told = json.loads(out)
-    assert code == 1 and told["truncated"] and len(told["frames"]) == len(frames_of("people.mp4")) == 7
+    cut = packets(Path("front.mp4"))[7].pos
+    Path("front.mp4").write_bytes(Path("front.mp4").read_bytes()[:cut])
+    code, printed, err = pose("front.mp4", "--json", "--out", "people.mp4")
+    document = json.loads(printed)
+    assert code == 1 and document["truncated"] and len(document["frames"]) == len(read_frames("people.mp4")) == 7
     assert err == f"firstsight: front.mp4: breaks off; 7 of {FRAMES} frames could be read\n"
 
 
-def test_frames_that_are_damaged(run: Run, walk: Path) -> None:
-    """Two packets of zeros: they are counted, the others are told and drawn; one sentence, code 1."""
-    held = bytearray(walk.read_bytes())
-    for number in (4, 8):
-        start, size = packets(walk)[number]
-        held[start : start + size] = bytes(size)
-    walk.write_bytes(held)
-    code, out, err = run("pose", walk, "--model", "x", "--json", "--out", "people.mp4")
-    told = json.loads(out)
-    assert (code, told["damaged"], told["truncated"]) == (1, 2, False)
-    assert len(told["frames"]) == FRAMES - 2
-    times = [frame["seconds"] for frame in told["frames"]]
-    assert [round(25 * time) for time in times] == [0, 1, 2, 3, 5, 6, 7, 9, 10, 11]  # those left out keep their time
-    assert [frame.seconds for frame in frames_of("people.mp4")] == times
+def test_damaged_frames_are_counted_and_the_others_keep_their_times(pose: Run, walk: Path) -> None:
+    lost = overwrite_packets(walk, (4, 8))
+    code, out, err = pose(walk, "--json", "--out", "people.mp4")
+    document = json.loads(out)
+    assert (code, document["damaged"], document["truncated"]) == (1, 2, False)
+    assert len(document["frames"]) == FRAMES - 2
+    times = [frame["seconds"] for frame in document["frames"]]
+    assert [round(25 * time) for time in times] == [number for number in range(FRAMES) if number not in lost]
+    assert [frame.seconds for frame in read_frames("people.mp4")] == times
     assert err == "firstsight: walk.mp4: 2 damaged frames are left out\n"
 
 
-def test_a_video_without_one_frame(run: Run, walk: Path) -> None:
-    held = bytearray(walk.read_bytes())
-    for start, size in packets(walk):
-        held[start : start + size] = bytes(size)
-    walk.write_bytes(held)
-    code, out, err = run("pose", walk, "--model", "x", "--json", "--out", "drawn")
+def test_a_video_without_a_readable_frame_writes_no_output_file(pose: Run, walk: Path) -> None:
+    overwrite_packets(walk, range(FRAMES))
+    code, out, err = pose(walk, "--json", "--out", "drawn")
     assert code == 1 and json.loads(out)["frames"] == [] and not Path("drawn").exists()
     assert err == f"firstsight: walk.mp4: not one frame can be read; {FRAMES} damaged frames are left out\n"
 
 
-class Stops(Marked):
-    """Someone presses Ctrl-C, or the machine is switched off, while it looks at the fourth frame."""
+class Reader(io.StringIO):
+    """A stream whose reader sends a signal to this process when it reads a text."""
 
-    number = signal.SIGINT
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__()
+        self.text, self.number = text, number
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        if len(self.shown) == 3:
+    def write(self, text: str) -> int:
+        if self.text in text:
             os.kill(os.getpid(), self.number)
-        return super().forward(images)
-
-
-@pytest.fixture
-def stops(monkeypatch: pytest.MonkeyPatch) -> type[Stops]:
-    monkeypatch.setattr("helpers.blob_video.Marked", Stops)
-    return Stops
+        return super().write(text)
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_video_that_is_stopped(
-    run: Run, walk: Path, stops: type[Stops], number: int, expected: int, monkeypatch: pytest.MonkeyPatch
+def test_a_signal_ends_the_document_and_the_video_after_the_current_frame(
+    files: Path, walk: Path, number: int, expected: int
 ) -> None:
-    """What was found until then is told, and can be watched."""
-    monkeypatch.setattr(stops, "number", number)
-    before = signal.getsignal(number)
-    code, out, err = run("pose", walk, "--model", "x", "--track", "--json", "--out", "people.mp4")
-    assert (code, err) == (expected, "") and len(json.loads(out)["frames"]) == 4
-    assert len(frames_of("people.mp4")) == 4 and signal.getsignal(number) is before
+    before, reader = signal.getsignal(number), Reader('"frame": 3,', number)
+    options = ("--model", str(files / "net.safetensors"), "--track", "--json", "--out", "people.mp4")
+    with redirect_stdout(reader):
+        code = main(["pose", str(walk), *options])
+    assert code == expected and len(json.loads(reader.getvalue())["frames"]) == 4
+    assert len(read_frames("people.mp4")) == 4 and signal.getsignal(number) is before
 
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch, walk: Path) -> None:
-    """This machine has none: the file takes its place, and does not say how long it is."""
-    monkeypatch.setattr("firstsight.data.video._camera", lambda source: (str(walk), "mp4"))
-
-
-@pytest.mark.usefixtures("camera", "stops")
-def test_a_camera_ends_with_a_key(run: Run) -> None:
-    """There is no other end: the summary is printed, the video is whole, and all is well."""
-    code, out, err = run("pose", "camera:1", "--model", "x", "--out", "drawn")
-    assert code == 0 and err == "camera:1: Ctrl-C ends it\n"
-    assert out.splitlines()[1].split()[:3] == ["camera:1", "4", "2"]
-    assert len(frames_of("drawn/camera-1-pose.mp4")) == 4
+    """Let ``camera`` open the video file, which then does not say how long it is."""
+    monkeypatch.setenv("FIRSTSIGHT_CAMERA", f"mp4:{walk}")
 
 
 @pytest.mark.usefixtures("camera")
-def test_a_camera_gives_so_many_frames(run: Run) -> None:
-    code, out, err = run("pose", "camera", "--model", "x", "--frames", "3", "--json")
+def test_ctrl_c_ends_a_camera_with_a_summary_and_exit_code_0(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    reader = Reader("Ctrl-C ends it", signal.SIGINT)
+    with redirect_stderr(reader):
+        code = main(["pose", "camera:1", "--model", str(files / "net.safetensors"), "--out", "drawn"])
+    assert code == 0 and reader.getvalue() == "camera:1: Ctrl-C ends it\n"
+    assert capfd.readouterr().out.splitlines()[1].split()[:3] == ["camera:1", "1", "2"]
+    assert len(read_frames("drawn/camera-1-pose.mp4")) == 1
+
+
+@pytest.mark.usefixtures("camera")
+def test_frames_limits_a_camera(pose: Run) -> None:
+    code, out, err = pose("camera", "--frames", "3", "--json")
     assert (code, err) == (0, "") and len(json.loads(out)["frames"]) == 3
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_disk_that_is_full(run: Run, walk: Path) -> None:
-    """One sentence, no crash, and a document that can be read as far as it goes."""
+@pytest.mark.parametrize(
+    ("value", "code", "message"),
+    [
+        ("v4l2", 2, "FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got v4l2"),
+        (":walk.mp4", 2, "FIRSTSIGHT_CAMERA must be FORMAT:SOURCE"),
+        ("nonsense:walk.mp4", 1, "camera: the camera cannot be opened (no container format 'nonsense')"),
+        ("mp4:gone.mp4", 1, "camera: the camera cannot be opened (No such file or directory)"),
+    ],
+)
+def test_a_camera_variable_that_cannot_be_used_is_reported(
+    pose: Run, monkeypatch: pytest.MonkeyPatch, value: str, code: int, message: str
+) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_CAMERA", value)
+    exit_code, out, err = pose("camera")
+    assert (exit_code, out) == (code, "") and err.startswith(f"firstsight: {message}") and err.count("\n") == 1
+
+
+def test_a_full_disk_is_reported_in_one_sentence_and_the_document_stays_readable(pose: Run, walk: Path) -> None:
+    if not Path("/dev/full").exists():
+        unavailable("this system has no /dev/full")
     Path("people.mp4").symlink_to("/dev/full")
-    code, out, err = run("pose", walk, "--model", "x", "--json", "--out", "people.mp4")
+    code, out, err = pose(walk, "--json", "--out", "people.mp4")
     assert (code, err) == (1, "firstsight: people.mp4: the disk is full\n")
     assert len(json.loads(out)["frames"]) <= FRAMES
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("camera:97", "camera:97: "),
         ("gone.mp4", "gone.mp4: no such file"),
         ("text.mp4 --out people.mp4 --json", "text.mp4: not a video"),
     ],
 )
-def test_what_cannot_be_opened(run: Run, arguments: str, told: str) -> None:
+def test_a_source_that_cannot_be_opened_is_reported(pose: Run, arguments: str, message: str) -> None:
     Path("text.mp4").write_text("not a video\n" * 50)
-    code, out, err = run("pose", *arguments.split(), "--model", "x")
-    assert (code, out, err.count("\n")) == (1, "", 1) and err.startswith(f"firstsight: {told}")
+    code, out, err = pose(*arguments.split())
+    assert (code, out, err.count("\n")) == (1, "", 1) and err.startswith(f"firstsight: {message}")
     assert not Path("people.mp4").exists()
 
 
-def test_frames_that_are_too_long(run: Run) -> None:
-    """A fault before the first frame: nothing is printed, nothing is left."""
-    with VideoWriter(Path("long.mp4"), frames_per_second=5) as out:
-        out.add(Image.new("RGB", (4000, 32)))
-    code, out_text, err = run("pose", "long.mp4", "--model", "x", "--json", "--out", "people.mp4")
-    assert (code, out_text) == (1, "") and err.startswith("firstsight: long.mp4: ") and "--height" in err
+def test_frames_too_wide_for_the_network_are_refused_before_anything_is_written(pose: Run) -> None:
+    with VideoWriter(Path("long.mp4"), frames_per_second=5) as video:
+        video.add(Image.new("RGB", (4000, 32)))
+    code, out, err = pose("long.mp4", "--json", "--out", "people.mp4")
+    assert (code, out) == (1, "") and err.startswith("firstsight: long.mp4: ") and "--height" in err
     assert not Path("people.mp4").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("walk.mp4 photo.png", "walk.mp4: a video or a camera is taken alone; got 2 names"),
         ("photo.png camera", "camera: a video or a camera is taken alone; got 2 names"),
@@ -236,25 +262,24 @@ def test_frames_that_are_too_long(run: Run) -> None:
         ("folder.mp4 --frames 3", "--frames is for a video or a camera; folder.mp4 is neither"),
     ],
 )
-def test_usage(run: Run, walk: Path, arguments: str, told: str) -> None:
+def test_options_that_do_not_fit_a_video_are_refused(pose: Run, walk: Path, arguments: str, message: str) -> None:
     Path("folder.mp4").mkdir()
     size = walk.stat().st_size
-    code, out, err = run("pose", *arguments.split(), "--model", "x")
-    assert (code, out) == (2, "") and err.startswith(f"firstsight: {told}")
+    code, out, err = pose(*arguments.split())
+    assert (code, out) == (2, "") and err.startswith(f"firstsight: {message}")
     assert walk.stat().st_size == size
 
 
-def test_without_pyav(run: Run, walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-    code, out, err = run("pose", walk, "--model", "x")
+def test_without_pyav_videos_are_refused_with_the_install_command(
+    pose: Run, walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)  # as where it is not installed: importing it fails
+    code, out, err = pose(walk)
     assert (code, out, err) == (2, "", "firstsight: videos need PyAV: pip install av\n")
 
 
-def test_one_folder_of_a_name(run: Run) -> None:
-    """A folder may be called like a video or a camera: its pictures are answered."""
+def test_a_folder_named_camera_is_a_folder_of_images(pose: Run) -> None:
     Path("camera").mkdir()
-    film(Path("one.mp4"), crossing, frames=1)
-    with Video("one.mp4") as video:
-        next(iter(video)).image.save("camera/frame.png")
-    code, out, err = run("pose", "camera", "--model", "x", "--json")
+    draw(crossing(0)).save("camera/frame.png")
+    code, out, err = pose("camera", "--json")
     assert (code, err) == (0, "") and len(json.loads(out)[0]["people"]) == 2
