@@ -1,8 +1,11 @@
-"""What a user can get wrong: one clear sentence on stderr, nothing on stdout, the right exit code, nothing lost."""
+"""Wrong input: one clear sentence on stderr, nothing on stdout, the documented exit code, no data lost."""
 
 import gzip
 import json
 import os
+import re
+import shutil
+import socket
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,28 +14,42 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from firstsight.recipes.train import train
+from firstsight.engine import checkpoint
+from firstsight.engine.rundir import RunDirectory
+from firstsight.errors import UsageError
+from firstsight.recipes.train import Where, train
 from helpers.files import bomb, idx, write_pair
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-def refused(answer: tuple[int, str, str], code: int, *parts: str) -> None:
-    """An exit code, an empty stdout, and a last line on stderr that holds these parts."""
-    assert answer[0] == code, answer
-    assert answer[1] == ""
-    said = answer[2].strip().splitlines()
-    assert 1 <= len(said) <= 5
-    assert said[-1].startswith("firstsight: ")
-    assert "Traceback" not in answer[2]
+def refused(outcome: tuple[int, str, str], code: int, *parts: str) -> None:
+    """Assert the exit code, an empty stdout, and a last line on stderr that contains ``parts``."""
+    exit_code, out, err = outcome
+    assert exit_code == code, outcome
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert 1 <= len(lines) <= 5
+    assert lines[-1].startswith("firstsight: ")
+    assert "Traceback" not in err
     for part in parts:
-        assert part in said[-1], said[-1]
+        assert part in lines[-1], lines[-1]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train("lenet", out=tmp_path_factory.mktemp("run") / "r", epochs=2).run_dir
+def lenet(trained: Callable[[str], Path]) -> Path:
+    """Return a trained run of LeNet, for reading only."""
+    return trained("lenet")
+
+
+@pytest.fixture(scope="module")
+def many_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run with a checkpoint of every step that is kept, for reading only."""
+    where = Where(out=tmp_path_factory.mktemp("checkpoints") / "run", checkpoint_seconds=0)
+    return train("two_layer", where=where, epochs=1).run_dir
 
 
 @pytest.mark.parametrize(
@@ -72,25 +89,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("models lenet --colour", ["unrecognized options: --colour"]),
     ],
 )
-def test_usage(run: Run, arguments: str, parts: list[str]) -> None:
+def test_usage_errors_exit_with_2_and_start_no_run(run: Run, arguments: str, parts: list[str]) -> None:
     refused(run(*arguments.split()), 2, *parts)
     assert not Path("runs").exists()
 
 
-def test_no_command_shows_the_help_on_stderr(run: Run) -> None:
+def test_without_a_command_the_help_is_printed_on_stderr(run: Run) -> None:
     code, out, err = run()
     assert (code, out) == (2, "")
     assert "usage: firstsight COMMAND" in err
 
 
-def test_debug_shows_the_traceback(run: Run) -> None:
-    from firstsight.errors import UsageError
-
+def test_debug_raises_the_error(run: Run) -> None:
     with pytest.raises(UsageError):
         run("train", "lenett", "--debug")
 
 
-def test_data_that_cannot_be_used(run: Run, pictures: Callable[..., Path], tmp_path: Path) -> None:
+def test_unusable_data_sets_are_refused(run: Run, pictures: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(run("train", "lenet", "--data", "empty"), 1, "empty: no pictures")
     pictures({"only": 6}, where="one")
@@ -117,24 +132,23 @@ def test_data_that_cannot_be_used(run: Run, pictures: Callable[..., Path], tmp_p
     assert not Path("runs").exists()
 
 
-def test_no_network(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Online, but nobody answers: the mirrors are loopback ports that nobody listens on."""
-    from dataclasses import replace
-
-    from firstsight.data.sources import SOURCES
-
-    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
-    monkeypatch.setitem(
-        SOURCES, "kmnist", replace(SOURCES["kmnist"], mirrors=("http://127.0.0.1:9/", "http://127.0.0.1:7/"))
-    )
-    code, out, err = run("train", "lenet", "--data", "kmnist")
+def test_a_failed_download_names_the_file_and_the_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request goes to a proxy on a port that refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, so that nobody else takes the port, but not listening
+        for scheme in ("http", "https"):
+            monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
+        code, out, err = run("train", "lenet", "--data", "kmnist")
     assert (code, out) == (1, "")
     assert "train-images-idx3-ubyte.gz could not be downloaded" in err
     assert "no connection" in err
     assert err.count("firstsight: ") == 1
 
 
-def test_damaged_pictures_among_good_ones(run: Run, pictures: Callable[..., Path]) -> None:
+def test_damaged_images_are_left_out_unless_strict(run: Run, pictures: Callable[..., Path]) -> None:
     path = pictures({"a": 20, "b": 20}, size=24)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
     noise.save(path / "a" / "cut.jpg")
@@ -157,42 +171,39 @@ def test_damaged_pictures_among_good_ones(run: Run, pictures: Callable[..., Path
     refused(run("train", "convnet", "--data", path, "--strict"), 1, "pictures are unusable, the first")
 
 
-def test_pictures_that_cannot_be_read(run: Run, trained: Path, tmp_path: Path) -> None:
+def test_predict_answers_for_readable_images_and_names_the_others(run: Run, lenet: Path) -> None:
     Image.new("L", (40, 40), 128).save("good.png")
     Path("text.png").write_text("I am a text")
     Path("bomb.png").write_bytes(bomb(50_000, 50_000))
     Image.new("L", (1, 1)).save("tiny.png")
-    code, out, err = run("predict", trained, "good.png", "text.png", "bomb.png", "tiny.png", "gone.png", "--json")
+    code, out, err = run("predict", lenet, "good.png", "text.png", "bomb.png", "tiny.png", "gone.png", "--json")
     assert code == 1
-    assert [answer["image"] for answer in json.loads(out)] == ["good.png"]  # what can be answered is
+    assert [prediction["image"] for prediction in json.loads(out)] == ["good.png"]
     assert [line.split(": ")[1] for line in err.splitlines()] == ["text.png", "bomb.png", "tiny.png", "gone.png"]
 
 
-def test_weights_files(run: Run, trained: Path, tmp_path: Path) -> None:
-    whole = (trained / "model.safetensors").read_bytes()
-    Path("cut.safetensors").write_bytes(whole[:5000])
-    refused(run("evaluate", "cut.safetensors"), 1, "not a readable safetensors file")
+def test_unusable_weights_files_are_refused(run: Run, lenet: Path) -> None:
+    content = (lenet / "model.safetensors").read_bytes()
+    Path("truncated.safetensors").write_bytes(content[:5000])
+    refused(run("evaluate", "truncated.safetensors"), 1, "not a readable safetensors file")
     Path("text.safetensors").write_text("hello")
     refused(run("evaluate", "text.safetensors"), 1, "not a readable safetensors file")
-    from safetensors.torch import save_file
-
     save_file({"a": torch.zeros(2)}, "plain.safetensors")
     refused(run("evaluate", "plain.safetensors"), 1, "has no firstsight card")
-    save_file({"a": torch.zeros(2)}, "other.safetensors", {"firstsight": card_of(trained)})
+    save_file({"a": torch.zeros(2)}, "other.safetensors", {"firstsight": card_of(lenet)})
     refused(run("evaluate", "other.safetensors"), 1, "does not fit its network lenet: missing")
     Path("folder").mkdir()
     refused(run("evaluate", "folder"), 1, "no trained weights in it")
 
 
-def card_of(trained: Path) -> str:
-    from safetensors import safe_open
-
-    with safe_open(trained / "model.safetensors", framework="pt") as file:
+def card_of(run_dir: Path) -> str:
+    """Return the card of a run's weights as JSON."""
+    with safe_open(run_dir / "model.safetensors", framework="pt") as file:
         return str(file.metadata()["firstsight"])
 
 
 class Bomb:
-    """What a malicious file holds: an object whose unpickling runs a command."""
+    """An object whose unpickling runs a command, as in a malicious file."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("touch executed",)
@@ -211,117 +222,115 @@ def test_code_in_a_pth_file_is_never_executed(run: Run, legacy: bool) -> None:
     refused(run("evaluate", "junk.pth"), 1, "junk.pth")
 
 
-def test_no_network_is_downloaded_where_there_is_no_picture(run: Run) -> None:
+def test_a_missing_image_is_reported_before_weights_are_downloaded(run: Run) -> None:
     refused(run("predict", "resnet34", "gone.png"), 1, "gone.png: No such file")
 
 
-def copy_of(trained: Path, tmp_path: Path, name: str) -> Path:
-    import shutil
-
-    return Path(shutil.copytree(trained, tmp_path / name))
-
-
-def newest(path: Path) -> Path:
-    return max((path / "checkpoints").iterdir())
+def truncate(content: bytes) -> bytes:
+    """Return all but the end of a file."""
+    return content[:3000]
 
 
-def test_damaged_checkpoints_at_resume(run: Run, trained: Path, tmp_path: Path) -> None:
-    whole = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["test/accuracy"]
-    for name, damage in (("cut", lambda c: c[:3000]), ("flipped", lambda c: c[:-50] + bytes([c[-50] ^ 1]) + c[-49:])):
-        path = train("lenet", out=tmp_path / name, epochs=2, where=None).run_dir
-        file = newest(path) / "net.safetensors"
-        file.write_bytes(damage(file.read_bytes()))
-        refused(run("train", "lenet", "--out", path, "--resume"), 1, "no usable checkpoint", "net.safetensors")
-        from firstsight.recipes.train import Where
-
-        path = train("lenet", where=Where(out=tmp_path / f"{name}-two", checkpoint_seconds=0), epochs=2).run_dir
-        file = newest(path) / "net.safetensors"
-        file.write_bytes(damage(file.read_bytes()))
-        code, out, err = run("train", "lenet", "--out", path, "--resume", "--json")
-        assert code == 0
-        assert "the checkpoint before it is used" in err
-        assert json.loads(out)["metrics"]["accuracy"] == whole  # the lost steps were trained again
+def flip_bit(content: bytes) -> bytes:
+    """Return a file with one bit changed near its end."""
+    return content[:-50] + bytes([content[-50] ^ 1]) + content[-49:]
 
 
-def test_checkpoint_of_another_network(run: Run, trained: Path, tmp_path: Path) -> None:
-    import shutil
-
-    path = copy_of(trained, tmp_path, "mixed")
-    other = train("convnet-digits", out=tmp_path / "other", epochs=1).run_dir
-    shutil.rmtree(path / "checkpoints")
-    shutil.copytree(other / "checkpoints", path / "checkpoints")
-    refused(run("train", "lenet", "--out", path, "--resume"), 1, "is of another network than this run's net: missing")
-    refused(run("train", "convnet", "--out", path, "--resume"), 2, "was trained as lenet-digits, not as convnet")
+def damage_newest_checkpoint(run_dir: Path, damage: Callable[[bytes], bytes]) -> None:
+    """Change the weights in the last checkpoint of a run."""
+    file = max((run_dir / "checkpoints").iterdir()) / "net.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
 
 
-def test_settings_that_differ_at_resume(run: Run, trained: Path, tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    answer = run("train", "lenet", "--out", trained, "--resume", "--lr", "0.5", "--batch-size", "32")
-    refused(answer, 2, "lr was 0.003, now 0.5", "batch_size was 64, now 32")
-    refused(run("train", "lenet", "--out", trained), 2, "already holds a run; continue it with --resume")
+@pytest.mark.parametrize("damage", [truncate, flip_bit])
+def test_resume_refuses_a_run_whose_only_checkpoint_is_damaged(
+    run: Run, lenet: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    shutil.copytree(lenet, "run")
+    assert len(list(Path("run/checkpoints").iterdir())) == 1
+    damage_newest_checkpoint(Path("run"), damage)
+    refused(run("train", "lenet", "--out", "run", "--resume"), 1, "no usable checkpoint", "net.safetensors")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_bit])
+def test_resume_continues_from_the_checkpoint_before_a_damaged_one(
+    run: Run, many_checkpoints: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    """The lost steps are trained again, to the same bits."""
+    shutil.copytree(many_checkpoints, "run")
+    damage_newest_checkpoint(Path("run"), damage)
+    Path("run/model.safetensors").unlink()
+    code, out, err = run("train", "two_layer", "--out", "run", "--resume", "--json")
+    assert code == 0
+    assert "the checkpoint before it is used" in err
+    last_line = (many_checkpoints / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(out)["metrics"]["accuracy"] == json.loads(last_line)["test/accuracy"]
+    assert Path("run/model.safetensors").read_bytes() == (many_checkpoints / "model.safetensors").read_bytes()
+
+
+def test_resume_refuses_checkpoints_of_another_network(run: Run, lenet: Path, many_checkpoints: Path) -> None:
+    shutil.copytree(lenet, "mixed")
+    shutil.rmtree("mixed/checkpoints")
+    shutil.copytree(many_checkpoints / "checkpoints", "mixed/checkpoints")
+    refused(run("train", "lenet", "--out", "mixed", "--resume"), 1, "of another network than this run's net: missing")
+    refused(run("train", "convnet", "--out", "mixed", "--resume"), 2, "was trained as lenet-digits, not as convnet")
+
+
+def test_resume_refuses_other_settings_and_changed_data(
+    run: Run, lenet: Path, tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    shutil.copytree(lenet, "run")
+    outcome = run("train", "lenet", "--out", "run", "--resume", "--lr", "0.5", "--batch-size", "32")
+    refused(outcome, 2, "lr was 0.003, now 0.5", "batch_size was 64, now 32")
+    refused(run("train", "lenet", "--out", "run"), 2, "already holds a run; continue it with --resume")
     path = pictures({"a": 8, "b": 8})
     train("lenet", out=tmp_path / "own", data=str(path), epochs=1)
     Image.new("RGB", (12, 12), "red").save(path / "a" / "new.png")
     refused(run("train", "lenet", "--out", tmp_path / "own", "--resume"), 2, "sha256 was")
 
 
-def test_not_a_number(run: Run, tmp_path: Path) -> None:
-    answer = run("train", "lenet", "--optimizer", "sgd", "--lr", "900", "--warmup", "0", "--out", "r", "--quiet")
-    refused(answer, 1, "loss ", "epoch 1, batch ", "samples ", "A smaller --lr usually helps")
-    assert not list(Path("r").glob("model.safetensors"))
+def test_a_loss_that_is_not_finite_ends_the_run(run: Run) -> None:
+    outcome = run("train", "lenet", "--optimizer", "sgd", "--lr", "900", "--warmup", "0", "--out", "run", "--quiet")
+    refused(outcome, 1, "loss ", "epoch 1, batch ", "samples ", "no checkpoint was due", "A smaller --lr usually helps")
+    assert not list(Path("run").glob("model.safetensors"))
 
 
-def test_not_a_number_keeps_the_last_good_checkpoint(run: Run, tmp_path: Path) -> None:
-    """The data turn bad halfway: a weight becomes infinite by hand after the second epoch's checkpoint."""
-    from firstsight.engine import checkpoint
-    from firstsight.errors import RunError
-    from firstsight.recipes.train import Silent, Where
-
-    class Poison(Silent):
-        def __init__(self) -> None:
-            self.epochs_seen = 0
-
-        def epoch(self, line: object, epochs: int) -> None:
-            self.epochs_seen += 1
-
-        def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
-            if (epoch, index) == (3, 5):
-                for thing in gc_modules():
-                    with torch.no_grad():
-                        thing.fc1.weight[0, 0] = float("inf")
-
-    with pytest.raises(RunError, match=r"(nan|inf|not finite).*the checkpoint of step \d+ is (kept|safe)"):
-        train("lenet", where=Where(out=tmp_path / "r", checkpoint_seconds=0), epochs=4, observer=Poison())
-    state, troubles = checkpoint.newest(tmp_path / "r" / "checkpoints")
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("lenet", r"loss nan at epoch 1, batch .*; the checkpoint of step (\d+) is kept"),
+        # batch norm keeps the loss finite while the variance overflows
+        ("convnet", r"net\.\S+ is not finite after step \d+; the checkpoint of step (\d+) is safe"),
+    ],
+)
+def test_values_that_are_not_finite_keep_the_last_good_checkpoint(run: Run, model: str, message: str) -> None:
+    """The learning rate rises from zero to one that no network bears, with a checkpoint at every step."""
+    options = ("--optimizer", "sgd", "--lr", 900, "--warmup", 0.99, "--epochs", 2, "--checkpoint-seconds", 0)
+    code, _, err = run("train", model, *options, "--out", "run", "--quiet")
+    assert code == 1
+    step = re.search(message, err)
+    assert step, err
+    state, failures = checkpoint.newest(Path("run/checkpoints"))
     assert state is not None
-    assert troubles == []
+    assert state.progress["loop"]["step"] == int(step[1]) > 0
+    assert failures == []
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.models["net"].values())
 
 
-def gc_modules() -> list[torch.nn.Module]:
-    """The networks in training in this process."""
-    import gc
-
-    from firstsight.nets.lenet import LeNet
-
-    return [thing for thing in gc.get_objects() if type(thing) is LeNet]
-
-
-def test_two_processes_on_one_directory(run: Run, tmp_path: Path) -> None:
-    from firstsight.engine.rundir import RunDirectory
-
+def test_a_run_directory_in_use_is_refused(run: Run, tmp_path: Path) -> None:
     held = RunDirectory(tmp_path / "r")
     refused(run("train", "lenet", "--out", tmp_path / "r"), 1, "another process is training in this directory")
     held.close()
 
 
-def test_a_file_in_the_way(run: Run, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_run_directory_is_kept_and_refused(run: Run) -> None:
     Path("file").write_text("x")
     refused(run("train", "lenet", "--out", "file/r"), 1, "file")
     refused(run("train", "lenet", "--out", "file"), 1, "file")
     assert Path("file").read_text() == "x"
 
 
-def test_gzip_that_unpacks_to_more_than_it_says(run: Run, tmp_path: Path) -> None:
+def test_a_gzip_file_longer_than_its_header_declares_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     (tmp_path / "big" / "train-images-idx3-ubyte.gz").write_bytes(
         gzip.compress(idx(np.zeros((2, 4, 4))) + bytes(50_000_000))
