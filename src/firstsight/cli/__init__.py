@@ -63,7 +63,10 @@ def main(argv: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return _dispatch(arguments)
+        try:
+            return _dispatch(arguments)
+        finally:
+            _flush()
     except FirstsightError as error:
         if debug:
             raise
@@ -74,7 +77,6 @@ def main(argv: list[str] | None = None) -> int:
         print("firstsight: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `firstsight models | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         if debug:
@@ -82,6 +84,15 @@ def main(argv: list[str] | None = None) -> int:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
         return 1
+
+
+def _flush() -> None:
+    """Write what stdout still buffers, where a closed pipe and a full disk are handled, not when Python exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its exit
+        raise
 
 
 def is_first_process() -> bool:

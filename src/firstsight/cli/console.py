@@ -31,9 +31,17 @@ SHOWN = {
 """What of an epoch's metrics is shown, in this order: its name and form."""
 
 
+class ResultConsole(Console):
+    """Console that leaves a closed pipe to `firstsight.cli.main`; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that is being handled."""
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """The console for results; wide when it is not a terminal, so that nothing is cut in a pipe."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    return ResultConsole(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
 
 
 def err() -> Console:
