@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from firstsight.cli.parse import Flag, Maybe, parse
 
@@ -12,6 +13,8 @@ class Arguments:
 
     out: Maybe[Path] = None
     """Run directory (default: runs/lenet-digits/1, 2, ...)."""
+    epochs: Maybe[int] = None
+    """Passes over the training images (default: those of the recipe lenet-digits)."""
     json: Flag = False
     """Print the result as one JSON document."""
 
@@ -30,8 +33,9 @@ def run(argv: list[str]) -> int:
     from firstsight.recipes.train import Where, train
     from firstsight.tasks.predict import evaluate, predict
 
+    changes: dict[str, Any] = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     with Watcher() as watcher:
-        result = train("lenet-digits", observer=watcher, where=Where(out=arguments.out))
+        result = train("lenet-digits", observer=watcher, where=Where(out=arguments.out), **changes)
     console.print(f"2. Evaluate it on 359 it has not seen (firstsight evaluate {result.run_dir})", markup=False)
     found = evaluate(result.run_dir)
     console.print(f"   accuracy {found.metrics['accuracy']:.2%}, loss {found.metrics['loss']:.4f} nats", markup=False)
