@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from firstsight.engine import checkpoint
 from firstsight.engine.rundir import RunDirectory
 from firstsight.errors import UsageError
-from firstsight.recipes.train import Where, train
+from firstsight.recipes.train import train
 from helpers.files import bomb, idx, write_pair
 
 Run = Callable[..., tuple[int, str, str]]
@@ -43,13 +43,6 @@ def refused(outcome: tuple[int, str, str], code: int, *parts: str) -> None:
 def lenet(trained: Callable[[str], Path]) -> Path:
     """Return a trained run of LeNet, for reading only."""
     return trained("lenet")
-
-
-@pytest.fixture(scope="module")
-def many_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished run with a checkpoint of every step that is kept, for reading only."""
-    where = Where(out=tmp_path_factory.mktemp("checkpoints") / "run", checkpoint_seconds=0)
-    return train("two_layer", where=where, epochs=1).run_dir
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,14 @@
+"""Runs that the tests of the command line only read."""
+
+from pathlib import Path
+
+import pytest
+
+from firstsight.recipes.train import Where, train
+
+
+@pytest.fixture(scope="session")
+def many_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run of ``two_layer`` that wrote a checkpoint at every step; copy it before changing it."""
+    where = Where(out=tmp_path_factory.mktemp("checkpoints") / "run", checkpoint_seconds=0)
+    return train("two_layer", where=where, epochs=1).run_dir
