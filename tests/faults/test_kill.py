@@ -1,4 +1,4 @@
-"""Killed anywhere and resumed, a run ends with the same bits."""
+"""Killed or interrupted anywhere and resumed, a run ends with the same bits."""
 
 import hashlib
 import json
@@ -6,145 +6,153 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
+
+from firstsight.errors import Interrupted
+from firstsight.recipes.train import Silent, train
 
 ROOT = Path(__file__).parents[2]
-HELPERS = ROOT / "tests" / "helpers"
+CLASSIFIER = ("train", "convnet")
+GAN = ("train", "infogan", "--width", "4", "--categories", "2")
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@pytest.fixture
+def kill_training(tmp_path: Path, pictures: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
+    """Return a function that runs `helpers.kill_training` in ``tmp_path`` on 20 images of 8x8 pixels."""
+    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+
+    def run(mode: str, *numbers: int, arguments: tuple[str, ...], epochs: int) -> dict[str, Any]:
+        options = ["--data", str(images), "--epochs", str(epochs), "--image-size", "8", "--batch-size", "8"]
+        command = [sys.executable, "-m", "helpers.kill_training", mode, str(tmp_path), *map(str, numbers)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+        done = subprocess.run(
+            [*command, "--", *arguments, *options], capture_output=True, text=True, timeout=1800, check=False,
+            env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return summary
+
+    return run
 
 
-def state(run: Path) -> tuple[dict[str, str], list[dict[str, float]]]:
-    """Hashes of the final weights and optimizer, and the metrics without their times."""
+def state(run: Path) -> dict[str, Any]:
+    """Return hashes of the final checkpoint, weights and samples, and the metrics without their times."""
     last = max((run / "checkpoints").iterdir())
-    hashes = {path.name: digest(path) for path in last.glob("*.safetensors")}
+    files = [*last.glob("*.safetensors"), *run.glob("samples/*")]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return hashes, [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    return {
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        "weights": hash_of_weights(run),
+        "metrics": [{k: v for k, v in line.items() if k != "seconds"} for line in lines],
+    }
 
 
-def kill_at_operations(folder: Path, start: int, step: int, *arguments: str) -> int:
-    """Kill a training before every ``step``-th file operation, resume each, and compare all with the calm run.
-
-    Returns the number of trainings that were killed.
-    """
-    command = [sys.executable, str(HELPERS / "kill_at.py"), str(folder), str(start), str(step), "--", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
-    summary = json.loads(done.stdout.splitlines()[-1])
-    assert summary["operations"] >= 50
-    for k, ended in summary["ends"].items():
-        assert ended == [signal.SIGKILL, 0], k
-        assert state(folder / k) == state(folder / "calm"), k
-        assert digest_of_tensors(folder / k) == digest_of_tensors(folder / "calm"), k
-        assert (folder / k / "report.html").exists(), k
-        assert not list(folder.glob(f"{k}/**/*.tmp")), k
-    return len(summary["ends"])
+def hash_of_weights(run: Path) -> str:
+    """Return a hash of the weights in ``model.safetensors`` without its card, which holds the settings."""
+    weights = load_file(run / "model.safetensors")
+    return hashlib.sha256(b"".join(weights[name].tobytes() for name in sorted(weights))).hexdigest()
 
 
-CLASSIFIER = ("train", "two_layer", "--epochs", "2", "--batch-size", "512")
-GAN = ("train", "infogan-digits", "--epochs", "2", "--width", "4", "--image-size", "8", "--batch-size", "512")
+def assert_same_run(run: Path, undisturbed: Path) -> None:
+    assert state(run) == state(undisturbed), run
+    assert (run / "report.html").exists(), run
+    assert not list(run.glob("**/*.tmp")), run
 
 
-def test_a_run_killed_before_a_file_operation_resumes_with_the_same_bits(tmp_path: Path) -> None:
+def assert_killed_and_resumed(summary: dict[str, Any], folder: Path, *, least: int) -> None:
+    """Every first child was killed before its file operation, and every second one ended as the undisturbed run did."""
+    assert summary["operations"] >= 40
+    assert len(summary["codes"]) >= least
+    for k, codes in summary["codes"].items():
+        assert codes == [-signal.SIGKILL, 0], k
+        assert_same_run(folder / k, folder / "calm")
+
+
+def test_run_killed_before_a_file_operation_resumes_with_the_same_bits(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
     """At every 15th operation; a checkpoint is written after every step."""
-    assert kill_at_operations(tmp_path, 7, 15, *CLASSIFIER) >= 4
+    summary = kill_training("operations", 7, 15, arguments=CLASSIFIER, epochs=2)
+    assert_killed_and_resumed(summary, tmp_path, least=4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(1, 5))
-def test_a_run_killed_before_every_file_operation_resumes_with_the_same_bits(tmp_path: Path, start: int) -> None:
-    """A quarter of the operations each: opening, renaming and removing files, from config.json to the report."""
-    assert kill_at_operations(tmp_path, start, 4, *CLASSIFIER) >= 15
+def test_run_killed_before_every_file_operation_resumes_with_the_same_bits(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
+    """Opening, renaming and removing files, from config.json to the report."""
+    summary = kill_training("operations", 1, 1, arguments=CLASSIFIER, epochs=2)
+    assert_killed_and_resumed(summary, tmp_path, least=50)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(1, 5))
-def test_a_gan_killed_before_a_file_operation_resumes_with_the_same_bits(tmp_path: Path, start: int) -> None:
-    """Two networks, an average and two optimizers in a checkpoint: every eighth operation in all."""
-    assert kill_at_operations(tmp_path, 2 * start, 32, *GAN) >= 2
+def test_gan_killed_before_a_file_operation_resumes_with_the_same_bits(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
+    """A checkpoint holds two networks, an average and two optimizers; at every eighth operation."""
+    summary = kill_training("operations", 2, 8, arguments=GAN, epochs=2)
+    assert_killed_and_resumed(summary, tmp_path, least=10)
 
 
 @pytest.mark.slow
-def test_fifty_kills(tmp_path: Path) -> None:
-    """Fifty SIGKILLs, most of the time while writing: a checkpoint is written after every step."""
-    arguments = ["train", "convnet-digits", "--epochs", "30", "--checkpoint-seconds", "0", "--image-size", "16"]
-    calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
-    subprocess.run(calm, check=True, capture_output=True, timeout=600)
-    command = [sys.executable, str(HELPERS / "killer.py"), str(tmp_path / "killed"), "50", "11", "--", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["code"] == 0
-    assert told["killed"] == 50
-    assert told["writing"] >= 5
-    assert state(tmp_path / "killed") == state(tmp_path / "calm")
-    assert (tmp_path / "killed" / "report.html").exists()
+def test_run_killed_fifty_times_at_random_moments_ends_with_the_same_bits(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
+    """A checkpoint is written after every step; most kills arrive while one is being written."""
+    summary = kill_training("random", 50, 11, arguments=CLASSIFIER, epochs=40)
+    assert summary["killed"] == 50 and not any(summary["codes"])
+    assert summary["writing"] >= 5
+    for number in range(1, len(summary["codes"]) + 1):
+        assert_same_run(tmp_path / str(number), tmp_path / "calm")
 
 
 @pytest.mark.slow
-def test_twenty_kills_of_two_networks(tmp_path: Path) -> None:
-    """G, D, the average, both optimizers, the sheets of samples: the same bits."""
-    arguments = ["train", "infogan-digits", "--epochs", "4", "--checkpoint-seconds", "0", "--width", "4"]
-    calm = [sys.executable, "-m", "firstsight", *arguments, "--out", str(tmp_path / "calm"), "--quiet"]
-    subprocess.run(calm, check=True, capture_output=True, timeout=600)
-    command = [sys.executable, str(HELPERS / "killer.py"), str(tmp_path / "killed"), "20", "5", "--", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["code"], told["killed"]) == (0, 20)
-    hashes, lines = state(tmp_path / "killed")
-    assert (hashes, lines) == state(tmp_path / "calm")
-    models = {"generator", "discriminator", "average", "generator-optimizer", "discriminator-optimizer"}
-    assert set(hashes) == {f"{name}.safetensors" for name in models}
-    sheets = {run: {p.name: digest(p) for p in (tmp_path / run / "samples").iterdir()} for run in ("calm", "killed")}
-    assert sheets["calm"] == sheets["killed"] and len(sheets["calm"]) == 4
+def test_gan_killed_twenty_times_at_random_moments_ends_with_the_same_bits(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
+    """Both networks, the average, both optimizers, and the sheets of samples."""
+    summary = kill_training("random", 20, 5, arguments=GAN, epochs=4)
+    assert summary["killed"] == 20 and not any(summary["codes"])
+    models = ("generator", "discriminator", "average", "generator-optimizer", "discriminator-optimizer")
+    assert {f"{name}.safetensors" for name in models} < set(state(tmp_path / "calm")["files"])
+    assert len(list((tmp_path / "calm" / "samples").iterdir())) == 4
+    for number in range(1, len(summary["codes"]) + 1):
+        assert_same_run(tmp_path / str(number), tmp_path / "calm")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals_save_and_exit(tmp_path: Path, number: int, code: int) -> None:
-    arguments = [
-        sys.executable,
-        "-m",
-        "firstsight",
-        "train",
-        "lenet",
-        "--epochs",
-        "400",
-        "--json",
-        "--out",
-        str(tmp_path / "r"),
-    ]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "r" / "metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert out == ""
-    assert err.splitlines()[-1].startswith("firstsight: stopped at epoch ")
-    assert err.rstrip().endswith("the state is saved, continue with --resume")
-    assert list((tmp_path / "r" / "checkpoints").iterdir())
+def test_sigterm_and_ctrl_c_save_the_state_and_exit_with_143_and_130(
+    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
+) -> None:
+    summary = kill_training("signals", arguments=CLASSIFIER, epochs=100_000)
+    for name, expected in (("SIGTERM", 143), ("SIGINT", 130)):
+        code, stdout, stderr = summary[name]
+        assert (code, stdout) == (expected, "")
+        assert stderr.splitlines()[-1].startswith("firstsight: stopped at epoch ")
+        assert stderr.rstrip().endswith("the state is saved, continue with --resume")
+        assert list((tmp_path / name / "checkpoints").iterdir())
 
 
-def test_stopped_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
-    """SIGTERM after some steps of an epoch, then --resume: the bits and the metrics of the uninterrupted run."""
-    from firstsight.errors import Interrupted
-    from firstsight.recipes.train import Silent, train
+def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """SIGTERM in the middle of an epoch; the metrics are those of the uninterrupted run, too."""
 
     class Stopper(Silent):
-        seen = 0
+        steps = 0
 
         def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
-            self.seen += 1
-            if self.seen == 30:
+            self.steps += 1
+            if self.steps == 5:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    train("lenet", out=tmp_path / "calm", epochs=3)
+    settings = {"epochs": 3, "batch_size": 512}
+    train("lenet", out=tmp_path / "calm", **settings)
     with pytest.raises(Interrupted) as stopped:
-        train("lenet", out=tmp_path / "stopped", epochs=3, observer=Stopper())
+        train("lenet", out=tmp_path / "stopped", observer=Stopper(), **settings)
     assert stopped.value.exit_code == 143
     result = train("lenet", out=tmp_path / "stopped", resume=True)
     assert result.epochs == 3
@@ -154,35 +162,30 @@ def test_stopped_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
     assert state(tmp_path / "stopped") == state(tmp_path / "calm")
 
 
-def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
-    from firstsight.recipes.train import train
-
+def test_same_seed_gives_the_same_bits_and_another_seed_other_bits(tmp_path: Path, small_run: dict[str, Any]) -> None:
     for name in "ab":
-        train("lenet", out=tmp_path / name, epochs=1)
-    train("lenet", out=tmp_path / "c", epochs=1, seed=1)
+        train("convnet", out=tmp_path / name, epochs=1, **small_run)
+    train("convnet", out=tmp_path / "c", epochs=1, seed=1, **small_run)
     assert state(tmp_path / "a") == state(tmp_path / "b")
-    assert state(tmp_path / "a") != state(tmp_path / "c")
+    assert hash_of_weights(tmp_path / "a") != hash_of_weights(tmp_path / "c")
 
 
-def test_measuring_less_often_changes_no_bit(tmp_path: Path) -> None:
-    """Every second epoch and the last are measured; the weights are the same, and the curves are drawn."""
-    from firstsight.recipes.train import train
+def test_evaluating_less_often_changes_no_bit_of_the_weights(tmp_path: Path, small_run: dict[str, Any]) -> None:
+    """Every second epoch and the last are evaluated; the learning curves are drawn from those."""
+    every = train("convnet", out=tmp_path / "every", epochs=5, **small_run)
+    second = train("convnet", out=tmp_path / "second", epochs=5, evaluate_every=2, **small_run)
+    assert second.metrics == every.metrics
+    assert hash_of_weights(tmp_path / "every") == hash_of_weights(tmp_path / "second")
+    lines = state(tmp_path / "second")["metrics"]
+    evaluated = [line["epoch"] for line in lines if "test/accuracy" in line]
+    assert evaluated == [2, 4, 5]
+    expected = [line for line in state(tmp_path / "every")["metrics"] if line["epoch"] in evaluated]
+    assert [line for line in lines if "test/loss" in line] == expected
+    assert (tmp_path / "second" / "figures" / "learning-curves.png").exists()
 
-    often = train("lenet", out=tmp_path / "often", epochs=5)
-    seldom = train("lenet", out=tmp_path / "seldom", epochs=5, evaluate_every=2)
-    assert seldom.metrics == often.metrics
-    (_, every), (_, some) = state(tmp_path / "often"), state(tmp_path / "seldom")
-    assert digest_of_tensors(tmp_path / "often") == digest_of_tensors(tmp_path / "seldom")
-    measured = [line["epoch"] for line in some if "test/accuracy" in line]
-    assert measured == [2, 4, 5]
-    assert [line for line in every if line["epoch"] in measured] == [line for line in some if "test/loss" in line]
-    assert (tmp_path / "seldom" / "figures" / "learning-curves.png").exists()
 
-
-def digest_of_tensors(run: Path) -> str:
-    """Of the weights alone: the card in the file tells the settings."""
-    from safetensors.numpy import load_file
-
-    return hashlib.sha256(
-        b"".join(array.tobytes() for array in load_file(run / "model.safetensors").values())
-    ).hexdigest()
+@pytest.fixture
+def small_run(pictures: Callable[..., Path]) -> dict[str, Any]:
+    """Return settings of a training that takes a moment: 20 images of 8x8 pixels, two steps an epoch."""
+    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    return {"data": str(images), "image_size": 8, "batch_size": 8}
