@@ -143,7 +143,7 @@ def _published() -> list[dict[str, Any]]:
 
     kept, lines = stored(), []
     for entry in PUBLISHED.values():
-        facts = {"file": entry.file, "address": entry.place + entry.file, "megabytes": entry.megabytes, "terms": TERMS}
+        facts = {"file": entry.file, "address": entry.url, "megabytes": entry.megabytes, "terms": TERMS}
         line = {
             "name": entry.name, "kind": "published", "model": entry.model, "classes": 1000, "data": "imagenet",
             "accuracy": round(entry.accuracy / 100, 5), "frechet": None, "path": None, "usable": False, **NO_POSE,

@@ -49,6 +49,8 @@ def published(model: str, *, notify: Callable[[str], None] = lambda line: None) 
 def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path:
     """The file of published weights: as it is stored, or fetched, verified by its hash, and stored.
 
+    The download comes from where the weights are published, or from the mirror ``$FIRSTSIGHT_WEIGHTS_URL``.
+
     Raises
     ------
     UsageError, WeightsError
@@ -63,14 +65,14 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
     if offline() and not original.is_file():
         raise WeightsError(
             f"{source.name} is not stored in {shelf()}, and FIRSTSIGHT_OFFLINE is set;"
-            f" fetch {source.place}{source.file} and then: {by_hand}"
+            f" fetch {source.url} and then: {by_hand}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{source.model}.lock"):  # of several processes, one fetches
             if card_of(source.target) is None:
                 fetch(
-                    source.remote, (source.place,), folder, notify=notify,
+                    source.remote, (source.base_url,), folder, notify=notify,
                     otherwise=f"fetch it in another way and then: {by_hand}",
                 )  # fmt: skip
                 import_weights(original, source.model, replace=True, notify=notify)

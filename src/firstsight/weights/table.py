@@ -1,5 +1,6 @@
 """The published weights: which files there are, where, their hashes, what they reach, their terms."""
 
+import os
 import re
 from dataclasses import dataclass
 from importlib.resources import files
@@ -29,7 +30,7 @@ class Published:
     file : the file's name, which ends in the first eight hex digits of its SHA-256.
     megabytes : its size.
     accuracy : share of ImageNet's 50,000 validation pictures named rightly, in percent (see `ACCURACY_SOURCE`).
-    place : the file's address is the place plus its name.
+    place : the folder that the file is published in, as a URL (see `url`).
     mean, std : of each channel, that pictures are normalised by.
     size, shorter : a square of ``size`` pixels is cut from pictures whose shorter side is resized to ``shorter``.
     """
@@ -58,6 +59,17 @@ class Published:
     def sha256(self) -> str:
         """The first eight hex digits of the file's SHA-256."""
         return self.file.rpartition("-")[2].partition(".")[0]
+
+    @property
+    def base_url(self) -> str:
+        """The folder to download from: the mirror ``$FIRSTSIGHT_WEIGHTS_URL`` if it is set, else ``place``."""
+        mirror = os.environ.get("FIRSTSIGHT_WEIGHTS_URL", "")
+        return f"{mirror.rstrip('/')}/" if mirror else self.place
+
+    @property
+    def url(self) -> str:
+        """The address to download from."""
+        return self.base_url + self.file
 
     @property
     def remote(self) -> RemoteFile:
