@@ -1,10 +1,10 @@
-"""What the README and the how-tos say is done, not copied: their commands are collected from the text and run."""
+"""The commands and the Python of the README, the how-tos and the chapters are collected from the text and run."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from firstsight import create_model
+from firstsight.cli import COMMANDS
 from firstsight.cli.demo import write_digits
 from firstsight.cli.parse import parse
 from firstsight.cli.train import read as read_train
@@ -20,42 +20,39 @@ from firstsight.data import load
 from firstsight.data.photo import sample_photo
 from firstsight.data.picture import open_picture
 from firstsight.data.video import VideoWriter
-from firstsight.pose import create_pose
-from firstsight.pose.skeleton import OPENPOSE_18
-from firstsight.weights.published import import_weights
+from firstsight.recipes import RECIPES
+from helpers.stand_ins import store_published, write_cifar10_like, write_mnist_like, write_weights
 
+Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 HOWTOS = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "howto").glob("*.md"))}
 CHAPTERS = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks" / "source").glob("*.md"))}
-PAGES = {"README": TEXT, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
+PAGES = {"README": README, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
+SHORT_HOWTOS = ("export", "resume")
+"""The how-tos that `make test` runs too."""
 
 
 def commands_of(text: str, before: str = "") -> list[list[str]]:
-    """The words of every command line in a text's indented blocks, those of torchrun and the like on request."""
+    """Return the words of every different command in the indented blocks of a text, or of those after ``before``."""
     lines = re.findall(rf"^ {{4}}{before}firstsight (.*)$", text, flags=re.MULTILINE)
-    return [shlex.split(line.split("#")[0]) for line in lines]
+    commands = dict.fromkeys(tuple(shlex.split(line.split("#")[0])) for line in lines)
+    return [list(command) for command in commands]
 
 
 def commands_within(text: str) -> list[list[str]]:
-    """Those that stand in a chapter's sentences, each once; what "..." stands for is left out."""
-    found = re.findall(r"`firstsight ([a-z]+ [^`]+)`", text)
-    return [shlex.split(line.removesuffix("...")) for line in dict.fromkeys(" ".join(one.split()) for one in found)]
+    """Return the different commands in the sentences of a chapter; a final "..." is left out."""
+    lines = re.findall(r"`firstsight ([a-z]+ [^`]+)`", text)
+    return [shlex.split(line.removesuffix("...")) for line in dict.fromkeys(" ".join(one.split()) for one in lines)]
 
 
 def python_of(text: str) -> list[str]:
+    """Return the Python blocks of a text."""
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-COMMANDS = commands_of(TEXT)
-SMALLER = {"cifar10": "my-photos/", "mnist": "home/data/mnist"}
-"""What is run in place of fifty thousand pictures; and where the test digits of MNIST alone are."""
-
-
-def test_they_are_found() -> None:
-    from firstsight.cli import COMMANDS as KNOWN
-
-    assert {command[0] for command in COMMANDS} == set(KNOWN)
+def test_commands_are_found_in_every_page() -> None:
+    assert {command[0] for command in commands_of(README)} == set(COMMANDS)
     assert len(HOWTOS) >= 7
     for name, text in HOWTOS.items():
         assert name == "index" or len(commands_of(text)) >= 2, name
@@ -63,8 +60,8 @@ def test_they_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_of_every_page_can_be_read(page: str) -> None:
-    """Names, options and values are the parser's, those behind torchrun too; nothing is run."""
+def test_commands_of_every_page_can_be_parsed(page: str) -> None:
+    """Those after torchrun too; nothing is run."""
     for command, *words in [*commands_of(PAGES[page]), *commands_of(PAGES[page], before=".*-m ")]:
         module = import_module(f"firstsight.cli.{command}")
         if command == "train":
@@ -75,35 +72,40 @@ def test_commands_of_every_page_can_be_read(page: str) -> None:
             parse(module.Arguments, command, words)
 
 
-def stand_in(name: str) -> None:
-    """Store weights of that network in place of the published ones."""
-    torch.save(create_model(name).state_dict(), f"{name}.pth")
-    import_weights(f"{name}.pth", name)
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with weights of others, and with ResNet-34 stored below ``home``."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_weights(folder)
+    return folder
 
 
 @pytest.fixture
-def belongings(pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
-    """What the pages take for granted: photographs, a film, annotations, files of others, a module."""
+def belongings(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
+    """Put into the current folder what the pages take for granted, in small."""
+    shutil.copytree(weights, tmp_path, dirs_exist_ok=True, copy_function=os.link)
     photos = pictures({"cat": 6, "dog": 6}, where="my-photos", size=40)
+    Path("classes.txt").write_text("\n".join(sorted(path.name for path in photos.iterdir())))
     sticks(2, where="coco/val.json").with_name("images").rename("coco/val")
     for split, count in (("train", 8), ("val", 4)):
         sticks(count, where=f"my-people/person_keypoints_{split}.json")
     shutil.copy(sample_photo(), "photo.jpg")
-    with VideoWriter(Path("walk.mp4"), frames_per_second=5) as film:
+    shutil.copy(sample_photo(), "picture.png")
+    with VideoWriter(Path("walk.mp4"), frames_per_second=5) as video:
         for _ in range(3):
-            film.add(open_picture(sample_photo()))
+            video.add(open_picture(sample_photo()))
     Path("mypackage").mkdir()
     Path("mypackage/mymodule.py").write_text("from torch import nn\nbuild = nn.Conv2d(3, 4, 5)\n")
-    stand_in("resnet34")
-    torch.save(create_model("resnet18", num_classes=2).state_dict(), "my-net.pth")
-    Path("classes.txt").write_text("\n".join(sorted(path.name for path in photos.iterdir())))
-    torch.save(create_pose("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
+    for name in ("fashion-mnist", "mnist"):
+        write_mnist_like(Path("home/data") / name)
+    write_cifar10_like(Path("home/data/cifar10/cifar-10-batches-bin"))
+    Path("home/data/lspet").symlink_to(Path("my-people").resolve())
 
 
-def run_all(commands: list[list[str]], run: Callable[..., tuple[int, str, str]]) -> None:
-    """Each to its end, in order, in one folder; trainings with one epoch."""
+def run_commands(commands: list[list[str]], run: Run) -> None:
+    """Run every command to its end, in order, in one folder; trainings with one epoch."""
     for command in commands:
-        shorter = ["--epochs", "1"] if command[0] == "train" else []
+        shorter = ["--epochs", "1"] if command[0] in ("demo", "train") else []
         code, out, err = run(*command, *shorter)
         if "cuda" in command and not torch.cuda.is_available():
             assert (code, "cuda" in err.lower()) == (2, True), err
@@ -112,14 +114,16 @@ def run_all(commands: list[list[str]], run: Callable[..., tuple[int, str, str]])
         assert out
 
 
+def run_python(code: str) -> None:
+    """Run a block of Python in this process; trainings with one epoch."""
+    exec(compile(re.sub(r"\bepochs=\d+", "epochs=1", code), "page", "exec"), {"__name__": "__main__"})
+
+
 @pytest.mark.slow
-def test_commands_of_the_readme(run: Callable[..., tuple[int, str, str]], belongings: None, shared: Path) -> None:
-    home = Path("home/data")
-    home.mkdir(parents=True)
-    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
-    run_all(COMMANDS, run)
-    names = {path.parent.name for path in Path("runs").glob("*/1")}
-    assert names == {
+@pytest.mark.usefixtures("belongings")
+def test_commands_of_the_readme_run(run: Run) -> None:
+    run_commands(commands_of(README), run)
+    assert {path.parent.name for path in Path("runs").glob("*/1")} == {
         "lenet-digits",
         "lenet-fashion",
         "convnet-my-photos",
@@ -129,50 +133,42 @@ def test_commands_of_the_readme(run: Callable[..., tuple[int, str, str]], belong
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", [name for name in HOWTOS if name != "index"])
-def test_a_howto_is_done(page: str, run: Callable[..., tuple[int, str, str]], belongings: None) -> None:
-    """Its commands, then its Python, in one folder."""
-    run_all(commands_of(HOWTOS[page]), run)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(name, marks=() if name in SHORT_HOWTOS else pytest.mark.slow) for name in HOWTOS if name != "index"],
+)
+@pytest.mark.usefixtures("belongings")
+def test_commands_and_python_of_a_howto_run(page: str, run: Run) -> None:
+    run_commands(commands_of(HOWTOS[page]), run)
     for code in python_of(HOWTOS[page]):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, (code, done.stderr)
+        run_python(code)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", [name for name, text in CHAPTERS.items() if commands_within(text)])
-def test_commands_of_a_chapter(
-    chapter: str, run: Callable[..., tuple[int, str, str]], belongings: None, shared: Path
-) -> None:
-    """After what a reader of the chapter has: its data, a run, a picture, boxes, weights of others."""
-    home = Path("home/data")
-    home.mkdir(parents=True)
-    (home / "fashion-mnist").symlink_to(shared / "fashion-mnist")
-    (home / "mnist").symlink_to(shared / "mnist-t10k")
-    (home / "lspet").symlink_to(Path("my-people").resolve())
-    commands = [[SMALLER.get(word, word) for word in command] for command in commands_within(CHAPTERS[chapter])]
+@pytest.mark.usefixtures("belongings")
+def test_commands_of_a_chapter_run(chapter: str, run: Run, tmp_path: Path) -> None:
+    commands = commands_within(CHAPTERS[chapter])
     if chapter.startswith("05"):
-        stand_in("alexnet")
+        store_published("alexnet", tmp_path)
     if chapter.startswith("09"):
         commands.insert(0, ["train", "pose-tiny", "--data", "my-people/", "--out", "runs/my-person"])
         Path("boxes.json").write_text("[[40, 40, 200, 300]]")
-    shutil.copy("photo.jpg", "picture.png")
-    run_all(commands, run)
+    run_commands(commands, run)
 
 
-@pytest.mark.parametrize("code", python_of(TEXT))
-def test_python_of_the_readme(code: str) -> None:
+@pytest.mark.parametrize("code", python_of(README))
+def test_python_of_the_readme_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("runs/lenet-digits/1/digits")  # as after the demo
     folder.parent.mkdir(parents=True)
     write_digits(load("digits", "test"), folder)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "accuracy" in done.stdout or "by_hand" in code
+    run_python(code)
+    assert "accuracy" in capsys.readouterr().out or "by_hand" in code
 
 
-def test_links_lead_somewhere() -> None:
-    """In the checkout. Links of the site to pages that are made for it are held by tests/docs."""
-    made = ("reference/index.rst",)
+def test_links_between_pages_lead_to_files() -> None:
+    """Links to pages that are generated for the site are tested with the site."""
+    generated = ("reference/index.rst",)
     for page in (
         ROOT / "README.md",
         ROOT / "README.ko.md",
@@ -180,20 +176,20 @@ def test_links_lead_somewhere() -> None:
         *sorted((ROOT / "docs").rglob("*.md")),
     ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
-            assert target in made or (page.parent / target).exists(), f"{page.name}: {target}"
+            assert target in generated or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_front_doors_of_the_makefile() -> None:
-    listed = subprocess.run(["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
-    for door in re.findall(r"`?make ([a-z]+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text()):
-        assert f"make {door}" in listed
+def test_make_targets_that_pages_mention_are_in_make_help() -> None:
+    printed = subprocess.run(["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^  make (\S+) ", printed, re.MULTILINE))
+    pages = (ROOT / "README.md", ROOT / "README.ko.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "testing.md")
+    mentioned = {name for page in pages for name in re.findall(r"(?:`|^ {4})make ([a-z-]+)", page.read_text(), re.M)}
+    assert {"demo", "test", "test-all"} <= mentioned <= targets
 
 
-def test_results_are_those_of_the_recipes() -> None:
-    from firstsight.recipes import RECIPES
-
+def test_the_readme_quotes_the_results_of_the_recipes() -> None:
     measured = [recipe for recipe in RECIPES.values() if recipe.result != "not measured"]
     assert len(measured) >= 6
     for recipe in measured:
-        assert f"`{recipe.name}`" in TEXT
-        assert recipe.result.split(" (")[0] in TEXT
+        assert f"`{recipe.name}`" in README
+        assert recipe.result.split(" (")[0] in README
