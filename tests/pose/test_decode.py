@@ -1,4 +1,4 @@
-"""Decoding worked out by hand; every rule is held against the published code in tests/parity."""
+"""Exact decoding by hand; tests/parity compares every rule with the published code."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ CHAIN = Skeleton(
 )
 
 
-def test_peaks_by_hand() -> None:
-    """Strictly above all four neighbours; a plateau has none; the leftmost of near ones stays, whatever its height."""
+def test_exact_peaks_by_hand() -> None:
+    """A peak is above its four neighbors; a plateau has none; of near peaks the leftmost stays, whatever its height."""
     heat = torch.zeros(2, 9, 20)
     heat[0, 4, 3], heat[0, 4, 8], heat[0, 0, 19], heat[0, 7, 14] = 0.3, 0.9, 0.5, 0.09
     heat[1, 2, 2] = heat[1, 2, 3] = 0.8
@@ -27,13 +27,13 @@ def test_peaks_by_hand() -> None:
     assert find_peaks(heat).xy.tolist() == [[3, 4], [9, 4], [19, 0]]
 
 
-def test_a_dropped_peak_drops_no_other() -> None:
+def test_a_suppressed_peak_suppresses_no_other() -> None:
     heat = torch.zeros(1, 3, 20)
     heat[0, 1, [2, 7, 12]] = 0.5
     assert find_peaks(heat).xy[:, 0].tolist() == [2, 12]
 
 
-def test_a_limb_by_hand() -> None:
+def test_limb_scores_by_hand() -> None:
     """Its score is the mean of the field along it; nine of ten points are enough, eight are not."""
     heat, field = torch.zeros(3, 5, 20), torch.zeros(6, 5, 20)
     heat[0, 2, 1], heat[1, 2, 10] = 1, 1
@@ -50,8 +50,8 @@ def test_a_limb_by_hand() -> None:
 
 
 @pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18], ids=lambda skeleton: skeleton.name)
-def test_what_labels_say_is_found(skeleton: Skeleton) -> None:
-    """Three people apart from each other, with whole joints, come back joint by joint."""
+def test_ground_truth_maps_decode_to_the_labeled_people(skeleton: Skeleton) -> None:
+    """Three people apart from each other, with joints at whole pixels."""
     rng = np.random.default_rng(3)
     joints = np.stack([rng.permutation(60)[: len(skeleton)] * 2 for _ in range(3)])[..., None].repeat(2, 2)
     joints = np.stack([joints[..., 0] + np.array([[10], [160], [310]]), rng.integers(10, 190, joints.shape[:2])], -1)
@@ -68,8 +68,8 @@ def test_what_labels_say_is_found(skeleton: Skeleton) -> None:
         assert (x, y, x + width, y + height) == (*truth.min(0), *truth.max(0))
 
 
-def test_filling_limbs_only_fill() -> None:
-    """a-b and b-c are the tree; a-c brings in c where b-c was not seen, without score or count."""
+def test_limbs_outside_the_tree_only_add_missing_joints() -> None:
+    """a-b and b-c are the tree; a-c adds c where b-c was not found, without score or count."""
     heat, field = torch.zeros(3, 12, 30), torch.zeros(6, 12, 30)
     places = {0: (2, 2), 1: (12, 2), 2: (2, 11)}
     for joint, (x, y) in places.items():
@@ -85,7 +85,7 @@ def test_filling_limbs_only_fill() -> None:
     assert people.scores.tolist() == pytest.approx([2.7 + 0.8 + 1.0], rel=1e-5)
 
 
-def test_no_one_and_wrong_maps() -> None:
+def test_empty_maps_give_no_people_and_wrong_shapes_are_refused() -> None:
     assert decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18) == []
     assert decode(torch.full((18, 8, 8), torch.nan), torch.zeros(38, 8, 8), OPENPOSE_18) == []
     with pytest.raises(ValueError, match="openpose-18 has 18 joints and 19 limbs, the maps 15 heatmaps and 26 fields"):

@@ -1,4 +1,4 @@
-"""Decoding of the network's own maps: places between the cells, the highest of near peaks, the people of "exact"."""
+"""Fast decoding of the network's own maps: subpixel peaks, suppression of near peaks, the people of "exact"."""
 
 from typing import Any
 
@@ -23,25 +23,25 @@ def bump(x: float, y: float, *, sigma: float = 0.9, size: tuple[int, int] = (12,
 
 @pytest.mark.parametrize("x", [3.0, 3.2, 3.5, 3.9, 8.01])
 @pytest.mark.parametrize("y", [5.0, 5.49, 6.7])
-def test_places_between_cells(x: float, y: float) -> None:
-    """The top of a normal curve is found to a thousandth of a cell, and its height to a thousandth."""
+def test_peaks_of_a_gaussian_are_found_to_a_thousandth_of_a_cell(x: float, y: float) -> None:
+    """Its height as well, to a thousandth."""
     peaks = fast.find_peaks(0.8 * bump(x, y)[None])
     np.testing.assert_allclose(peaks.xy, [[x, y]], atol=1e-3)
     assert peaks.scores.tolist() == pytest.approx([0.8], abs=1e-3)
 
 
-def test_the_highest_of_near_peaks_stays() -> None:
+def test_of_near_peaks_the_highest_stays() -> None:
     heat = torch.zeros(2, 9, 20)
     heat[0, 4, 3], heat[0, 5, 4] = 0.5, 0.9  # corner to corner: 1.4 cells
     heat[0, 4, 12], heat[0, 4, 14] = 0.5, 0.9  # two cells: both stay
-    heat[1, 2, 2] = heat[1, 2, 3] = 0.8  # a plateau is one peak, in its middle
+    heat[1, 2, 2] = heat[1, 2, 3] = 0.8  # a plateau is one peak, at its center
     peaks = fast.find_peaks(heat)
     assert peaks.first.tolist() == [0, 3, 4]
     np.testing.assert_allclose(peaks.xy, [[4, 5], [12, 4], [14, 4], [2.5, 2]], atol=1e-5)
 
 
-def test_the_edge_of_the_picture() -> None:
-    """A peak in the corner is one, and its place stays inside."""
+def test_peaks_in_a_corner_stay_inside() -> None:
+    """A peak in the corner counts."""
     heat = torch.zeros(1, 6, 6)
     heat[0, 0, 0], heat[0, 5, 5], heat[0, 5, 4] = 1.0, 0.9, 0.8
     peaks = fast.find_peaks(heat)
@@ -49,7 +49,7 @@ def test_the_edge_of_the_picture() -> None:
 
 
 def walkers(skeleton: Skeleton, people: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Joints of people side by side in a picture of 512x688, limbs of 30 to 60 pixels."""
+    """Return joints and visibility of people side by side in an image of 512x688, with limbs of 30 to 60 pixels."""
     rng = np.random.default_rng(seed)
     joints = np.zeros((people, len(skeleton), 2))
     for person in range(people):
@@ -62,8 +62,8 @@ def walkers(skeleton: Skeleton, people: int, seed: int) -> tuple[Tensor, Tensor]
 
 @pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18], ids=lambda skeleton: skeleton.name)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_people_of_exact(skeleton: Skeleton, seed: int) -> None:
-    """Three people apart are found, their joints nearer to the truth than those of "exact" in enlarged maps."""
+def test_fast_finds_the_people_of_exact_with_smaller_errors(skeleton: Skeleton, seed: int) -> None:
+    """Three people apart from each other; "exact" decodes maps enlarged fourfold."""
     keypoints, visible = walkers(skeleton, 3, seed)
     inside = ((keypoints >= 4) & (keypoints < torch.tensor([684, 508]))).all(-1)
     heat = heatmap_targets(keypoints, visible & inside, size=(64, 86))[0].float()
@@ -74,19 +74,19 @@ def test_the_people_of_exact(skeleton: Skeleton, seed: int) -> None:
     found, exact = decode(heat, fields, skeleton), decode(large, wide, skeleton, method="exact")
     assert len(found) == 3 and len(exact) >= 3
 
-    def away(poses: list[Pose], stride: int) -> NDArray[np.float64]:
-        """From each joint that was found to the nearest of its kind, in pixels of the picture."""
+    def errors(poses: list[Pose], stride: int) -> NDArray[np.float64]:
+        """Return the distance from each joint found to the nearest true one of its type, in image pixels."""
         every = np.stack([pose.keypoints for pose in poses])
         places = stride * every[:, None, :, :2] + (stride - 1) / 2
         apart = np.linalg.norm(keypoints[0].numpy()[None] - places, axis=3).min(1)
         return np.asarray(apart[every[:, :, 2] >= 0])
 
-    ours = away(found, 8)
-    assert len(ours) >= int(inside.sum()) - 1 and ours.max() < 4
-    assert np.median(ours) < 0.05 < 0.3 < np.median(away(exact, 2))
+    fast_errors = errors(found, 8)
+    assert len(fast_errors) >= int(inside.sum()) - 1 and fast_errors.max() < 4
+    assert np.median(fast_errors) < 0.05 < 0.3 < np.median(errors(exact, 2))
 
 
-def test_steps_can_be_looked_at() -> None:
+def test_decode_steps_returns_peaks_limbs_and_people() -> None:
     keypoints, visible = walkers(LSP_14, 2, 0)
     heat = heatmap_targets(keypoints, visible, size=(64, 86))[0]
     fields = paf_targets(keypoints, visible, LSP_14, size=(64, 86))[0]
@@ -96,7 +96,7 @@ def test_steps_can_be_looked_at() -> None:
     assert steps.people.joints.max() < len(steps.peaks.xy)
 
 
-def test_no_one_and_a_wrong_method() -> None:
+def test_empty_maps_give_no_people_and_unknown_methods_are_refused() -> None:
     assert decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18) == []
     assert decode(torch.zeros(19, 1, 1), torch.zeros(38, 1, 1), OPENPOSE_18) == []
     assert decode(torch.full((18, 8, 8), torch.nan), torch.zeros(38, 8, 8), OPENPOSE_18) == []

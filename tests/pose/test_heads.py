@@ -1,4 +1,4 @@
-"""How joints are told and read: heatmaps with three ways between the cells, classes of x and y; by hand."""
+"""Heads of top-down networks: heatmaps with three kinds of refinement, and SimCC; losses and decoding by hand."""
 
 import math
 
@@ -13,7 +13,7 @@ from firstsight.pose.targets import gaussian_heatmaps
 SIZE = (128, 96)
 
 
-def some(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def random_joints(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(seed)
     places = torch.rand(6, 14, 2, generator=draw, dtype=torch.float64) * torch.tensor([60, 90]) + 18
     return places, torch.rand(6, 14, generator=draw) < 0.8
@@ -24,9 +24,9 @@ def bumps(places: torch.Tensor) -> torch.Tensor:
     return gaussian_heatmaps((places - 1.5) / 4, everywhere, size=(32, 24), sigma=2.0)
 
 
-def test_a_perfect_heatmap_is_read_between_the_cells() -> None:
-    """None: up to half a cell wrong, two pixels. A quarter: up to one. DARK: nearly nothing (Zhang 2020)."""
-    places, _ = some()
+def test_dark_decodes_a_perfect_heatmap_to_subcell_accuracy() -> None:
+    """Without refinement errors reach half a cell, two pixels; with a quarter offset one; DARK (Zhang 2020) 0.05."""
+    places, _ = random_joints()
     head = HeatmapHead()
     errors = {
         refine: (head.decode(bumps(places), refine=refine)[..., :2] - places).abs().max().item()
@@ -35,18 +35,18 @@ def test_a_perfect_heatmap_is_read_between_the_cells() -> None:
     assert 1.5 < errors["none"] <= 2 and errors["quarter"] <= 1 + 1e-9 and errors["dark"] < 0.05
 
 
-def test_a_quarter_by_hand() -> None:
+def test_quarter_offset_by_hand() -> None:
     maps = torch.zeros(1, 2, 5, 5)
     maps[0, 0, 2, 1:4] = torch.tensor([0.2, 1.0, 0.5])
     maps[0, 0, 3, 2] = 0.1
-    maps[0, 1, 0, 4] = 0.7  # a corner: nothing to compare with
+    maps[0, 1, 0, 4] = 0.7  # in a corner there is nothing to compare with
     found = peaks(maps, refine="quarter")
     torch.testing.assert_close(found, torch.tensor([[[2.25, 2.25, 1.0], [4.0, 0.0, 0.7]]]))
 
 
 def test_dark_is_one_newton_step_of_the_logarithm() -> None:
-    """Against derivatives of a quadratic, fitted to the nine logarithms."""
-    places, _ = some(1)
+    """Derivatives by finite differences of the smoothed logarithms."""
+    places, _ = random_joints(1)
     noisy = bumps(places) * (1 + 0.1 * torch.rand(6, 14, 32, 24, dtype=torch.float64))
     found = peaks(noisy, refine="dark", sigma=2.0)
     logs = smoothed(noisy, 2.0).log()
@@ -66,66 +66,66 @@ def test_dark_is_one_newton_step_of_the_logarithm() -> None:
         torch.testing.assert_close(found[n, k, :2], torch.tensor([x, y]) + step)
 
 
-def test_losses_by_hand() -> None:
-    places, visible = some()
-    answer = torch.randn(6, 14, 32, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    wanted = bumps(places)
-    squares = HeatmapHead(loss="squares").losses(answer, places, visible)
-    by_hand = torch.stack([0.5 * ((answer - wanted) ** 2)[n][visible[n]].sum() for n in range(6)])
+def test_heatmap_losses_by_hand() -> None:
+    places, visible = random_joints()
+    maps = torch.randn(6, 14, 32, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    targets = bumps(places)
+    squares = HeatmapHead(loss="squares").losses(maps, places, visible)
+    by_hand = torch.stack([0.5 * ((maps - targets) ** 2)[n][visible[n]].sum() for n in range(6)])
     torch.testing.assert_close(squares, by_hand)
-    cross = HeatmapHead().losses(answer, places, visible)
+    cross = HeatmapHead().losses(maps, places, visible)
     total = torch.zeros(6, dtype=torch.float64)
     for n, k in torch.nonzero(visible).tolist():
-        share = wanted[n, k].flatten() / wanted[n, k].sum()
-        total[n] += F.cross_entropy(answer[n, k].flatten()[None], share[None])
+        share = targets[n, k].flatten() / targets[n, k].sum()
+        total[n] += F.cross_entropy(maps[n, k].flatten()[None], share[None])
     torch.testing.assert_close(cross, total)
 
 
 @pytest.mark.parametrize("name", ["heatmap", "simcc"])
-def test_what_the_loss_wants_is_what_is_read(name: str) -> None:
-    """Answers that go downhill come to the joints, and to a score near 1; hidden joints are left alone."""
-    places, visible = some(2)
-    places = places.float()
+def test_minimizing_the_loss_decodes_to_the_target_joints(name: str) -> None:
+    """Scores come near 1; predictions of invisible joints keep their values."""
+    places, visible = random_joints(2)
+    places, visible = places[:2].float(), visible[:2]
     head = make_head(name, size=SIZE, sigma=8.0 if name == "heatmap" else 3.0)
-    shape = (6, 14, 32, 24) if name == "heatmap" else (6, 14, 2 * (128 + 96))
-    answer = torch.zeros(shape, requires_grad=True)
-    optimizer = torch.optim.Adam([answer], lr=0.2)
+    shape = (2, 14, 32, 24) if name == "heatmap" else (2, 14, 2 * (128 + 96))
+    logits = torch.zeros(shape, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.2)
     for _ in range(300):
-        loss = head.losses(answer, places, visible).sum()
+        loss = head.losses(logits, places, visible).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    found = head.decode(head.likely(answer.detach()), refine="dark")
+    found = head.decode(head.likely(logits.detach()), refine="dark")
     assert (found[..., :2] - places)[visible].abs().max() < 0.3
-    assert found[..., 2][visible].min() > 0.85 and (answer.detach()[~visible] == 0).all()
+    assert found[..., 2][visible].min() > 0.85 and (logits.detach()[~visible] == 0).all()
 
 
-def test_simcc_has_two_linear_layers_for_all_joints() -> None:
+def test_simcc_shares_two_linear_layers_across_joints() -> None:
     head = SimccHead(size=SIZE)
     assert sum(p.numel() for p in head.parameters()) == (32 * 24 + 1) * 2 * (128 + 96)
     maps = torch.randn(2, 14, 32, 24)
-    answer = head(maps)
-    torch.testing.assert_close(answer[1, 3, : 2 * 96], head.x(maps[1, 3].flatten()))
-    torch.testing.assert_close(answer[1, 3, 2 * 96 :], head.y(maps[1, 3].flatten()))
+    logits = head(maps)
+    torch.testing.assert_close(logits[1, 3, : 2 * 96], head.x(maps[1, 3].flatten()))
+    torch.testing.assert_close(logits[1, 3, 2 * 96 :], head.y(maps[1, 3].flatten()))
 
 
 @pytest.mark.parametrize("name", ["heatmap", "squares", "simcc"])
-def test_the_mirror_image_of_an_answer(name: str) -> None:
-    """The joint of the other side, at the mirrored place, exactly: no shift by a cell is needed here."""
-    places, _ = some(3)
+def test_mirrored_predictions_decode_to_mirrored_joints(name: str) -> None:
+    """Joints change sides; no shift by a cell is needed."""
+    places, _ = random_joints(3)
     head = make_head(name, size=SIZE, sigma=8.0)
     if isinstance(head, SimccHead):
         classes = [(torch.arange(2 * side, dtype=torch.float64) + 0.5) / 2 - 0.5 for side in (96, 128)]
         likely = torch.cat([-(c - places[..., i, None]).square() for i, c in enumerate(classes)], 2).exp()
     else:
         likely = bumps(places)
-    plain, turned = head.decode(likely), head.decode(head.mirrored(likely, LSP_14.flip))
-    torch.testing.assert_close(turned[..., 0], 95 - plain[:, list(LSP_14.flip), 0])
-    torch.testing.assert_close(turned[..., 1], plain[:, list(LSP_14.flip), 1])
+    plain, mirrored = head.decode(likely), head.decode(head.mirrored(likely, LSP_14.flip))
+    torch.testing.assert_close(mirrored[..., 0], 95 - plain[:, list(LSP_14.flip), 0])
+    torch.testing.assert_close(mirrored[..., 1], plain[:, list(LSP_14.flip), 1])
     torch.testing.assert_close(head.mirrored(head.mirrored(likely, LSP_14.flip), LSP_14.flip), likely)
 
 
-def test_empty_flat_and_tiny_maps_have_a_place() -> None:
+def test_empty_flat_and_tiny_maps_decode_to_finite_peaks() -> None:
     for refine in ("none", "quarter", "dark"):
         for maps in (torch.zeros(1, 2, 8, 6), torch.full((1, 1, 8, 8), math.pi), torch.rand(1, 3, 1, 1)):
             found = peaks(maps, refine=refine)

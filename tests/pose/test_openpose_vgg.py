@@ -1,4 +1,4 @@
-"""OpenPose of the paper: its size, the sums written out, and the backbone that is VGG-19's."""
+"""OpenPose of the paper: its size, its stages as plain convolutions, its VGG-19 backbone."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from firstsight.pose import openpose_vgg
 from firstsight.pose.openpose_vgg import openpose_vgg19
 
 
-def test_published_size() -> None:
+def test_parameters_and_macs_are_the_published_ones() -> None:
     """52.3 M parameters, 135.9 G multiply-accumulates; the docstring says so."""
     with torch.device("meta"):
         summary = summarise(openpose_vgg19(), (3, 368, 368))
@@ -20,7 +20,7 @@ def test_published_size() -> None:
 
 
 def written_out(state: dict[str, Tensor], part: str, x: Tensor, *, last_relu: bool) -> Tensor:
-    """The convolutions whose names begin with ``part``, ReLU between; VGG's poolings after its groups."""
+    """Apply the convolutions whose names begin with ``part``, ReLU between; VGG's poolings after its groups."""
     names = [name.removesuffix(".weight") for name in state if name.startswith(part) and name.endswith(".weight")]
     for i, name in enumerate(names):
         weight = state[f"{name}.weight"]
@@ -31,24 +31,24 @@ def written_out(state: dict[str, Tensor], part: str, x: Tensor, *, last_relu: bo
     return x
 
 
-def test_the_stages_written_out() -> None:
-    """Each later stage sees fields, heatmaps and features, in this order; kernels and widths are the paper's."""
+def test_stages_equal_convolutions_written_out() -> None:
+    """A later stage takes fields, heatmaps and features, in this order; kernels and widths are the paper's."""
     torch.manual_seed(0)
     net = openpose_vgg19(joints=4, limbs=3, stages=2).double()
     images = torch.rand(2, 3, 16, 24, dtype=torch.float64) - 0.5
     state = net.state_dict()
     with torch.inference_mode():
         maps = net(images)
-        seen = features = written_out(
+        inputs = features = written_out(
             state, "cpm", written_out(state, "features", images, last_relu=True), last_relu=True
         )
         for part, found in zip(("initial_stage", "refinement_stages.0", "refinement_stages.1"), maps, strict=True):
             heatmaps, pafs = (
-                written_out(state, f"{part}.{name}", seen, last_relu=False) for name in ("heatmaps", "pafs")
+                written_out(state, f"{part}.{name}", inputs, last_relu=False) for name in ("heatmaps", "pafs")
             )
             torch.testing.assert_close(found, (heatmaps, pafs), rtol=1e-9, atol=1e-12)
             assert heatmaps.shape == (2, 5, 2, 3) and pafs.shape == (2, 6, 2, 3) and heatmaps.std() > 1e-4
-            seen = torch.cat([pafs, heatmaps, features], 1)
+            inputs = torch.cat([pafs, heatmaps, features], 1)
     first, later = (
         [(p.shape[0], p.shape[-1]) for name, p in net.named_parameters() if part in name and p.ndim == 4]
         for part in ("initial_stage.pafs", "refinement_stages.1.pafs")
@@ -57,8 +57,8 @@ def test_the_stages_written_out() -> None:
     assert later == [(128, 7)] * 5 + [(128, 1), (6, 1)]
 
 
-def test_the_backbone_takes_the_weights_of_vgg19() -> None:
-    """Ten layers under torchvision's names: what begins with VGG-19's weights computes what VGG-19 computes."""
+def test_the_backbone_takes_the_weights_of_vgg19_and_computes_the_same() -> None:
+    """Ten layers, with torchvision's names."""
     with torch.device("meta"):
         whole = vgg19()
     ours, theirs = openpose_vgg19(stages=0).features, whole.features[:23]

@@ -1,4 +1,4 @@
-"""Skeletons: what they refuse, and what comes back from a COCO category."""
+"""Skeletons, from COCO categories and back."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ STICK: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
-def test_the_built_in_ones(skeleton: Skeleton) -> None:
+def test_built_in_skeletons_are_symmetric_and_survive_a_round_trip(skeleton: Skeleton) -> None:
     assert [skeleton.flip[joint] for joint in skeleton.flip] == list(range(len(skeleton)))
     assert {skeleton.joints[a].replace("left", "right") for a, b in skeleton.flip_pairs} == {
         skeleton.joints[b] for a, b in skeleton.flip_pairs
@@ -27,7 +27,7 @@ def test_the_built_in_ones(skeleton: Skeleton) -> None:
     assert sorted(skeleton.paf_channels) == list(range(0, 2 * len(skeleton.limbs), 2))
 
 
-def test_openpose_as_published() -> None:
+def test_openpose_joints_limbs_and_sigmas_are_the_published_ones() -> None:
     to_coco = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
     assert OPENPOSE_18.places_in(COCO_17) == to_coco
     assert OPENPOSE_18.filling == ((2, 16), (5, 17))
@@ -35,7 +35,7 @@ def test_openpose_as_published() -> None:
     assert [10 * sigma for sigma in COCO_17.sigmas] == pytest.approx(expected)  # as in COCO's own evaluation
 
 
-def test_files_at_hand(shared: Path) -> None:
+def test_categories_of_coco_and_lsp_files_give_the_built_in_skeletons(shared: Path) -> None:
     for place, skeleton in (
         ("coco-mini/person_keypoints.json", COCO_17),
         ("lspet/person_keypoints_val.json", LSP_14),
@@ -50,8 +50,8 @@ def test_files_at_hand(shared: Path) -> None:
     }
 
 
-def test_one_of_ones_own() -> None:
-    """Limbs in any order and direction: the tree grows, what closes a circle comes last."""
+def test_a_custom_skeleton_gets_sorted_limbs_flip_pairs_and_sigmas() -> None:
+    """Limbs come in any order and direction; they are sorted into a tree, and those that close a cycle come last."""
     stick = Skeleton.from_category(STICK)
     assert stick.limbs == ((3, 4), (3, 0), (0, 1), (0, 2), (1, 3)) and stick.filling == ((1, 3),)
     assert stick.flip == (0, 2, 1, 3, 4)
@@ -74,7 +74,7 @@ def test_one_of_ones_own() -> None:
         ({"sigmas": ["x"]}, "'sigmas' numbers"),
     ],
 )
-def test_what_cannot_be_is_refused(change: dict[str, Any], words: str) -> None:
+def test_impossible_categories_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         Skeleton.from_category(STICK | change)
 

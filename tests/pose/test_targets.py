@@ -1,4 +1,4 @@
-"""Labels worked out by hand; the rest of them is held against the published code in tests/parity."""
+"""Training targets by hand; tests/parity compares them with the published code."""
 
 import math
 
@@ -11,8 +11,8 @@ from firstsight.pose.targets import CUT, gaussian_heatmaps, heatmap_targets, nor
 PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.1))
 
 
-def test_three_bumps_of_the_lesson() -> None:
-    """128x128, at (50, 50), (30, 30), (90, 40)."""
+def test_gaussian_heatmaps_peak_at_the_joints_and_integrate_to_two_pi_sigma_squared() -> None:
+    """128x128 maps, joints at (50, 50), (30, 30) and an invisible one at (90, 40)."""
     places = torch.tensor([[[50.0, 50], [30, 30], [90, 40]]])
     maps = gaussian_heatmaps(places, torch.tensor([[True, True, False]]), size=(128, 128), sigma=5.0)[0]
     assert maps.shape == (3, 128, 128) and maps[2].max() == 0
@@ -22,7 +22,7 @@ def test_three_bumps_of_the_lesson() -> None:
         assert float(bump.sum()) == pytest.approx(2 * math.pi * 25, rel=1e-6)  # the integral of the whole bump
 
 
-def test_covariance_turns_a_bump() -> None:
+def test_normal_density_has_the_given_covariance() -> None:
     round_one = normal_density((40, 50), (20, 15), ((9, 0), (0, 9)))
     torch.testing.assert_close(
         round_one,
@@ -40,23 +40,23 @@ def test_covariance_turns_a_bump() -> None:
             normal_density((5, 5), (2, 2), wrong)
 
 
-def test_bumps_of_people_meet() -> None:
-    """Two people 8 pixels apart: the greatest or the sum, at most 1; the background is what is left."""
+def test_overlapping_heatmaps_are_merged_by_maximum_or_sum() -> None:
+    """Two people 8 pixels apart; the sum is at most 1, and the background is the rest."""
     places = torch.tensor([[[[11.5, 11.5]], [[19.5, 11.5]]]]).double()
     shown = torch.ones(1, 2, 1, dtype=torch.bool)
-    greatest = heatmap_targets(places, shown, size=(4, 6), sigma=7.0)[0]
+    maximum = heatmap_targets(places, shown, size=(4, 6), sigma=7.0)[0]
     summed = heatmap_targets(places, shown, size=(4, 6), sigma=7.0, merge="sum")[0]
     one, two = math.exp(-(8**2) / 98), math.exp(-(16**2) / 98)
-    assert greatest[0, 1].tolist() == pytest.approx([one, 1, 1, one, two, 0])
+    assert maximum[0, 1].tolist() == pytest.approx([one, 1, 1, one, two, 0])
     assert summed[0, 1].tolist() == pytest.approx([one + two, 1, 1, one + two, two, 0])
     assert two > math.exp(-CUT) > math.exp(-(24**2) / 98)  # 24 pixels away nothing is left
-    torch.testing.assert_close(greatest[1], 1 - greatest[0])
+    torch.testing.assert_close(maximum[1], 1 - maximum[0])
     hidden = heatmap_targets(places, torch.zeros_like(shown), size=(4, 6))
     assert hidden[0, 0].max() == 0 and hidden[0, 1].min() == 1
 
 
-def test_a_field_by_hand() -> None:
-    """A level limb from (8, 16) to (40, 16), in cells from (1, 2) to (5, 2): right, on rows 1 to 2, columns 0 to 5."""
+def test_a_part_affinity_field_by_hand() -> None:
+    """A limb from (8, 16) to (40, 16), in cells (1, 2) to (5, 2): rows 1 to 2 and columns 0 to 5 point right."""
     limb = torch.tensor([[[[8.0, 16], [40, 16]]]])
     shown = torch.ones(1, 1, 2, dtype=torch.bool)
     field = paf_targets(limb, shown, PAIR, size=(5, 8))[0]
@@ -66,8 +66,8 @@ def test_a_field_by_hand() -> None:
     assert paf_targets(limb, torch.tensor([[[True, False]]]), PAIR, size=(5, 8)).abs().max() == 0
 
 
-def test_fields_of_people_meet() -> None:
-    """One limb to the right, one down, crossing: the mean of both, or the last person's."""
+def test_crossing_fields_are_merged_by_mean_or_last() -> None:
+    """One limb points right, one down."""
     limbs = torch.tensor([[[[0.0, 16], [48, 16]], [[16, 0], [16, 40]]]])
     shown = torch.ones(1, 2, 2, dtype=torch.bool)
     mean, last = (paf_targets(limbs, shown, PAIR, size=(6, 7), merge=merge)[0] for merge in ("mean", "last"))
@@ -77,7 +77,7 @@ def test_fields_of_people_meet() -> None:
     assert other[:, 2, 2].tolist() == [1, 0]
 
 
-def test_a_batch_is_its_pictures() -> None:
+def test_targets_of_a_batch_are_those_of_its_images() -> None:
     places = torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(1)) * 20 + 40
     shown = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(2)) < 0.8
     whole = [heatmap_targets(places, shown, size=(12, 9)), paf_targets(places, shown, PAIR, size=(12, 9))]
