@@ -1,7 +1,6 @@
-"""Weights of pose networks: a card that comes back, the published checkpoint, files that are something else."""
+"""Weights of bottom-up pose networks: cards, the published checkpoint, files that are refused."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Sk
 from firstsight.weights import load
 from firstsight.weights.classifier import kind_of, write
 from firstsight.weights.pose import PoseNetwork, load_pose, make_card, usual
-from firstsight.weights.shipped import shipped
 
 TRIANGLE = Skeleton(
     name="triangle", joints=("a", "b", "c"), limbs=((1, 0), (0, 2), (2, 1)), flip_pairs=((0, 2),),
@@ -24,8 +22,8 @@ TRIANGLE = Skeleton(
 )  # fmt: skip
 
 
-def fresh(model: str = "openpose-tiny", *, skeleton: Skeleton = LSP_14, stages: int = 1) -> nn.Module:
-    """With averages in its batch norms that are not those of a new network."""
+def pose_network(model: str = "openpose-tiny", *, skeleton: Skeleton = LSP_14, stages: int = 1) -> nn.Module:
+    """Return an untrained network whose batch norms have random running statistics."""
     torch.manual_seed(3)
     net = create_pose(model, skeleton=skeleton, stages=stages)
     for module in net.modules():
@@ -41,49 +39,49 @@ def card_for(*, model: str = "openpose-tiny", skeleton: Skeleton = LSP_14, stage
 
 @pytest.mark.parametrize("skeleton", [*SKELETONS.values(), TRIANGLE], ids=lambda skeleton: skeleton.name)
 @pytest.mark.parametrize("stages", [0, 2])
-def test_a_card_comes_back(skeleton: Skeleton, stages: int) -> None:
-    """The skeleton with the order of its fields, and the network with the same answers, its batch norms folded."""
-    net = fresh(skeleton=skeleton, stages=stages)
+def test_a_saved_network_is_loaded_with_its_skeleton_and_folded_batch_norms(skeleton: Skeleton, stages: int) -> None:
+    """The outputs are the same."""
+    net = pose_network(skeleton=skeleton, stages=stages)
     write(Path("net.safetensors"), net.state_dict(), card_for(skeleton=skeleton, stages=stages))
-    found = load_pose("net.safetensors")
-    assert isinstance(found, PoseNetwork)
-    assert found.skeleton == skeleton
-    assert (found.height, found.name, found.source) == (192, "openpose-tiny", "net.safetensors")
-    assert found.card["about"] == {"recipe": "r"} and kind_of("net.safetensors", print) == "pose"
-    assert not found.model.training
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.model.modules())
-    images = torch.rand(1, 3, 64, 72) - 0.5
+    network = load_pose("net.safetensors")
+    assert isinstance(network, PoseNetwork)
+    assert network.skeleton == skeleton
+    assert (network.height, network.name, network.source) == (192, "openpose-tiny", "net.safetensors")
+    assert network.card["about"] == {"recipe": "r"} and kind_of("net.safetensors", print) == "pose"
+    assert not network.model.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.model.modules())
+    images = torch.rand(1, 3, 32, 40) - 0.5
     with torch.inference_mode():
-        expected, answers = net(images)[-1], found.model(images)[-1]
-    for wanted, answer in zip(expected, answers, strict=True):
-        torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.model(images)[-1], net(images)[-1], rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_directory() -> None:
+def test_a_run_directory_is_loaded_in_single_precision() -> None:
     Path("run").mkdir()
-    write(Path("run/model.safetensors"), fresh().state_dict(), card_for(), dtype=torch.float16)
-    found = load_pose("run")
-    assert next(found.model.parameters()).dtype == torch.float32
+    write(Path("run/model.safetensors"), pose_network().state_dict(), card_for(), dtype=torch.float16)
+    network = load_pose("run")
+    assert next(network.model.parameters()).dtype == torch.float32
     with pytest.raises(WeightsError, match=r"a bottom-up .*, not a classifier .see: firstsight pose --help"):
         load("run")
 
 
-def test_the_published_checkpoint() -> None:
-    net, said = fresh("openpose-mobilenet", skeleton=OPENPOSE_18, stages=2), []
+def test_the_published_checkpoint_is_loaded_and_other_files_of_torch_refused() -> None:
+    net, messages = pose_network("openpose-mobilenet", skeleton=OPENPOSE_18, stages=2), []
     torch.save({"state_dict": net.state_dict(), "iter": 7}, "checkpoint_iter_370000.pth")
-    found = load_pose("checkpoint_iter_370000.pth", notify=said.append)
-    assert (found.skeleton, found.height, found.name) == (OPENPOSE_18, 256, "openpose-mobilenet")
-    assert said == ["checkpoint_iter_370000.pth has 2 refinement stages, the network 1; the further ones are left out"]
-    assert json.loads(json.dumps(found.card))["kind"] == "pose"
-    torch.save(fresh("openpose-mobilenet", skeleton=COCO_17).state_dict(), "other.pth")
+    network = load_pose("checkpoint_iter_370000.pth", notify=messages.append)
+    assert (network.skeleton, network.height, network.name) == (OPENPOSE_18, 256, "openpose-mobilenet")
+    assert messages == [
+        "checkpoint_iter_370000.pth has 2 refinement stages, the network 1; the further ones are left out"
+    ]
+    assert json.loads(json.dumps(network.card))["kind"] == "pose"
+    torch.save(pose_network("openpose-mobilenet", skeleton=COCO_17).state_dict(), "other.pth")
     with pytest.raises(WeightsError, match=r"other.pth does not fit .*skeleton has 17 joints and 19 limbs.*18 and 19"):
         load_pose("other.pth")
-    torch.save(fresh().state_dict(), "tiny.pth")
+    torch.save(pose_network().state_dict(), "tiny.pth")
     with pytest.raises(WeightsError, match=r"tiny.pth does not fit"):
         load_pose("tiny.pth")
 
 
-def test_files_of_another_kind() -> None:
+def test_weights_of_another_kind_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"holds a classifier, not a bottom-up .*see: firstsight predict --help"):
         load_pose("lenet-digits")
     with pytest.raises(WeightsError, match=r"holds a generator, not a bottom-up .*see: firstsight generate --help"):
@@ -108,36 +106,34 @@ def test_files_of_another_kind() -> None:
         {"skeleton": LSP_14.category() | {"paf_channels": [0, 1]}},
     ],
 )  # fmt: skip
-def test_cards_that_cannot_be_used(change: dict[str, Any]) -> None:
+def test_damaged_cards_are_refused(change: dict[str, Any]) -> None:
     card = json.dumps(json.loads(card_for()) | change)
     write(Path("net.safetensors"), {"a": torch.zeros(1)}, card)
     with pytest.raises(WeightsError, match=r"net.safetensors: its card cannot be used"):
         load_pose("net.safetensors")
 
 
-def test_tensors_of_another_skeleton() -> None:
-    write(Path("net.safetensors"), fresh(skeleton=COCO_17).state_dict(), card_for(skeleton=LSP_14))
+def test_tensors_that_do_not_fit_the_skeleton_of_the_card_are_refused() -> None:
+    write(Path("net.safetensors"), pose_network(skeleton=COCO_17).state_dict(), card_for(skeleton=LSP_14))
     with pytest.raises(WeightsError, match="does not fit its network openpose-tiny"):
         load_pose("net.safetensors")
 
 
-def test_the_table() -> None:
-    for name, entry in POSE_MODELS.items():
-        skeleton = LSP_14 if name == "openpose-tiny" else OPENPOSE_18
-        with torch.device("meta"):
-            net = create_pose(name, skeleton=skeleton)
-        assert sum(p.numel() for p in net.parameters()) == entry.parameters
+@pytest.mark.parametrize("name", POSE_MODELS)
+def test_parameter_counts_are_those_of_the_table(name: str) -> None:
+    with torch.device("meta"):
+        net = create_pose(name, skeleton=LSP_14 if name == "openpose-tiny" else OPENPOSE_18)
+    assert sum(p.numel() for p in net.parameters()) == POSE_MODELS[name].parameters
+
+
+def test_unknown_names_and_impossible_numbers_of_stages_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown pose network 'openpose-tyni': did you mean openpose-tiny"):
         create_pose("openpose-tyni", skeleton=LSP_14)
     with pytest.raises(UsageError, match="stages must lie between 0 and 20; got -1"):
         create_pose("openpose-tiny", skeleton=LSP_14, stages=-1)
-    three = create_pose("openpose-tiny", skeleton=replace(LSP_14), stages=3)
-    assert len(three.refinement_stages) == 3
+    assert len(create_pose("openpose-tiny", skeleton=LSP_14, stages=3).refinement_stages) == 3
 
 
-def test_without_a_name() -> None:
-    if "openpose-tiny-lsp" in shipped():
-        assert load_pose(usual()).skeleton == LSP_14
-    else:
-        with pytest.raises(UsageError, match=r"name one with --model, a run directory.*checkpoint_iter_370000.pth"):
-            usual()
+def test_the_bundled_weights_are_the_default() -> None:
+    assert usual() == "openpose-tiny-lsp"
+    assert load_pose(usual()).skeleton == LSP_14
