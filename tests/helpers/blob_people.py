@@ -1,8 +1,8 @@
-"""A network that truly sees: joints are blobs in the picture whose colour says which, and it answers with their labels.
+"""A network that finds joints drawn as blobs, whose color says which joint of which person they are.
 
-What it is shown is resized, padded, mirrored by the code under test; where the blobs are then is where it draws the
-maps. A blob of joint k of person p has green 200, and red in a ratio to green that tells both; blue grows to the right,
-so that the network knows a mirrored picture, in which left is right.
+The code under test resizes, pads and mirrors the image; the network answers with the ground-truth maps of the blobs
+where they then are. A blob of joint k of person p has green 200, and red in a ratio to green that encodes both; blue
+grows to the right, so that the network recognizes a mirrored image, in which left is right.
 """
 
 import numpy as np
@@ -23,16 +23,16 @@ STICK = {
     "right_hip": (-17, 8), "left_hip": (18, 10), "right_knee": (-24, 58), "left_knee": (30, 60),
     "right_ankle": (-30, 108), "left_ankle": (36, 112),
 }  # fmt: skip
-"""A person of about 210 pixels who stands, seen from the front with the sides exchanged."""
+"""Joints of a person of about 210 pixels who stands; the right side is on the left of the image, as from the front."""
 
 
 def stick(x: float, y: float, *, skeleton: Skeleton = LSP_14, size: float = 210) -> NDArray[np.float64]:
-    """(K, 2) joints of a person around a place."""
+    """Return the (K, 2) joints of a person around a point."""
     return np.array([STICK[name] for name in skeleton.joints]) * size / 210 + (x, y)
 
 
 def scene(people: list[NDArray[np.float64]], *, size: tuple[int, int], radius: int = 6) -> Image.Image:
-    """A picture of (width, height) with a blob at every joint; its centre is at the joint, to a pixel."""
+    """Draw an image of (width, height) with a blob at every joint, centered to a pixel."""
     width, height = size
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[..., 2] = np.linspace(20, 220, width)
@@ -50,7 +50,7 @@ def ratio(number: int) -> float:
 
 
 class Seeing(nn.Module):
-    """(N, 3, H, W) to one stage of maps, drawn where the blobs are."""
+    """Images (N, 3, H, W) to one stage of maps, those of the blobs."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
@@ -59,13 +59,13 @@ class Seeing(nn.Module):
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         self.shown.append(tuple(images.shape))
-        keypoints, visible = zip(*(self.look(image) for image in images), strict=True)
+        keypoints, visible = zip(*(self.find(image) for image in images), strict=True)
         size = (images.shape[2] // 8, images.shape[3] // 8)
         places, seen = torch.stack(keypoints), torch.stack(visible)
         heatmaps = heatmap_targets(places, seen, size=size).float()
         return [(heatmaps, paf_targets(places, seen, self.skeleton, size=size).float())]
 
-    def look(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def find(self, image: Tensor) -> tuple[Tensor, Tensor]:
         blue, green, red = (image * 256 + 128).double().numpy()
         joints = len(self.skeleton)
         places, seen = torch.zeros(3, joints, 2, dtype=torch.float64), torch.zeros(3, joints, dtype=torch.bool)
@@ -79,7 +79,7 @@ class Seeing(nn.Module):
             if len(x):
                 p, k = divmod(number, joints)
                 k = self.skeleton.flip[k] if mirrored else k
-                top, left = max(y.min() - 2, 0), max(x.min() - 2, 0)  # around what is surely of it
+                top, left = max(y.min() - 2, 0), max(x.min() - 2, 0)  # a frame around the pixels that are certain
                 blob = green[top : y.max() + 3, left : x.max() + 3] * inside[top : y.max() + 3, left : x.max() + 3]
                 down, across = np.indices(blob.shape)
                 places[p, k] = torch.tensor(

@@ -1,7 +1,7 @@
-"""Videos of people whose joints are blobs, each of a hue of its own, and a network that sees them.
+"""Videos of people whose joints are blobs, each of its own hue, and a network that finds them.
 
-It is `seeing.Seeing` with marks that outlive a video's compression: hues instead of ratios. Which of the hues are one
-person the network knows, for its fields; the order in which people come, and who is who, it does not tell.
+Like `blob_people.Seeing`, with marks that survive video compression: hues instead of ratios. The network knows which
+hues belong to one person, for its fields; the order of people and their identity are not in its maps.
 """
 
 import colorsys
@@ -29,43 +29,43 @@ PEOPLE, HUES = 2, 10
 
 
 def body(x: float, y: float, *, swing: float = 0) -> Floats:
-    """(5, 2) joints of a person of about 90 pixels around a place; hands and feet swing by so many."""
+    """Return the (5, 2) joints of a person of 90 pixels around a point; hands and feet swing by some pixels."""
     still = np.array([[0, -45], [24, -12], [-24, -12], [16, 44], [-16, 44]], dtype=float)
     return still + np.array([x, y]) + np.outer([0, 1, -1, -1, 1], [swing, 0])
 
 
-def picture(people: list[Floats | None]) -> Image.Image:
-    """People over grey; nothing for None."""
+def draw(people: list[Floats | None]) -> Image.Image:
+    """Draw people on gray; nothing for None."""
     pixels = np.full((SIZE[1], SIZE[0], 3), 96, dtype=np.uint8)
     ys, xs = np.mgrid[: SIZE[1], : SIZE[0]]
     for p, person in enumerate(people):
         for k, (x, y) in enumerate([] if person is None else np.rint(person)):
-            colour = np.array(colorsys.hsv_to_rgb((PEOPLE * k + p) / HUES, 1, 1)) * 255
-            pixels[(xs - x) ** 2 + (ys - y) ** 2 <= 49] = colour.astype(np.uint8)
+            color = np.array(colorsys.hsv_to_rgb((PEOPLE * k + p) / HUES, 1, 1)) * 255
+            pixels[(xs - x) ** 2 + (ys - y) ** 2 <= 49] = color.astype(np.uint8)
     return Image.fromarray(pixels)
 
 
 def film(path: Path, people: Callable[[int], list[Floats | None]], *, frames: int, rate: float = 25) -> Path:
-    """A video of so many frames of these people."""
+    """Write a video; ``people`` returns the people of a frame."""
     with VideoWriter(path, frames_per_second=rate) as out:
         for number in range(frames):
-            out.add(picture(people(number)))
+            out.add(draw(people(number)))
     return path
 
 
 def crossing(number: int) -> list[Floats | None]:
-    """One walks to the right, one to the left, a little lower; they pass each other at frame 25."""
+    """Return two people: one walks to the right, one to the left, a little lower; they meet at frame 25."""
     swing = 10 * np.sin(0.3 * number)
     return [body(60 + 4 * number, 84, swing=swing), body(260 - 4 * number, 102, swing=-swing)]
 
 
 class Marked(Seeing):
-    """(N, 3, H, W) to one stage of maps, drawn where hues are."""
+    """Images (N, 3, H, W) to one stage of maps, those of the hues."""
 
     def __init__(self) -> None:
         super().__init__(BODY)
 
-    def look(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def find(self, image: Tensor) -> tuple[Tensor, Tensor]:
         blue, green, red = (image * 256 + 128).double().numpy()
         most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
         chroma = np.maximum(most - least, 1)

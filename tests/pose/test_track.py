@@ -1,4 +1,4 @@
-"""People who cross, leave and come back keep their numbers; the filter, by hand and by what it promises."""
+"""Tracking of people who cross, leave and come back; the 1 euro filter, by hand and by its properties."""
 
 import math
 from collections.abc import Callable
@@ -34,22 +34,23 @@ def walker(skeleton: Skeleton, frame: int, *, x: float, y: float = 100, speed: f
 
 
 def pose(xy: Floats, found: NDArray[np.bool_] | None = None) -> Pose:
+    """Return a pose with these joints; the others are -1."""
     there = np.ones(len(xy), dtype=bool) if found is None else found
     keypoints = np.column_stack([np.where(there[:, None], xy, -1.0), np.where(there, 0.8, -1.0)])
     low, high = xy[there].min(0), xy[there].max(0)
     return Pose(keypoints, 20.0, (*low.tolist(), *(high - low).tolist()))
 
 
-def seen(rng: np.random.Generator, xy: Floats, *, noise: float, missing: float) -> Pose:
-    """As a network might: every joint a little off, some not found, never fewer than three."""
+def noisy_pose(rng: np.random.Generator, xy: Floats, *, noise: float, missing: float) -> Pose:
+    """Return a pose with noise and missing joints, but three at least."""
     found = rng.random(len(xy)) >= missing
     found[rng.permutation(len(xy))[:3]] = True
     return pose(xy + rng.normal(0, noise, xy.shape), found)
 
 
-def idf1(truth: list[list[int]], told: list[list[int]]) -> float:
-    """2 IDTP / (2 IDTP + IDFP + IDFN), people and numbers paired at best (Ristani 2016); every pose is of a person."""
-    pairs = [pair for frame in zip(truth, told, strict=True) for pair in zip(*frame, strict=True)]
+def idf1(truth: list[list[int]], ids: list[list[int]]) -> float:
+    """Return IDF1 = 2 IDTP / (2 IDTP + IDFP + IDFN), people and ids matched at best (Ristani 2016)."""
+    pairs = [pair for frame in zip(truth, ids, strict=True) for pair in zip(*frame, strict=True)]
     people, numbers = (sorted(set(names)) for names in zip(*pairs, strict=True))
     counts = np.array([[pairs.count((person, number)) for number in numbers] for person in people])
     right = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
@@ -59,11 +60,11 @@ def idf1(truth: list[list[int]], told: list[list[int]]) -> float:
 def crossing(
     seed: int, skeleton: Skeleton, *, noise: float, missing: float, phase: float = 1.0, **options: Any
 ) -> float:
-    """IDF1 of two people who walk through each other, told in a random order."""
+    """Return the IDF1 of two people who walk through each other; their poses come in a random order."""
     rng = np.random.default_rng(seed)
     tracker, apart = Tracker(skeleton, **options), 240 + 3 * rng.random()
     truth: list[list[int]] = []
-    told: list[list[int]] = []
+    ids: list[list[int]] = []
     for frame in range(80):
         figures = [
             walker(skeleton, frame, x=100, speed=3),
@@ -71,23 +72,23 @@ def crossing(
         ]
         order = rng.permutation(2).tolist()
         truth.append(order)
-        told.append(tracker.update([seen(rng, figures[i], noise=noise, missing=missing) for i in order]))
-    return idf1(truth, told)
+        ids.append(tracker.update([noisy_pose(rng, figures[i], noise=noise, missing=missing) for i in order]))
+    return idf1(truth, ids)
 
 
 def test_idf1_by_hand() -> None:
-    """Two people in four frames, who change numbers before the last: six of eight are right."""
+    """Two people in four frames swap ids before the last: six of eight are right."""
     assert idf1([[0, 1]] * 4, [[7, 9], [7, 9], [7, 9], [9, 7]]) == 0.75
     assert idf1([[0, 1], [1, 0]], [[5, 2], [2, 5]]) == 1
     assert idf1([[0], [0], [0]], [[1], [2], [3]]) == pytest.approx(1 / 3)
 
 
-def test_similarity_by_hand() -> None:
+def test_similarity_over_common_joints_by_hand() -> None:
     """Area 100: 2 * 100 * 0.2^2 = 8 for the first joint, 2 for the second; 2 and 1 pixels away both give exp(-1/2)."""
     one = np.array([[5.0, 5, 0.9], [9, 9, 0.1]])
     other = np.array([[7.0, 5, 0.2], [9, 10, 0.2]])
     assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
-    other[0] = 5, 9, 0  # a score of 0 is found
+    other[0] = 5, 9, 0  # a score of 0 counts as found
     assert similarity(one, other, PAIR, area=100) == pytest.approx((math.exp(-2) + math.exp(-0.5)) / 2)
     other[0] = -1
     assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
@@ -97,21 +98,21 @@ def test_similarity_by_hand() -> None:
 
 @pytest.mark.parametrize("skeleton", [LSP_14, COCO_17], ids=lambda skeleton: skeleton.name)
 @pytest.mark.parametrize(("noise", "missing"), [(0, 0), (1, 0.1), (2, 0.3)])
-def test_people_who_cross_keep_their_numbers(skeleton: Skeleton, noise: float, missing: float) -> None:
+def test_people_who_cross_keep_their_ids(skeleton: Skeleton, noise: float, missing: float) -> None:
     for seed in range(3):
         assert crossing(seed, skeleton, noise=noise, missing=missing) == 1
 
 
-def test_without_velocity_people_who_cross_in_step_change_numbers() -> None:
+def test_without_velocity_people_who_cross_in_step_swap_ids() -> None:
     """They differ by their direction alone."""
     assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2) == 1
     assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2, velocity_gain=0.0) < 1
 
 
-def frames(tracker: Tracker, places: range, figure: Callable[[int], Floats], *, seed: int = 0) -> set[int]:
-    """Numbers that one person gets in these frames."""
+def ids_of(tracker: Tracker, numbers: range, figure: Callable[[int], Floats], *, seed: int = 0) -> set[int]:
+    """Return the ids that one person gets in these frames."""
     rng = np.random.default_rng(seed)
-    return {tracker.update([seen(rng, figure(frame), noise=1.5, missing=0.2)])[0] for frame in places}
+    return {tracker.update([noisy_pose(rng, figure(frame), noise=1.5, missing=0.2)])[0] for frame in numbers}
 
 
 def right(frame: int) -> Floats:
@@ -122,21 +123,21 @@ def left(frame: int) -> Floats:
     return walker(COCO_17, frame, x=500, speed=-4)
 
 
-def test_one_who_is_gone_for_a_while_comes_back() -> None:
+def test_a_person_missing_for_a_few_frames_keeps_the_id() -> None:
     tracker = Tracker(COCO_17)
-    assert frames(tracker, range(20), right) == {1}
+    assert ids_of(tracker, range(20), right) == {1}
     assert [tracker.update([]) for _ in range(5)] == [[]] * 5 and tracker.poses == []
-    assert frames(tracker, range(25, 40), right) == {1}
+    assert ids_of(tracker, range(25, 40), right) == {1}
 
 
-def test_one_who_leaves_and_another() -> None:
-    """Someone else gets a new number, near or late; who was away for the whole patience is someone else."""
+def test_ids_are_dropped_after_patience_frames_and_never_reused() -> None:
+    """Someone else gets a new id; a person who was away for the whole patience does as well."""
     tracker = Tracker(COCO_17)
-    assert frames(tracker, range(20), right) == {1}
-    assert frames(tracker, range(20, 30), left) == {2}
+    assert ids_of(tracker, range(20), right) == {1}
+    assert ids_of(tracker, range(20, 30), left) == {2}
     for _ in range(30):
         assert tracker.update([]) == []
-    assert frames(tracker, range(20), right) == {3}
+    assert ids_of(tracker, range(20), right) == {3}
     short, still = Tracker(COCO_17, patience=4), pose(right(0))
     assert short.update([still]) == [1]
     for away, number in ((3, 1), (4, 2), (3, 2)):
@@ -148,23 +149,23 @@ def standing(x: float) -> Pose:
     return pose(walker(LSP_14, 0, x=x, speed=0))
 
 
-def test_two_poses_are_never_one_person() -> None:
-    """The nearer one keeps the number, wherever it stands in the list; a number is used once."""
+def test_each_id_is_given_to_the_nearest_pose_and_only_once() -> None:
+    """Wherever the pose stands in the list."""
     tracker = Tracker(LSP_14)
     assert tracker.update([standing(100)]) == [1]
     assert tracker.update([standing(106), standing(100), standing(500)]) == [2, 1, 3]
     assert tracker.update([standing(100), standing(500), standing(106)]) == [1, 3, 2]
 
 
-def test_the_sum_is_greatest() -> None:
-    """Two, 20 pixels apart, both move by 14: the first is nearest to where the second was, and yet is the first."""
+def test_the_assignment_maximizes_the_sum_of_similarities() -> None:
+    """Two people 20 pixels apart move by 14: the first is nearest to where the second was, and still keeps its id."""
     tracker = Tracker(LSP_14, least_similarity=0.01)
     assert tracker.update([standing(100), standing(120)]) == [1, 2]
     assert tracker.update([standing(114), standing(134)]) == [1, 2]
 
 
-def test_joints_are_remembered() -> None:
-    """The upper body, then the lower one: nothing is in both, but the whole was seen before."""
+def test_joints_are_remembered_for_patience_frames() -> None:
+    """The upper body, then the lower one: they have no joint in common, but the whole body was found before."""
     upper = np.arange(17) < 11
     tracker = Tracker(COCO_17, patience=5)
     assert tracker.update([pose(right(0))]) == [1]
@@ -173,19 +174,19 @@ def test_joints_are_remembered() -> None:
     assert tracker.update([pose(right(0), ~upper)]) == [1]
     for _ in range(5):
         assert tracker.update([pose(right(0), upper)]) == [1]
-    assert tracker.update([pose(right(0), ~upper)]) == [2]  # five frames without: by then forgotten
+    assert tracker.update([pose(right(0), ~upper)]) == [2]  # not found in five frames: forgotten
 
 
-def test_a_face_is_enough() -> None:
-    """The area is the greater one of pose and person: of a whole body its face alone may be three pixels off."""
+def test_the_larger_area_of_pose_and_person_is_used() -> None:
+    """Of a whole body the face alone may be three pixels off."""
     tracker, face = Tracker(COCO_17), np.arange(17) < 5
     assert tracker.update([pose(right(0))]) == [1] == tracker.update([pose(right(0) + 3, face)])
 
 
-def test_what_is_expected_by_hand() -> None:
-    """Moved by 10 the velocity is 4, and where it was seen last 10 + 4; the frames without it slow it down.
+def test_predicted_positions_and_velocities_by_hand() -> None:
+    """After a motion by 10 the velocity is 4; frames without the joint damp it.
 
-    Expected at 14, 14 + 3.6 and 17.6 + 3.24 = 20.84; found at 26.84 after three frames: 3.24 + 0.4 * 6 / 3 = 4.04.
+    Predicted at 14, 14 + 3.6 and 17.6 + 3.24 = 20.84; found at 26.84 after three frames: 3.24 + 0.4 * 6 / 3 = 4.04.
     """
     person = _Person(1, 1, 3)
     person.see(np.array([[0.0, 5, 1]]))
@@ -204,8 +205,8 @@ def test_what_is_expected_by_hand() -> None:
     assert person.velocity.tolist() == [[0, 0]]
 
 
-def test_joints_in_line() -> None:
-    """A box without width is no reason to lose someone; a pose without joints gets a number that is not kept."""
+def test_collinear_and_empty_poses_get_ids() -> None:
+    """A box without width keeps its id; a pose without joints gets an id that is not kept."""
     tracker = Tracker(PAIR)
     upright = np.array([[50.0, 20], [50, 80]])
     assert tracker.update([pose(upright)]) == [1] == tracker.update([pose(upright + np.array([3, 0]))])
@@ -215,14 +216,14 @@ def test_joints_in_line() -> None:
     assert smooth.update([empty]) == [1] and (smooth.poses[0].keypoints == -1).all()
 
 
-def test_poses_are_filtered_for_each_person() -> None:
+def test_each_person_is_smoothed_by_a_filter_of_their_own() -> None:
     rng = np.random.default_rng(5)
     tracker, plain = Tracker(LSP_14, smooth=True), Tracker(LSP_14)
     bodies = [walker(LSP_14, 0, x=x, speed=0) for x in (100, 300)]
     out: list[list[Floats]] = [[], []]
     for frame in range(90):
         order = rng.permutation(2).tolist()
-        given = [seen(rng, bodies[i], noise=1.5, missing=0.05) for i in order]
+        given = [noisy_pose(rng, bodies[i], noise=1.5, missing=0.05) for i in order]
         before = [item.keypoints.copy() for item in given]
         numbers = tracker.update(given)
         assert numbers == plain.update(given) and all(a is b for a, b in zip(plain.poses, given, strict=True))
@@ -240,10 +241,10 @@ def test_poses_are_filtered_for_each_person() -> None:
     tracker.update([])
     again = pose(bodies[0] + 2)
     tracker.update([again])
-    np.testing.assert_array_equal(tracker.poses[0].keypoints, again.keypoints)  # away for a frame: anew
+    np.testing.assert_array_equal(tracker.poses[0].keypoints, again.keypoints)  # missing for a frame: restarted
 
 
-def test_the_filter_knows_the_rate() -> None:
+def test_the_tracker_passes_the_frame_rate_to_its_filters() -> None:
     tracker, one_euro = Tracker(LSP_14, smooth=True, frames_per_second=60), OneEuro(14, frames_per_second=60)
     for frame in range(3):
         tracker.update([pose(walker(LSP_14, frame, x=100, speed=3))])
@@ -252,11 +253,11 @@ def test_the_filter_knows_the_rate() -> None:
         )
 
 
-def test_three_steps_by_hand() -> None:
+def test_three_steps_of_the_one_euro_filter_by_hand() -> None:
     """At 30 frames per second alpha(1 Hz) = 2 pi / (2 pi + 30) = 0.1731707.
 
     From 10 to 16: speed 0.1731707 * 180 = 31.17073, cutoff 1 + 0.05 * 31.17073 = 2.558536, alpha 0.3488984: 12.093390.
-    16 again is 3.906610 from what came out, which is 117.19829 per second: speed 31.17073 + 0.1731707 * 86.02756 =
+    16 again is 3.906610 from the last output, which is 117.19829 per second: speed 31.17073 + 0.1731707 * 86.02756 =
     46.068184, cutoff 3.303409, alpha 0.4089361: 13.690944.
     """
     one_euro = OneEuro(1)
@@ -264,15 +265,15 @@ def test_three_steps_by_hand() -> None:
         assert one_euro(np.array([[given, 7.0]]))[0].tolist() == pytest.approx([expected, 7], abs=1e-6)
 
 
-def test_a_constant_stays_and_the_first_is_the_input() -> None:
+def test_the_filter_keeps_constant_input() -> None:
     xy = np.random.default_rng(1).uniform(0, 500, (17, 2))
     one_euro = OneEuro(17)
     for _ in range(20):
         np.testing.assert_array_equal(one_euro(xy), xy)
 
 
-def test_a_joint_starts_anew() -> None:
-    """Where it was not found it stays as it is, and place and speed are forgotten; the other joint goes on."""
+def test_the_filter_restarts_after_a_missing_joint() -> None:
+    """A missing joint passes unchanged, and its position and speed are forgotten; the other joint is not affected."""
     both, other, fresh = OneEuro(2), OneEuro(1), OneEuro(1)
     for frame, place in enumerate((10.0, 14.0, 20.0, -1.0, 90.0, 97.0)):
         result = both(np.array([[place, place], [4.0 * frame, 5]]))
@@ -284,22 +285,22 @@ def test_a_joint_starts_anew() -> None:
     assert both(outside, np.array([True, True]))[0, 0] > -2
 
 
-def test_nothing_is_shared_with_the_caller() -> None:
+def test_the_filter_copies_its_inputs_and_outputs() -> None:
     one_euro, xy, found = OneEuro(1), np.array([[10.0, 7]]), np.array([True])
     result = one_euro(xy, found)
     result[:], found[:], xy[:] = 0, False, 16
     assert one_euro(xy)[0, 0] == pytest.approx(12.093390, abs=1e-6)
 
 
-def test_jitter_goes() -> None:
+def test_the_filter_reduces_the_variance_of_noise() -> None:
     noise = np.random.default_rng(2).normal(100, 1, (600, 17, 2))
     one_euro = OneEuro(17)
     assert np.stack([one_euro(xy) for xy in noise])[60:].var(0).mean() < noise.var() / 3
 
 
 @pytest.mark.parametrize("speed", [30.0, 300.0, 3000.0])
-def test_lag_is_bounded(speed: float) -> None:
-    """In the end by 1 / (2 pi beta); with beta 0 it is tau times the speed, 1 / (2 pi min_cutoff) seconds."""
+def test_the_lag_is_bounded_at_every_speed(speed: float) -> None:
+    """By 1 / (2 pi beta) in the end; with beta 0 it is the speed times tau = 1 / (2 pi min_cutoff) seconds."""
     one_euro, fixed = OneEuro(1), OneEuro(1, beta=0.0)
     for frame in range(150):
         xy = np.full((1, 2), speed * frame / 30)
@@ -309,11 +310,11 @@ def test_lag_is_bounded(speed: float) -> None:
     assert fixed_lag == pytest.approx(speed / (2 * math.pi), rel=1e-6)
 
 
-def test_the_rate_does_not_matter() -> None:
-    """The same movement at 30 and 60 frames per second comes out the same, if the filter knows."""
+def test_the_same_motion_is_filtered_alike_at_two_frame_rates() -> None:
+    """At 30 and 60 frames per second, if the filter is given the rate."""
 
-    def filtered(rate: int, told: float) -> Floats:
-        one_euro = OneEuro(1, frames_per_second=told, beta=0.0)
+    def filtered(rate: int, given: float) -> Floats:
+        one_euro = OneEuro(1, frames_per_second=given, beta=0.0)
         places = 100 + 40 * np.sin(2 * math.pi * 0.5 * np.arange(4 * rate) / rate)
         return np.array([one_euro(np.full((1, 2), place))[0, 0] for place in places])[:: rate // 30]
 
@@ -321,7 +322,7 @@ def test_the_rate_does_not_matter() -> None:
     assert np.abs(slow - fast).max() < 1 < 8 < np.abs(slow - wrong).max()
 
 
-def test_wrong_values() -> None:
+def test_impossible_values_are_refused() -> None:
     for wrong in ({"frames_per_second": 0.0}, {"min_cutoff": -1.0}, {"beta": -0.1}, {"derivative_cutoff": 0.0}):
         with pytest.raises(ValueError, match="must be above 0, beta at least 0; got OneEuro"):
             OneEuro(3, **wrong)

@@ -1,4 +1,4 @@
-"""From a picture to people: a network that sees blobs answers, and the joints come back where they were drawn."""
+"""From an image to people: a network that finds blobs, and joints where they were drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ SIZE = (640, 470)
 PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
 
 
-def matched(poses: list[Pose], people: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(P, K, 2) error of every joint, in pixels, each person against the pose nearest to it; all must be found."""
+def joint_errors(poses: list[Pose], people: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the error of every joint in pixels (P, K, 2), from each person to the nearest pose; all must be found."""
     assert len(poses) == len(people)
     errors = []
     for person in people:
@@ -31,28 +31,28 @@ def matched(poses: list[Pose], people: list[NDArray[np.float64]]) -> NDArray[np.
     return np.array(errors)
 
 
-def shifted(people: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def rounded(people: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return [np.rint(person) for person in people]
 
 
 @pytest.mark.parametrize("size", [SIZE, (637, 471), (803, 399), (601, 1000)])
 @pytest.mark.parametrize("height", [256, 247, 368])
-def test_joints_come_back(size: tuple[int, int], height: int) -> None:
-    """With every rest of 8 in both directions, and enlarged as well as made smaller: no shift, whatever the borders."""
+def test_joints_are_found_without_shift_at_any_size_and_height(size: tuple[int, int], height: int) -> None:
+    """With every remainder of 8 in both directions, enlarged and reduced, whatever the borders."""
     scale = min(size[0] / 640, size[1] / 470)
     people = [stick(180 * scale, 240 * scale, size=290 * scale), stick(440 * scale, 220 * scale, size=240 * scale)]
     found = PoseEstimator(seeing(), height=height)(scene(people, size=size, radius=round(7 * scale)))
-    errors = matched(found, shifted(people))
+    errors = joint_errors(found, rounded(people))
     stride = size[1] / height
     assert np.abs(errors).max() < 0.12 * stride + 0.1  # pixels of the network's input
     assert np.abs(errors.mean((0, 1))).max() < 0.05 * stride
 
 
-def test_exact_is_the_published_place() -> None:
-    """(2 p - pad) / scale: whole pixels of the enlarged maps, to the left of and above where the joint is."""
+def test_exact_places_joints_by_the_published_formula() -> None:
+    """(2 p - pad) / scale: whole pixels of the enlarged maps, a little left of and above the joint."""
     image = scene(PEOPLE, size=SIZE)
     steps = PoseEstimator(seeing(), method="exact").steps(image)
-    errors = matched(steps.poses, shifted(PEOPLE))
+    errors = joint_errors(steps.poses, rounded(PEOPLE))
     ratio = SIZE[1] / 256
     assert np.abs(errors + ratio - 0.5).max() < 1.5 * ratio
     assert np.abs(errors.mean((0, 1)) + ratio - 0.5).max() < 0.5
@@ -65,33 +65,33 @@ def test_exact_is_the_published_place() -> None:
 
 
 @pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18, COCO_17], ids=lambda skeleton: skeleton.name)
-def test_a_mirrored_look_agrees(skeleton: Skeleton) -> None:
-    """Maps of the mirror image, turned back, are those of the picture; in an input with an odd border too."""
+def test_flip_gives_the_same_maps_and_joints(skeleton: Skeleton) -> None:
+    """Maps of the mirror image are mirrored back; the border of the input is odd."""
     person = [stick(300, 240, skeleton=skeleton, size=330)]
     image = scene(person, size=(611, 470))
     plain, flipped = (PoseEstimator(seeing(skeleton), flip=flip).steps(image) for flip in (False, True))
     assert plain.frame.left * 2 + plain.frame.wide < plain.frame.input_size[1]  # an odd border
     np.testing.assert_allclose(flipped.heatmaps, plain.heatmaps, atol=0.05)
     np.testing.assert_allclose(flipped.poses[0].keypoints[:, :2], plain.poses[0].keypoints[:, :2], atol=0.4)
-    assert np.abs(matched(flipped.poses, shifted(person))).max() < 0.5
+    assert np.abs(joint_errors(flipped.poses, rounded(person))).max() < 0.5
 
 
-def test_several_scales() -> None:
-    """Each input has its own border and its own rounding; averaged maps still have their tops at the joints."""
+def test_maps_of_several_scales_are_aligned_and_averaged() -> None:
+    """Each input has its own border and rounding; averaged maps still peak at the joints."""
     image = scene(PEOPLE, size=(637, 471))
     network = seeing()
     steps = PoseEstimator(network, scales=(0.7, 1, 1.45), flip=True).steps(image)
     assert isinstance(network.model, Seeing)
     assert network.model.shown == [(2, 3, 184, 248), (2, 3, 256, 352), (2, 3, 376, 504)]
     assert steps.heatmaps.shape == (15, 32, 44) and steps.pafs.shape == (26, 32, 44)
-    errors = matched(steps.poses, shifted(PEOPLE))
+    errors = joint_errors(steps.poses, rounded(PEOPLE))
     assert np.abs(errors.mean((0, 1))).max() < 0.15
     assert np.abs(errors).max() < 1
     alone = PoseEstimator(seeing(), scales=(1.45,)).steps(image)
     assert alone.heatmaps.shape[1:] == (47, 63)
 
 
-def test_steps_and_boxes() -> None:
+def test_steps_have_seconds_extent_and_boxes_around_the_joints() -> None:
     steps = PoseEstimator(seeing()).steps(scene(PEOPLE, size=SIZE))
     assert list(steps.seconds) == ["read", "network", "decode"] and min(steps.seconds.values()) > 0
     for pose in steps.poses:
@@ -102,7 +102,7 @@ def test_steps_and_boxes() -> None:
     assert left < 0 < 639 < right and top == -0.5 and bottom == pytest.approx(469.5)
 
 
-def test_a_joint_that_is_not_found() -> None:
+def test_a_missing_joint_is_minus_one() -> None:
     person = stick(300, 240, size=300)
     image = scene([person], size=SIZE)
     pixels = np.array(image)
@@ -114,8 +114,8 @@ def test_a_joint_that_is_not_found() -> None:
     assert min(pose.box) > 20
 
 
-def test_people_of_few_joints_are_left_out() -> None:
-    """One of two people shows the left arm, shoulder and neck only: five joints."""
+def test_min_joints_leaves_out_people_with_fewer_joints() -> None:
+    """The second person shows the left arm, neck and head only: five joints."""
     whole, part = PEOPLE[0], PEOPLE[1]
     image = np.array(scene([whole, part], size=SIZE))
     arm = ("left_wrist", "left_elbow", "left_shoulder", "neck", "head_top")
@@ -129,43 +129,43 @@ def test_people_of_few_joints_are_left_out() -> None:
     assert len(found[6].decoded.poses) == 2
 
 
-def test_coco_results() -> None:
-    """In COCO's order, half a pixel to the right, without the neck; the score as published."""
+def test_coco_results_have_the_order_offset_and_score_of_coco() -> None:
+    """Without the neck; coordinates count from the corner of a pixel, so they are half a pixel larger."""
     estimator = PoseEstimator(seeing(OPENPOSE_18))
     steps = estimator.steps(scene([stick(300, 240, skeleton=OPENPOSE_18, size=330)], size=SIZE))
     (result,) = coco_results(steps, OPENPOSE_18, image_id=139)
     assert (result["image_id"], result["category_id"], len(result["keypoints"])) == (139, 1, 51)
-    wanted = stick(300, 240, skeleton=COCO_17, size=330)
+    expected = stick(300, 240, skeleton=COCO_17, size=330)
     flat = np.array(result["keypoints"]).reshape(17, 3)
-    np.testing.assert_allclose(flat[:, :2], np.rint(wanted) + 0.5, atol=0.5)
+    np.testing.assert_allclose(flat[:, :2], np.rint(expected) + 0.5, atol=0.5)
     assert (flat[:, 2] == 1).all()
     assert result["score"] == pytest.approx(steps.poses[0].score * 17)
     own = PoseEstimator(seeing()).steps(scene([stick(300, 240, size=330)], size=SIZE))
     assert len(coco_results(own, LSP_14, image_id=1)[0]["keypoints"]) == 42
 
 
-@pytest.mark.parametrize("name", ["grey.png", "cmyk.jpg", "alpha.png", "turned.png", "16bit.png", "palette.gif"])
-def test_pictures_of_any_mode(name: str) -> None:
-    """They are brought to one form; turned ones stand upright, and places are those of the upright picture."""
+@pytest.mark.parametrize("name", ["gray.png", "cmyk.jpg", "alpha.png", "rotated.png", "16bit.png", "palette.gif"])
+def test_images_of_any_mode_and_orientation_are_read(name: str) -> None:
+    """Rotated ones are turned upright by their EXIF tag, and coordinates are those of the upright image."""
     image = scene(PEOPLE, size=SIZE)
     path = Path(name)
-    if name == "turned.png":
+    if name == "rotated.png":
         exif = Image.Exif()
         exif[0x0112] = 6
         image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
     elif name == "16bit.png":
         Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
     else:
-        modes = {"grey.png": "L", "cmyk.jpg": "CMYK", "alpha.png": "RGBA", "palette.gif": "P"}
+        modes = {"gray.png": "L", "cmyk.jpg": "CMYK", "alpha.png": "RGBA", "palette.gif": "P"}
         image.convert(modes[name]).save(path)
     estimator = PoseEstimator(seeing())
     steps = estimator.steps(path)
     assert steps.picture.size == SIZE
-    if name in ("turned.png", "alpha.png"):
-        assert np.abs(matched(steps.poses, shifted(PEOPLE))).max() < 1
+    if name in ("rotated.png", "alpha.png"):
+        assert np.abs(joint_errors(steps.poses, rounded(PEOPLE))).max() < 1
 
 
-def test_pictures_that_are_too_small_or_too_long() -> None:
+def test_tiny_images_give_nobody_and_unusable_files_are_refused() -> None:
     estimator = PoseEstimator(seeing())
     assert estimator(Image.new("RGB", (1, 1), "red")) == []
     assert estimator(Image.new("L", (3, 900))) == []
@@ -175,15 +175,15 @@ def test_pictures_that_are_too_small_or_too_long() -> None:
     Image.new("RGB", (1, 1)).save("tiny.png")
     scene(PEOPLE, size=SIZE).save("whole.jpg")
     Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:3000])
-    for name, told in (
+    for name, message in (
         ("long.png", "too narrow"), ("tiny.png", "too small"), ("cut.jpg", "damaged"), ("none.jpg", "No such file"),
     ):  # fmt: skip
-        with pytest.raises(DataError, match=f"{name}: .*{told}"):
+        with pytest.raises(DataError, match=f"{name}: .*{message}"):
             estimator(name)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"height": 8}, "--height must lie between 32 and 2,000 pixels; got 8"),
         ({"method": "slow"}, "--method must be fast or exact; got slow"),
@@ -192,22 +192,22 @@ def test_pictures_that_are_too_small_or_too_long() -> None:
         ({"scales": (float("nan"),)}, "--scales must lie between"),
     ],
 )
-def test_impossible_settings(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         PoseEstimator(seeing(), **options)
 
 
-def test_a_skeleton_that_cannot_be_mirrored() -> None:
-    lame = Skeleton(
+def test_flip_is_refused_for_an_asymmetric_skeleton() -> None:
+    asymmetric = Skeleton(
         name="lame", joints=("left_foot", "right_foot", "head"), limbs=((2, 0), (0, 1)), flip_pairs=((0, 1),),
         sigmas=(0.1,) * 3,
     )  # fmt: skip
     with pytest.raises(DataError, match=r"the limb from head to left_foot has no mirror image .none from head to"):
-        PoseEstimator(seeing(lame), flip=True)
-    assert PoseEstimator(seeing(lame)).flip is False
+        PoseEstimator(seeing(asymmetric), flip=True)
+    assert PoseEstimator(seeing(asymmetric)).flip is False
 
 
-def test_the_picture_is_left_alone_and_nothing_is_learned() -> None:
+def test_the_image_is_not_changed_and_maps_have_no_gradient() -> None:
     image = scene(PEOPLE, size=SIZE)
     before = image.tobytes()
     steps = PoseEstimator(seeing(), flip=True).steps(image)
@@ -215,10 +215,10 @@ def test_the_picture_is_left_alone_and_nothing_is_learned() -> None:
     assert not steps.heatmaps.requires_grad and torch.isfinite(steps.heatmaps).all()
 
 
-def test_fewest_joints_are_those_that_are_told() -> None:
-    """On a portrait, where joints are given that no limb led to: only who has fewer than asked is left out."""
-    every = [int((pose.keypoints[:, 2] >= 0).sum()) for pose in PoseEstimator("openpose-tiny-lsp")(sample_photo())]
-    assert len(every) > 1
-    for least in (7, max(every)):
+def test_min_joints_counts_joints_on_a_photograph() -> None:
+    """Joints count however they were found, by a limb or by completion."""
+    counts = [int((pose.keypoints[:, 2] >= 0).sum()) for pose in PoseEstimator("openpose-tiny-lsp")(sample_photo())]
+    assert len(counts) > 1
+    for least in (7, max(counts)):
         poses = PoseEstimator("openpose-tiny-lsp", min_joints=least)(sample_photo())
-        assert [int((pose.keypoints[:, 2] >= 0).sum()) for pose in poses] == [n for n in every if n >= least]
+        assert [int((pose.keypoints[:, 2] >= 0).sum()) for pose in poses] == [n for n in counts if n >= least]

@@ -1,4 +1,4 @@
-"""People in videos from Python: who is who, what is smoothed, what is held."""
+"""`follow_video`: ids of people, smoothed joints, frames one by one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from firstsight.tasks.pose_video import FramePoses, follow_video
 from helpers.blob_video import BODY, Floats, body, crossing, film, marked
 
 NEAR = 12.0
-"""A pose whose joints are off by so many pixels, on average, is that person's."""
+"""A pose belongs to a person if its joints are off by fewer pixels than this, on average."""
 
 
 @pytest.fixture
@@ -27,46 +27,46 @@ def estimator() -> PoseEstimator:
     return PoseEstimator(marked())
 
 
-def away(pose: Pose, person: Floats) -> float:
+def mean_error(pose: Pose, person: Floats) -> float:
     found = pose.keypoints[:, 2] >= 0
     return float(np.hypot(*(pose.keypoints[found, :2] - person[found]).T).mean())
 
 
-def idf1(truth: list[list[Floats]], told: list[list[tuple[int, Pose]]]) -> float:
-    """2 IDTP / (people + poses), people and numbers paired at best (Ristani 2016), over the frames."""
-    numbers = sorted({number for frame in told for number, _ in frame})
+def idf1(truth: list[list[Floats]], found: list[list[tuple[int, Pose]]]) -> float:
+    """Return IDF1 = 2 IDTP / (people + poses), people and ids matched at best (Ristani 2016), over the frames."""
+    numbers = sorted({number for frame in found for number, _ in frame})
     counts = np.zeros((len(truth[0]), len(numbers)))
-    for people, frame in zip(truth, told, strict=True):
+    for people, frame in zip(truth, found, strict=True):
         for number, pose in frame:
             for p, person in enumerate(people):
-                counts[p, numbers.index(number)] += away(pose, person) < NEAR
+                counts[p, numbers.index(number)] += mean_error(pose, person) < NEAR
     right = counts[linear_sum_assignment(counts, maximize=True)].sum()
-    return float(2 * right / (sum(map(len, truth)) + sum(map(len, told))))
+    return float(2 * right / (sum(map(len, truth)) + sum(map(len, found))))
 
 
-def test_people_who_cross_keep_their_numbers(estimator: PoseEstimator) -> None:
-    """From pixels to numbers; by their order in the list alone, people would change them many times."""
+def test_people_who_cross_keep_their_ids(estimator: PoseEstimator) -> None:
+    """From pixels to ids; by their order in the list alone, people would swap them many times."""
     frames = 50
     video = film(Path("crossing.mp4"), crossing, frames=frames)
     found = list(follow_video(estimator, video, track=True))
     truth: list[list[Floats]] = [[one for one in crossing(number) if one is not None] for number in range(frames)]
-    told = [list(zip(frame.identities or [], frame.poses, strict=True)) for frame in found]
-    assert idf1(truth, told) >= 0.95
+    with_ids = [list(zip(frame.identities or [], frame.poses, strict=True)) for frame in found]
+    assert idf1(truth, with_ids) >= 0.95
     assert idf1(truth, [list(enumerate(frame.poses)) for frame in found]) < 0.8
     assert {number for frame in found for number in frame.identities or []} == {1, 2}
     assert [frame.number for frame in found] == list(range(frames))
     assert [frame.seconds for frame in found] == pytest.approx([number / 25 for number in range(frames)])
 
 
-def test_one_who_was_away_comes_back_with_their_number(estimator: PoseEstimator) -> None:
-    """Hidden for eight frames; then for twenty, which is more than is waited for. A frame of no one has no numbers."""
+def test_a_person_hidden_for_a_few_frames_keeps_the_id(estimator: PoseEstimator) -> None:
+    """Hidden for eight frames; then for twenty, which is more than the tracker's patience."""
     hidden = {*range(10, 18), *range(30, 50)}
     video = film(Path("away.mp4"), lambda n: [None if n in hidden else body(80 + n, 90)], frames=56)
-    told = [frame.identities for frame in follow_video(estimator, video, track=True)]
-    assert told == [[] if n in hidden else [1] if n < 30 else [2] for n in range(56)]
+    ids = [frame.identities for frame in follow_video(estimator, video, track=True)]
+    assert ids == [[] if n in hidden else [1] if n < 30 else [2] for n in range(56)]
 
 
-def test_without_track_no_one_has_a_number(estimator: PoseEstimator) -> None:
+def test_without_track_there_are_no_ids(estimator: PoseEstimator) -> None:
     frame = next(follow_video(estimator, film(Path("one.mp4"), crossing, frames=2)))
     assert frame.identities is None and len(frame.poses) == 2 and list(frame.took) == ["read", "network", "decode"]
     poses = estimator(frame.image)
@@ -82,17 +82,17 @@ def joints(frames: list[FramePoses]) -> Floats:
     return np.stack([frame.poses[0].keypoints for frame in frames])
 
 
-def test_joints_hold_still(estimator: PoseEstimator) -> None:
-    """Who stands but trembles: less than half the variance is left, none of the place; twice the same; with numbers."""
-    video = film(Path("trembling.mp4"), trembling, frames=60, rate=10)
+def test_smooth_halves_the_variance_and_keeps_the_mean(estimator: PoseEstimator) -> None:
+    """A person who stands but trembles; with ids the result is the same."""
+    video = film(Path("trembling.mp4"), trembling, frames=45, rate=10)
     raw, calm, again = (
         list(follow_video(estimator, video, track=track, smooth=smooth))
         for track, smooth in ((True, False), (False, True), (True, True))
     )
-    assert [frame.identities for frame in calm] == [[1]] * 60
+    assert [frame.identities for frame in calm] == [[1]] * 45
     np.testing.assert_array_equal(joints(calm), joints(again))
     before, after = (np.where(joints(raw)[10:, :, 2:] >= 0, joints(one)[10:, :, :2], np.nan) for one in (raw, calm))
-    assert np.isfinite(before).mean() > 0.9  # a joint that is not found now and then begins anew
+    assert np.isfinite(before).mean() > 0.9  # a joint that is missed now and then restarts
     was, left = np.nanvar(before, 0), np.nanvar(after, 0)
     assert was.min() > 2 and (left < 0.6 * was).all() and left.mean() < 0.5 * was.mean()
     np.testing.assert_allclose(np.nanmean(after, 0), np.nanmean(before, 0), atol=0.5)
@@ -112,8 +112,8 @@ class Counted(Video):
             yield frame
 
 
-def test_nothing_is_read_ahead(estimator: PoseEstimator) -> None:
-    """A frame is read and shown to the network when it is asked for; whose video it is closes it."""
+def test_frames_are_read_only_when_needed_and_the_callers_video_stays_open(estimator: PoseEstimator) -> None:
+    """The network gets a frame when the caller asks for it."""
     shown = estimator.network.model.shown
     with Counted(str(film(Path("long.mp4"), crossing, frames=30))) as video:
         following = follow_video(estimator, video, smooth=True)
@@ -125,31 +125,31 @@ def test_nothing_is_read_ahead(estimator: PoseEstimator) -> None:
         assert next(iter(video)).number == 0  # still open
 
 
-def test_frames_that_are_too_long(estimator: PoseEstimator) -> None:
-    """The sentence names the video."""
+def test_frames_too_wide_for_the_network_are_refused(estimator: PoseEstimator) -> None:
+    """The message names the video."""
     with VideoWriter(Path("long.mp4"), frames_per_second=5) as out:
         out.add(Image.new("RGB", (2200, 32)))
     with pytest.raises(DataError, match=r"^long\.mp4: 2200x32 pixels would be 13200x192"):
         next(follow_video(estimator, Path("long.mp4")))
 
 
-def test_a_skeleton_of_five_is_drawn_with_numbers() -> None:
-    """Every limb in its person's colour; the number above them, within the picture; without numbers as before."""
+def test_people_are_drawn_in_the_color_of_their_id_with_its_number() -> None:
+    """The number stands above the person, within the image; without ids there is none."""
     people = [body(60, 60), body(200, 100)]
     poses = [
         Pose(np.column_stack([one, np.full(5, 0.9)]), 9.0, (*one.min(0).tolist(), *np.ptp(one, axis=0).tolist()))
         for one in people
     ]
-    grey = Image.new("RGB", (320, 192), (96, 96, 96))
-    drawn = np.asarray(plots.draw_people(grey, poses, BODY, identities=[7, 12]))
+    gray = Image.new("RGB", (320, 192), (96, 96, 96))
+    drawn = np.asarray(plots.draw_people(gray, poses, BODY, identities=[7, 12]))
     for one, number in zip(people, (7, 12), strict=True):
         x, y = np.rint((one[1] + one[3]) / 2).astype(int)  # of a hand and a foot
         assert drawn[y, x].tolist() == list(identity_colour(number))
         x, y = np.rint(one[0]).astype(int)
         above = drawn[max(y - 25, 0) : y - 6, x - 12 : x + 12].reshape(-1, 3)
         assert (above == identity_colour(number)).all(1).sum() > 30
-    plain = np.asarray(plots.draw_people(grey, poses, BODY))
+    plain = np.asarray(plots.draw_people(gray, poses, BODY))
     assert (plain[:10] == 96).all() and not (drawn[:10] == 96).all()
     assert len({identity_colour(number) for number in range(1, 40)}) == 39
     high = Pose(poses[0].keypoints - (0, 20, 0), 9.0, (poses[0].box[0], -5.0, *poses[0].box[2:]))
-    assert (np.asarray(plots.draw_people(grey, [high], BODY, identities=[1]))[:16] == identity_colour(1)).all(2).any()
+    assert (np.asarray(plots.draw_people(gray, [high], BODY, identities=[1]))[:16] == identity_colour(1)).all(2).any()
