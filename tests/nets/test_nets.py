@@ -280,6 +280,7 @@ def hold_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> None:
     assert wanted
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("size", [32, 64, 96])
 def test_shape_comments(name: str, size: int) -> None:
@@ -291,6 +292,7 @@ def test_shape_comments(name: str, size: int) -> None:
     assert len(comments(inspect.getsource(type(net).forward))) >= 2
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
 @pytest.mark.parametrize(("height", "width"), [(32, 96), (41, 63)])
 def test_shape_comments_of_the_pose_networks(build: Callable[[], nn.Module], height: int, width: int) -> None:
@@ -325,11 +327,13 @@ def test_list_models() -> None:
     assert list_models("zzz") == []
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("name", MODELS)
 def test_a_network_file_is_read_in_one_sitting(name: str) -> None:
     hold_to_one_sitting(Path(inspect.getfile(sys.modules[type(on_paper(name)).__module__])))
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
 def test_so_is_that_of_a_pose_network(build: Callable[[], nn.Module]) -> None:
     hold_to_one_sitting(Path(inspect.getfile(build)))
