@@ -1,5 +1,6 @@
-"""Disks that are full or read-only: real ones, small tmpfs mounts in a namespace of their own."""
+"""Disks that are full or read-only: real ones, small tmpfs mounts in a mount namespace of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,63 +8,61 @@ from pathlib import Path
 
 import pytest
 
-TRAIN = f"{sys.executable} -m firstsight train lenet --epochs 2 --checkpoint-seconds 0 --quiet"
+ROOT = Path(__file__).parents[2]
+TRAIN = ["train", "lenet", "--epochs", "2", "--batch-size", "512", "--checkpoint-seconds", "0", "--quiet"]
+NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
 
 
-def in_namespace(script: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script where it may mount."""
-    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    return subprocess.run([*unshare, "sh", "-c", script], capture_output=True, text=True, timeout=300, check=False)
+def run_in_namespace(folder: Path, *steps: str | list[str]) -> list[tuple[int, str, str]]:
+    """Run shell commands and command lines of firstsight where mounts are allowed: exit codes, stdout, stderr."""
+    done = subprocess.run(
+        [*NAMESPACE, sys.executable, "-m", "helpers.command_lines", str(folder)], input=json.dumps(steps),
+        capture_output=True, text=True, timeout=600, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [tuple(result) for result in json.loads(done.stdout.splitlines()[-1])]
 
 
 @pytest.fixture(autouse=True)
 def may_mount(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    tried = in_namespace(f"mount -t tmpfs tmpfs {tmp_path}/disk")
-    if tried.returncode:
+    (tmp_path / "probe").mkdir()
+    command = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "probe")]
+    probe = subprocess.run([*NAMESPACE, *command], capture_output=True, text=True, timeout=120, check=False)
+    if probe.returncode:
         if os.environ.get("CI"):
-            pytest.fail(f"cannot mount here, and CI must not skip: {tried.stderr}")
-        pytest.skip(f"cannot mount here: {tried.stderr.strip()}")
+            pytest.fail(f"cannot mount here; continuous integration must not skip: {probe.stderr}")
+        pytest.skip(f"cannot mount here: {probe.stderr.strip()}")
 
 
-@pytest.mark.slow
-def test_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """Two checkpoints fit, a third being written does not: one sentence, exit 1; with more space the run goes on."""
-    disk = tmp_path / "disk"
-    done = in_namespace(
-        f"mount -t tmpfs -o size=1900k tmpfs {disk} && {TRAIN} --out {disk}/r; echo code $?;"
-        f" ls {disk}/r/checkpoints; ls -A {disk}/r/checkpoints | grep -c tmp;"
-        f" mount -o remount,size=60m {disk} && {TRAIN} --out {disk}/r --resume; echo code $?; ls {disk}/r"
+def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkpoint(tmp_path: Path) -> None:
+    """Two checkpoints fit on the full disk, a third one being written does not; with more space the run is resumed."""
+    home, full, small, tiny, read_only = (tmp_path / name for name in ("home", "full", "small", "tiny", "read_only"))
+    for folder in (home, full, small, tiny, read_only):
+        folder.mkdir()
+    options = {full: "size=1900k", small: "size=64k", tiny: "size=4k,nr_inodes=1", read_only: "ro"}
+    mounts = "; ".join(f"mount -t tmpfs -o {option} tmpfs {folder}" for folder, option in options.items())
+    mounted, stopped, checkpoints, _, resumed, first_checkpoint, first_folder, out, current = run_in_namespace(
+        home,
+        mounts,
+        [str(tmp_path), *TRAIN, "--out", f"{full}/r"],
+        f"ls -A {full}/r/checkpoints",
+        f"mount -o remount,size=60m {full}",
+        [str(tmp_path), *TRAIN, "--out", f"{full}/r", "--resume"],
+        [str(tmp_path), *TRAIN, "--out", f"{small}/r"],
+        [str(tmp_path), *TRAIN, "--out", f"{tiny}/r"],
+        [str(tmp_path), *TRAIN, "--out", f"{read_only}/r"],
+        [str(read_only), *TRAIN],
     )
-    first, _, second = done.stdout.partition("code 1")
-    assert "report" not in first
-    assert second.split()[:3] == ["00000001", "00000002", "0"]
-    complaint = done.stderr.splitlines()[0]
-    assert "the disk is full" in complaint
-    assert "the checkpoint of step 2 is safe" in complaint
-    assert "code 0" in second
-    assert "report.html" in second
-
-
-@pytest.mark.parametrize(("where", "size"), [("r", "0k"), ("r", "64k")])
-def test_full_disk_from_the_start(tmp_path: Path, where: str, size: str) -> None:
-    disk = tmp_path / "disk"
-    options = "size=4k,nr_inodes=1" if size == "0k" else f"size={size}"
-    done = in_namespace(f"mount -t tmpfs -o {options} tmpfs {disk} && {TRAIN} --out {disk}/{where}")
-    assert done.returncode == 1
-    assert "the disk is full" in done.stderr
-    assert len(done.stderr.splitlines()) <= 5
-
-
-def test_read_only_directory(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    done = in_namespace(f"mount -t tmpfs -o ro tmpfs {disk} && {TRAIN} --out {disk}/r")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"firstsight: {disk}/r: the file system is read-only; choose another place with --out\n"
-
-
-def test_read_only_current_directory(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    done = in_namespace(f"mount -t tmpfs -o ro tmpfs {disk} && cd {disk} && {TRAIN}")
-    assert done.returncode == 1
-    assert "read-only; choose another place with --out" in done.stderr
+    assert mounted[0] == 0, mounted[2]
+    for code, stdout, stderr in (stopped, first_checkpoint, first_folder, out, current):
+        assert (code, stdout, stderr.count("\n")) == (1, "", 1), stderr
+    for _, _, stderr in (stopped, first_checkpoint, first_folder):
+        assert "the disk is full" in stderr
+    assert "the checkpoint of step 2 is safe" in stopped[2]
+    assert "nothing was saved yet" in first_checkpoint[2]
+    assert checkpoints[1].split() == ["00000001", "00000002"]
+    assert resumed[0] == 0, resumed[2]
+    assert "after epoch 2" in resumed[1] and "report.html" in resumed[1]
+    assert out[2] == f"firstsight: {read_only}/r: the file system is read-only; choose another place with --out\n"
+    assert "read-only; choose another place with --out" in current[2]
