@@ -116,7 +116,7 @@ def execute(book: NotebookNode) -> None:
             book, km=kernel, timeout=SECONDS, resources={"metadata": {"path": scratch}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )  # fmt: skip
-        client.execute()
+        client.execute(cleanup_kc=True)  # else the kernel lives as long as this process
     book.metadata["language_info"] = {"name": "python"}  # not the version of the machine it was made on
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # times
