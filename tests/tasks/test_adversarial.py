@@ -1,6 +1,7 @@
-"""The adversarial task against a few lines of plain torch, its switches, and runs made to fail."""
+"""The GAN task against a few lines of plain torch, its options, and trainings that fail."""
 
 import copy
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from firstsight import generate, load_generator, measure, train, with_nearest
+from firstsight.data import ImageSet
 from firstsight.data import load as load_data
 from firstsight.engine.loop import seed_everything
 from firstsight.errors import RunError, UsageError
@@ -23,166 +26,169 @@ from firstsight.tasks.adversarial import Adversarial
 from firstsight.tasks.adversarial_scores import distances
 
 
-def task(recipe: str = "gan-digits", **changes: Any) -> Adversarial:
-    """Of a recipe, at a size that is quick."""
-    known = find_recipe(recipe)
-    settings = replace(known.settings, **({"precision": "float64", "epochs": 2, "image_size": 8} | changes))
-    session = Session(known, settings, Where(device="cpu"), Silent())
-    made = session.make_task(load_data("digits"), load_data("digits", "test"))
-    assert isinstance(made, Adversarial)
-    return made
+@functools.cache
+def digits() -> tuple[ImageSet, ImageSet]:
+    """Return 605 training images (ten batches of 60 or 61) and 60 test images."""
+    sets = ((load_data("digits"), 605), (load_data("digits", "test"), 60))
+    train_set, test_set = (replace(images, images=images.images[:n], labels=images.labels[:n]) for images, n in sets)
+    return train_set, test_set
 
 
-def steps(made: Adversarial, count: int) -> list[dict[str, float]]:
-    """The first updates, seeded as the engine would."""
-    found = []
+def make_task(recipe: str = "gan-digits", *, whole: bool = False, **changes: Any) -> Adversarial:
+    """Return the task of a recipe on small images; on all digits if ``whole``."""
+    base = find_recipe(recipe)
+    settings = replace(base.settings, **({"precision": "float64", "epochs": 2, "image_size": 8} | changes))
+    session = Session(base, settings, Where(device="cpu"), Silent())
+    sets = (load_data("digits"), load_data("digits", "test")) if whole else digits()
+    task = session.make_task(*sets)
+    assert isinstance(task, Adversarial)
+    return task
+
+
+def train_steps(task: Adversarial, count: int) -> list[dict[str, float]]:
+    """Return the metrics of the first steps, seeded by their number."""
+    rows = []
     for index in range(count):
         seed_everything(index)
-        found.append({k: float(v) for k, v in made.train_step(made.batches.get(0, index)).items()})
-    return found
+        rows.append({k: float(v) for k, v in task.train_step(task.batches.get(0, index)).items()})
+    return rows
 
 
-class Plain:
-    """Generator and discriminator in a loop written out, with the draws of the task."""
+class PlainGan:
+    """Generator, discriminator and average, trained by a loop that is written out."""
 
-    def __init__(self, made: Adversarial, lr: float, d_lr: float) -> None:
-        self.g, self.d = copy.deepcopy(made.models["generator"]), copy.deepcopy(made.models["discriminator"])
+    def __init__(self, task: Adversarial, lr: float, d_lr: float) -> None:
+        self.g, self.d = copy.deepcopy(task.models["generator"]), copy.deepcopy(task.models["discriminator"])
         self.average = copy.deepcopy(self.g)
         self.g_opt = torch.optim.Adam(self.g.parameters(), lr=lr, betas=(0.5, 0.999))
         self.d_opt = torch.optim.Adam(self.d.parameters(), lr=lr * d_lr, betas=(0.5, 0.999))
 
-    def update(self, real: Tensor, fake: Tensor, *told: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One of D and one of G, D asked for 0.9 of real pictures; D(x), D(G(z)) and both losses."""
-        says_real, says_fake = (torch.sigmoid(self.d(images, *told)) for images in (real, fake.detach()))
-        target = torch.full_like(says_real, 0.9)
-        d_loss = F.binary_cross_entropy(says_real, target) - (1 - says_fake).log().mean()
+    def update(self, real: Tensor, fake: Tensor, *labels: Tensor) -> dict[str, float]:
+        """One step of D, with the target 0.9 for real images, and one of G; returns the metrics."""
+        d_real, d_fake = (torch.sigmoid(self.d(images, *labels)) for images in (real, fake.detach()))
+        d_loss = F.binary_cross_entropy(d_real, torch.full_like(d_real, 0.9)) - (1 - d_fake).log().mean()
         self.d_opt.zero_grad()
         d_loss.backward()
         self.d_opt.step()
-        g_loss = -torch.sigmoid(self.d(fake, *told)).log().mean()
+        g_loss = -torch.sigmoid(self.d(fake, *labels)).log().mean()
         self.g_opt.zero_grad()
         g_loss.backward()
         self.g_opt.step()
-        return says_real.mean(), says_fake.mean(), d_loss, g_loss
+        metrics = {"d_real": d_real.mean(), "d_fake": d_fake.mean(), "d_loss": d_loss, "g_loss": g_loss}
+        return {name: value.item() for name, value in metrics.items()}
 
-    def follow(self, count: int, ema: float) -> None:
-        keep = min(ema, (1 + count) / (10 + count))
+    def update_average(self, step: int, ema: float) -> None:
+        """Move the average of G's weights after a step, counted from 0."""
+        decay = min(ema, (1 + step) / (10 + step))
         with torch.no_grad():
             for own, other in zip(self.average.parameters(), self.g.parameters(), strict=True):
-                own.copy_(keep * own + (1 - keep) * other)
+                own.copy_(decay * own + (1 - decay) * other)
+
+    def assert_same_weights(self, task: Adversarial) -> None:
+        for name, net in (("generator", self.g), ("discriminator", self.d), ("average", self.average)):
+            assert_same_weights(task.models[name], net)
 
 
-def same(ours: nn.Module, plain: nn.Module) -> None:
+def assert_same_weights(ours: nn.Module, plain: nn.Module) -> None:
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
 
 def test_training_is_that_of_plain_torch() -> None:
-    """Six updates of both networks and of the average; one-sided smoothing, two learning rates."""
-    made = task(lr=2e-4, d_lr=2.0, real_target=0.9, ema=0.6)
-    plain = Plain(made, 2e-4, 2.0)
-    real_set = load_data("digits")
-    for index, found in enumerate(steps(made, 6)):
-        batch = made.batches.get(0, index)
+    """Six steps of both networks and of the average; one-sided label smoothing, two learning rates."""
+    task = make_task(lr=2e-4, d_lr=2.0, real_target=0.9, ema=0.6)
+    plain = PlainGan(task, 2e-4, 2.0)
+    assert task.batches.samples == 605
+    for index, metrics in enumerate(train_steps(task, 6)):
+        batch = task.batches.get(0, index)
         seed_everything(index)
         z = torch.randn(len(batch.images), 100).double()
-        torch.testing.assert_close(batch.images.mean(), batch.images.double().mean())
         expected = plain.update(batch.images, plain.g(z))
-        plain.follow(index, 0.6)
-        for name, value in zip(("d_real", "d_fake", "d_loss", "g_loss"), expected, strict=True):
-            assert found[name] == pytest.approx(value.item(), rel=1e-8), name
-    assert len(real_set) == made.batches.samples
-    for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
-        same(made.models[name], net)
+        plain.update_average(index, 0.6)
+        assert metrics == pytest.approx(expected, rel=1e-8)
+    plain.assert_same_weights(task)
 
 
-def test_training_with_classes_is_that_of_plain_torch() -> None:
-    """G makes a picture of each real one's class, and D is told the class of both."""
-    made = task("dcgan-digits", conditional=True, width=4, latent=6, lr=2e-4, ema=0.6)
-    plain = Plain(made, 2e-4, 1.0)
-    for index, found in enumerate(steps(made, 4)):
-        batch = made.batches.get(0, index)
+def test_class_conditional_training_is_that_of_plain_torch() -> None:
+    """G generates an image of each real one's class, and D gets the class of both."""
+    task = make_task("dcgan-digits", conditional=True, width=4, latent=6, lr=2e-4, ema=0.6)
+    plain = PlainGan(task, 2e-4, 1.0)
+    for index, metrics in enumerate(train_steps(task, 4)):
+        batch = task.batches.get(0, index)
         labels = batch.labels
         assert len(labels.unique()) > 1
         seed_everything(index)
         z = torch.cat([torch.randn(len(labels), 6).double(), F.one_hot(labels, 10).double()], 1)
         expected = plain.update(batch.images, plain.g(z), labels)
-        plain.follow(index, 0.6)
-        for name, value in zip(("d_real", "d_fake", "d_loss", "g_loss"), expected, strict=True):
-            assert found[name] == pytest.approx(value.item(), rel=1e-8), name
-    for name, net in (("generator", plain.g), ("discriminator", plain.d), ("average", plain.average)):
-        same(made.models[name], net)
+        plain.update_average(index, 0.6)
+        assert metrics == pytest.approx(expected, rel=1e-8)
+    plain.assert_same_weights(task)
 
 
 @pytest.mark.parametrize(
     "change", [{"loss": "wasserstein"}, {"r1": 1.0}, {"batches": "mixed"}, {"critic_steps": 2}, {"spectral_norm": True}]
 )
-def test_classes_can_be_told_with_every_other_rule(change: dict[str, Any]) -> None:
-    """Which class a picture is said to be of makes a difference, and the filters of the classes learn."""
-    small = {"width": 4, "image_size": 16, "precision": "float32", "conditional": True}
-    made, other = task("dcgan-digits", **(small | change)), task("dcgan-digits", **(small | change))
+def test_class_conditional_training_depends_on_the_labels_with_every_other_option(change: dict[str, Any]) -> None:
+    """With other labels the losses differ, and the filters of the classes learn."""
+    settings = {"width": 4, "image_size": 16, "precision": "float32", "conditional": True} | change
+    task, other = make_task("dcgan-digits", **settings), make_task("dcgan-digits", **settings)
     other.batches.labels = (other.batches.labels + 1) % 10
-    before = {name: p.clone() for name, p in made.models["discriminator"].named_parameters() if "own" in name}
-    assert before and steps(made, 2) != steps(other, 2)
-    after = dict(made.models["discriminator"].named_parameters())
+    before = {name: p.clone() for name, p in task.models["discriminator"].named_parameters() if "own" in name}
+    assert before and train_steps(task, 2) != train_steps(other, 2)
+    after = dict(task.models["discriminator"].named_parameters())
     assert all(not torch.equal(after[name], value) for name, value in before.items())
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-in-d"])
-def test_gradient_descent_moves_against_the_gradient(optimizer: str) -> None:
-    """By its rate times the gradient, which the first update of Adam does not do (a sign, for every weight alike)."""
-    made = task(optimizer=optimizer, lr=0.3, d_lr=0.5)
-    before = {name: copy.deepcopy(net) for name, net in made.models.items()}
-    batch = made.batches.get(0, 0)
+def test_sgd_moves_weights_by_the_learning_rate_times_the_gradient(optimizer: str) -> None:
+    """The first step of Adam does not: it moves every weight alike, by the sign of its gradient."""
+    task = make_task(optimizer=optimizer, lr=0.3, d_lr=0.5)
+    g, d = (copy.deepcopy(task.models[name]) for name in ("generator", "discriminator"))
+    batch = task.batches.get(0, 0)
     seed_everything(0)
     z = torch.randn(len(batch.images), 100).double()
-    g, d = before["generator"], before["discriminator"]
     fake = g(z)
-    paid = F.binary_cross_entropy_with_logits(d(batch.images), torch.full((len(z),), 0.9, dtype=torch.float64))
-    slopes = torch.autograd.grad(paid + F.softplus(d(fake.detach())).mean(), list(d.parameters()))
-    steps(made, 1)
+    real_loss = F.binary_cross_entropy_with_logits(d(batch.images), torch.full((len(z),), 0.9, dtype=torch.float64))
+    gradients = torch.autograd.grad(real_loss + F.softplus(d(fake.detach())).mean(), list(d.parameters()))
+    train_steps(task, 1)
     with torch.no_grad():
-        for parameter, slope in zip(d.parameters(), slopes, strict=True):
-            parameter.sub_(0.15 * slope)
-    same(made.models["discriminator"], d)
-    slopes = torch.autograd.grad(F.softplus(-d(fake)).mean(), list(g.parameters()))
+        for parameter, gradient in zip(d.parameters(), gradients, strict=True):
+            parameter.sub_(0.15 * gradient)
+    assert_same_weights(task.models["discriminator"], d)
+    gradients = torch.autograd.grad(F.softplus(-d(fake)).mean(), list(g.parameters()))
     with torch.no_grad():
-        for parameter, slope in zip(g.parameters(), slopes, strict=True):
-            parameter.sub_(0.3 * slope)
-    moved = all(
-        torch.allclose(a, b) for a, b in zip(g.parameters(), made.models["generator"].parameters(), strict=True)
-    )
-    assert moved == (optimizer == "sgd")
+        for parameter, gradient in zip(g.parameters(), gradients, strict=True):
+            parameter.sub_(0.3 * gradient)
+    pairs = zip(g.parameters(), task.models["generator"].parameters(), strict=True)
+    assert all(torch.allclose(a, b) for a, b in pairs) == (optimizer == "sgd")
 
 
-def test_the_stuck_network_stands_where_arithmetic_says() -> None:
-    """E[s(x)^2] of a normal x: 0.2934 for G's squared error, twice that for D's, update after update."""
+def test_losses_with_batch_norm_on_the_logit_stay_at_their_theoretical_value() -> None:
+    """E[sigmoid(x)^2] of a standard normal x: 0.2934 for G's squared error, twice that for D's, step after step."""
     x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
     density = torch.exp(-x.square() / 2)
     expected = float((torch.sigmoid(x).square() * density).sum() / density.sum())
     assert expected == pytest.approx(0.2934, abs=5e-5)
-    made = task("gan-stuck", image_size=16, precision="float32", epochs=4)
+    task = make_task("gan-stuck", image_size=16, precision="float32", epochs=4)
     rows = []
-    for index in range(60):
+    for index in range(40):
         seed_everything(index)
-        rows.append(made.train_step(made.batches.get(*divmod(index, made.batches.steps))))
+        rows.append(task.train_step(task.batches.get(*divmod(index, task.batches.steps))))
     for name, value in (("g_loss", expected), ("d_loss", 2 * expected)):
         assert float(torch.stack([row[name] for row in rows]).mean()) == pytest.approx(value, abs=0.005)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    from firstsight import train
-
+def test_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"d_loss (nan|inf).* at epoch 1, batch \d+ of 23 \(samples .*smaller --lr"):
         train("gan-digits", out=tmp_path / "r", lr=900.0, optimizer="sgd", loss="least-squares", epochs=1)
     assert not (tmp_path / "r" / "model.safetensors").exists()
 
 
-def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    from firstsight import train
-
-    where = pictures({"dark": 30, "light": 30}, size=20)
-    train("gan", out=tmp_path / "r", data=str(where), epochs=1, image_size=8)
+def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    images = pictures({"dark": 30, "light": 30}, size=8, mode="L")
+    train("gan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, width=8)
     page = (tmp_path / "r" / "report.html").read_text()
     assert "48 training pictures are fewer than a batch of 128: all are in one" in page
     few = pictures({"dark": 2, "light": 2}, size=20, where="few")
@@ -191,71 +197,78 @@ def test_fewer_pictures_than_a_batch_are_one_batch(tmp_path: Path, pictures: Cal
 
 
 @pytest.mark.parametrize("spread", [1.0, 0.4, "0.3,0.6", "learned"])
-def test_infogan_is_that_of_plain_torch(spread: float | str) -> None:
-    """The information term is in both losses; Q and the trunk learn from D's, the generator from its own."""
-    made = task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
-    plain = Plain(made, 1e-3, 0.2)
+def test_infogan_training_is_that_of_plain_torch(spread: float | str) -> None:
+    """The information loss is part of both losses; Q and the shared layers learn from D's, G from its own."""
+    task = make_task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
+    plain = PlainGan(task, 1e-3, 0.2)
 
-    def unread(reading: Any, z: Tensor) -> Tensor:
-        values, learned = z[:, 72:], reading.log_variances
-        fixed = (
-            torch.tensor([0.3, 0.6] if spread == "0.3,0.6" else [spread] * 2, dtype=torch.float64)
-            if spread != "learned"
-            else None
-        )
-        logs = learned if fixed is None else fixed.square().log().expand_as(learned)
-        normal = 0.5 * (logs + (values - reading.means) ** 2 / logs.exp())
-        return F.cross_entropy(reading.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
+    def info_loss(codes: Any, z: Tensor) -> Tensor:
+        values, log_variances = z[:, 72:], codes.log_variances
+        if spread != "learned":
+            stds = torch.tensor([0.3, 0.6] if spread == "0.3,0.6" else [spread] * 2, dtype=torch.float64)
+            log_variances = stds.square().log().expand_as(log_variances)
+        normal = 0.5 * (log_variances + (values - codes.means) ** 2 / log_variances.exp())
+        return F.cross_entropy(codes.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
 
-    for index, found in enumerate(steps(made, 4)):
-        batch = made.batches.get(0, index)
+    for index, metrics in enumerate(train_steps(task, 4)):
+        batch = task.batches.get(0, index)
         seed_everything(index)
-        z = made.latent.draw(len(batch.images), dtype=torch.float64)
+        z = task.latent.draw(len(batch.images), dtype=torch.float64)
         fake = plain.g(z)
-        (says_real, _), (says_fake, reading) = plain.d(batch.images), plain.d(fake.detach())
-        adversarial = F.softplus(-says_real).mean() + F.softplus(says_fake).mean()
+        (real_logits, _), (fake_logits, codes) = plain.d(batch.images), plain.d(fake.detach())
+        adversarial = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
         plain.d_opt.zero_grad()
-        (adversarial + 0.7 * unread(reading, z)).backward()
+        (adversarial + 0.7 * info_loss(codes, z)).backward()
         plain.d_opt.step()
-        assert found["d_loss"] == pytest.approx(adversarial.item(), rel=1e-8)
-        assert found["information"] == pytest.approx(unread(reading, z).item(), rel=1e-8)
-        says_fake, reading = plain.d(fake)
+        assert metrics["d_loss"] == pytest.approx(adversarial.item(), rel=1e-8)
+        assert metrics["information"] == pytest.approx(info_loss(codes, z).item(), rel=1e-8)
+        fake_logits, codes = plain.d(fake)
         plain.g_opt.zero_grad()
-        (F.softplus(-says_fake).mean() + 0.7 * unread(reading, z)).backward()
+        (F.softplus(-fake_logits).mean() + 0.7 * info_loss(codes, z)).backward()
         plain.g_opt.step()
     for name, net in (("generator", plain.g), ("discriminator", plain.d)):
-        same(made.models[name], net)
+        assert_same_weights(task.models[name], net)
 
 
 @pytest.mark.parametrize("loss", ["saturating", "least-squares", "hinge", "wasserstein"])
 @pytest.mark.parametrize("model", ["gan", "dcgan", "infogan"])
 def test_every_loss_trains_every_network(model: str, loss: str) -> None:
     narrow = {} if model == "gan" else {"width": 4}
-    made = task(f"{model}-digits", loss=loss, precision="float32", **narrow)
-    before = {name: copy.deepcopy(net) for name, net in made.models.items()}
-    assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in steps(made, 2))
+    task = make_task(f"{model}-digits", loss=loss, precision="float32", **narrow)
+    before = {name: copy.deepcopy(net) for name, net in task.models.items()}
+    assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in train_steps(task, 2))
     for name in ("generator", "discriminator", "average"):
-        pairs = zip(made.models[name].parameters(), before[name].parameters(), strict=True)
+        pairs = zip(task.models[name].parameters(), before[name].parameters(), strict=True)
         assert any(not torch.equal(a, b) for a, b in pairs), name
 
 
 @pytest.mark.parametrize(("epoch", "index"), [(0, 0), (0, 7), (1, 0), (1, 5)])
-def test_the_weight_of_the_information_grows(epoch: int, index: int) -> None:
-    """An update is that of the weight which it has grown to by then: nothing at first, from the middle on the whole."""
-    made = task("infogan-digits", width=4, information=0.8, information_warmup=0.5)
-    batch = made.batches.get(epoch, index)
+def test_weight_of_the_information_loss_grows_from_zero_during_warmup(epoch: int, index: int) -> None:
+    """A step is that of a constant weight: 0 at first, the whole from the middle of the training on."""
+    task = make_task("infogan-digits", width=4, information=0.8, information_warmup=0.5)
+    batch = task.batches.get(epoch, index)
     weight = 0.8 * min(1.0, 2 * batch.progress)
     assert (weight == 0.0, weight == 0.8) == ((epoch, index) == (0, 0), epoch == 1)
-    plain = task("infogan-digits", width=4, information=weight)
-    for each in (made, plain):
+    constant = make_task("infogan-digits", width=4, information=weight)
+    for each in (task, constant):
         seed_everything(3)
         each.train_step(batch)
-    for name, net in plain.models.items():
-        same(made.models[name], net)
+    for name, net in constant.models.items():
+        assert_same_weights(task.models[name], net)
+
+
+SMALL = {"width": 4, "image_size": 16, "precision": "float32"}
+
+
+@functools.cache
+def default_run() -> tuple[list[dict[str, float]], Tensor]:
+    """Return the metrics of three steps with the recipe's options, and a weight of the average."""
+    task = make_task("dcgan-digits", **SMALL)
+    return train_steps(task, 3), next(task.models["average"].parameters())
 
 
 @pytest.mark.parametrize(
-    "switch",
+    "option",
     [
         {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
         {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
@@ -264,56 +277,66 @@ def test_the_weight_of_the_information_grows(epoch: int, index: int) -> None:
         {"g_width": 8}, {"conditional": True},
     ],
 )  # fmt: skip
-def test_every_switch_makes_a_difference(switch: dict[str, Any]) -> None:
-    """Three updates differ from those of the plain recipe, or for the average alone, what it is."""
-    small = {"width": 4, "image_size": 16, "precision": "float32"}
-    plain, other = (task("dcgan-digits", **(small | more)) for more in ({}, switch))
-    assert (steps(plain, 3) != steps(other, 3)) == ("ema" not in switch)
-    one, two = (next(made.models["average"].parameters()) for made in (plain, other))
-    assert not torch.equal(one, two)
-    if switch.get("pixels") == "unsigned":
-        batch = other.batches.get(0, 0).images
+def test_every_option_changes_the_training(option: dict[str, Any]) -> None:
+    """Three steps have other losses than those of the recipe; of the average alone, other weights."""
+    task = make_task("dcgan-digits", **(SMALL | option))
+    losses, weight = default_run()
+    assert (train_steps(task, 3) != losses) == ("ema" not in option)
+    assert not torch.equal(next(task.models["average"].parameters()), weight)
+    if option.get("pixels") == "unsigned":
+        batch = task.batches.get(0, 0).images
         assert batch.min() >= 0 and batch.max() <= 1
 
 
-def test_critic_steps() -> None:
-    """G learns at every third update only."""
-    made = task(critic_steps=3)
-    generator = made.models["generator"]
+def test_generator_learns_at_every_third_step_with_three_critic_steps() -> None:
+    task = make_task(critic_steps=3)
+    generator = task.models["generator"]
     changed = []
     for index in range(6):
         before = [p.clone() for p in generator.parameters()]
-        made.train_step(made.batches.get(0, index))
+        task.train_step(task.batches.get(0, index))
         changed.append(any(not torch.equal(a, b) for a, b in zip(generator.parameters(), before, strict=True)))
     assert changed == [False, False, True, False, False, True]
 
 
-def test_the_average_without_ema_is_the_generator_and_keeps_its_batch_norms() -> None:
-    made = task("dcgan-digits", width=4, ema=0.0)
-    steps(made, 2)
-    own, other = made.models["average"].state_dict(), made.models["generator"].state_dict()
+def test_average_without_ema_is_the_generator_in_evaluation_mode() -> None:
+    task = make_task("dcgan-digits", width=4, ema=0.0)
+    train_steps(task, 2)
+    own, other = task.models["average"].state_dict(), task.models["generator"].state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
-    assert not made.models["average"].training and made.models["generator"].training
+    assert not task.models["average"].training and task.models["generator"].training
 
 
-def test_the_discriminator_learns_nothing_in_the_generators_step() -> None:
-    made = task()
-    batch = made.batches.get(0, 0)
-    fake = made.models["generator"](made.latent.draw(8, dtype=torch.float64))
-    made._train_generator(batch, fake, torch.empty(8, 100))
-    assert all(p.grad is None and p.requires_grad for p in made.models["discriminator"].parameters())
+def test_discriminator_gets_no_gradient_in_the_step_of_the_generator() -> None:
+    task = make_task()
+    batch = task.batches.get(0, 0)
+    fake = task.models["generator"](task.latent.draw(8, dtype=torch.float64))
+    task._train_generator(batch, fake, torch.empty(8, 100))
+    assert all(p.grad is None and p.requires_grad for p in task.models["discriminator"].parameters())
 
 
-def test_metrics_of_an_evaluation() -> None:
-    """The floor is that of real pictures; a generator that copies the test set reaches the distance 0."""
-    made = task("dcgan-digits", width=4, precision="float32", image_size=32)
-    found = made.evaluate()
-    assert set(found) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
-    assert found["frechet"] > 10 * found["frechet_floor"] > 0
-    assert (made.measure.n, made.measure.draws) == (359, 3)
-    images = made.test.images[torch.arange(359)].repeat(3, 1, 1, 1)
-    made.generate = lambda z: images  # type: ignore[method-assign]  # pictures from elsewhere
-    copied = made.evaluate()
+class CopyOfTestSet(nn.Module):
+    """A generator that returns the test images, in order, again and again."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.images, self.next = images, 0
+
+    def forward(self, z: Tensor) -> Tensor:
+        rows = torch.arange(self.next, self.next + len(z)) % len(self.images)
+        self.next += len(z)
+        return self.images[rows]
+
+
+def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> None:
+    """An untrained one is far above the floor, the distance between training and test images."""
+    task = make_task("dcgan-digits", whole=True, width=4, precision="float32", image_size=32)
+    untrained = task.evaluate()
+    assert set(untrained) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
+    assert untrained["frechet"] > 10 * untrained["frechet_floor"] > 0
+    assert (task.measure.n, task.measure.draws) == (359, 3)
+    task.models["average"] = CopyOfTestSet(task.batches.preprocess.normalise(task.test.images))
+    copied = task.evaluate()
     assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1, rel=5e-3)
     assert copied["frechet_sd"] == pytest.approx(0, abs=1e-3)
     assert copied["modes"] == 10 and copied["kl"] < 0.01
@@ -326,7 +349,7 @@ LINE = {
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "words"),
     [
         ({}, ""),
         ({"train/d_real": 0.97, "train/d_fake": 0.03}, "D wins"),
@@ -334,138 +357,140 @@ LINE = {
         ({"test/spread": 0.1}, "all alike"),
     ],
 )
-def test_trouble_is_told_in_words(change: dict[str, float], said: str) -> None:
-    moving = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
-    told = trouble.find(moving, classes=10)
-    if said == "D wins":
-        assert trouble.find(moving, classes=10, asked=None) == []  # where answers have no scale
-    assert len(told) == (1 if said else 0) and said in "".join(told)
-    assert trouble.find(moving[:9], classes=10) == []
-    early = trouble.find(moving, classes=10, epochs=40)  # many a run begins with few classes
-    assert early == (told if said in ("", "D wins") else []) and trouble.find(moving, classes=10, epochs=36) == told
+def test_failure_modes_are_diagnosed_from_the_metrics(change: dict[str, float], words: str) -> None:
+    lines = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
+    messages = trouble.find(lines, classes=10)
+    if words == "D wins":
+        assert trouble.find(lines, classes=10, asked=None) == []  # where logits have no scale
+    assert len(messages) == (1 if words else 0) and words in "".join(messages)
+    assert trouble.find(lines[:9], classes=10) == []
+    early = trouble.find(lines, classes=10, epochs=40)  # many trainings begin with few classes
+    assert early == (messages if words in ("", "D wins") else [])
+    assert trouble.find(lines, classes=10, epochs=36) == messages
 
 
-def test_distances_are_means_over_draws() -> None:
-    draws = torch.Generator().manual_seed(0)
-    real, one, two = (torch.randn(50, 3, generator=draws) * scale for scale in (1.0, 2.0, 3.0))
-    found = distances(real, torch.cat([one, two]))
-    apart = [frechet_distance(real, one), frechet_distance(real, two)]
-    assert found["frechet"] == pytest.approx(sum(apart) / 2)
-    assert found["frechet_sd"] == pytest.approx(abs(apart[1] - apart[0]) / 2**0.5)
-    assert distances(real, one) == {"frechet": apart[0]}
+def test_frechet_distance_is_the_mean_over_draws() -> None:
+    random = torch.Generator().manual_seed(0)
+    real, one, two = (torch.randn(50, 3, generator=random) * scale for scale in (1.0, 2.0, 3.0))
+    metrics = distances(real, torch.cat([one, two]))
+    expected = [frechet_distance(real, one), frechet_distance(real, two)]
+    assert metrics["frechet"] == pytest.approx(sum(expected) / 2)
+    assert metrics["frechet_sd"] == pytest.approx(abs(expected[1] - expected[0]) / 2**0.5)
+    assert distances(real, one) == {"frechet": expected[0]}
 
 
-def test_d_wins_by_what_it_is_asked_to_say() -> None:
-    """With a target of 0.9 and a tenth of the labels turned round, D can say 0.81 and 0.09 at best."""
+def test_winning_discriminator_is_diagnosed_relative_to_its_targets() -> None:
+    """With a target of 0.9 and a tenth of the labels flipped, D reaches 0.81 and 0.09 at best."""
     lines = [LINE | {"train/d_real": 0.80, "train/d_fake": 0.10, "train/g_loss": 3 + 0.2 * (i % 2)} for i in range(12)]
     assert trouble.find(lines, classes=10) == [] == trouble.find(lines, classes=10, asked=(0.9, 0.0))
     assert "D wins" in trouble.find(lines, classes=10, asked=(0.81, 0.09))[0]
     assert trouble.find(lines, classes=10, asked=(0.45, 0.45)) == []
 
 
-FAILING = {
-    "stand still": ("gan-stuck", {"epochs": 12}),
-    "D wins": ("gan-digits", {"epochs": 14, "lr": 2e-6, "d_lr": 500.0, "ema": 0.0}),
-    "all alike": ("gan-digits", {"epochs": 12, "width": 64, "lr": 2e-2, "d_lr": 0.01, "ema": 0.0}),
-}
-
-
-@pytest.mark.parametrize("said", FAILING)
-def test_runs_made_to_fail_say_so(said: str, tmp_path: Path) -> None:
-    """On the screen, and in the report."""
-    from firstsight import train
-
+@pytest.mark.parametrize(
+    ("recipe", "changes", "words"),
+    [
+        ("gan-stuck", {"width": 32}, ["stand still"]),
+        ("gan-digits", {"lr": 2e-6, "d_lr": 500.0, "ema": 0.0}, ["D wins", "modes are missing", "all alike"]),
+    ],
+)
+def test_failing_training_warns_during_the_run_and_in_its_report(
+    recipe: str, changes: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
     class Listener(Silent):
-        heard = ""
+        warnings = ""
 
         def warn(self, line: str) -> None:
-            self.heard += line
+            self.warnings += line
 
-    recipe, changes = FAILING[said]
     listener = Listener()
-    train(recipe, out=tmp_path / "r", observer=listener, evaluate_every=1, **changes)
-    assert said in listener.heard
-    assert said in (tmp_path / "r" / "report.html").read_text()
+    small = {"epochs": 10, "width": 8, "image_size": 8, "evaluate_every": 1}
+    train(recipe, out=tmp_path / "r", observer=listener, **(small | changes))
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert all(word in listener.warnings and word in page for word in words)
 
 
-def test_packs_never_mix_real_and_generated_pictures() -> None:
-    """Also in a mixed batch, and of an odd number of pictures: a rest that fills no pack is left out on both sides."""
-    made = task("dcgan-digits", batches="mixed", packing=2, width=4, precision="float32")
-    seen: list[Tensor] = []
-    made.models["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    sizes = {len(made.batches.ids(0, i)) % 2 for i in range(made.batches.steps)}
-    assert sizes == {0, 1}
-    for index in range(made.batches.steps):
-        batch = made.batches.get(0, index)
-        made.train_step(batch)
-        packs, count = seen[-2], len(batch.images) // 2  # the last is the generator's own step
+def test_packs_never_mix_real_and_generated_images() -> None:
+    """Also in a mixed batch, and of an odd number of images: those that fill no pack are left out on both sides."""
+    task = make_task("dcgan-digits", batches="mixed", packing=2, width=4, precision="float32")
+    inputs: list[Tensor] = []
+    task.models["discriminator"].register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+    assert {len(task.batches.ids(0, i)) % 2 for i in range(task.batches.steps)} == {0, 1}
+    for index in range(task.batches.steps):
+        batch = task.batches.get(0, index)
+        task.train_step(batch)
+        packs, count = inputs[-2], len(batch.images) // 2  # the last are those of the generator's own step
         assert packs.shape[:2] == (2 * count, 2)
         torch.testing.assert_close(packs[:count].flatten(0, 1)[:, None], batch.images[: 2 * count])
 
 
-def test_a_gradient_penalty_is_about_single_pictures() -> None:
-    """Without batch norm in D, what it says of one picture does not depend on the others."""
+def test_discriminator_with_a_gradient_penalty_treats_every_image_on_its_own() -> None:
+    """Without batch norm in D, its logit for one image does not depend on the others."""
     for recipe, changes in itertools.product(("dcgan-digits", "infogan-digits"), ({"loss": "wasserstein"}, {"r1": 1})):
-        made = task(recipe, **changes, width=4)
-        net, images = made.models["discriminator"], made.batches.get(0, 0).images
+        task = make_task(recipe, **changes, width=4)
+        net, images = task.models["discriminator"], task.batches.get(0, 0).images
         if recipe == "infogan-digits":  # Q keeps its own batch norm
-            net = torch.nn.Sequential(net.trunk, net.real, torch.nn.Flatten(0))
+            net = nn.Sequential(net.trunk, net.real, nn.Flatten(0))
         alone, together = net(images[:1]), net(images)
         torch.testing.assert_close(alone[0], together[0])
 
 
-def test_no_more_updates_than_asked_for(tmp_path: Path) -> None:
-    from firstsight import train
-
-    result = train("gan-digits", out=tmp_path / "r", epochs=5, updates=50, image_size=8)  # 23 in an epoch
+def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    small = {"data": str(images), "epochs": 5, "image_size": 8, "width": 4, "batch_size": 8}  # two steps an epoch
+    result = train("gan", out=tmp_path / "r", updates=5, **small)
     assert result.epochs == 2
-    again = train("gan-digits", out=tmp_path / "r", resume=True, epochs=5, updates=50)
+    again = train("gan", out=tmp_path / "r", resume=True, epochs=5, updates=5)
     assert again.epochs == 2 and again.metrics == result.metrics
-    assert train("gan-digits", out=tmp_path / "s", epochs=5, updates=5, image_size=8).epochs == 1
+    assert train("gan", out=tmp_path / "s", updates=1, **small).epochs == 1
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_any_folder_of_pictures_will_do(flat: bool, tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    """In no class folder, or all in one; with few of them, in colour; and what can be done with the generator then."""
-    from firstsight import generate, load_generator, measure, train, with_nearest
-
-    where = pictures({"all": 20}, size=20)
-    where = where / "all" if flat else where
-    train("dcgan", out=tmp_path / "r", data=str(where), epochs=1, image_size=8, width=4)
+def test_gan_trains_on_images_in_one_class_folder_or_in_none(
+    flat: bool, tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    images = pictures({"all": 20}, size=20)
+    images = images / "all" if flat else images
+    train("dcgan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, width=4)
     page = (tmp_path / "r" / "report.html").read_text()
     assert "no trained network knows" in page and "4 of 20 pictures" in page
-    found = measure(tmp_path / "r")
-    assert found.n == 4 and "recall" not in found.metrics and found.metrics["frechet"] > 0
-    assert any("too few for precision" in note for note in found.notes)
-    sheet = with_nearest(tmp_path / "r", generate(tmp_path / "r", 10), 30)
-    assert sheet.images.shape == (2 * 17 * 8, 3, 8, 8) and sheet.rows[:2] == ("generated", "nearest 1")
-    train("dcgan", out=tmp_path / "c", data=str(where), epochs=1, image_size=8, width=4, conditional=True)
+    measured = measure(tmp_path / "r")
+    assert measured.n == 4 and "recall" not in measured.metrics and measured.metrics["frechet"] > 0
+    assert any("too few for precision" in note for note in measured.notes)
+    grid = with_nearest(tmp_path / "r", generate(tmp_path / "r", 10), 30)
+    assert grid.images.shape == (2 * 17 * 8, 3, 8, 8) and grid.rows[:2] == ("generated", "nearest 1")
+
+
+def test_one_class_is_trained_as_without_classes(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    """--conditional then changes nothing, and an InfoGAN has codes all the same."""
+    small = {"data": str(pictures({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "width": 4}
+    train("dcgan", out=tmp_path / "r", **small)
+    train("dcgan", out=tmp_path / "c", conditional=True, **small)
     assert "one class, so --conditional has nothing to tell" in (tmp_path / "c" / "report.html").read_text()
     one, two = (load_generator(tmp_path / name) for name in "rc")
     z = one.draw(5)
-    assert torch.equal(one(z), two(z))  # a training as without it
-    train("infogan", out=tmp_path / "i", data=str(where), epochs=1, image_size=8, width=4, continuous=0)
+    assert torch.equal(one(z), two(z))
+    train("infogan", out=tmp_path / "i", continuous=0, **small)
     assert generate(tmp_path / "i", codes="c1=3").images.shape == (64, 3, 8, 8)
 
 
-def test_infogan_with_continuous_codes_alone(tmp_path: Path) -> None:
-    from firstsight import generate, measure, train
-
-    train("infogan", out=tmp_path / "r", epochs=1, image_size=8, width=4, categories="", continuous=2)
+def test_infogan_with_continuous_codes_alone_is_trained_measured_and_used(tmp_path: Path) -> None:
+    small = {"epochs": 1, "image_size": 8, "width": 4, "batch_size": 512}
+    train("infogan", out=tmp_path / "r", categories="", continuous=2, **small)
     assert set(measure(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
-    sheet = generate(tmp_path / "r", 16, codes="c1=-1..1")
-    assert sheet.images.shape == (16, 1, 8, 8) and sheet.heads[0] == "c1 = -1.00"
+    grid = generate(tmp_path / "r", 16, codes="c1=-1..1")
+    assert grid.images.shape == (16, 1, 8, 8) and grid.heads[0] == "c1 = -1.00"
     assert "Continuous code c2" in (tmp_path / "r" / "report.html").read_text()
 
 
-def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None:
+def test_losses_that_stand_still_are_diagnosed_unless_the_images_are_good() -> None:
     still = [LINE] * 12
     assert "stand still" in trouble.find(still, classes=10)[0]
     (only,) = trouble.find([LINE | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
     assert "stand still" in only
     assert trouble.find([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
     fallen = [LINE | {"test/frechet": 4 * LINE["test/frechet"]}, *still]
-    assert trouble.find(fallen, classes=10) == []  # a game in balance, after which there were better pictures
+    assert trouble.find(fallen, classes=10) == []  # G and D are in balance, and the images have become better
 
 
 @pytest.mark.parametrize(
@@ -490,9 +515,11 @@ def test_a_loss_that_stands_still_is_told_unless_the_pictures_are_good() -> None
         ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
     ],
 )
-def test_what_a_network_does_not_have_is_refused(recipe: str, changes: dict[str, Any], words: list[str]) -> None:
+def test_options_that_a_network_does_not_have_are_refused(
+    recipe: str, changes: dict[str, Any], words: list[str]
+) -> None:
     with pytest.raises(UsageError) as refused:
-        task(recipe, **changes)
+        make_task(recipe, **changes)
     assert all(word in str(refused.value) for word in words), refused.value
 
 
@@ -512,8 +539,6 @@ def test_what_a_network_does_not_have_is_refused(recipe: str, changes: dict[str,
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
-    from firstsight import train
-
     with pytest.raises(UsageError, match=words.split(";")[0].replace("(", r"\(")):
         train("gan-digits", out=tmp_path / "r", **changes)
     assert isinstance(find_recipe("gan-digits").settings, GanSettings)
