@@ -519,13 +519,14 @@ def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
     assert entries["resnet34-imagenet"]["skeleton"] is None
     sticks(4, where="home/data/lspet/person_keypoints_train.json")
     path = sticks(3, where="home/data/lspet/person_keypoints_val.json")
-    for arguments, model in (
-        (("openpose-tiny-lsp", "--data", path), "openpose-tiny-lsp"),
-        (("openpose-tiny-lsp",), "openpose-tiny-lsp"),
-        (("my-poses", "--data", path), "openpose-tiny"),
+    alone = sticks(10, where="alone/person_keypoints.json").parent  # a fifth of a folder's only file is held out
+    for arguments, model, n in (
+        (("openpose-tiny-lsp", "--data", path), "openpose-tiny-lsp", 3),
+        (("openpose-tiny-lsp",), "openpose-tiny-lsp", 3),
+        (("my-poses", "--data", alone), "openpose-tiny", 2),
     ):
         code, out, _ = run("evaluate", *arguments, "--height", 64, "--json")
-        assert code == 0 and (json.loads(out)["model"], json.loads(out)["n"]) == (model, 3)
+        assert code == 0 and (json.loads(out)["model"], json.loads(out)["n"]) == (model, n)
 
 
 @pytest.mark.slow

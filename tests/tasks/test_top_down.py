@@ -131,13 +131,30 @@ def test_a_run_resumes_with_the_same_bits_and_writes_a_report(sticks: Callable[.
     assert any("was trained on most of these pictures" in note for note in everyone.notes)
 
 
-def make_task(path: Path, name: str = "pose-tiny", **changes: Any) -> EstimateTopDown:
-    recipe = find_recipe(name)
+def make_session(path: Path, **changes: Any) -> Session:
+    recipe = find_recipe("pose-tiny")
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"precision": "float32"} | changes))
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    return Session(recipe, settings, Where(device="cpu"), Silent())
+
+
+def make_task(path: Path, **changes: Any) -> EstimateTopDown:
+    session = make_session(path, **changes)
     task = session.make_task(*session.materials.load())
     assert isinstance(task, EstimateTopDown)
     return task
+
+
+def test_crowds_and_people_without_labels_are_left_out_with_a_note(sticks: Callable[..., Path]) -> None:
+    path = sticks(8, where="mine/person_keypoints_train.json")
+    sticks(4, where="mine/person_keypoints_val.json")
+    content = json.loads(path.read_text())
+    content["annotations"][2]["iscrowd"] = 1
+    content["annotations"][5]["keypoints"] = [0] * 15
+    path.write_text(json.dumps(content))
+    session = make_session(path.parent)
+    task = session.make_task(*session.materials.load())
+    assert isinstance(task, EstimateTopDown) and task.batches.samples == 6
+    assert "person_keypoints_train: 2 of 8 people are crowds, or without a labelled joint" in session.materials.notes
 
 
 @pytest.mark.parametrize(
