@@ -1,5 +1,7 @@
-"""The task against a few lines of plain torch."""
+"""The classification task against a few lines of plain torch; a trained network evaluated and used."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,34 +9,34 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
-from firstsight import create_model, evaluate, load, predict
+from firstsight import create_model, evaluate, load, plots, predict
 from firstsight.data import load as load_data
 from firstsight.data.batches import fit_images
 from firstsight.errors import DataError, UsageError
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import Session, Silent, Where, train
-from firstsight.tasks.classify import Classify, Descent, make_optimizer
+from firstsight.tasks.classify import Classify, Descent, classification_figures, make_optimizer
 from firstsight.weights.classifier import average_over_views
 
 
-def session(**changes: object) -> Session:
+def make_task(**changes: object) -> Classify:
+    """Return the task of lenet-digits, in float64 and without augmentation."""
     recipe = find_recipe("lenet-digits")
     plain = {"shift": 0, "rotate": 0.0, "zoom": 0.0, "precision": "float64", "epochs": 2} | changes
-    return Session(recipe, replace(recipe.settings, **plain), Where(device="cpu"), Silent())  # type: ignore[arg-type]
-
-
-def task(**changes: object) -> Classify:
-    made = session(**changes).make_task(load_data("digits"), load_data("digits", "test"))
-    assert isinstance(made, Classify)
-    return made
+    settings = replace(recipe.settings, **plain)  # type: ignore[arg-type]
+    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    task = session.make_task(load_data("digits"), load_data("digits", "test"))
+    assert isinstance(task, Classify)
+    return task
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_training_is_that_of_plain_torch(optimizer: str, smoothing: float) -> None:
-    """Ten steps of ours and ten of a loop written out here end in the same weights."""
-    ours = task(optimizer=optimizer, label_smoothing=smoothing, weight_decay=0.01, schedule="constant", warmup=0.0)
+    """Ten steps of the task and ten of a loop that is written out end in the same weights."""
+    ours = make_task(optimizer=optimizer, label_smoothing=smoothing, weight_decay=0.01, schedule="constant", warmup=0.0)
     torch.manual_seed(0)
     net = create_model("lenet").double()
     decayed = [p for p in net.parameters() if p.ndim > 1]
@@ -63,18 +65,18 @@ def test_training_is_that_of_plain_torch(optimizer: str, smoothing: float) -> No
 
 
 def test_evaluation_is_that_of_plain_torch() -> None:
-    ours = task()
+    ours = make_task()
     test = load_data("digits", "test")
     images = ours.batches.preprocess.normalise(fit_images(test, ours.batches.preprocess), torch.float64)
     with torch.no_grad():
         logits = ours.models["net"](images)
-    found = ours.evaluate()
-    assert found["accuracy"] == pytest.approx(float((logits.argmax(1) == test.labels).double().mean()))
-    assert found["loss"] == pytest.approx(float(F.cross_entropy(logits, test.labels)), rel=1e-9)
+    metrics = ours.evaluate()
+    assert metrics["accuracy"] == pytest.approx(float((logits.argmax(1) == test.labels).double().mean()))
+    assert metrics["loss"] == pytest.approx(float(F.cross_entropy(logits, test.labels)), rel=1e-9)
     assert ours.models["net"].training
 
 
-def test_weights_decay_and_biases_do_not() -> None:
+def test_weight_decay_leaves_out_biases_and_batch_norm() -> None:
     optimizer = make_optimizer(
         create_model("convnet"),
         Descent(optimizer="adamw", lr=0.1, schedule="constant", warmup=0.0, weight_decay=0.3),
@@ -85,32 +87,25 @@ def test_weights_decay_and_biases_do_not() -> None:
     ]
 
 
-def test_figures_when_all_is_right_and_when_all_is_wrong() -> None:
-    from firstsight import plots
-    from firstsight.tasks.classify import classification_figures
-
+def test_figures_are_drawn_when_all_predictions_are_right_and_when_all_are_wrong() -> None:
     test = load_data("digits", "test")
     truth = F.one_hot(test.labels, 10).double()
-    for chances in (truth, truth.roll(1, dims=1)):
-        figures = classification_figures(chances, test.labels, test, plots)
+    texts = []
+    for probabilities in (truth, truth.roll(1, dims=1)):
+        figures = classification_figures(probabilities, test.labels, test, plots)
         assert list(figures) == ["Confusion matrix", "Wrong answers, the surest first", "Right answers"]
         assert all(plots.png(figure).startswith(b"\x89PNG") for figure in figures.values())
-    texts = [
-        text.get_text()
-        for text in classification_figures(truth, test.labels, test, plots)["Confusion matrix"].axes[0].texts
-    ]
-    assert texts == [str(int((test.labels == label).sum())) for label in range(10)]
+        texts.append([text.get_text() for text in figures["Confusion matrix"].axes[0].texts])
+    assert texts[0] == texts[1] == [str(int((test.labels == label).sum())) for label in range(10)]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train("lenet", out=tmp_path_factory.mktemp("run") / "r", epochs=3).run_dir
+@pytest.fixture
+def lenet_run(trained: Callable[[str], Path]) -> Path:
+    return trained("lenet")
 
 
-def test_predict_equals_the_network(trained: Path, tmp_path: Path) -> None:
-    from PIL import Image
-
-    network = load(trained)
+def test_predictions_are_the_softmax_of_the_networks_logits(lenet_run: Path, tmp_path: Path) -> None:
+    network = load(lenet_run)
     test = load_data("digits", "test")
     paths = []
     for i in range(6):
@@ -124,30 +119,28 @@ def test_predict_equals_the_network(trained: Path, tmp_path: Path) -> None:
         for guess in answer.top:
             assert guess.probability == pytest.approx(float(row[int(guess.label)]), abs=1e-5)
     in_memory = predict(network, [Image.open(path) for path in paths], top=3)
-    assert [a.top for a in in_memory] == [a.top for a in predict(trained, paths, top=3)]
+    assert [a.top for a in in_memory] == [a.top for a in predict(lenet_run, paths, top=3)]
     assert predict(network, []) == []
     with pytest.raises(UsageError, match="at least 1"):
         predict(network, paths, top=0)
 
 
-def test_evaluate_says_what_the_training_said(trained: Path) -> None:
-    import json
-
-    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
-    found = evaluate(trained)
-    assert found.metrics["accuracy"] == pytest.approx(last["test/accuracy"])
-    assert found.metrics["loss"] == pytest.approx(last["test/loss"], rel=1e-5)
-    assert (found.n, found.model, found.data) == (359, "lenet", "digits")
+def test_evaluate_gives_the_metrics_of_the_last_epoch(lenet_run: Path) -> None:
+    last = json.loads((lenet_run / "metrics.jsonl").read_text().splitlines()[-1])
+    result = evaluate(lenet_run)
+    assert result.metrics["accuracy"] == pytest.approx(last["test/accuracy"])
+    assert result.metrics["loss"] == pytest.approx(last["test/loss"], rel=1e-5)
+    assert (result.n, result.model, result.data) == (359, "lenet", "digits")
 
 
-def test_other_classes_are_refused(trained: Path, pictures) -> None:  # type: ignore[no-untyped-def]
+def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, pictures: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3"):
-        evaluate(trained, pictures({"cat": 5, "dog": 5}))
+        evaluate(lenet_run, pictures({"cat": 5, "dog": 5}))
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])
-def test_views_are_averaged(views: int) -> None:
-    """Of a network that answers with three pixels: each view written out with numpy's own mirror and padding."""
+def test_logits_are_averaged_over_shifted_and_mirrored_views(views: int) -> None:
+    """Of a network that returns three pixels: each view written out with numpy's own mirror and padding."""
 
     class Corner(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -158,16 +151,16 @@ def test_views_are_averaged(views: int) -> None:
     straight = [(1.0, images.numpy())]
     if views == 6:
         straight = [(0.5, images.numpy()), (0.25, wide[:, :, :5, :6]), (0.25, wide[:, :, 2:7, 2:8])]
-    expected = sum(share * picture[:, 0, 1, 0:3] for share, picture in straight)
+    expected = sum(weight * view[:, 0, 1, 0:3] for weight, view in straight)
     if views > 1:
-        mirrored = sum(share * np.flip(picture, 3)[:, 0, 1, 0:3] for share, picture in straight)
+        mirrored = sum(weight * np.flip(view, 3)[:, 0, 1, 0:3] for weight, view in straight)
         expected = (expected + mirrored) / 2
     np.testing.assert_allclose(average_over_views(Corner(), images, views).numpy(), expected, atol=1e-12)
 
 
-def test_biases_at_their_own_pace() -> None:
+def test_bias_lr_multiplies_the_learning_rate_of_biases() -> None:
     """One step of SGD without momentum: biases move ``bias_lr`` times as far for their gradient."""
-    ours = task(optimizer="sgd", momentum=0.0, lr=0.01, bias_lr=8.0, schedule="constant", warmup=0.0)
+    ours = make_task(optimizer="sgd", momentum=0.0, lr=0.01, bias_lr=8.0, schedule="constant", warmup=0.0)
     net = ours.models["net"]
     before = {name: value.detach().clone() for name, value in net.named_parameters()}
     batch = ours.batches.get(0, 0)
@@ -176,11 +169,11 @@ def test_biases_at_their_own_pace() -> None:
     net.zero_grad()
     ours.train_step(batch)
     for name, value in net.named_parameters():
-        pace = 8.0 if value.ndim == 1 else 1.0
-        torch.testing.assert_close(value.detach(), before[name] - 0.01 * pace * gradients[name], rtol=1e-9, atol=1e-12)
+        lr = 0.01 * (8.0 if value.ndim == 1 else 1.0)
+        torch.testing.assert_close(value.detach(), before[name] - lr * gradients[name], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "value"), [("views", 3), ("optimizer", "lamb"), ("schedule", "step")])
-def test_choices_are_held_from_python_too(name: str, value: object) -> None:
+def test_unknown_choice_is_refused_from_python_too(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"--{name} must be one of .*; got {value}"):
         train("lenet", **{name: value})

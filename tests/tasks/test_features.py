@@ -1,4 +1,4 @@
-"""A layer's answers are those of the network's own layers."""
+"""Feature maps and filters of a layer."""
 
 import json
 from collections.abc import Callable
@@ -18,24 +18,24 @@ from firstsight.tasks.features import look
 Run = Callable[..., tuple[int, str, str]]
 
 
-def test_maps_are_what_the_layers_compute() -> None:
+def test_feature_maps_are_the_outputs_of_the_layers() -> None:
     network = load("lenet-fashion")
-    seen = look(network, sample_photo())
+    result = look(network, sample_photo())
     net = network.model
     assert isinstance(net, LeNet)
-    inputs = network.preprocess.normalise(torch.from_numpy(seen.image)[None])
+    inputs = network.preprocess.normalise(torch.from_numpy(result.image)[None])
     with torch.no_grad():
         maps = net.conv1(inputs)
         pooled = F.max_pool2d(torch.relu(maps), 2)
-    assert seen.layer == "conv1" and seen.filters is not None
-    np.testing.assert_array_equal(seen.maps, maps[0].numpy())
-    np.testing.assert_array_equal(seen.filters, net.conv1.weight.detach().numpy())
+    assert result.layer == "conv1" and result.filters is not None
+    np.testing.assert_array_equal(result.maps, maps[0].numpy())
+    np.testing.assert_array_equal(result.filters, net.conv1.weight.detach().numpy())
     second = look(network, Image.open(sample_photo()), "conv2")
     np.testing.assert_allclose(second.maps, net.conv2(pooled)[0].detach().numpy(), rtol=1e-5, atol=1e-5)
     assert look(network, sample_photo(), "relu").filters is None
 
 
-def test_the_command(run: Run) -> None:
+def test_features_command_draws_every_map_and_refuses_layers_without_maps(run: Run) -> None:
     code, out, _ = run("features", "convnet-fashion", "--layer", "stage2.conv", "--json")
     document = json.loads(out)
     assert code == 0 and document["maps"] == [64, 14, 14] and document["filters"] == [64, 32, 3, 3]

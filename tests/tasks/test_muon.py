@@ -1,5 +1,6 @@
 """Muon against its definition, and against torch's SGD where it is plain."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from firstsight.tasks.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(16, 8, 3, 3), (64, 3, 3, 3), (10, 200), (5, 5)])
-def test_updates_are_orthogonal(shape: tuple[int, ...]) -> None:
+def test_muon_updates_are_nearly_orthogonal(shape: tuple[int, ...]) -> None:
     """Singular values near one, singular vectors those of the gradient: close to U V' of its decomposition."""
     gradient = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     update = orthogonal(gradient, steps=6)
@@ -27,7 +28,7 @@ def test_updates_are_orthogonal(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(orthogonal(7.0 * gradient, steps=6), update)  # the gradient's length does not matter
 
 
-def test_a_step_by_hand() -> None:
+def test_muon_step_is_its_definition() -> None:
     """Filters of one value each, along one direction: scaled to unit length on average, then moved by the sign."""
     filters = nn.Parameter(torch.tensor([[[[3.0]]], [[[4.0]]]], dtype=torch.float64))
     optimizer = Muon([filters], [], lr=0.1, momentum=0.9)
@@ -39,7 +40,7 @@ def test_a_step_by_hand() -> None:
     assert 0.6 < size < 1.3
 
 
-def test_the_rest_is_sgd() -> None:
+def test_parameters_without_muon_are_updated_by_sgd() -> None:
     torch.manual_seed(0)
     ours, theirs = nn.Linear(4, 3).double(), nn.Linear(4, 3).double()
     theirs.load_state_dict(ours.state_dict())
@@ -56,26 +57,28 @@ def test_the_rest_is_sgd() -> None:
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
-def test_groups_of_the_recipe() -> None:
-    """Filters, linear layers and vectors each at their own pace; what is fixed in none."""
+def test_parameter_groups_of_airbench() -> None:
+    """Filters, linear layers and vectors have learning rates of their own; frozen parameters are in no group."""
     net = AirBench()
     net.whiten(torch.randn(8, 3, 32, 32))
-    how = Descent(
+    config = Descent(
         optimizer="muon", lr=0.12, schedule="linear", warmup=0.0, linear_lr=6.25, bias_lr=400, bias_decay=2e-5
     )
-    groups = make_optimizer(net, how).param_groups
+    groups = make_optimizer(net, config).param_groups
     assert [len(group["params"]) for group in groups] == [9, 1, 9]
     assert [group.get("pace", 1.0) for group in groups] == [1.0, 6.25, 400]
-    held = sum(p.numel() for group in groups for p in group["params"])
-    assert held == sum(p.numel() for p in net.parameters()) - 24 * 12 - 3 * (64 + 256 + 256)
+    trained = sum(p.numel() for group in groups for p in group["params"])
+    assert trained == sum(p.numel() for p in net.parameters()) - 24 * 12 - 3 * (64 + 256 + 256)
 
 
-def test_resumed_it_is_the_same() -> None:
+def test_muon_training_resumes_with_the_same_bits(pictures: Callable[..., Path]) -> None:
     class Stop(Silent):
         def epoch(self, line: object, epochs: int) -> None:
             raise KeyboardInterrupt
 
-    settings = {"optimizer": "muon", "lr": 0.02, "linear_lr": 2.0, "epochs": 2}
+    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    small = {"data": str(images), "image_size": 8, "batch_size": 4, "epochs": 2}
+    settings = {"optimizer": "muon", "lr": 0.02, "linear_lr": 2.0, **small}
     whole = train("convnet", out="whole", **settings)
     with pytest.raises(KeyboardInterrupt):
         train("convnet", where=Where(out=Path("cut"), checkpoint_seconds=0), observer=Stop(), **settings)
