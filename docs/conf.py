@@ -100,9 +100,9 @@ def fields(section: re.Match[str]) -> str:
         return f".. rubric:: {title}\n\n{body}"
     made = []
     for entry in re.split(r"\n(?=\S)", body):
-        names, _, about = re.sub(r"\n\s+", " : ", entry, count=1 if kind == "raises" else 0).partition(" : ")
-        about = " ".join(about.replace(" : ", " ").split() if kind == "raises" else about.split())
-        made += [f":{kind} {each}: {about}" for each in names.replace("*", r"\*").split(", ")]
+        names, *about = re.split(r"\n\s+" if kind == "raises" else r" : |\n\s+", entry, maxsplit=1)
+        text = " ".join(" ".join(about).split())
+        made += [f":{kind} {each}: {text}" for each in names.replace("*", r"\*").split(", ")]
     return "\n".join(made)
 
 
