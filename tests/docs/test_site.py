@@ -1,8 +1,9 @@
-"""The site: built without a warning and without a network, asks nobody for anything, and its links lead somewhere."""
+"""The site: built without warnings and without network, fetches nothing from elsewhere, complete, no broken links."""
 
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from make_site import LANGUAGES, modules, packages
+from filelock import FileLock
+from make_site import LANGUAGES, gather, modules, packages
 
 from firstsight.gan import GANS
 from firstsight.nets import MODELS
@@ -25,18 +27,18 @@ FETCHED = {
     "script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "audio": "src", "embed": "src",
     "object": "data",
 }  # fmt: skip
-"""What a browser asks for by itself. Of ``link`` it depends on ``rel``."""
+"""What a browser fetches by itself. Of ``link`` it depends on ``rel``."""
 NOT_FETCHED = {"canonical", "next", "prev", "index", "search", "author", "help", "license"}
 
 
 @dataclass
 class Page(HTMLParser):
-    """What a page holds: addresses that are fetched, addresses to go to, places to go to, words for pictures."""
+    """What a page contains: addresses that are fetched, links, anchors, alternative texts of images."""
 
     fetched: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
-    places: set[str] = field(default_factory=set)
-    described: list[str] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
+    alternatives: list[str] = field(default_factory=list)
     language: str = ""
     text: str = ""
 
@@ -47,96 +49,109 @@ class Page(HTMLParser):
         return id(self)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.places |= {given[name] for name in ("id", "name") if name in given}
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
         if tag == "html":
-            self.language = given.get("lang", "")
+            self.language = values.get("lang", "")
         if tag == "img":
-            self.described.append(given["alt"])
-        if tag in FETCHED and FETCHED[tag] in given:
-            self.fetched.append(given[FETCHED[tag]])
-        if tag == "link" and "href" in given and given.get("rel") not in NOT_FETCHED:
-            self.fetched.append(given["href"])
-        if tag == "a" and "href" in given:
-            self.links.append(given["href"])
+            self.alternatives.append(values["alt"])
+        if tag in FETCHED and FETCHED[tag] in values:
+            self.fetched.append(values[FETCHED[tag]])
+        if tag == "link" and "href" in values and values.get("rel") not in NOT_FETCHED:
+            self.fetched.append(values["href"])
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
 
     def handle_data(self, data: str) -> None:
         self.text += data
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it, with the network cut where that can be done."""
-    out = tmp_path_factory.mktemp("docs") / "site"
-    cut = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--net", "--map-root-user")
-    prefix = () if subprocess.run([*cut, "true"], capture_output=True, check=False).returncode else cut
+    """Return the site as `make docs` builds it, once for all workers; with the network cut where that is possible."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "docs"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "built").exists():
+            build(folder / "site")
+            (folder / "built").touch()
+    return folder / "site"
+
+
+def build(out: Path) -> None:
+    """Build the site."""
+    unshare = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--net", "--map-root-user")
+    prefix = () if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode else unshare
     command = [*prefix, sys.executable, str(ROOT / "tools" / "make_site.py"), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr and "ERROR" not in done.stderr, done.stderr
-    return out
 
 
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[Path, Page]:
-    found = {}
+    """Return every page of the site by its file."""
+    by_file = {}
     for path in sorted(site.rglob("*.html")):
-        found[path] = Page()
-        found[path].feed(path.read_text(encoding="utf-8"))
-    assert len(found) > 30
-    return found
+        by_file[path] = Page()
+        by_file[path].feed(path.read_text(encoding="utf-8"))
+    assert len(by_file) > 30
+    return by_file
+
+
+REMOTE = re.compile(r"""(url\(|@import)\s*["']?(https?:)?//""")
+"""What makes a stylesheet fetch something from elsewhere."""
 
 
 @pytest.mark.slow
-def test_nobody_is_asked_for_anything(site: Path, pages: dict[Path, Page]) -> None:
-    """Scripts, stylesheets, pictures and fonts are the site's own; links that a reader may follow are another thing."""
+def test_the_site_fetches_nothing_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+    """Scripts, stylesheets, images and fonts are the site's own; links that a reader may follow are not fetched."""
     for path, page in pages.items():
         for address in page.fetched:
             assert urlsplit(address).scheme in ("", "data"), f"{path.name}: {address}"
             assert not address.startswith("//"), f"{path.name}: {address}"
     for path in site.rglob("*.css"):
-        text = path.read_text(encoding="utf-8")
-        assert not re.search(r"""(url\(|@import)\s*["']?(https?:)?//""", text), path.name
+        assert not REMOTE.search(path.read_text(encoding="utf-8")), path.name
 
 
 def targets(path: Path, page: Page) -> Iterator[tuple[Path, str]]:
-    """File and place of every address within the site."""
+    """Yield the file and the anchor of every address within the site."""
     for address in [*page.links, *page.fetched]:
         if urlsplit(address).scheme or address.startswith("//"):
             continue
-        where, place = urldefrag(address)
-        file = unquote(where.partition("?")[0])
-        yield (path if not file else (path.parent / file).resolve()), unquote(place)
+        location, anchor = urldefrag(address)
+        file = unquote(location.partition("?")[0])
+        yield (path if not file else (path.parent / file).resolve()), unquote(anchor)
 
 
 @pytest.mark.slow
-def test_links_within_the_site_lead_somewhere(pages: dict[Path, Page]) -> None:
+def test_links_within_the_site_have_targets(pages: dict[Path, Page]) -> None:
     known = {path.resolve(): page for path, page in pages.items()}
     count = 0
     for path, page in known.items():
-        for file, place in targets(path, page):
+        for file, anchor in targets(path, page):
             assert file.is_file(), f"{path.name}: {file}"
-            if place and file in known and path.name != "search.html":
-                assert place in known[file].places, f"{path.name}: {file.name}#{place}"
+            if anchor and file in known and path.name != "search.html":
+                assert anchor in known[file].anchors, f"{path.name}: {file.name}#{anchor}"
             count += 1
     assert count > 1000
 
 
 @pytest.mark.slow
-def test_everything_is_there(site: Path, pages: dict[Path, Page]) -> None:
-    """Chapters, how-tos, modules, recipes and cards, whatever there is now."""
+def test_the_site_has_all_chapters_pages_modules_recipes_and_cards(site: Path, pages: dict[Path, Page]) -> None:
     for language in LANGUAGES:
         for book in (ROOT / "notebooks" / language).glob("*.ipynb"):
             page = pages[site / "chapters" / language / f"{book.stem}.html"]
             assert page.language == language
             assert any(address.endswith(".png") for address in page.fetched)
-            assert page.described and not any(words.endswith(".png") for words in page.described)
+            assert page.alternatives and not any(words.endswith(".png") for words in page.alternatives)
     for source in (ROOT / "docs").rglob("*.md"):
         assert site / source.relative_to(ROOT / "docs").with_suffix(".html") in pages
     for package in packages():
         page = pages[site / "reference" / f"{package}.html"]
-        assert {f"module-firstsight.{package}.{module}" for module in modules(package)} <= page.places
-        assert f"module-firstsight.{package}" in page.places
+        assert {f"module-firstsight.{package}.{module}" for module in modules(package)} <= page.anchors
+        assert f"module-firstsight.{package}" in page.anchors
     results = " ".join(pages[site / "results.html"].text.split())
     for recipe in RECIPES.values():
         assert recipe.name in results and recipe.result in results
@@ -144,8 +159,8 @@ def test_everything_is_there(site: Path, pages: dict[Path, Page]) -> None:
 
 
 @pytest.mark.slow
-def test_both_languages_are_in_the_search(site: Path) -> None:
-    """A Korean word also without the particle that hangs on it: the index has its beginnings."""
+def test_the_search_index_has_words_of_both_languages(site: Path) -> None:
+    """A Korean word also without the particle attached to it: the index has its beginnings."""
     text = (site / "searchindex.js").read_text(encoding="utf-8").strip()
     terms = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))["terms"]
     assert "convolut" in terms  # English words by their stem
@@ -155,10 +170,66 @@ def test_both_languages_are_in_the_search(site: Path) -> None:
     assert stemmer and f"var {stemmer[1]}=function" in script  # else the page of results stays empty
 
 
+def test_the_sources_of_the_site_are_complete(tmp_path: Path) -> None:
+    """What Sphinx reads: a page for every package, a section for every module, recipes, cards, linked chapters."""
+    source = tmp_path / "source"
+    gather(source)
+    for package in packages():
+        page = (source / "reference" / f"{package}.rst").read_text(encoding="utf-8")
+        documented = re.findall(r"^\.\. automodule:: firstsight\.(\S+)$", page, re.MULTILINE)
+        assert documented == [package, *(f"{package}.{module}" for module in modules(package))]
+        assert f"   {package}\n" in (source / "reference" / "index.rst").read_text(encoding="utf-8")
+    table = (source / "recipes.txt").read_text(encoding="utf-8")
+    for recipe in RECIPES.values():
+        assert f"`{recipe.name}`" in table and f"| {recipe.result} |" in table
+    assert {path.stem for path in (source / "cards").iterdir()} == set(shipped())
+    assert len(table.splitlines()) == len(RECIPES) + 2
+    for language, other in (("en", "ko"), ("ko", "en")):
+        books = sorted((source / "chapters" / language).iterdir())
+        assert [path.name for path in books] == sorted(
+            path.name for path in (ROOT / "notebooks" / language).glob("*.ipynb")
+        )
+        for path in books:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            assert f"[{LANGUAGES[other]}](../{other}/{path.name})" in cells[0]["source"]
+
+
+def test_own_styles_fetch_nothing_from_elsewhere() -> None:
+    styles = list((ROOT / "docs" / "_static").glob("*.css"))
+    assert styles
+    for path in styles:
+        assert not REMOTE.search(path.read_text(encoding="utf-8")), path.name
+    assert REMOTE.search("@import 'https://example.org/x.css'") and REMOTE.search("url(//example.org/font.woff)")
+
+
+CONF = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+
+
+def test_korean_words_are_indexed_by_their_beginnings() -> None:
+    assert CONF["beginnings"]("합성곱을") == ["합성", "합성곱", "합성곱을"]
+    assert CONF["beginnings"]("convolution") == ["convolution"]
+
+
+def test_sections_of_docstrings_become_fields() -> None:
+    lines = [
+        "Scale x.", "", "Parameters", "----------", "x, y : images", "    in [0, 1]", "*rest : more", "",
+        "Returns", "-------", "The image.", "", "Raises", "------", "DataError", "    It is empty.", "",
+        "Examples", "--------", "None.",
+    ]  # fmt: skip
+    CONF["house_style"](None, "function", "f", None, None, lines)
+    assert lines == [
+        "Scale x.", "",
+        ":param x: images in [0, 1]", ":param y: images in [0, 1]", r":param \*rest: more", "",
+        ":returns: The image.", "",
+        ":raises DataError: It is empty.", "",
+        ".. rubric:: Examples", "", "None.",
+    ]  # fmt: skip
+
+
 FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
 
 
-def test_the_ledger_names_tests_that_are_there() -> None:
+def test_fidelity_names_tests_that_exist() -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", FIDELITY)
     assert len(named) > 50
     for file, function in named:
@@ -166,8 +237,8 @@ def test_the_ledger_names_tests_that_are_there() -> None:
         assert re.search(rf"^def {function}\(", source, re.MULTILINE), f"{file}::{function}"
 
 
-def test_the_ledger_has_every_network() -> None:
-    """Families of numbered depths by their first and their last."""
+def test_fidelity_lists_every_network() -> None:
+    """Families of numbered depths by their first and their last member."""
     for name in {*MODELS, *POSE_MODELS, *TOP_DOWN_MODELS, *GANS}:
         family = re.sub(r"\d+(_bn)?$", "", name)
         assert f"`{name}`" in FIDELITY or re.search(rf"`{family}\d+` to `{family}\d+`", FIDELITY), name
