@@ -1,9 +1,10 @@
-"""What can be called is described: in words, with the shapes of its tensors, with the errors that it raises itself."""
+"""Every public function is documented: a description, the shapes of its tensors, the errors that it raises itself."""
 
 import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -19,14 +20,20 @@ SHAPE = re.compile(r"\((?:[A-Za-z0-9+\-*/^ ._()]+,)+[A-Za-z0-9+\-*/^ ._]*\)")
 WITHOUT_SHAPE = ("any shape", "scalar", "shapes as in `")
 ERRORS = {name for name, thing in vars(errors).items() if isinstance(thing, type) and issubclass(thing, Exception)}
 MAKERS = {"unknown_name": "UsageError"}
-"""Functions that make an error to be raised."""
+"""Functions that return an error to be raised."""
 ELSEWHERE = re.compile(r"rules of `\w+`")
-"""Words that send the reader to another function, which has the section."""
+"""A reference to another function, which has the section."""
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text())
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A public function, method or class as it is written."""
+    """A public function, method or class in the source."""
 
     name: str
     node: ast.FunctionDef | ast.ClassDef
@@ -34,13 +41,14 @@ class Thing:
 
     @property
     def doc(self) -> str:
+        """Return the docstring, or an empty string."""
         return ast.get_docstring(self.node) or ""
 
 
 def things(path: Path) -> Iterator[Thing]:
-    """Public functions and classes of a file, and their public methods."""
+    """Yield the public functions and classes of a file, and their public methods."""
     where = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-    for node in ast.parse(path.read_text()).body:
+    for node in parse(path).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
         yield Thing(f"{where}.{node.name}", node, None)
@@ -52,25 +60,25 @@ def things(path: Path) -> Iterator[Thing]:
 ALL = [thing for path in FILES for thing in things(path)]
 
 
-def test_there_is_much_to_hold() -> None:
+def test_the_public_functions_are_found() -> None:
     assert len(ALL) > 400
 
 
 def overrides(thing: Thing) -> bool:
-    """A method of a class that has bases is described by the one that it takes the place of (ruff's D102 likewise)."""
+    """Return whether a method's class has bases: the method it overrides may document it (as in ruff's D102)."""
     return thing.owner is not None and bool(thing.owner.bases)
 
 
-def test_every_public_name_is_described() -> None:
+def test_every_public_name_has_a_docstring() -> None:
     assert [thing.name for thing in ALL if len(thing.doc) < 5 and not overrides(thing)] == []
 
 
-def test_every_module_is_described() -> None:
-    assert [path.name for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+def test_every_module_has_a_docstring() -> None:
+    assert [path.name for path in FILES if not ast.get_docstring(parse(path))] == []
 
 
-def test_exported_names_are_there_and_described() -> None:
-    """Those of ``__all__`` of the package and of its packages; constants by the string below them."""
+def test_names_in_all_exist_and_have_a_docstring() -> None:
+    """Those in ``__all__`` of the package and of its packages; a constant has the string below it."""
     for path in FILES:
         parts = path.relative_to(SOURCE).with_suffix("").parts
         module = import_module(".".join(["firstsight", *parts]).removesuffix(".__init__"))
@@ -80,7 +88,7 @@ def test_exported_names_are_there_and_described() -> None:
 
 
 def is_tensor(annotation: ast.expr | None) -> bool:
-    """Tensor, NDArray[...], or either or None; not a container of them."""
+    """Return whether an annotation is Tensor, NDArray[...], or one of these or None; not a container of them."""
     if annotation is None:
         return False
     text = ast.unparse(annotation).strip("'\"")
@@ -90,61 +98,61 @@ def is_tensor(annotation: ast.expr | None) -> bool:
 
 
 def takes_tensors(node: ast.FunctionDef) -> bool:
-    """Does it, and more than to refuse what does not fit?"""
+    """Return whether a function has tensor arguments and does more than check them."""
     if node.name.startswith("check_"):
         return False
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return any(is_tensor(argument.annotation) for argument in arguments)
 
 
-def test_shapes_of_tensors_are_given() -> None:
-    """Of functions and methods that take tensors, in their own words, those of their class, or those of their file."""
-    lacking, held = [], 0
+def test_docstrings_give_the_shapes_of_tensors() -> None:
+    """Those of functions and methods that take tensors, or those of their class or module."""
+    lacking, checked = [], 0
     for thing in ALL:
         if not isinstance(thing.node, ast.FunctionDef) or not takes_tensors(thing.node) or is_step(thing):
             continue
         if not thing.doc and overrides(thing):
             continue
-        held += 1
+        checked += 1
         words = " ".join((thing.doc, (ast.get_docstring(thing.owner) or "") if thing.owner else "", *shared(thing)))
         if not SHAPE.search(words) and not any(word in words for word in WITHOUT_SHAPE):
             lacking.append(thing.name)
     assert lacking == []
-    assert held > 100
+    assert checked > 100
 
 
 def is_step(thing: Thing) -> bool:
-    """Forward and backward of an autograd function: the function that calls it has the shapes."""
+    """Return whether it is forward or backward of an autograd function: the function that calls it has the shapes."""
     return thing.owner is not None and any("Function" in ast.unparse(base) for base in thing.owner.bases)
 
 
 def shared(thing: Thing) -> list[str]:
-    """The line of a module's docstring that gives the shapes of all its functions, if it has one."""
+    """Return the lines of a module's docstring that give the shapes of all its functions."""
     file = SOURCE.joinpath(*thing.name.split(".")[:2]).with_suffix(".py")
-    text = (ast.get_docstring(ast.parse(file.read_text())) or "") if file.is_file() else ""
+    text = (ast.get_docstring(parse(file)) or "") if file.is_file() else ""
     return [line for line in text.splitlines() if line.startswith("Shapes: ")]
 
 
 def raised(node: ast.FunctionDef) -> set[str]:
-    """Names of this package's errors that the function itself raises, except those that it catches itself."""
-    found, caught = set(), set()
+    """Return the names of this package's errors that a function raises itself and does not catch itself."""
+    errors_raised, caught = set(), set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.ExceptHandler) and inner.type is not None:
             caught |= set(re.findall(r"\w+", ast.unparse(inner.type)))
         if isinstance(inner, ast.Raise) and isinstance(inner.exc, ast.Call):
             name = ast.unparse(inner.exc.func).rpartition(".")[2]
-            found |= {MAKERS.get(name, name)} & ERRORS
-    return found - caught
+            errors_raised |= {MAKERS.get(name, name)} & ERRORS
+    return errors_raised - caught
 
 
 def documented(doc: str) -> set[str]:
-    """The names in the section Raises."""
+    """Return the names in the section Raises of a docstring."""
     section = re.search(r"^Raises\n-+\n(.*?)(?=\n\n\S|\Z)", doc, re.MULTILINE | re.DOTALL)
     return set(re.findall(r"\w+", section[1])) if section else set()
 
 
-def test_errors_that_are_raised_are_documented() -> None:
-    """Those of a class when it is made are in the docstring of the class."""
+def test_docstrings_list_the_errors_that_are_raised() -> None:
+    """Errors of a constructor are in the docstring of its class."""
     lacking = []
     for thing in ALL:
         functions = [thing.node] if isinstance(thing.node, ast.FunctionDef) else [
@@ -166,12 +174,12 @@ def test_errors_that_are_raised_are_documented() -> None:
         ("def f():\n    raise ValueError('x')", set()),
     ],
 )  # fmt: skip
-def test_what_is_raised_is_seen(code: str, names: set[str]) -> None:
+def test_raised_errors_are_found_in_the_source(code: str, names: set[str]) -> None:
     node = ast.parse(code).body[0]
     assert isinstance(node, ast.FunctionDef) and raised(node) == names
 
 
-def test_what_is_a_shape() -> None:
+def test_shapes_are_recognized() -> None:
     for text in ("(N, C, H, W)", "(N,)", "(N, 2 limbs, height, width)", "(O, C / groups, kh)", "(N, ceil(H/2), 3)"):
         assert SHAPE.search(text), text
     for text in ("images of any kind", "(see there)", "(Cao 2017)"):
