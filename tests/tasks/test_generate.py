@@ -1,4 +1,4 @@
-"""A trained generator used: samples, codes, ways, sums, files; measured; refused."""
+"""A trained generator: samples, codes, interpolation, latent arithmetic, files; evaluation; what is refused."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ from firstsight.gan.metrics import frechet_distance
 from firstsight.recipes.train import train
 from firstsight.tasks.code_text import parse_codes
 from firstsight.tasks.generate import arithmetic, generate, interpolate
-from firstsight.tasks.judge import Judge, judge_for
+from firstsight.tasks.judge import Judge, Seen, judge_for
 from firstsight.tasks.measure import measure
 from firstsight.weights import load
 from firstsight.weights.generator import Generator, load_generator
@@ -31,129 +31,124 @@ from firstsight.weights.generator import Generator, load_generator
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def infogan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("infogan") / "run"
-    train("infogan-digits", out=out, epochs=2, width=4, image_size=12)
-    return out
+@pytest.fixture
+def infogan(trained: Callable[[str], Path]) -> Path:
+    return trained("infogan")
 
 
-@pytest.fixture(scope="module")
-def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("gan") / "run"
-    train("gan-digits", out=out, epochs=3, image_size=12)
-    return out
+@pytest.fixture
+def gan(trained: Callable[[str], Path]) -> Path:
+    return trained("gan")
 
 
-def test_a_run_and_its_file_give_the_same_pictures_in_every_process(infogan: Path) -> None:
-    """By seed; and as the network itself makes them."""
-    made = load_generator(infogan)
-    sheet = generate(made, 12, seed=5)
+def test_run_and_its_weights_file_give_the_same_images_in_every_process(infogan: Path) -> None:
+    """They depend on the seed, and are the network's outputs."""
+    generator = load_generator(infogan)
+    grid = generate(generator, 12, seed=5)
     code = (
         "from firstsight.tasks.generate import generate; import sys;"
         f"images = generate({str(infogan / 'model.safetensors')!r}, 12, seed=5).images;"
         "sys.stdout.buffer.write(images.numpy().tobytes())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    assert other == sheet.images.numpy().tobytes()
-    assert not torch.equal(generate(made, 12, seed=6).images, sheet.images)
+    assert other == grid.images.numpy().tobytes()
+    assert not torch.equal(generate(generator, 12, seed=6).images, grid.images)
     with torch.no_grad():
-        values = made.model(sheet.z)
+        values = generator.model(grid.z)
     assert values.abs().max() <= 1
     expected = ((values + 1) / 2 * 255).round()
-    torch.testing.assert_close(sheet.images.float(), expected, atol=1, rtol=0)
+    torch.testing.assert_close(grid.images.float(), expected, atol=1, rtol=0)
 
 
-def test_codes_are_set_and_swept(infogan: Path) -> None:
-    made = load_generator(infogan)
-    fixed = generate(made, 10, codes="c1=3, c2=0.5")
-    (chosen,), values = made.latent.codes(fixed.z)
-    assert chosen.tolist() == [3] * 10 and values[:, 0].tolist() == [0.5] * 10
-    both = generate(made, codes="c1=0..9,c3=-1..1")
-    (chosen,), values = made.latent.codes(both.z)
-    assert chosen.view(10, 8)[:, 0].tolist() == list(range(10))
+def test_codes_are_set_and_traversed(infogan: Path) -> None:
+    generator = load_generator(infogan)
+    fixed = generate(generator, 10, codes="c1=3, c2=0.5")
+    (category,), values = generator.latent.codes(fixed.z)
+    assert category.tolist() == [3] * 10 and values[:, 0].tolist() == [0.5] * 10
+    both = generate(generator, codes="c1=0..9,c3=-1..1")
+    (category,), values = generator.latent.codes(both.z)
+    assert category.view(10, 8)[:, 0].tolist() == list(range(10))
     torch.testing.assert_close(values.view(10, 8, 2)[4, :, 1], torch.linspace(-1, 1, 8))
     assert torch.equal(both.z[0, :62], both.z[-1, :62])  # the same noise everywhere
     assert both.rows[3].startswith("c1 = 3") and both.heads[0] == "c3 = -1.00"
-    across = generate(made, 24, codes="c2=-1..1")
+    across = generate(generator, 24, codes="c2=-1..1")
     assert len(across.images) == 24 and not torch.equal(across.z[0, :62], across.z[8, :62])
-    assert "the pictures there are a guess" in generate(made, codes="c2=-2..2").notes[0]
+    assert "the pictures there are a guess" in generate(generator, codes="c2=-2..2").notes[0]
 
 
-def test_a_class_by_its_code(infogan: Path) -> None:
-    made = load_generator(infogan)
-    assert len(made.table) == 10 and set(made.table) <= set("0123456789")
-    name = made.table[7]
-    (chosen,), _ = made.latent.codes(generate(made, 30, label=name).z)
-    assert set(chosen.tolist()) == {i for i, label in enumerate(made.table) if label == name}
-    assert torch.equal(generate(made, 30, label=int(name)).z, generate(made, 30, label=name).z)
-    swept = generate(made, 16, label=name, codes="c2=-1..1")  # and the other codes as one likes
-    (chosen,), values = made.latent.codes(swept.z)
-    assert all(made.table[i] == name for i in chosen) and swept.heads[0] == "c2 = -1.00"
+def test_class_is_generated_by_the_categories_that_were_matched_with_it(infogan: Path) -> None:
+    generator = load_generator(infogan)
+    assert len(generator.table) == 10 and set(generator.table) <= set("0123456789")
+    name = generator.table[7]
+    (category,), _ = generator.latent.codes(generate(generator, 30, label=name).z)
+    assert set(category.tolist()) == {i for i, label in enumerate(generator.table) if label == name}
+    assert torch.equal(generate(generator, 30, label=int(name)).z, generate(generator, 30, label=name).z)
+    traversal = generate(generator, 16, label=name, codes="c2=-1..1")
+    (category,), values = generator.latent.codes(traversal.z)
+    assert all(generator.table[i] == name for i in category) and traversal.heads[0] == "c2 = -1.00"
     torch.testing.assert_close(values[:8, 0], torch.linspace(-1, 1, 8))
-    assert torch.equal(swept.z[:8, :62], swept.z[:1, :62].repeat(8, 1))
+    assert torch.equal(traversal.z[:8, :62], traversal.z[:1, :62].repeat(8, 1))
     with pytest.raises(UsageError, match="--class sets c1 itself"):
-        generate(made, label=name, codes="c1=1")
+        generate(generator, label=name, codes="c1=1")
 
 
-def test_classes_that_were_told(tmp_path: Path, run: Run) -> None:
-    """The category is the class: in the sheet, in the report, in what is measured; Q is not there to be asked."""
+def test_category_of_a_class_conditional_gan_is_the_class(tmp_path: Path, run: Run) -> None:
+    """In the grid, in the report, in what is measured; it has no Q."""
     out = tmp_path / "run"
-    train("dcgan-digits", out=out, epochs=1, width=4, image_size=8, latent=6, conditional=True)
+    small = {"epochs": 1, "width": 4, "image_size": 8, "latent": 6, "batch_size": 512}
+    train("dcgan-digits", out=out, conditional=True, **small)
     assert "The classes" in (out / "report.html").read_text()
-    made = load_generator(out)
-    assert made.conditional and made.table == tuple("0123456789")
-    (chosen,), _ = made.latent.codes(generate(made, 12, label="7").z)
-    assert chosen.tolist() == [7] * 12
-    assert generate(made, codes="c1=0..9").rows == made.table
-    measured = measure(out).metrics
-    assert "c1_asked" in measured and not {"c1_purity", "q_error"} & set(measured)
+    generator = load_generator(out)
+    assert generator.conditional and generator.table == tuple("0123456789")
+    (category,), _ = generator.latent.codes(generate(generator, 12, label="7").z)
+    assert category.tolist() == [7] * 12
+    assert generate(generator, codes="c1=0..9").rows == generator.table
+    metrics = measure(out).metrics
+    assert "c1_asked" in metrics and not {"c1_purity", "q_error"} & set(metrics)
     code, _, err = run("generate", out, "--class", "eleven")
     assert code == 2 and "there is no class 'eleven'" in err
 
 
-def test_the_way_from_one_to_another(infogan: Path) -> None:
-    made = load_generator(infogan)
+def test_interpolation_keeps_the_length_of_the_noise_on_the_sphere_and_not_on_a_line(infogan: Path) -> None:
+    generator = load_generator(infogan)
     for path in ("slerp", "linear"):
-        way = interpolate(made, 3, 4, steps=5, path=path)  # type: ignore[arg-type]
-        assert way.heads == ("seed 3", "", "", "", "seed 4")
-        torch.testing.assert_close(way.z[0], made.draw(1, seed=3)[0])
-        torch.testing.assert_close(way.z[-1], made.draw(1, seed=4)[0])
-        lengths = way.z[:, :62].norm(dim=1)
+        grid = interpolate(generator, 3, 4, steps=5, path=path)  # type: ignore[arg-type]
+        assert grid.heads == ("seed 3", "", "", "", "seed 4")
+        torch.testing.assert_close(grid.z[0], generator.draw(1, seed=3)[0])
+        torch.testing.assert_close(grid.z[-1], generator.draw(1, seed=4)[0])
+        lengths = grid.z[:, :62].norm(dim=1)
         if path == "slerp":
             assert lengths.min() >= min(lengths[0], lengths[-1]) - 1e-4
         else:
-            torch.testing.assert_close(way.z[2], (way.z[0] + way.z[-1]) / 2)
+            torch.testing.assert_close(grid.z[2], (grid.z[0] + grid.z[-1]) / 2)
             assert lengths[2] < 0.9 * lengths[0]
 
 
-class Oracle(Judge):
-    """A judge that takes the sign of a picture's mean for its class: what it finds can be checked."""
+class BrightnessJudge(Judge):
+    """A reference classifier whose classes are 0 (darker than the median) and 1, so that results can be checked."""
 
     def __init__(self) -> None:
-        super().__init__(load("lenet-digits"), "oracle", knows=True)
+        super().__init__(load("lenet-digits"), "brightness", knows=True)
 
-    def look(self, images: torch.Tensor) -> object:  # type: ignore[override]
-        from firstsight.tasks.judge import Seen
-
+    def look(self, images: torch.Tensor) -> Seen:
         mean = images.float().mean((1, 2, 3))
         return Seen(mean[:, None], (mean > mean.median()).long(), torch.ones(len(images)))
 
 
-def test_sums_of_classes(gan: Path) -> None:
-    """1 - 0 points from the mean of what is taken for 0 to that of what is taken for 1, at the usual length."""
-    made = load_generator(gan)
-    sheet = arithmetic(made, "1 - 0", Oracle())
-    assert sheet.heads[:3] == ("1", "- 0", "sum") and len(sheet.images) == 3 + 7
-    direction = sheet.z[0] - sheet.z[1]
-    assert torch.cosine_similarity(direction, sheet.z[2], dim=0) > 0.9
-    torch.testing.assert_close(sheet.z[:3].norm(dim=1), torch.full((3,), 10.0), atol=0.3, rtol=0)
+def test_latent_arithmetic_adds_and_subtracts_means_of_classes(gan: Path) -> None:
+    """1 - 0 points from the mean of class 0 to that of class 1, at the usual length of noise."""
+    generator = load_generator(gan)
+    grid = arithmetic(generator, "1 - 0", BrightnessJudge())
+    assert grid.heads[:3] == ("1", "- 0", "sum") and len(grid.images) == 3 + 7
+    direction = grid.z[0] - grid.z[1]
+    assert torch.cosine_similarity(direction, grid.z[2], dim=0) > 0.9
+    torch.testing.assert_close(grid.z[:3].norm(dim=1), torch.full((3,), 10.0), atol=0.3, rtol=0)
     for text, words in (("1 - nine", "unknown class 'nine'"), ("", "is missing"), ("1 + + 0", "is missing")):
         with pytest.raises(UsageError, match=words.replace("+", r"\+")):
-            arithmetic(made, text, Oracle())
+            arithmetic(generator, text, BrightnessJudge())
 
 
-def test_parsing_of_codes(infogan: Path) -> None:
+def test_codes_are_parsed_and_impossible_ones_refused(infogan: Path) -> None:
     latent = load_generator(infogan).latent
     assert [vars(code) for code in parse_codes("c1=0..2", latent)[0]] == [{"place": 0, "low": 0.0, "high": 2.0}]
     assert parse_codes("c2=-.5..0.25", latent)[0][0].high == 0.25
@@ -168,7 +163,7 @@ def test_parsing_of_codes(infogan: Path) -> None:
             parse_codes(text, latent)
 
 
-def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
+def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: Path, run: Run) -> None:
     with pytest.raises(UsageError, match="trained without codes"):
         generate(gan, label="3")
     with pytest.raises(UsageError, match="it was trained without codes"):
@@ -218,54 +213,55 @@ def test_refusals(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
         assert code == 2 and out == "" and words in err and err.count("\n") == 1, err
 
 
-def test_files_and_json(gan: Path, infogan: Path, tmp_path: Path, run: Run) -> None:
+def test_generate_command_writes_sheets_folders_and_films_and_tells_their_codes(
+    gan: Path, infogan: Path, tmp_path: Path, run: Run
+) -> None:
     sheet = tmp_path / "sheet.png"
     code, out, err = run("generate", gan, "--n", 10, "--out", sheet)
     assert (code, err) == (0, "") and "10 pictures of 12x12 by gan (gan-digits)" in out
-    with Image.open(sheet) as picture:
-        assert picture.mode == "L" and picture.width > picture.height
+    with Image.open(sheet) as image:
+        assert image.mode == "L" and image.width > image.height
     folder = tmp_path / "many"
     code, out, _ = run("generate", gan, "--n", 3, "--seed", 2, "--out", folder, "--json")
-    told = json.loads(out)
-    assert code == 0 and told["files"] == [str(folder / f"0000{i}.png") for i in range(3)]
-    assert all(p["class"] in set("0123456789") for p in told["pictures"])
+    document = json.loads(out)
+    assert code == 0 and document["files"] == [str(folder / f"0000{i}.png") for i in range(3)]
+    assert all(p["class"] in set("0123456789") for p in document["pictures"])
     expected = generate(gan, 3, seed=2).images
     assert np.array_equal(np.asarray(Image.open(folder / "00001.png")), expected[1, 0].numpy())
     _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder)
     assert err == f"{folder} also holds a file from before\n"
     code, out, _ = run("generate", infogan, "--interpolate", 1, 4, "--steps", 3, "--out", sheet, "--json")
-    ends, between = load_generator(infogan), [picture["codes"] for picture in json.loads(out)["pictures"]]
+    generator, between = load_generator(infogan), [image["codes"] for image in json.loads(out)["pictures"]]
     for seed, codes in ((1, between[0]), (4, between[2])):
-        (category,), values = ends.latent.codes(ends.draw(1, seed=seed))
+        (category,), values = generator.latent.codes(generator.draw(1, seed=seed))
         assert codes == [int(category), *(round(float(value), 4) for value in values[0])]
     assert between[0][0] != between[2][0] and between[1][0] is None  # halfway from one category to another
-    film = tmp_path / "way.gif"
-    assert run("generate", infogan, "--interpolate", 1, 2, "--steps", 6, "--out", film)[0] == 0
-    with Image.open(film) as picture:
-        assert picture.n_frames == 6  # type: ignore[attr-defined]
+    animation = tmp_path / "way.gif"
+    assert run("generate", infogan, "--interpolate", 1, 2, "--steps", 6, "--out", animation)[0] == 0
+    with Image.open(animation) as image:
+        assert image.n_frames == 6  # type: ignore[attr-defined]
     for arguments in (["--code", "c1=0..9,c2=-1..1"], ["--nearest", "2", "--n", "16"]):
         assert run("generate", infogan, *arguments, "--out", sheet)[0] == 0
-        with Image.open(sheet) as picture:
-            assert min(picture.size) > 300
+        with Image.open(sheet) as image:
+            assert min(image.size) > 300
     code, _, err = run("generate", infogan, "--code", "c2=3", "--out", sheet)
     assert code == 0 and "leaves -1..1" in err
 
 
-def test_a_run_is_measured(infogan: Path, run: Run) -> None:
-    """Against the same figures computed here; the floor is a property of the data alone."""
-    found = measure(infogan)
-    assert found.n == 359 and found.judge == "lenet-digits" and len(found.sha256) == 64
-    made, judge = load_generator(infogan), judge_for("digits", tuple("0123456789"))
-    real = judge.look(fit_images(load_data("digits", "test"), made.preprocess))
-    draws = judge.look(made(made.draw(8 * 359))).features.split(359)
-    apart = [frechet_distance(real.features, draw) for draw in draws]
-    assert found.draws == 8 and found.metrics["frechet"] == pytest.approx(mean(apart), rel=1e-6)
-    assert found.metrics["frechet_sd"] == pytest.approx(stdev(apart), rel=1e-6)
-    assert 0 < found.metrics["frechet_floor"] < 10
-    assert {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "c3_stroke", "recall"} <= set(
-        found.metrics
-    )
-    assert found.metrics["q_error"] >= found.metrics["q_error_majority"]
+def test_measured_run_has_the_frechet_distance_computed_here(infogan: Path, run: Run) -> None:
+    """The floor depends on the data alone."""
+    result = measure(infogan)
+    assert result.n == 359 and result.judge == "lenet-digits" and len(result.sha256) == 64
+    generator, judge = load_generator(infogan), judge_for("digits", tuple("0123456789"))
+    real = judge.look(fit_images(load_data("digits", "test"), generator.preprocess))
+    draws = judge.look(generator(generator.draw(8 * 359))).features.split(359)
+    expected = [frechet_distance(real.features, draw) for draw in draws]
+    assert result.draws == 8 and result.metrics["frechet"] == pytest.approx(mean(expected), rel=1e-6)
+    assert result.metrics["frechet_sd"] == pytest.approx(stdev(expected), rel=1e-6)
+    assert 0 < result.metrics["frechet_floor"] < 10
+    codes = {"q_error", "q_error_majority", "c1_purity", "c2_slant", "c3_width", "c3_stroke"}
+    assert codes | {"recall"} <= set(result.metrics)
+    assert result.metrics["q_error"] >= result.metrics["q_error_majority"]
     code, out, _ = run("evaluate", infogan)
     assert code == 0 and "share of real pictures that lie among generated ones" in out
     assert "359 generated, drawn 8 times, against 359 test pictures" in out
@@ -273,43 +269,43 @@ def test_a_run_is_measured(infogan: Path, run: Run) -> None:
     assert code == 0 and "q_error" not in json.loads(out)["metrics"]  # Q is not in the file
 
 
-def test_judges() -> None:
-    """LeNet's 84 features; its labels are those of the classifier; strangers are judged without answers."""
+def test_reference_classifier_gives_features_and_labels_of_its_own_data_and_features_of_others() -> None:
+    """LeNet's 84 features; its labels are those of the classifier."""
     test = load_data("digits", "test")
     judge = judge_for("digits", test.classes)
-    seen = judge.look(test.images)
-    assert seen.features.shape == (359, 84) and judge.knows
-    assert float((seen.labels == test.labels).double().mean()) > 0.98
-    weight = [m for m in judge.classifier.model.modules() if isinstance(m, torch.nn.Linear)][-1]
+    output = judge.look(test.images)
+    assert output.features.shape == (359, 84) and judge.knows
+    assert float((output.labels == test.labels).double().mean()) > 0.98
+    head = [m for m in judge.classifier.model.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.inference_mode():
-        chances = torch.softmax(weight(seen.features), 1)
-    torch.testing.assert_close(chances.max(1).values, seen.sure)
+        probabilities = torch.softmax(head(output.features), 1)
+    torch.testing.assert_close(probabilities.max(1).values, output.sure)
     other = judge_for("my-photos", ("cat", "dog"))
     assert not other.knows and other.look(torch.zeros(2, 3, 50, 40, dtype=torch.uint8)).features.shape == (2, 84)
 
 
-def test_generators_have_cards(gan: Path) -> None:
-    made = load_generator(gan)
-    assert isinstance(made, Generator) and made.card["model"] == "gan" and made.table == ()
-    about = made.card["about"]
+def test_card_of_a_generator_names_its_data_reference_classifier_and_metrics(gan: Path) -> None:
+    generator = load_generator(gan)
+    assert isinstance(generator, Generator) and generator.card["model"] == "gan" and generator.table == ()
+    about = generator.card["about"]
     assert about["data"] == "digits" and about["judge"]["name"] == "lenet-digits" and about["metrics"]["frechet"] > 0
 
 
-def test_categories_that_are_not_classes_are_not_called_by_them() -> None:
-    """They can always be matched one to one; the error of the match says whether it means something."""
-    made = load_generator("infogan-mnist")
-    assert made.card["about"]["metrics"]["q_error"] < 0.2
-    sheet = generate(made, codes="c1=0..1")
-    assert sheet.rows[0] == f"c1 = 0: mostly {made.table[0]}" and not sheet.notes
-    card = copy.deepcopy(made.card)
+def test_categories_are_called_by_classes_only_where_the_match_is_good() -> None:
+    """Categories and classes can always be matched one to one; the error says whether the match means something."""
+    generator = load_generator("infogan-mnist")
+    assert generator.card["about"]["metrics"]["q_error"] < 0.2
+    grid = generate(generator, codes="c1=0..1")
+    assert grid.rows[0] == f"c1 = 0: mostly {generator.table[0]}" and not grid.notes
+    card = copy.deepcopy(generator.card)
     card["about"]["metrics"]["q_error"] = 0.79
-    doubted = replace(made, card=card)
-    sheet = generate(doubted, codes="c1=0..1")
-    assert sheet.rows == ("c1 = 0", "c1 = 1") and "Q puts 79% of real pictures into wrong ones" in sheet.notes[0]
-    assert generate(doubted, label="7").notes == sheet.notes and not generate(doubted, codes="c2=0..1").notes
+    bad = replace(generator, card=card)
+    grid = generate(bad, codes="c1=0..1")
+    assert grid.rows == ("c1 = 0", "c1 = 1") and "Q puts 79% of real pictures into wrong ones" in grid.notes[0]
+    assert generate(bad, label="7").notes == grid.notes and not generate(bad, codes="c2=0..1").notes
 
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (5, 5), (8, 8), (64, 8), (65, 9), (1000, 32)])
-def test_a_sheet_is_about_as_wide_as_high(n: int, columns: int, gan: Path) -> None:
-    sheet = generate(gan, n)
-    assert (len(sheet.images), sheet.columns) == (n, columns)
+def test_grid_is_about_as_wide_as_high(n: int, columns: int, gan: Path) -> None:
+    grid = generate(gan, n)
+    assert (len(grid.images), grid.columns) == (n, columns)
