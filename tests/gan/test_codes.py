@@ -1,4 +1,4 @@
-"""What InfoGAN's codes are held against: Q's loss, classes, slant, stroke width."""
+"""InfoGAN's codes: the information loss, matching with classes, correlation with slant, width and stroke width."""
 
 import math
 
@@ -14,31 +14,33 @@ from firstsight.gan.reading import asked, fit, purity
 from firstsight.gan.shape import best_correlation, correlation, slant, stroke_width, width
 
 
-def test_information_loss_is_the_likelihood_of_the_codes() -> None:
+def test_information_loss_is_the_negative_log_likelihood_of_the_codes() -> None:
     """Against torch's distributions, without the normal density's constant."""
     torch.manual_seed(0)
     logits, means, logs = torch.randn(6, 4), torch.randn(6, 2), torch.randn(6, 2)
-    chosen, values = torch.randint(4, (6,)), torch.rand(6, 2) * 2 - 1
-    expected = -Categorical(logits=logits).log_prob(chosen)
+    category, values = torch.randint(4, (6,)), torch.rand(6, 2) * 2 - 1
+    expected = -Categorical(logits=logits).log_prob(category)
     expected -= Normal(means, (logs / 2).exp()).log_prob(values).sum(1) + math.log(2 * math.pi)
-    found = information_loss(Reading((logits,), means, logs), [chosen], values, spread="learned")
-    torch.testing.assert_close(found, expected)
-    fixed = information_loss(Reading((logits,), means, logs), [chosen], values)
-    expected = F.cross_entropy(logits, chosen, reduction="none") + (means - values).square().sum(1) / 2
+    learned = information_loss(Reading((logits,), means, logs), [category], values, spread="learned")
+    torch.testing.assert_close(learned, expected)
+    fixed = information_loss(Reading((logits,), means, logs), [category], values)
+    expected = F.cross_entropy(logits, category, reduction="none") + (means - values).square().sum(1) / 2
     torch.testing.assert_close(fixed, expected)
-    each = information_loss(Reading((logits,), means, logs), [chosen], values, spread=(0.5, 2.0))
-    expected = F.cross_entropy(logits, chosen, reduction="none") + (means - values).square() @ torch.tensor([2, 1 / 8])
+    each = information_loss(Reading((logits,), means, logs), [category], values, spread=(0.5, 2.0))
+    expected = F.cross_entropy(logits, category, reduction="none") + (means - values).square() @ torch.tensor(
+        [2, 1 / 8]
+    )
     torch.testing.assert_close(each, expected)
-    only = information_loss(Reading((logits, logits), means[:, :0], logs[:, :0]), [chosen, chosen], values[:, :0])
-    torch.testing.assert_close(only, 2 * F.cross_entropy(logits, chosen, reduction="none"))
+    only = information_loss(Reading((logits, logits), means[:, :0], logs[:, :0]), [category, category], values[:, :0])
+    torch.testing.assert_close(only, 2 * F.cross_entropy(logits, category, reduction="none"))
 
 
-def test_matching_by_hand() -> None:
+def test_categories_are_matched_with_classes_one_to_one_and_by_majority() -> None:
     """Two categories share the class 0: only one of them may have it, the majority counts both."""
     categories = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
     labels = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
-    found = fit(categories, labels, values=3, classes=3)
-    assert found.one_to_one == 6 / 8 and found.majority == 7 / 8 and found.table == (0, 1, 2)
+    match = fit(categories, labels, values=3, classes=3)
+    assert match.one_to_one == 6 / 8 and match.majority == 7 / 8 and match.table == (0, 1, 2)
     assert purity(categories, labels, values=3, classes=3) == (1.0, pytest.approx(2 / 3), 1.0)
     assert asked(categories, labels, values=4) == (1.0, pytest.approx(1 / 3), 1.0, 0.0)
     more = fit(categories, labels.clamp_max(1), values=3, classes=2)  # a category too many: it is named by its majority
@@ -46,62 +48,61 @@ def test_matching_by_hand() -> None:
     assert more.majority == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])
 
 
-def test_any_renaming_of_the_classes_fits_perfectly() -> None:
+def test_permuted_classes_are_matched_perfectly() -> None:
     torch.manual_seed(1)
     labels, names = torch.randint(10, (500,)), torch.randperm(10)
-    found = fit(names[labels], labels, values=10, classes=10)
-    assert found.one_to_one == found.majority == 1
-    assert [found.table[int(names[i])] for i in range(10)] == list(range(10))
+    match = fit(names[labels], labels, values=10, classes=10)
+    assert match.one_to_one == match.majority == 1
+    assert [match.table[int(names[i])] for i in range(10)] == list(range(10))
 
 
-def bar(width: float, lean: float, *, size: int = 64) -> torch.Tensor:
-    """An upright bar 40 pixels high, with soft edges, sheared by ``lean`` pixels a pixel upwards."""
+def bar(width: float, shear: float, *, size: int = 64) -> torch.Tensor:
+    """Return an image of an upright bar 40 pixels high, with soft edges, sheared by ``shear`` pixels a pixel."""
     y, x = torch.meshgrid(torch.arange(size) - 31.5, torch.arange(size) - 31.5, indexing="ij")
-    inside = (width / 2 + 0.5 - (x + lean * y).abs()).clamp(0, 1) * ((y.abs() <= 20).float())
+    inside = (width / 2 + 0.5 - (x + shear * y).abs()).clamp(0, 1) * ((y.abs() <= 20).float())
     return inside[None, None]
 
 
-@pytest.mark.parametrize("lean", [-0.4, 0.0, 0.25])
-def test_slant_of_a_bar(lean: float) -> None:
-    assert float(slant(bar(4, lean))) == pytest.approx(lean, abs=0.01)
+@pytest.mark.parametrize("shear", [-0.4, 0.0, 0.25])
+def test_slant_of_a_sheared_bar_is_its_shear(shear: float) -> None:
+    assert float(slant(bar(4, shear))) == pytest.approx(shear, abs=0.01)
 
 
 @pytest.mark.parametrize("across", [2.0, 4.0, 7.0])
-def test_stroke_width_of_a_bar(across: float) -> None:
-    """Its ends are part of the outline: w l / (w + l) by hand."""
-    found = float(stroke_width(bar(across, 0.0)))
-    assert found == pytest.approx(across * 41 / (across + 41), rel=0.03)
+def test_stroke_width_of_a_bar_is_twice_its_area_over_its_outline(across: float) -> None:
+    """The ends are part of the outline: w l / (w + l) by hand."""
+    assert float(stroke_width(bar(across, 0.0))) == pytest.approx(across * 41 / (across + 41), rel=0.03)
 
 
-@pytest.mark.parametrize("lean", [-0.4, 0.0, 0.25])
-def test_width_of_a_box_however_it_leans(lean: float) -> None:
-    """Of n columns it has the variance (n^2 - 1) / 12; bolder strokes at the same places hardly change it."""
+@pytest.mark.parametrize("shear", [-0.4, 0.0, 0.25])
+def test_width_is_the_standard_deviation_of_columns_whatever_the_slant(shear: float) -> None:
+    """n columns have the variance (n^2 - 1) / 12; bolder strokes at the same places hardly change it."""
     assert float(width(bar(24, 0.0)[..., 20:40])) == pytest.approx(math.sqrt((20**2 - 1) / 12), rel=1e-6)
-    assert float(width(bar(24, lean))) == pytest.approx(math.sqrt(24**2 / 12), rel=0.01)
-    apart = [bar(stroke, lean).roll(-12, 3) + bar(stroke, lean).roll(12, 3) for stroke in (2, 5)]
-    thin, bold = (float(width(strokes)) for strokes in apart)
+    assert float(width(bar(24, shear))) == pytest.approx(math.sqrt(24**2 / 12), rel=0.01)
+    pairs = [bar(stroke, shear).roll(-12, 3) + bar(stroke, shear).roll(12, 3) for stroke in (2, 5)]
+    thin, bold = (float(width(strokes)) for strokes in pairs)
     assert thin == pytest.approx(12, rel=0.01) and bold == pytest.approx(thin, rel=0.02)
 
 
-def test_an_empty_picture_has_none() -> None:
+def test_slant_width_and_stroke_width_of_an_empty_image_are_zero() -> None:
     empty = torch.zeros(2, 1, 8, 8)
     assert slant(empty).tolist() == width(empty).tolist() == stroke_width(empty).tolist() == [0, 0]
 
 
-def test_codes_that_are_turned() -> None:
-    """Each of two codes is half of a slant: each has a correlation of half a root, together they tell it."""
+def test_best_correlation_is_that_of_a_direction_between_two_codes() -> None:
+    """Each of two codes is half of a slant: each has the correlation sqrt(0.5), both together 1."""
     torch.manual_seed(0)
     codes, groups = torch.rand(20_000, 2) * 2 - 1, torch.randint(3, (20_000,))
-    lean = codes[:, 0] + codes[:, 1] + 5 * groups
-    assert correlation(codes[:, 0], lean, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
-    assert best_correlation(codes, lean, groups) == pytest.approx(1)
-    noisy = lean + torch.randn(20_000) * math.sqrt(2 / 3)  # as much of it is noise as is slant
+    slants = codes[:, 0] + codes[:, 1] + 5 * groups
+    assert correlation(codes[:, 0], slants, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
+    assert best_correlation(codes, slants, groups) == pytest.approx(1)
+    noisy = slants + torch.randn(20_000) * math.sqrt(2 / 3)  # with noise of the same variance
     assert best_correlation(codes, noisy, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
     assert best_correlation(codes, torch.ones(20_000), groups) == 0
 
 
-def test_correlation_within_groups() -> None:
-    """The groups' own levels do not count: opposite levels, the same slope."""
+def test_correlation_leaves_out_differences_between_groups() -> None:
+    """Groups with opposite means and the same slope."""
     a = torch.tensor([0.0, 1, 2, 10, 11, 12])
     b = torch.tensor([5.0, 6, 7, -5, -4, -3])
     groups = torch.tensor([0, 0, 0, 1, 1, 1])

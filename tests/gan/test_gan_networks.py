@@ -1,4 +1,4 @@
-"""Generators and discriminators: sizes as published, shapes, switches, and what they refuse."""
+"""Generators and discriminators: number of parameters, shapes, options, and what they refuse."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def test_sizes_as_stated() -> None:
+def test_networks_have_the_stated_number_of_parameters() -> None:
     assert parameters(gan.Generator()) == 1_486_352
     assert parameters(gan.Discriminator()) == 533_505
     assert parameters(gan.Generator(size=16, width=32)) == 308_864  # 100 x 128, x 256, x 512, x 256, and biases
@@ -24,7 +24,7 @@ def test_sizes_as_stated() -> None:
     assert parameters(q) - parameters(q.q) == 6_558_017
 
 
-def test_the_table_says_what_is_built() -> None:
+def test_table_of_networks_has_their_number_of_parameters() -> None:
     for name, entry in GANS.items():
         codes = {"latent": 74, "categories": (10,), "continuous": 2} if name == "infogan" else {}
         assert sum(map(parameters, create_gan(name, **codes))) == entry.parameters  # type: ignore[arg-type]
@@ -33,8 +33,8 @@ def test_the_table_says_what_is_built() -> None:
 
 
 @pytest.mark.parametrize("name", list(GANS))
-def test_a_generator_may_have_a_width_of_its_own(name: str) -> None:
-    """It is then that of the other width, the discriminator stays; 0 is the same width for both."""
+def test_g_width_changes_the_generator_alone(name: str) -> None:
+    """0 is the same width for both networks."""
     narrow, wide, mixed, same = (
         create_gan(name, width=width, g_width=own, latent=14, size=16, categories=(10,))
         for width, own in ((8, 0), (12, 0), (8, 12), (8, 8))
@@ -46,7 +46,7 @@ def test_a_generator_may_have_a_width_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("size", [8, 12, 28, 32, 36, 64, 100, 128])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("strided", [True, False])
-def test_dcgan_makes_any_multiple_of_four(size: int, channels: int, strided: bool) -> None:
+def test_dcgan_generates_images_of_any_multiple_of_four(size: int, channels: int, strided: bool) -> None:
     make = {"size": size, "channels": channels, "width": 4, "strided": strided}
     generator, discriminator = dcgan.Generator(latent=6, **make), dcgan.Discriminator(**make)
     images = generator(torch.randn(2, 6))
@@ -56,34 +56,34 @@ def test_dcgan_makes_any_multiple_of_four(size: int, channels: int, strided: boo
 
 
 @pytest.mark.parametrize("size", range(8, 132, 4))
-def test_dcgan_begins_with_few_places_and_cuts_little(size: int) -> None:
+def test_dcgan_begins_with_4_to_7_pixels_and_crops_less_than_a_quarter(size: int) -> None:
     side, count, edge = dcgan.doublings(size)
     assert 4 <= side <= 7 and count >= 1
     assert size == side * 2**count - 2 * edge
     assert 2 * edge < size / 4
 
 
-def test_dcgan_of_28_pixels_is_the_middle_of_one_of_32() -> None:
+def test_dcgan_of_28_pixels_is_the_center_of_one_of_32() -> None:
     make = {"channels": 1, "width": 4}
-    whole, middle = (dcgan.Generator(size=size, latent=6, **make).eval() for size in (32, 28))
-    middle.load_state_dict(whole.state_dict())
+    whole, center = (dcgan.Generator(size=size, latent=6, **make).eval() for size in (32, 28))
+    center.load_state_dict(whole.state_dict())
     z = torch.randn(3, 6)
-    assert torch.equal(middle(z), whole(z)[:, :, 2:30, 2:30])
+    assert torch.equal(center(z), whole(z)[:, :, 2:30, 2:30])
     wide, narrow = (dcgan.Discriminator(size=size, **make).eval() for size in (32, 28))
     narrow.load_state_dict(wide.state_dict())
     images = torch.zeros(3, 1, 32, 32)
-    images[:, :, 2:30, 2:30] = middle(z)
+    images[:, :, 2:30, 2:30] = center(z)
     assert torch.equal(narrow(images[:, :, 2:30, 2:30]), wide(images))
 
 
 @pytest.mark.parametrize("size", [0, 4, 6, 30, 63, 132])
-def test_other_sizes_are_refused(size: int) -> None:
+def test_image_size_that_is_no_multiple_of_4_from_8_to_128_is_refused(size: int) -> None:
     for make in (dcgan.Generator, dcgan.Discriminator, infogan.Generator, infogan.Discriminator):
         with pytest.raises(ValueError, match=f"a side that is a multiple of 4 from 8 to 128; got {size}"):
             make(size=size)
 
 
-def test_infogan_reads_its_codes() -> None:
+def test_infogan_discriminator_predicts_every_code() -> None:
     net = infogan.Discriminator(width=4, categories=(10, 3), continuous=4, size=12)
     images = torch.randn(5, 1, 12, 12)
     logits, reading = net.eval()(images)
@@ -93,34 +93,33 @@ def test_infogan_reads_its_codes() -> None:
     assert only.means.shape == (2, 0) and only.categories[0].shape == (2, 7)
 
 
-def test_a_discriminator_that_is_told_the_class_has_a_filter_of_its_own_for_each() -> None:
-    """What it says of a class is what it says of any, and the product of that class's filter and the last map."""
+def test_class_conditional_discriminator_adds_the_product_of_a_filter_per_class_to_its_logit() -> None:
+    """A projection discriminator (Miyato 2018): the logit without a class, and the filter times the last map."""
     torch.manual_seed(0)
     _, net = create_gan("dcgan", size=16, width=4, classes=3)
     assert isinstance(net, dcgan.Discriminator) and net.own is not None
     images, labels = torch.randn(6, 1, 16, 16), torch.tensor([2, 0, 1, 1, 2, 0])
     maps: list[torch.Tensor] = []
     net.own.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
-    told, anyone = net(images, labels), net(images)
-    expected = anyone + (maps[0] * net.own.weight[labels]).sum((1, 2, 3))
-    torch.testing.assert_close(told, expected)
-    assert not torch.equal(told, net(images, labels.flip(0)))
+    logits, without_class = net(images, labels), net(images)
+    expected = without_class + (maps[0] * net.own.weight[labels]).sum((1, 2, 3))
+    torch.testing.assert_close(logits, expected)
+    assert not torch.equal(logits, net(images, labels.flip(0)))
     _, plain = create_gan("dcgan", size=16, width=4)
     assert parameters(net) == parameters(plain) + 3 * 8 * 4 * 4
 
 
-def test_the_stuck_discriminator_cannot_tell_real_from_generated() -> None:
-    """Whatever batch it is shown, its logits have mean 0 and deviation 1: E sigmoid(N(0, 1)) ** 2 = 0.2934."""
+def test_batch_norm_on_the_logit_gives_mean_0_and_standard_deviation_1_for_any_batch() -> None:
     net = gan.Discriminator(stuck=True).double()
     for scale in (1.0, 10.0):
-        logits = net(scale * torch.randn(4096, 1, 28, 28, dtype=torch.float64) + scale)
+        logits = net(scale * torch.randn(256, 1, 28, 28, dtype=torch.float64) + scale)
         assert abs(float(logits.detach().mean())) < 1e-9
         assert float(logits.detach().std(correction=0)) == pytest.approx(1, abs=1e-2)
 
 
-def test_spectral_norm_bounds_every_layer() -> None:
+def test_spectral_norm_of_every_layer_is_one() -> None:
     net = gan.Discriminator(spectral_norm=True)
-    for _ in range(30):  # its power iteration goes one step with every pass
+    for _ in range(30):  # one step of the power iteration per pass
         net(torch.randn(2, 1, 28, 28))
     for layer in net.layers:
         assert isinstance(layer, nn.Linear)
@@ -129,6 +128,6 @@ def test_spectral_norm_bounds_every_layer() -> None:
 
 @pytest.mark.parametrize("name", GANS)
 @pytest.mark.parametrize("channels", [0, 2, 4])
-def test_odd_numbers_of_channels_are_refused(name: str, channels: int) -> None:
+def test_channels_other_than_1_and_3_are_refused(name: str, channels: int) -> None:
     with pytest.raises(UsageError, match=f"{name} makes pictures of 1 channel .grey. or 3 .*; got {channels}"):
         create_gan(name, channels=channels, categories=(10,))

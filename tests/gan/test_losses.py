@@ -1,4 +1,4 @@
-"""Adversarial losses: values by hand, slopes, and the game's known facts."""
+"""Adversarial losses: values by hand, gradients, penalties."""
 
 import math
 
@@ -20,8 +20,7 @@ HALF = math.log(2)
         ("wasserstein", 0.0, 0.0, 0.0),
     ],
 )
-def test_values_of_an_undecided_discriminator(loss: Loss, real: float, fake: float, generator: float) -> None:
-    """At logit 0."""
+def test_losses_at_a_logit_of_zero(loss: Loss, real: float, fake: float, generator: float) -> None:
     zero = torch.zeros(1, dtype=torch.float64)
     assert float(real_loss(loss, zero)) == pytest.approx(real)
     assert float(fake_loss(loss, zero)) == pytest.approx(fake)
@@ -29,27 +28,27 @@ def test_values_of_an_undecided_discriminator(loss: Loss, real: float, fake: flo
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_who_wants_what(loss: Loss) -> None:
-    """The discriminator wants real up and generated down, the generator wants its own up; nothing overflows."""
-    logits = torch.linspace(0.1, 0.9, 7, dtype=torch.float64, requires_grad=True)  # where all of them pull
+def test_discriminator_raises_real_logits_and_generator_raises_fake_logits(loss: Loss) -> None:
+    """And the discriminator lowers fake logits; large logits overflow in no loss."""
+    logits = torch.linspace(0.1, 0.9, 7, dtype=torch.float64, requires_grad=True)  # no loss is flat there
     for value, sign in (
         (real_loss(loss, logits), -1),
         (fake_loss(loss, logits), 1),
         (generator_loss(loss, logits), -1),
     ):
-        (slope,) = torch.autograd.grad(value.sum(), logits)
-        assert bool((slope.sign() * sign >= 0).all()) and float(slope.abs().sum()) > 0
+        (gradient,) = torch.autograd.grad(value.sum(), logits)
+        assert bool((gradient.sign() * sign >= 0).all()) and float(gradient.abs().sum()) > 0
     far = torch.tensor([-1e4, 1e4])
     assert all(bool(f(loss, far).isfinite().all()) for f in (real_loss, fake_loss, generator_loss))
 
 
-def test_saturating_gives_no_slope_where_it_is_needed() -> None:
-    """When the discriminator is sure that a picture is generated: why the other one is the default."""
-    sure = torch.tensor([-10.0], requires_grad=True)
-    slopes = {}
+def test_gradient_of_the_saturating_loss_vanishes_for_confident_discriminators() -> None:
+    """That of the non-saturating loss, the default, does not."""
+    confident = torch.tensor([-10.0], requires_grad=True)
+    gradients = {}
     for loss in ("saturating", "non-saturating"):
-        (slopes[loss],) = torch.autograd.grad(generator_loss(loss, sure), sure)
-    assert abs(float(slopes["saturating"])) < 1e-4 and float(slopes["non-saturating"]) < -0.99
+        (gradients[loss],) = torch.autograd.grad(generator_loss(loss, confident), confident)
+    assert abs(float(gradients["saturating"])) < 1e-4 and float(gradients["non-saturating"]) < -0.99
 
 
 def test_label_smoothing_is_cross_entropy_with_that_target() -> None:
@@ -61,23 +60,23 @@ def test_label_smoothing_is_cross_entropy_with_that_target() -> None:
     torch.testing.assert_close(real_loss("non-saturating", logits, target=each)[1], -(1 - p[1]).log())
 
 
-def test_penalty_of_a_linear_discriminator() -> None:
-    """Its slope is its weights everywhere: (|w| - 1)^2, here (3 - 1)^2."""
+def test_gradient_penalty_of_a_linear_discriminator_is_that_of_its_weights() -> None:
+    """(|w| - 1)^2, here (3 - 1)^2."""
     weight = torch.tensor([1.0, 2.0, 2.0, 0.0]).view(1, 1, 2, 2).requires_grad_()
     real, fake = torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2)
     penalty = gradient_penalty(lambda x: (x * weight).flatten(1).sum(1), real, fake, torch.rand(3))
     torch.testing.assert_close(penalty, torch.full((3,), 4.0))
-    (slope,) = torch.autograd.grad(penalty.mean(), weight)
-    torch.testing.assert_close(slope, 2 * (3 - 1) * weight.detach() / 3)
+    (gradient,) = torch.autograd.grad(penalty.mean(), weight)
+    torch.testing.assert_close(gradient, 2 * (3 - 1) * weight.detach() / 3)
 
 
-def test_slope_at_real_pictures() -> None:
-    """Of half the squared length of a picture the slope is the picture; of a linear discriminator its weights."""
+def test_r1_penalty_is_the_squared_length_of_the_gradient_at_real_images() -> None:
+    """The gradient of half the squared length of an image is the image; of a linear discriminator, its weights."""
     weight = torch.tensor([1.0, 2.0, 2.0, 0.0]).view(1, 1, 2, 2).requires_grad_()
     real = torch.randn(3, 1, 2, 2)
-    found = real_slope(lambda x: x.square().flatten(1).sum(1) / 2, real)
-    torch.testing.assert_close(found, real.square().flatten(1).sum(1))
-    found = real_slope(lambda x: (x * weight).flatten(1).sum(1), real)
-    torch.testing.assert_close(found, torch.full((3,), 9.0))
-    (change,) = torch.autograd.grad(found.mean(), weight)
-    torch.testing.assert_close(change, 2 * weight.detach())
+    quadratic = real_slope(lambda x: x.square().flatten(1).sum(1) / 2, real)
+    torch.testing.assert_close(quadratic, real.square().flatten(1).sum(1))
+    linear = real_slope(lambda x: (x * weight).flatten(1).sum(1), real)
+    torch.testing.assert_close(linear, torch.full((3,), 9.0))
+    (gradient,) = torch.autograd.grad(linear.mean(), weight)
+    torch.testing.assert_close(gradient, 2 * weight.detach())
