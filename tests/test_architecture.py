@@ -1,14 +1,18 @@
-"""The house stays as it was planned: floors, fast imports, no pickle, no ambient code."""
+"""The architecture: layers import downwards only, imports are fast, no pickle, no print outside of the command line."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import firstsight
+
 SOURCE = Path(__file__).parents[1] / "src" / "firstsight"
-FLOORS = {
+LAYERS = {
     "errors": -1, "lazy": -1,
     "ops": 0,
     "data": 1, "inspect": 1, "nets": 1, "pose": 1, "gan": 1,
@@ -21,34 +25,61 @@ FLOORS = {
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-def room(path: Path) -> str:
+def package_of(path: Path) -> str:
+    """Return the name directly below firstsight that a file belongs to."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
-    """Modules that a file names in imports, wherever in the file."""
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Return the modules that a file imports, anywhere in the file."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return names
+    return frozenset(names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_only_go_down(path: Path) -> None:
-    for name in imported(path):
-        parts = name.split(".")
-        if parts[0] != "firstsight" or len(parts) < 2 or parts[1] not in FLOORS or room(path) == parts[1]:
-            continue
-        same_floor = (room(path), parts[1]) == ("weights", "engine")  # weights reads the checkpoints that engine writes
-        same_floor |= room(path) == "data" and parts[1:3] == ["pose", "skeleton"]  # annotations are of its joints
-        assert FLOORS[parts[1]] < FLOORS[room(path)] or same_floor, f"{path.name} imports {name}"
+@cache
+def calls(path: Path) -> tuple[tuple[str, ast.Call], ...]:
+    """Return the calls in a file, each with the source text of the function that is called."""
+    return tuple((ast.unparse(node.func), node) for node in ast.walk(parse(path)) if isinstance(node, ast.Call))
+
+
+def is_allowed(importer: str, parts: list[str]) -> bool:
+    """Return whether a package below firstsight may import the module with these parts of a name."""
+    if (importer, parts[1]) == ("weights", "engine"):  # weights reads the checkpoints of engine
+        return True
+    if importer == "data" and parts[1:3] == ["pose", "skeleton"]:  # annotations name its joints
+        return True
+    return importer == parts[1] or LAYERS[parts[1]] < LAYERS[importer]
+
+
+def test_packages_import_only_packages_of_lower_layers() -> None:
+    imports = [(path, name.split(".")) for path in FILES for name in imported(path) if name.startswith("firstsight.")]
+    imports = [(path, parts) for path, parts in imports if parts[1] in LAYERS]
+    assert len(imports) > 500
+    assert [
+        f"{path.name} imports {'.'.join(parts)}" for path, parts in imports if not is_allowed(package_of(path), parts)
+    ] == []
+
+
+def test_a_package_may_not_import_a_higher_layer() -> None:
+    assert is_allowed("tasks", ["firstsight", "engine", "loop"])
+    assert not is_allowed("engine", ["firstsight", "tasks", "classify"])
+    assert not is_allowed("data", ["firstsight", "pose", "decode"])
 
 
 @pytest.mark.parametrize(
-    ("package", "rooms"),
+    ("package", "allowed"),
     [
         ("matplotlib", {"plots"}),
         ("accelerate", {"tasks", "engine", "recipes"}),
@@ -57,37 +88,37 @@ def test_imports_only_go_down(path: Path) -> None:
         ("requests", {"data"}),
     ],
 )
-def test_who_may_import_what(package: str, rooms: set[str]) -> None:
+def test_heavy_packages_are_imported_only_where_allowed(package: str, allowed: set[str]) -> None:
     users = {
-        room(path) for path in FILES if package in {name.split(".")[0] for name in imported(path) if "TYPE" not in name}
+        package_of(path)
+        for path in FILES
+        if package in {name.split(".")[0] for name in imported(path) if "TYPE" not in name}
     }
     type_only = {"tasks", "engine"} if package == "matplotlib" else set()  # annotations under TYPE_CHECKING
-    assert users <= rooms | type_only
+    assert users <= allowed | type_only
     assert users
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_no_pickle_and_no_unguarded_load(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert not {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"} & {
-        name.split(".")[0] for name in imported(path)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-            "torch.load",
-            "torch.save",
-            "np.load",
-            "exec",
-            "eval",
-        ):
-            keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
-            assert ast.unparse(node.func) == "torch.load"
-            assert keywords.get("weights_only") == "True"
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".extractall", ".extract")):
-            pytest.fail(f"{path.name} extracts an archive")
-    if room(path) != "cli":
-        calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        assert not calls & {"print", "sys.exit", "exit"}
+PICKLE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+
+
+def test_nothing_is_unpickled_evaluated_or_extracted() -> None:
+    assert [path.name for path in FILES if PICKLE & {name.split(".")[0] for name in imported(path)}] == []
+    loads = 0
+    for path in FILES:
+        for function, call in calls(path):
+            assert function not in ("torch.save", "np.load", "exec", "eval"), f"{path.name} calls {function}"
+            assert not function.endswith((".extractall", ".extract")), f"{path.name} extracts an archive"
+            if function == "torch.load":
+                keywords = {k.arg: ast.unparse(k.value) for k in call.keywords}
+                assert keywords.get("weights_only") == "True", f"{path.name} loads pickled objects"
+                loads += 1
+    assert loads
+
+
+def test_only_the_command_line_prints_and_exits() -> None:
+    users = {package_of(path) for path in FILES if {"print", "sys.exit", "exit"} & {name for name, _ in calls(path)}}
+    assert users == {"cli"}
 
 
 @pytest.mark.parametrize(
@@ -102,24 +133,18 @@ def test_no_pickle_and_no_unguarded_load(path: Path) -> None:
 )
 def test_torch_is_not_imported_without_need(code: str) -> None:
     heavy = "{'torch', 'accelerate', 'matplotlib', 'sklearn', 'scipy'} & set(sys.modules)"
-    check = f"import sys; found = {heavy}; assert not found, found"
+    check = f"import sys; imported = {heavy}; assert not imported, imported"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_public_names_are_there_and_described() -> None:
-    import firstsight
-
+def test_public_names_exist_and_have_a_docstring() -> None:
     for name in firstsight.__all__:
-        thing = getattr(firstsight, name)
-        assert name == "__version__" or (thing.__doc__ and len(thing.__doc__) > 20), name
+        value = getattr(firstsight, name)
+        assert name == "__version__" or (value.__doc__ and len(value.__doc__) > 20), name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         firstsight.nothing  # noqa: B018
 
 
-def test_version_is_that_of_the_package() -> None:
-    from importlib.metadata import version
-
-    import firstsight
-
+def test_the_version_is_that_of_the_installed_package() -> None:
     assert version("firstsight") == firstsight.__version__
