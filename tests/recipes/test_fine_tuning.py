@@ -1,6 +1,8 @@
-"""Fine-tuning: what is handed over, what is fixed, what is new, and how pictures are prepared."""
+"""Fine-tuning: which weights are transferred, frozen or new, and how images are preprocessed."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,23 +13,33 @@ from safetensors.torch import load_file
 from firstsight import load
 from firstsight.errors import UsageError, WeightsError
 from firstsight.nets import create_model
-from firstsight.recipes.train import train
-from firstsight.weights.published import import_weights
+from firstsight.recipes.train import Silent, Where, train
 from firstsight.weights.transfer import freeze, head_of, train_mode
+from helpers.stand_ins import store_published
 
 Run = Callable[..., tuple[int, str, str]]
 SMALL = {"epochs": 1, "batch_size": 6, "image_size": 48}
 
 
-@pytest.fixture
-def imagenet() -> Path:
-    """A stored ``resnet18-imagenet``, of fresh weights."""
+@pytest.fixture(scope="module")
+def resnet18(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with ``resnet18.pth`` and, below ``home``, ``resnet18-imagenet``, both of random weights."""
+    folder = tmp_path_factory.mktemp("resnet18")
     torch.manual_seed(4)
-    torch.save(create_model("resnet18").state_dict(), "resnet18.pth")
-    return import_weights("resnet18.pth", "resnet18")
+    store_published("resnet18", folder)
+    return folder
 
 
-def test_frozen_body_new_head_and_published_preprocessing(imagenet: Path, pictures: Callable[..., Path]) -> None:
+@pytest.fixture
+def imagenet(resnet18: Path, tmp_path: Path) -> Path:
+    """Put those files into the current folder; return the stored one."""
+    shutil.copytree(resnet18, tmp_path, dirs_exist_ok=True, copy_function=os.link)
+    return tmp_path / "home" / "weights" / "resnet18-imagenet.safetensors"
+
+
+def test_freeze_trains_only_a_new_head_with_the_published_preprocessing(
+    imagenet: Path, pictures: Callable[..., Path]
+) -> None:
     folder = pictures({"cat": 8, "dog": 8, "owl": 8}, size=60)
     result = train("resnet18", data=str(folder), weights="imagenet", freeze=True, out="run", **SMALL)
     before, after = load_file(imagenet), load_file(result.run_dir / "model.safetensors")
@@ -40,45 +52,47 @@ def test_frozen_body_new_head_and_published_preprocessing(imagenet: Path, pictur
     assert network.classes == ("cat", "dog", "owl")
 
 
-def test_everything_learns_without_freeze(imagenet: Path, pictures: Callable[..., Path], run: Run) -> None:
-    """By the command, from the original file, on grey pictures: three channels all the same."""
+def test_without_freeze_all_layers_are_fine_tuned(imagenet: Path, pictures: Callable[..., Path], run: Run) -> None:
+    """By the command, from the original file, on gray images, which are repeated in three channels."""
     folder = pictures({"cat": 8, "dog": 8}, size=20, mode="L")
     code, out, err = run(
-        "train", "resnet18", "--data", folder, "--weights", "resnet18.pth", "--epochs", 4, "--image-size", 40,
+        "train", "resnet18", "--data", folder, "--weights", "resnet18.pth", "--epochs", 2, "--image-size", 40,
         "--out", "run", "--json",
     )  # fmt: skip
     assert code == 0, err
     before, after = load_file(imagenet), load_file(Path(json.loads(out)["run_dir"]) / "model.safetensors")
-    moved = {name for name in after if not torch.equal(before[name], after[name])}
-    assert {"conv1.weight", "layer4.1.conv2.weight", "bn1.running_mean", "fc.weight"} <= moved
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert {"conv1.weight", "layer4.1.conv2.weight", "bn1.running_mean", "fc.weight"} <= changed
     change = (after["conv1.weight"] - before["conv1.weight"]).abs().mean() / before["conv1.weight"].abs().mean()
-    assert change < 0.1  # it began with them
+    assert change < 0.1  # training started from the file
     assert "resnet18-pictures" in json.loads(out)["recipe"]
 
 
-def test_same_classes_keep_the_head() -> None:
-    """LeNet goes on with digits: before its first step it is as good as it was."""
-    first = train("lenet", epochs=6, out="first")
-    again = train("lenet", weights="first", epochs=1, lr=1e-7, warmup=0.0, out="again")
-    assert again.metrics["accuracy"] == pytest.approx(first.metrics["accuracy"], abs=0.01)
-    assert first.metrics["accuracy"] > 0.9
+def test_the_head_is_kept_if_the_classes_are_the_same(trained: Callable[[str], Path]) -> None:
+    """LeNet continues on digits: with a tiny learning rate it stays as accurate as it was."""
+    first = json.loads((trained("lenet") / "metrics.jsonl").read_text().splitlines()[-1])["test/accuracy"]
+    again = train("lenet", weights=str(trained("lenet")), epochs=1, lr=1e-7, warmup=0.0, out="again")
+    assert again.metrics["accuracy"] == pytest.approx(first, abs=0.01)
+    assert first > 0.8
 
 
-def test_resumed_it_is_the_same(imagenet: Path, pictures: Callable[..., Path]) -> None:
+class StopAfterOneEpoch(Silent):
+    """Observer that ends the training as Ctrl-C does."""
+
+    def epoch(self, line: object, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_resume_of_a_fine_tuning_continues_with_the_same_bits(imagenet: Path, pictures: Callable[..., Path]) -> None:
     folder = str(pictures({"cat": 8, "dog": 8}, size=40))
-    settings = {**SMALL, "epochs": 2, "weights": "imagenet", "freeze": True, "data": folder}
+    settings = {**SMALL, "epochs": 2, "image_size": 40, "weights": "imagenet", "freeze": True, "data": folder}
     whole = train("resnet18", out="whole", **settings)
-    from firstsight.recipes.train import Silent, Where
-
-    class Stop(Silent):
-        def epoch(self, line: object, epochs: int) -> None:
-            raise KeyboardInterrupt
-
+    where = Where(out=Path("stopped"), checkpoint_seconds=0)
     with pytest.raises(KeyboardInterrupt):
-        train("resnet18", where=Where(out=Path("cut"), checkpoint_seconds=0), observer=Stop(), **settings)
-    rest = train("resnet18", out="cut", resume=True)
-    one, two = (load_file(r.run_dir / "model.safetensors") for r in (whole, rest))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+        train("resnet18", where=where, observer=StopAfterOneEpoch(), **settings)
+    resumed = train("resnet18", out="stopped", resume=True)
+    one, two = (load_file(result.run_dir / "model.safetensors") for result in (whole, resumed))
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.parametrize(
@@ -90,25 +104,25 @@ def test_resumed_it_is_the_same(imagenet: Path, pictures: Callable[..., Path]) -
         ("resnet50", {"fc.weight", "fc.bias"}),
     ],
 )
-def test_the_head_is_what_depends_on_the_classes(model: str, head: set[str]) -> None:
+def test_the_head_is_the_layers_that_depend_on_the_classes(model: str, head: set[str]) -> None:
     assert head_of({"model": model, "options": {}}, 7) == head
 
 
-def test_fixed_batch_norms_keep_their_statistics() -> None:
+def test_frozen_batch_norms_keep_their_statistics() -> None:
     net = create_model("resnet20")
     freeze(net, frozenset({"fc.weight", "fc.bias"}))
     before = {name: value.clone() for name, value in net.named_buffers()}
     train_mode(net)
     net(torch.randn(4, 3, 32, 32))
     assert net.training and all(torch.equal(before[name], value) for name, value in net.named_buffers())
-    air = create_model("airbench")  # its norms have no scale to learn, but a shift: they go on
+    air = create_model("airbench")  # its norms learn a shift, so they are not frozen
     train_mode(air)
     air(torch.randn(4, 3, 32, 32))
     assert all(float(v.abs().sum()) > 0 for name, v in air.named_buffers() if name.endswith("running_mean"))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("resnet18 --freeze", "--freeze needs --weights"),
         ("resnet18 --weights lenet-digits", "--weights lenet-digits: holds a lenet, not a resnet18"),
@@ -118,12 +132,12 @@ def test_fixed_batch_norms_keep_their_statistics() -> None:
         ("resnet18 --weights nowhere.pth", "no such file or run directory: nowhere.pth"),
     ],
 )
-def test_refused(run: Run, arguments: str, said: str) -> None:
+def test_unusable_weights_are_refused(run: Run, arguments: str, message: str) -> None:
     code, out, err = run("train", *arguments.split())
-    assert code in (1, 2) and not out and said in err, err
+    assert code in (1, 2) and not out and message in err, err
 
 
-def test_another_layout_is_refused() -> None:
+def test_weights_of_other_shapes_are_refused() -> None:
     """The two-layer network's first layer depends on the image's size."""
     train("two_layer", epochs=1, out="first")
     with pytest.raises((UsageError, WeightsError), match=r"does not fit this two_layer: .*fc1.weight"):
