@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import re
 import shutil
 import socket
@@ -21,7 +20,7 @@ from firstsight.engine import checkpoint
 from firstsight.engine.rundir import RunDirectory
 from firstsight.errors import UsageError
 from firstsight.recipes.train import train
-from helpers.files import bomb, idx, write_pair
+from helpers.files import MaliciousPickle, bomb, idx, write_pair
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -195,16 +194,11 @@ def card_of(run_dir: Path) -> str:
         return str(file.metadata()["firstsight"])
 
 
-class Bomb:
-    """An object whose unpickling runs a command, as in a malicious file."""
-
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, ("touch executed",)
-
-
 @pytest.mark.parametrize("legacy", [True, False])
 def test_code_in_a_pth_file_is_never_executed(run: Run, legacy: bool) -> None:
-    torch.save({"weight": torch.zeros(3), "extra": Bomb()}, "evil.pth", _use_new_zipfile_serialization=not legacy)
+    torch.save(
+        {"weight": torch.zeros(3), "extra": MaliciousPickle()}, "evil.pth", _use_new_zipfile_serialization=not legacy
+    )
     refused(run("evaluate", "evil.pth"), 1, "evil.pth: refused", "nothing was run")
     Image.new("L", (32, 32)).save("x.png")
     refused(run("predict", "evil.pth", "x.png"), 1, "refused")

@@ -1,4 +1,4 @@
-"""Which settings count as given on the command line."""
+"""Options of `firstsight train`: which settings count as given on the command line."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ from firstsight.cli.train import read
         ("resnet34 --weights imagenet --no-freeze", {"weights": "imagenet", "freeze": False}),
     ],
 )
-def test_what_was_given(line: str, given: dict[str, Any]) -> None:
+def test_only_options_on_the_command_line_count_as_given(line: str, given: dict[str, Any]) -> None:
     assert read(line.split())[1] == given
 
 
 @pytest.mark.parametrize(
     ("given", "expected"), [("0.4", 0.4), ("1.0", 1.0), ("learned", "learned"), ("0.3,0.6", "0.3,0.6")]
 )
-def test_a_number_or_a_name(given: str, expected: float | str) -> None:
-    """Also the recipe's own value, which was given all the same."""
+def test_spread_takes_numbers_and_a_name(given: str, expected: float | str) -> None:
+    """The default value counts as given too."""
     assert read(["infogan", "--spread", given])[1] == {"spread": expected}
     assert read(["infogan"])[1] == {}

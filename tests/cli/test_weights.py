@@ -1,6 +1,8 @@
-"""``firstsight weights`` and what it stores, as a user meets it."""
+"""``firstsight weights`` on the command line, and commands with the weights that it stores."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,30 +13,31 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
-from firstsight import evaluate, load, predict
+from firstsight import create_model, evaluate, load, predict
 from firstsight.weights.shipped import shelf
-from firstsight.weights.table import PUBLISHED, Published, imagenet_classes
-from helpers.state_dicts import make_state
+from firstsight.weights.table import PUBLISHED, imagenet_classes
+from helpers.state_dicts import RESNET18_FILE
 
 Run = Callable[..., tuple[int, str, str]]
+RESNET18 = PUBLISHED["resnet18"]
 
 
 @pytest.fixture
 def photo() -> Path:
+    """Write an image of noise."""
     values = np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     Image.fromarray(values).save("photo.png")
     return Path("photo.png")
 
 
-def test_import_then_predict_by_the_bare_name(run: Run, file18: Path, entry18: Published, photo: Path) -> None:
-    code, out, err = run("weights", "import", file18, "--model", "resnet18")
+def test_imported_weights_predict_by_the_name_of_their_network(run: Run, photo: Path) -> None:
+    code, out, err = run("weights", "import", RESNET18_FILE, "--model", "resnet18")
     assert (code, err) == (0, "")
     target = shelf() / "resnet18-imagenet.safetensors"
     assert out.splitlines()[:2] == [
         "resnet18-imagenet: resnet18, 1,000 classes, 69.76% on ImageNet as published;"
-        f" from {entry18.place}{file18.name}",
+        " from https://download.pytorch.org/models/resnet18-f37072fd.pth",
         f"stored at {target}",
     ]
     assert out.splitlines()[-1] == "use it: firstsight predict resnet18-imagenet PHOTO"
@@ -46,66 +49,63 @@ def test_import_then_predict_by_the_bare_name(run: Run, file18: Path, entry18: P
     assert run("predict", "resnet18-imagenet", photo)[0] == 0
 
 
-def test_import_as_json(run: Run, file18: Path, entry18: Published) -> None:
-    code, out, _ = run("weights", "import", file18, "--model", "resnet18", "--json")
-    answer = json.loads(out)
+def test_import_and_get_print_the_same_json(run: Run) -> None:
+    code, out, _ = run("weights", "import", RESNET18_FILE, "--model", "resnet18", "--json")
+    entry = json.loads(out)
     assert code == 0
-    assert (answer["name"], answer["model"], answer["classes"]) == ("resnet18-imagenet", "resnet18", 1000)
-    assert answer["path"] == str(entry18.target)
-    assert answer["sha256"].startswith(entry18.sha256)
-    assert answer["published_accuracy"] == pytest.approx(0.69758)
-    assert json.loads(run("weights", "get", "resnet18", "--json")[1]) == answer  # stored: nothing to fetch
+    assert (entry["name"], entry["model"], entry["classes"]) == ("resnet18-imagenet", "resnet18", 1000)
+    assert entry["path"] == str(PUBLISHED["resnet18"].target)
+    assert entry["sha256"] == hashlib.sha256(RESNET18_FILE.read_bytes()).hexdigest()
+    assert entry["published_accuracy"] == pytest.approx(0.69758)
+    assert json.loads(run("weights", "get", "resnet18", "--json")[1]) == entry  # stored: nothing to download
 
 
-def test_own_classes_and_evaluation(run: Run, pictures: Callable[..., Path]) -> None:
-    """A fine-tuned network on a folder: every picture is measured as it is predicted, 224 pixels of 256."""
-    torch.save(make_state("resnet18", num_classes=2), "pets.pth")
+def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, pictures: Callable[..., Path]) -> None:
+    """A fine-tuned network on a folder: the shorter side is resized to 256 pixels, and 224 are cropped."""
+    torch.manual_seed(1)
+    torch.save(create_model("resnet18", num_classes=2).state_dict(), "pets.pth")
     Path("names.txt").write_text("cat\ndog\n")
     code, out, err = run("weights", "import", "pets.pth", "--model", "resnet18", "--classes", "names.txt")
     assert code == 0
     assert out.startswith("resnet18-pets: resnet18, 2 classes; from pets.pth\n")
     assert err.startswith("pets.pth is not the published")
-    where = pictures({"cat": 3, "dog": 3}, size=280)
-    shutil.move(where / "cat", where / "test" / "cat")
-    shutil.move(where / "dog", where / "test" / "dog")
-    shutil.copytree(where / "test", where / "train")
+    folder = pictures({"cat": 3, "dog": 3}, where="pets/test", size=280).parent
+    shutil.copytree(folder / "test", folder / "train")
     network = load("resnet18-pets")
-    files = sorted((where / "test").rglob("*.png"))
-    answers = predict(network, files)
-    right = sum(answer.top[0].label == path.parent.name for answer, path in zip(answers, files, strict=True))
-    chances = [{g.label: g.probability for g in a.top}[p.parent.name] for a, p in zip(answers, files, strict=True)]
-    measured = evaluate(network, where)
-    assert measured.metrics["accuracy"] == right / len(files)
-    assert measured.metrics["loss"] == pytest.approx(float(-np.log(chances).mean()), abs=1e-4)
-    code, out, _ = run("evaluate", "resnet18-pets", "--data", where, "--json")
+    files = sorted((folder / "test").rglob("*.png"))
+    predictions = list(zip(predict(network, files), [path.parent.name for path in files], strict=True))
+    correct = sum(prediction.top[0].label == label for prediction, label in predictions)
+    probabilities = [{g.label: g.probability for g in prediction.top}[label] for prediction, label in predictions]
+    evaluation = evaluate(network, folder)
+    assert evaluation.metrics["accuracy"] == correct / len(files)
+    assert evaluation.metrics["loss"] == pytest.approx(float(-np.log(probabilities).mean()), abs=1e-4)
+    code, out, _ = run("evaluate", "resnet18-pets", "--data", folder, "--json")
     assert code == 0
     assert json.loads(out)["n"] == len(files)
 
 
-@pytest.mark.usefixtures("entry18")
-def test_evaluation_needs_data_with_the_same_classes(run: Run, file18: Path, pictures: Callable[..., Path]) -> None:
-    run("weights", "import", file18, "--model", "resnet18")
+def test_evaluate_needs_data_with_the_same_classes(run: Run, pictures: Callable[..., Path]) -> None:
+    run("weights", "import", RESNET18_FILE, "--model", "resnet18")
     code, out, err = run("evaluate", "resnet18", "--data", pictures({"cat": 5, "dog": 5}))
     assert (code, out) == (1, "")
-    said = "pictures has the classes cat, dog, but resnet18 was trained for tench, goldfish, great white shark, "
-    assert said in err.splitlines()[-1]
+    message = "pictures has the classes cat, dog, but resnet18 was trained for tench, goldfish, great white shark, "
+    assert message in err.splitlines()[-1]
     code, out, err = run("evaluate", "resnet18")
     assert (code, out) == (2, "")
     assert "its training data (imagenet) are not at hand; name a data set with --data" in err
 
 
-def test_list(run: Run, file18: Path) -> None:
-    shutil.copy(file18, "mine.pth")
-    run("weights", "import", "mine.pth", "--model", "resnet18")
-    torch.save(make_state("resnet18", num_classes=3), "flowers.pth")
-    run("weights", "import", "flowers.pth", "--model", "resnet18")
+def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
+    for name, classes in (("mine", 1000), ("flowers", 3)):
+        torch.save(create_model("resnet18", num_classes=classes).state_dict(), f"{name}.pth")
+        run("weights", "import", f"{name}.pth", "--model", "resnet18")
     (shelf() / "broken.safetensors").write_bytes(b"junk")
     code, out, err = run("weights", "list")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
     assert lines["lenet-fashion"] == "91.15% fashion-mnist, test images inside the package"
     assert lines["resnet34-imagenet"] == "73.31% ImageNet, as published not here; get downloads 87 MB"
-    assert lines["resnet18-imagenet"] == "- not known stored"  # not the published file: nobody stated its accuracy
+    assert lines["resnet18-imagenet"] == "- not known stored"  # not the published file: its accuracy is not known
     assert lines["resnet18-flowers"] == "- not known stored"
     assert lines["broken"] == "- not known stored, but damaged: remove it"
     entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
@@ -135,16 +135,16 @@ def test_list(run: Run, file18: Path) -> None:
         ("list --jsn", 2, "did you mean --json"),
     ],
 )
-def test_a_sentence_for_every_mistake(run: Run, arguments: str, code: int, part: str) -> None:
+def test_errors_are_explained_in_one_line(run: Run, arguments: str, code: int, part: str) -> None:
     Path("junk.pth").write_bytes(b"junk" * 99)
-    found, out, err = run("weights", *arguments.split())
-    assert (found, out) == (code, "")
+    exit_code, out, err = run("weights", *arguments.split())
+    assert (exit_code, out) == (code, "")
     assert err.startswith("firstsight: ")
     assert part in err
     assert err.count("\n") == 1
 
 
-def test_predict_offline_without_stored_weights(run: Run, photo: Path) -> None:
+def test_predict_offline_says_how_to_import_missing_weights(run: Run, photo: Path) -> None:
     code, out, err = run("predict", "vgg16", photo)
     assert (code, out) == (1, "")
     assert f"then: firstsight weights import {PUBLISHED['vgg16'].file} --model vgg16" in err
@@ -153,7 +153,7 @@ def test_predict_offline_without_stored_weights(run: Run, photo: Path) -> None:
     assert "unknown weights or run 'vgg61': did you mean vgg1" in err
 
 
-def test_help(run: Run) -> None:
+def test_every_action_has_a_help(run: Run) -> None:
     for arguments in (["--help"], ["list", "--help"], ["get", "--help"], ["import", "--help"]):
         code, out, err = run("weights", *arguments)
         assert (code, err) == (0, "")
@@ -171,10 +171,15 @@ def test_torch_is_not_imported_without_need(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_code_in_a_file_is_not_run(run: Run, state18: dict[str, Tensor]) -> None:
-    from test_state_dict import Bomb
+class Touch:
+    """An object whose unpickling runs a command."""
 
-    torch.save({**state18, "extra": Bomb()}, "evil.pth")
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+def test_code_in_an_imported_file_is_not_executed(run: Run) -> None:
+    torch.save({**torch.load(RESNET18_FILE, weights_only=True), "extra": Touch()}, "evil.pth")
     code, out, err = run("weights", "import", "evil.pth", "--model", "resnet18")
     assert (code, out) == (1, "")
     assert "evil.pth: refused" in err
