@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from PIL import Image
 from firstsight import create_model, evaluate, load, predict
 from firstsight.weights.shipped import shelf
 from firstsight.weights.table import PUBLISHED, imagenet_classes
+from helpers.files import MaliciousPickle
 from helpers.state_dicts import RESNET18_FILE
 
 Run = Callable[..., tuple[int, str, str]]
@@ -171,15 +171,8 @@ def test_torch_is_not_imported_without_need(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-class Touch:
-    """An object whose unpickling runs a command."""
-
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, ("touch executed",)
-
-
 def test_code_in_an_imported_file_is_not_executed(run: Run) -> None:
-    torch.save({**torch.load(RESNET18_FILE, weights_only=True), "extra": Touch()}, "evil.pth")
+    torch.save({**torch.load(RESNET18_FILE, weights_only=True), "extra": MaliciousPickle()}, "evil.pth")
     code, out, err = run("weights", "import", "evil.pth", "--model", "resnet18")
     assert (code, out) == (1, "")
     assert "evil.pth: refused" in err
