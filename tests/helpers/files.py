@@ -1,8 +1,10 @@
 """Small input files: IDX pairs and a PNG that declares a huge size."""
 
 import gzip
+import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,3 +37,10 @@ def bomb(width: int, height: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
         + chunk(b"IEND", b"")
     )
+
+
+class MaliciousPickle:
+    """Object of a malicious file: unpickling it would create the file ``executed``."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch executed",)

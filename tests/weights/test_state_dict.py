@@ -1,6 +1,5 @@
 """Loading state dicts of other programs: equal values, or an error that lists what does not fit."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from firstsight.nets.googlenet import googlenet
 from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
+from helpers.files import MaliciousPickle
 from helpers.state_dicts import make_state
 
 State = dict[str, Tensor]
@@ -177,19 +177,12 @@ def test_tensors_that_are_not_real_and_dense_are_refused(state18: State, kind: t
         load_published(create_model("resnet18"), save({**state18, "fc.weight": torch.zeros(1000, 512).to_sparse()}))
 
 
-class Bomb:
-    """Object of a malicious file: unpickling it runs a command."""
-
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, ("touch executed",)
-
-
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("where", ["among the tensors", "beside the state dict"])
 def test_code_in_a_file_is_never_executed(state18: State, legacy: bool, where: str) -> None:
-    content = {"state_dict": state18, "args": Bomb()}
+    content = {"state_dict": state18, "args": MaliciousPickle()}
     if where == "among the tensors":
-        content = {**state18, "extra": Bomb()}
+        content = {**state18, "extra": MaliciousPickle()}
     with pytest.raises(WeightsError, match=r"x.pth: refused, .*nothing was run"):
         load_published(create_model("resnet18"), save(content, legacy=legacy))
     assert not Path("executed").exists()
