@@ -1,3 +1,5 @@
+"""Batches: every sample once an epoch, on any number of processes; images fitted to the network's input."""
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ def make(n: int = 37, **options: object) -> Batches:
 
 
 @given(st.integers(1, 2000), st.integers(1, 300))
-def test_cut_is_even_and_complete(n: int, size: int) -> None:
+def test_batches_have_sizes_that_differ_by_one_at_most(n: int, size: int) -> None:
     sizes = np.diff(cut(n, size))
     assert sizes.sum() == n
     assert len(sizes) == -(-n // size)
@@ -27,9 +29,9 @@ def test_cut_is_even_and_complete(n: int, size: int) -> None:
 
 
 @given(st.integers(2, 60), st.integers(1, 20), st.integers(1, 5))
-def test_processes_together_see_the_batch_of_one(n: int, size: int, world: int) -> None:
+def test_shares_of_all_processes_are_the_batch_of_one_process(n: int, size: int, world: int) -> None:
     whole, parts = make(n, batch_size=size), [make(n, batch_size=size, rank=r, world=world) for r in range(world)]
-    seen: list[int] = []
+    epoch: list[int] = []
     for index in range(whole.steps):
         shares = [part.get(1, index) for part in parts]
         one = whole.get(1, index)
@@ -39,47 +41,46 @@ def test_processes_together_see_the_batch_of_one(n: int, size: int, world: int) 
         values = one.images.double().mean((1, 2, 3))
         together = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world
         assert together == pytest.approx(float(values.mean()), rel=1e-6, abs=1e-5)
-        seen += one.ids.tolist()
-    assert sorted(seen) == list(range(n))
+        epoch += one.ids.tolist()
+    assert sorted(epoch) == list(range(n))
 
 
-def test_images_and_labels_stay_together() -> None:
+def test_batch_has_the_images_and_labels_of_its_ids() -> None:
     batch = make().get(0, 2)
     assert batch.images[:, 0, 0, 0].round().int().tolist() == batch.ids.tolist()
     assert batch.labels.tolist() == [i % 3 for i in batch.ids]
 
 
-def test_order_changes_with_epoch_and_seed_only() -> None:
+def test_order_depends_on_epoch_and_seed_alone() -> None:
     assert make().ids(0, 0).tolist() == make().ids(0, 0).tolist()
     assert make().ids(0, 0).tolist() != make().ids(1, 0).tolist()
     assert make().ids(0, 0).tolist() != make(seed=2).ids(0, 0).tolist()
 
 
-def test_progress_counts_batches() -> None:
+def test_progress_is_the_share_of_batches_done() -> None:
     batches = make(n=32)
     assert [batches.get(e, i).progress for e in (0, 1) for i in range(4)] == [i / 8 for i in range(8)]
 
 
-def test_gather_and_plain_layout_agree() -> None:
-    """Augmented batches come channels last, plain ones are brought there; the numbers are those of the images."""
+def test_augmented_batches_are_channels_last_and_hold_the_images_of_their_ids() -> None:
     batch = make(augmentation=Augmentation(shift=1)).get(0, 0)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.images[:, 0, 0, 0].round().int().tolist() == batch.ids.tolist()  # constant images do not move
 
 
-def test_fit_pads_resizes_and_changes_channels() -> None:
+def test_images_are_resized_padded_and_converted_to_the_number_of_channels() -> None:
     images = torch.randint(0, 256, (3, 3, 10, 14), dtype=torch.uint8)
     source = ImageSet(images, torch.tensor([0, 1, 0]), ("a", "b"), "x", "train")
-    made = fit_images(source, Preprocess(channels=1, resize=8, pad=2, mean=(0.0,), std=(1.0,)))
-    assert made.shape == (3, 1, 12, 12)
-    assert (made[..., :2] == 0).all()
-    grey = ImageSet(images[:, :1], source.labels, ("a", "b"), "x", "train")
-    tripled = fit_images(grey, Preprocess(channels=3, resize=10, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3))
+    fitted = fit_images(source, Preprocess(channels=1, resize=8, pad=2, mean=(0.0,), std=(1.0,)))
+    assert fitted.shape == (3, 1, 12, 12)
+    assert (fitted[..., :2] == 0).all()
+    gray = ImageSet(images[:, :1], source.labels, ("a", "b"), "x", "train")
+    tripled = fit_images(gray, Preprocess(channels=3, resize=10, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3))
     assert (tripled[:, 0] == tripled[:, 2]).all()
 
 
-def test_fit_cuts_as_a_picture_is_cut() -> None:
-    """A set of other size than the network's: each image as `Preprocess.picture` makes it, but for a rounded level."""
+def test_images_of_a_set_are_cropped_as_single_images_are() -> None:
+    """To one of 255 levels, at a size other than the network's (see `Preprocess.picture`)."""
     images = torch.randint(0, 256, (3, 3, 20, 28), dtype=torch.uint8)
     source = ImageSet(images, torch.tensor([0, 1, 0]), ("a", "b"), "x", "train")
     for shorter in (0, 16, 32):

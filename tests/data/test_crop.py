@@ -1,4 +1,4 @@
-"""One person cut out and brought back: places to a thousandth of a pixel, pictures as PIL cuts them."""
+"""Crops of one person: coordinates to a thousandth of a pixel, pixels as PIL resamples them."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from firstsight.data.crop import crop_matrices, inverse, moved, regions, warp
 
 
 def photo(width: int = 400, height: int = 300) -> Image.Image:
-    """Smooth colours without a pattern."""
+    """Return an image of smooth colors."""
     rough = np.random.default_rng(0).integers(0, 255, (height // 10, width // 10, 3), dtype=np.uint8)
     return Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -19,7 +19,7 @@ def tensor(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def test_regions_have_the_aspect_and_hold_the_box() -> None:
+def test_crop_regions_have_the_aspect_ratio_and_contain_the_padded_box() -> None:
     boxes = torch.tensor([[10.0, 20, 30, 80], [0, 0, 90, 10], [5, 5, 12, 16]])
     areas = regions(boxes, aspect=0.75, padding=1.25)
     torch.testing.assert_close(areas[:, 2] / areas[:, 3], torch.full((3,), 0.75))
@@ -27,8 +27,8 @@ def test_regions_have_the_aspect_and_hold_the_box() -> None:
     assert areas[2].tolist() == [11, 13, 15, 20]
 
 
-def test_there_and_back_to_a_thousandth_of_a_pixel() -> None:
-    """In single precision, for 1,000 random crops of pictures of up to 4,000 pixels."""
+def test_inverse_of_a_crop_is_exact_to_a_thousandth_of_a_pixel() -> None:
+    """For 1,000 random crops of images of up to 4,000 pixels; to 0.02 pixels in single precision."""
     draw = torch.Generator().manual_seed(0)
     n = 1000
     areas = torch.rand(n, 4, generator=draw) * torch.tensor([4000, 4000, 1500, 1500]) + torch.tensor([0, 0, 20, 20])
@@ -39,48 +39,48 @@ def test_there_and_back_to_a_thousandth_of_a_pixel() -> None:
         degrees=360 * torch.rand(n, generator=draw),
         mirrored=torch.rand(n, generator=draw) < 0.5,
     )
-    places = areas[:, None, :2] + (torch.rand(n, 17, 2, generator=draw) - 0.5) * areas[:, None, 2:]
-    back = moved(moved(places, matrices), inverse(matrices))
-    assert (back - places).abs().max() < 2e-2  # places of 4,000 have steps of 0.0002, and turns multiply them
+    points = areas[:, None, :2] + (torch.rand(n, 17, 2, generator=draw) - 0.5) * areas[:, None, 2:]
+    back = moved(moved(points, matrices), inverse(matrices))
+    assert (back - points).abs().max() < 2e-2  # float32 near 4,000 has steps of 0.0002, and rotations multiply them
     exact = matrices.double()
-    assert (moved(moved(places.double(), exact), inverse(exact)) - places).abs().max() < 1e-3
+    assert (moved(moved(points.double(), exact), inverse(exact)) - points).abs().max() < 1e-3
 
 
-def test_the_middle_comes_to_the_middle_and_corners_to_corners() -> None:
+def test_center_and_corner_of_a_region_become_center_and_corner_of_the_crop() -> None:
     matrices = crop_matrices(torch.tensor([[50.0, 70, 30, 40]]), size=(80, 60))
-    places = torch.tensor([[[50.0, 70], [50 - 15 + 0.25, 70 - 20 + 0.25]]])
-    torch.testing.assert_close(moved(places, matrices), torch.tensor([[[29.5, 39.5], [0, 0]]]))
+    points = torch.tensor([[[50.0, 70], [50 - 15 + 0.25, 70 - 20 + 0.25]]])
+    torch.testing.assert_close(moved(points, matrices), torch.tensor([[[29.5, 39.5], [0, 0]]]))
     turned = crop_matrices(
         torch.tensor([[50.0, 70, 40, 40]]), size=(40, 40), degrees=torch.tensor([90.0]), mirrored=torch.tensor([True])
     )
-    right = moved(torch.tensor([[[55.0, 70]]]), turned)  # to the left by mirroring, then up by turning
+    right = moved(torch.tensor([[[55.0, 70]]]), turned)  # mirrored to the left, then rotated upwards
     torch.testing.assert_close(right, torch.tensor([[[19.5, 14.5]]]))
 
 
 @pytest.mark.parametrize("scale", [2.3, 1.0, 0.7, 0.4, 0.21])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_pixels_are_those_of_pil(scale: float, mirrored: bool) -> None:
-    """To 1/255 on average, which is PIL's own rounding down; where the picture ends PIL has no soft edge."""
+def test_pixels_of_a_crop_are_those_of_pil(scale: float, mirrored: bool) -> None:
+    """To 1/255 on average, as PIL rounds down; at the border of the image PIL has no soft edge."""
     image = photo()
     move = Affine(scale=scale, degrees=25, mirrored=mirrored, origin=(200.0, 150.0), target=(64.0, 64.0))
-    wanted = np.asarray(move.picture(image, size=(128, 128), fill=(128, 128, 128))).astype(float)
+    expected = np.asarray(move.picture(image, size=(128, 128), fill=(128, 128, 128))).astype(float)
     matrices = crop_matrices(
         torch.tensor([[199.5, 149.5, 128 / scale, 128 / scale]]), size=(128, 128), degrees=torch.tensor([25.0]),
         mirrored=torch.tensor([mirrored]),
     )  # fmt: skip
-    found = warp([tensor(image)], matrices, size=(128, 128))[0].permute(1, 2, 0).numpy()
-    apart = np.abs(found - wanted)
-    assert apart.mean() <= 1 and np.median(apart) <= 1
-    inner = moved(
+    crop = warp([tensor(image)], matrices, size=(128, 128))[0].permute(1, 2, 0).numpy()
+    difference = np.abs(crop - expected)
+    assert difference.mean() <= 1 and np.median(difference) <= 1
+    source = moved(
         torch.from_numpy(np.indices((128, 128))[::-1].reshape(2, -1).T.copy()).double()[None],
         inverse(matrices.double()),
     )
-    x, y = inner[0].T.numpy()
+    x, y = source[0].T.numpy()
     inside = ((x > 5) & (x < 394) & (y > 5) & (y < 294)).reshape(128, 128)
-    assert apart[inside].max() < 2
+    assert difference[inside].max() < 2
 
 
-def test_the_same_pixels_whatever_else_is_cut_and_grey_outside() -> None:
+def test_crop_does_not_depend_on_the_others_and_is_gray_outside_the_image() -> None:
     image = tensor(photo())
     areas = torch.tensor([[30.0, 40, 60, 60], [200, 100, 500, 500], [-300, -300, 50, 50], [399, 299, 40, 40]])
     together = warp([image] * 4, crop_matrices(areas, size=(64, 64)), size=(64, 64))

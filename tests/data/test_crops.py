@@ -1,4 +1,4 @@
-"""Crops for training: pure functions of seed, epoch and sample; joints stay on their dots whatever is done."""
+"""Crops for training: pure functions of seed, epoch and sample; keypoints follow every augmentation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,18 +22,18 @@ def crops(path: Path, **changes: Any) -> Crops:
     return Crops(load_keypoints(path), **(options | changes))
 
 
-def test_a_sample_is_a_function_of_seed_epoch_and_number(sticks: Callable[..., Path]) -> None:
-    made, again = crops(sticks(), **EVERYTHING), crops(sticks(), **EVERYTHING)
-    one, other = made.get(1, 2), again.get(1, 2)
+def test_sample_is_a_function_of_seed_epoch_and_number(sticks: Callable[..., Path]) -> None:
+    batches, again = crops(sticks(), **EVERYTHING), crops(sticks(), **EVERYTHING)
+    one, other = batches.get(1, 2), again.get(1, 2)
     assert torch.equal(one.images, other.images) and torch.equal(one.keypoints, other.keypoints)
-    assert not torch.equal(one.images, made.get(0, 2).images)
+    assert not torch.equal(one.images, batches.get(0, 2).images)
     seeded = crops(sticks(), seed=1, **EVERYTHING)
     whole = np.concatenate([seeded.get(0, i).ids for i in range(seeded.steps)])
-    assert sorted(whole.tolist()) == list(range(12)) and made.samples == 12 and made.steps == 3
+    assert sorted(whole.tolist()) == list(range(12)) and batches.samples == 12 and batches.steps == 3
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_shares_of_processes_are_the_batch(sticks: Callable[..., Path], world: int) -> None:
+def test_shares_of_all_processes_are_the_batch(sticks: Callable[..., Path], world: int) -> None:
     whole = crops(sticks(), **EVERYTHING).get(0, 1)
     shares = [crops(sticks(), rank=rank, world=world, **EVERYTHING).get(0, 1) for rank in range(world)]
     for rank, share in enumerate(shares):
@@ -42,11 +42,11 @@ def test_shares_of_processes_are_the_batch(sticks: Callable[..., Path], world: i
         assert torch.equal(share.visible, whole.visible[rank::world])
 
 
-def test_joints_lie_on_their_dots(sticks: Callable[..., Path]) -> None:
-    """Turned, resized, moved, mirrored: green heads, red on the left, blue on the right, also in a mirror image."""
-    made = crops(sticks(24), batch_size=24, **(EVERYTHING | {"hide": 0.0, "half_body": 0.0}))
-    batch = made.get(0, 0)
-    colours = {0: 1, 1: 0, 3: 0, 2: 2, 4: 2}  # joint to channel
+def test_keypoints_stay_on_their_joints_under_augmentation(sticks: Callable[..., Path]) -> None:
+    """Rotated, scaled, shifted, mirrored: heads are green, left joints red, right ones blue, or swapped."""
+    batches = crops(sticks(24), batch_size=24, **(EVERYTHING | {"hide": 0.0, "half_body": 0.0}))
+    batch = batches.get(0, 0)
+    colors = {0: 1, 1: 0, 3: 0, 2: 2, 4: 2}  # joint to channel
     checked = mirrored = 0
     for image, joints, visible, matrix in zip(
         batch.images, batch.keypoints, batch.visible, batch.matrices, strict=True
@@ -57,14 +57,14 @@ def test_joints_lie_on_their_dots(sticks: Callable[..., Path]) -> None:
             x, y = joints[k].round().int().tolist()
             if not (4 <= x < 92 and 4 <= y < 124):
                 continue
-            channel = colours[k] if not swapped or k == 0 else 2 - colours[k]
+            channel = colors[k] if not swapped or k == 0 else 2 - colors[k]
             patch = image[:, y - 1 : y + 2, x - 1 : x + 2].mean((1, 2))
             assert patch.argmax() == channel and patch[channel] > 90
             checked += 1
     assert checked > 60 and 4 < mirrored < 20
 
 
-def test_places_come_back(sticks: Callable[..., Path]) -> None:
+def test_matrices_map_keypoints_back_to_the_labels(sticks: Callable[..., Path]) -> None:
     people = load_keypoints(sticks())
     batch = crops(sticks(), **EVERYTHING).get(0, 0)
     back = moved(batch.keypoints.double(), inverse(batch.matrices))
@@ -74,18 +74,17 @@ def test_places_come_back(sticks: Callable[..., Path]) -> None:
     assert (back - labels).abs().max() < 1e-3
 
 
-def test_plain_crops_hold_the_box_grown_by_a_quarter(sticks: Callable[..., Path]) -> None:
-    made = crops(sticks())
-    batch = made.plain(np.arange(12))
+def test_crops_without_augmentation_contain_the_box_enlarged_by_a_quarter(sticks: Callable[..., Path]) -> None:
+    batch = crops(sticks()).plain(np.arange(12))
     assert batch.visible.all()
     low, high = batch.keypoints.amin(1), batch.keypoints.amax(1)
-    middle = (low + high) / 2
-    torch.testing.assert_close(middle, torch.tensor([47.5, 63.5]).expand(12, 2), rtol=0, atol=1e-3)
+    center = (low + high) / 2
+    torch.testing.assert_close(center, torch.tensor([47.5, 63.5]).expand(12, 2), rtol=0, atol=1e-3)
     size = high - low
     torch.testing.assert_close(torch.maximum(size[:, 0] / 96, size[:, 1] / 128), torch.full((12,), 0.8))
 
 
-def test_halves_and_hidden_parts(sticks: Callable[..., Path]) -> None:
+def test_random_erasing_covers_one_rectangle_and_few_joints_make_no_half_body(sticks: Callable[..., Path]) -> None:
     names = ["neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
     path = sticks(category={"keypoints": names})
     plain = crops(path, rotate=0.0, zoom=0.0, flip=False).get(0, 0)
@@ -101,27 +100,27 @@ def test_halves_and_hidden_parts(sticks: Callable[..., Path]) -> None:
     assert torch.equal(hidden.visible, plain.visible)
 
 
-def test_early_epochs_are_on_smaller_crops(sticks: Callable[..., Path]) -> None:
-    """Of five epochs three (0.6), of one none: the last is always of the network's size. Each part counts from 0."""
-    made = crops(sticks(), epochs=5, early=0.6, early_size=(64, 48))
-    assert [made.get(epoch, 0).images.shape[2:] for epoch in range(5)] == [(64, 48)] * 3 + [(128, 96)] * 2
-    places = [[made.get(epoch, index).progress for index in range(3)] for epoch in range(5)]
-    np.testing.assert_allclose(places[:3], np.arange(9).reshape(3, 3) / 9)
-    np.testing.assert_allclose(places[3:], np.arange(6).reshape(2, 3) / 6)
+def test_early_epochs_use_smaller_crops(sticks: Callable[..., Path]) -> None:
+    """Of five epochs three (0.6), of one none: the last is always of the full size. Progress begins anew."""
+    batches = crops(sticks(), epochs=5, early=0.6, early_size=(64, 48))
+    assert [batches.get(epoch, 0).images.shape[2:] for epoch in range(5)] == [(64, 48)] * 3 + [(128, 96)] * 2
+    progress = [[batches.get(epoch, index).progress for index in range(3)] for epoch in range(5)]
+    np.testing.assert_allclose(progress[:3], np.arange(9).reshape(3, 3) / 9)
+    np.testing.assert_allclose(progress[3:], np.arange(6).reshape(2, 3) / 6)
     assert crops(sticks(), epochs=1, early=0.9, early_size=(64, 48)).get(0, 0).images.shape[2:] == (128, 96)
-    small, large = made.plain(np.arange(4), size=(64, 48)), made.plain(np.arange(4))
+    small, large = batches.plain(np.arange(4), size=(64, 48)), batches.plain(np.arange(4))
     back = [moved(each.keypoints.double(), inverse(each.matrices)) for each in (small, large)]
     torch.testing.assert_close(*back, rtol=0, atol=1e-3)
 
 
-def test_one_visible_joint_is_enough_and_none_is_left_out(sticks: Callable[..., Path]) -> None:
+def test_people_with_one_visible_joint_are_used_and_those_without_are_not(sticks: Callable[..., Path]) -> None:
     people = load_keypoints(sticks())
     keypoints = people.keypoints.copy()
     keypoints[0, 1:, 2] = 0
     keypoints[1, :, 2] = 0
-    made = Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64), **EVERYTHING)
-    assert made.samples == 11 and 1 not in made.used
-    batch = made.plain(np.array([0]))
+    batches = Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64), **EVERYTHING)
+    assert batches.samples == 11 and 1 not in batches.used
+    batch = batches.plain(np.array([0]))
     assert batch.visible[0].tolist() == [True, False, False, False, False] and batch.images.isfinite().all()
     keypoints[..., 2] = 0
     with pytest.raises(DataError, match="nobody in it has a labelled joint"):

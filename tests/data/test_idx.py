@@ -1,3 +1,5 @@
+"""IDX files: what is written is read, damage is named."""
+
 import gzip
 import struct
 from pathlib import Path
@@ -10,7 +12,7 @@ from firstsight.errors import DataError
 from helpers.files import idx, write_pair
 
 
-def test_reads_what_was_written(tmp_path: Path) -> None:
+def test_idx_file_is_read_plain_and_compressed(tmp_path: Path) -> None:
     values = np.arange(24).reshape(2, 3, 4)
     (tmp_path / "a").write_bytes(idx(values))
     (tmp_path / "b.gz").write_bytes(gzip.compress(idx(values)))
@@ -35,14 +37,14 @@ WHOLE = idx(np.arange(24).reshape(2, 3, 4))
         (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 2**31), "at most"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_damaged_idx_file_is_refused_and_the_damage_named(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "x-ubyte"
     file.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_idx(file)
 
 
-def test_find_both_spellings(tmp_path: Path) -> None:
+def test_idx_files_of_both_spellings_are_found(tmp_path: Path) -> None:
     write_pair(tmp_path)
     for path in list(tmp_path.iterdir()):
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
@@ -53,7 +55,7 @@ def test_find_both_spellings(tmp_path: Path) -> None:
     }
 
 
-def test_a_lonely_file(tmp_path: Path) -> None:
+def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="stands alone"):

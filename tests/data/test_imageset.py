@@ -1,9 +1,15 @@
+"""Image sets: mean and standard deviation, held-out images, fingerprints, what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstsight.data import load
 from firstsight.data.imageset import ImageSet, held_out_share, hold_out
 from firstsight.errors import DataError
 
@@ -21,18 +27,16 @@ def test_mean_and_std_are_those_of_the_pixels() -> None:
     assert std == pytest.approx(values.std((0, 2, 3), correction=0).tolist(), rel=1e-12)
 
 
-def test_constant_channel_has_unit_std() -> None:
+def test_constant_channel_has_a_standard_deviation_of_one() -> None:
     images = ImageSet(
         torch.full((4, 1, 3, 3), 51, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]), ("a", "b"), "x", "train"
     )
     assert images.mean_std() == ((0.2,), (1.0,))
 
 
-def test_fashion_mnist_has_its_published_mean_and_std(shared) -> None:  # type: ignore[no-untyped-def]
-    from firstsight.data import load
-
+def test_fashion_mnist_has_its_published_mean_and_std(shared: Path) -> None:
     mean, std = load(shared / "fashion-mnist").mean_std()
-    assert (round(mean[0], 4), round(std[0], 4)) == (0.2860, 0.3530)  # the figures everyone normalises with
+    assert (round(mean[0], 4), round(std[0], 4)) == (0.2860, 0.3530)  # the figures everyone normalizes with
 
 
 @pytest.mark.parametrize(
@@ -49,15 +53,13 @@ def test_fashion_mnist_has_its_published_mean_and_std(shared) -> None:  # type: 
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(change: dict[str, object], message: str) -> None:
-    from dataclasses import replace
-
+def test_images_and_labels_that_do_not_match_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         replace(make(), **change)  # type: ignore[arg-type]
 
 
 @given(st.lists(st.integers(0, 4), min_size=10, max_size=200), st.sampled_from([0.1, 0.2, 0.5]))
-def test_hold_out_parts_every_class(labels: list[int], share: float) -> None:
+def test_held_out_images_are_a_share_of_every_class(labels: list[int], share: float) -> None:
     array = np.array(labels)
     kept, held = hold_out([f"file-{i}" for i in range(len(array))], array, share)
     assert sorted([*kept, *held]) == list(range(len(array)))
@@ -67,18 +69,18 @@ def test_hold_out_parts_every_class(labels: list[int], share: float) -> None:
         assert out == (0 if members == 1 else min(max(1, round(share * members)), members - 1))
 
 
-def test_hold_out_goes_by_name_not_by_order() -> None:
+def test_held_out_images_depend_on_names_not_on_their_order() -> None:
     names, labels = [f"{i}.png" for i in range(40)], np.arange(40) % 2
     held = {names[i] for i in hold_out(names, labels, 0.2)[1]}
-    turned = names[::-1]
-    assert held == {turned[i] for i in hold_out(turned, labels[::-1], 0.2)[1]}
+    reverse = names[::-1]
+    assert held == {reverse[i] for i in hold_out(reverse, labels[::-1], 0.2)[1]}
 
 
-def test_share() -> None:
+def test_sets_of_ten_thousand_images_hold_out_less() -> None:
     assert (held_out_share(9_999), held_out_share(10_000)) == (0.2, 0.1)
 
 
-def test_fingerprint_sees_one_pixel_and_one_label() -> None:
+def test_fingerprint_changes_with_one_pixel_and_with_one_label() -> None:
     images = make()
     same = make()
     assert images.fingerprint() == same.fingerprint()

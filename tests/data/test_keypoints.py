@@ -1,4 +1,4 @@
-"""Annotated people: counts and outlines of real files, what comes back from a file, and everything that is refused."""
+"""Keypoint annotations: numbers and segmentations of real files, saving and loading, everything that is refused."""
 
 import json
 import math
@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 20, 12
 
 
 def person(number: int, *, image: int = 1, **changes: Any) -> dict[str, Any]:
-    """An annotation; a change to None leaves the field out."""
+    """Return an annotation; a change to None leaves the field out."""
     record = {
         "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "bbox": [2, 3, 8, 6], "area": 30.5,
         "keypoints": [4, 3, 2, 4.25, 6, 1, 0, 0, 0],
@@ -39,7 +39,7 @@ def person(number: int, *, image: int = 1, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Write a small set: pictures 1 and 2, people 7 and 8, with changes."""
+    """Return a function that writes a small set: images 1 and 2, people 7 and 8, with changes."""
 
     def make(*people: dict[str, Any], where: str = "set/people.json", **changes: Any) -> Path:
         path = tmp_path / where
@@ -60,7 +60,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def same(one: KeypointSet, other: KeypointSet) -> None:
+def assert_same(one: KeypointSet, other: KeypointSet) -> None:
     """Every field is equal, arrays in their types as well."""
     for field in fields(KeypointSet):
         a, b = getattr(one, field.name), getattr(other, field.name)
@@ -72,7 +72,7 @@ def same(one: KeypointSet, other: KeypointSet) -> None:
 
 
 def coco_runs(outline: Any, height: int, width: int) -> Any:
-    """What pycocotools makes of a ``segmentation``: run lengths as a string."""
+    """Return a ``segmentation`` as pycocotools encodes it: run lengths as a string."""
     runs = coco_masks.frPyObjects(outline, height, width)
     return coco_masks.merge(runs) if isinstance(outline, list) else runs
 
@@ -80,7 +80,7 @@ def coco_runs(outline: Any, height: int, width: int) -> Any:
 # Real files
 
 
-def test_coco(shared: Path) -> None:
+def test_coco_keypoints_are_loaded(shared: Path) -> None:
     people = load_keypoints(shared / "coco-mini/person_keypoints.json")
     assert people.skeleton is COCO_17
     assert (len(people), people.name, people.notes) == (80, "person_keypoints", ())
@@ -100,7 +100,7 @@ def test_coco(shared: Path) -> None:
     assert people.open(0).size == (people.pictures[0].width, people.pictures[0].height)
 
 
-def test_lsp(shared: Path) -> None:
+def test_lsp_keypoints_are_loaded(shared: Path) -> None:
     people = load_keypoints(shared / "lspet/person_keypoints_val.json")
     assert people.skeleton is LSP_14
     assert len(people) == len(people.ids) == 998
@@ -108,7 +108,7 @@ def test_lsp(shared: Path) -> None:
     assert people.keypoints[0, 0].tolist() == [np.float32(49.78), np.float32(18.92), 2]
 
 
-def test_outlines_are_those_of_pycocotools(shared: Path) -> None:
+def test_segmentation_masks_are_those_of_pycocotools(shared: Path) -> None:
     people = load_keypoints(shared / "coco-mini/person_keypoints.json")
     drawn = more = 0
     for outline, box, index in zip(people.outlines, people.boxes.tolist(), people.picture, strict=True):
@@ -123,10 +123,10 @@ def test_outlines_are_those_of_pycocotools(shared: Path) -> None:
         else:
             assert not (theirs & ~binary_dilation(mine, np.ones((3, 3)))).any()
             drawn, more = drawn + mine.sum(), more + (mine & ~theirs).sum()
-    assert more < 0.02 * drawn  # Pillow also fills the pixels that the border passes through
+    assert more < 0.02 * drawn  # Pillow also fills the pixels under the border
 
 
-def test_ignored_are_crowds_and_people_without_joints(shared: Path) -> None:
+def test_ignored_regions_are_crowds_and_people_without_keypoints(shared: Path) -> None:
     people = load_keypoints(shared / "coco-mini/person_keypoints.json")
     left_out = people.crowd | ~(people.keypoints[..., 2] > 0).any(axis=1)
     for index, picture in enumerate(people.pictures):
@@ -145,21 +145,21 @@ def test_ignored_are_crowds_and_people_without_joints(shared: Path) -> None:
         np.testing.assert_array_equal(mask, np.any([np.zeros_like(mask), *masks], axis=0))
 
 
-@pytest.mark.parametrize("place", ["coco-mini/person_keypoints.json", "lspet/person_keypoints_val.json"])
-def test_what_is_saved_comes_back(shared: Path, tmp_path: Path, place: str) -> None:
-    people = load_keypoints(shared / place)
+@pytest.mark.parametrize("file", ["coco-mini/person_keypoints.json", "lspet/person_keypoints_val.json"])
+def test_saved_keypoints_are_loaded_again(shared: Path, tmp_path: Path, file: str) -> None:
+    people = load_keypoints(shared / file)
     folder = save_keypoints(people, tmp_path / "person_keypoints.json")
-    assert folder == (shared / place).parent / "images"
-    same(load_keypoints(tmp_path / "person_keypoints.json", folder), people)
+    assert folder == (shared / file).parent / "images"
+    assert_same(load_keypoints(tmp_path / "person_keypoints.json", folder), people)
     openpose = with_skeleton(replace(people, name="other", notes=("a fifth",)), OPENPOSE_18)
     save_keypoints(openpose, tmp_path / "openpose.json")
-    same(load_keypoints(tmp_path / "openpose.json", str(folder)), openpose)
+    assert_same(load_keypoints(tmp_path / "openpose.json", str(folder)), openpose)
 
 
 # A small set
 
 
-def test_small_set(write: Callable[..., Path]) -> None:
+def test_small_set_is_loaded_in_the_order_of_its_annotations(write: Callable[..., Path]) -> None:
     people = load_keypoints(write(person(9, image=2), person(7), person(3, image=2, keypoints=None, area=None)))
     assert [picture.path.name for picture in people.pictures] == ["a.png", "b.png"]
     assert people.ids.tolist() == [9, 7, 3] and people.picture.tolist() == [1, 0, 1]
@@ -173,7 +173,7 @@ def test_small_set(write: Callable[..., Path]) -> None:
     assert drawn[expected].all() and drawn.sum() <= 9 * 7 and not people.ignored(0).any()
 
 
-def test_the_number_of_the_category_is_kept(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_id_of_the_category_is_kept(write: Callable[..., Path], tmp_path: Path) -> None:
     people = load_keypoints(write(person(7, category_id=5), categories=[STICK | {"id": 5}]))
     assert people.category_id == 5
     folder = save_keypoints(people, tmp_path / "again.json")
@@ -182,27 +182,27 @@ def test_the_number_of_the_category_is_kept(write: Callable[..., Path], tmp_path
     assert back.category_id == 5 and back.ids.tolist() == [7]
 
 
-def test_a_crowd_is_ignored_whatever_is_labelled(write: Callable[..., Path]) -> None:
+def test_crowd_is_ignored_even_with_keypoints(write: Callable[..., Path]) -> None:
     runs = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT + 2, 3, HEIGHT * (WIDTH - 1) - 5]}
     people = load_keypoints(write(person(7), person(8, iscrowd=1, segmentation=runs)))
     assert np.argwhere(people.ignored(0)).tolist() == [[2, 1], [3, 1], [4, 1]]
 
 
-def test_select(write: Callable[..., Path]) -> None:
+def test_selected_images_keep_their_people(write: Callable[..., Path]) -> None:
     people = load_keypoints(write(person(9, image=2), person(7), person(3, image=2)))
     last = people.select([1])
     assert len(last) == 1 and last.pictures == people.pictures[1:]
     assert last.ids.tolist() == [9, 3] and last.picture.tolist() == [0, 0] and last.picture.dtype == np.int64
-    same(people.select(np.array([1, 0, 1])), people)  # each once, in the set's order
+    assert_same(people.select(np.array([1, 0, 1])), people)  # each once, in the set's order
     assert (len(people.select([])), people.select([]).keypoints.shape) == (0, (0, 3, 3))
     with pytest.raises(IndexError):
         people.select([2])
 
 
-def test_where_pictures_are_looked_for(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_images_are_found_by_the_annotations_or_in_a_given_folder(write: Callable[..., Path], tmp_path: Path) -> None:
     path = write()
     moved = path.parent / "images" / path.name
-    moved.write_bytes(path.read_bytes())  # right beside the pictures
+    moved.write_bytes(path.read_bytes())  # beside the images
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_bytes(path.read_bytes())
     people = load_keypoints(path)
@@ -210,19 +210,19 @@ def test_where_pictures_are_looked_for(write: Callable[..., Path], tmp_path: Pat
         assert other.pictures == people.pictures
     content = json.loads(path.read_text())
     for image in content["images"]:
-        image["file_name"] = f"images/{image['file_name']}"  # told from the annotations' own folder
+        image["file_name"] = f"images/{image['file_name']}"  # relative to the annotations' own folder
     path.write_text(json.dumps(content))
     assert load_keypoints(path).pictures == people.pictures
     assert save_keypoints(people, path) == path.parent / "images"
-    same(load_keypoints(path), people)
+    assert_same(load_keypoints(path), people)
 
 
-def test_which_skeleton(write: Callable[..., Path]) -> None:
+def test_skeleton_is_that_of_the_category_or_a_given_one_of_the_same_joints(write: Callable[..., Path]) -> None:
     own = load_keypoints(write()).skeleton
     assert (own.joints, own.limbs) == (("head", "hip", "foot"), ((0, 1), (1, 2)))
-    turned = Skeleton.from_category(STICK | {"keypoints": ["foot", "hip", "head"]})
-    people = load_keypoints(write(), skeleton=turned)
-    assert people.skeleton is turned
+    reordered = Skeleton.from_category(STICK | {"keypoints": ["foot", "hip", "head"]})
+    people = load_keypoints(write(), skeleton=reordered)
+    assert people.skeleton is reordered
     assert people.keypoints[0].tolist() == [[0, 0, 0], [4.25, 6, 1], [4, 3, 2]]
     bare = {"id": 1, "name": "person", "keypoints": ["head", "hip", "foot"]}  # no limbs, no need of them
     assert load_keypoints(write(categories=[bare]), skeleton=own).skeleton is own
@@ -231,7 +231,7 @@ def test_which_skeleton(write: Callable[..., Path]) -> None:
     assert both.ids.tolist() == [7] and both.skeleton == own
 
 
-def test_joints_outside_the_picture_are_not_labelled(write: Callable[..., Path]) -> None:
+def test_keypoints_outside_the_image_are_not_labeled(write: Callable[..., Path]) -> None:
     joints = [WIDTH + 1, -1, 2, WIDTH + 1.5, 3, 2, 4, -1.5, 1]
     people = load_keypoints(write(person(7, keypoints=joints)))
     assert people.keypoints[0, :, 2].tolist() == [2, 0, 0]
@@ -243,7 +243,7 @@ def test_joints_outside_the_picture_are_not_labelled(write: Callable[..., Path])
 # Other joints
 
 
-def test_neck_by_hand(write: Callable[..., Path]) -> None:
+def test_neck_is_the_midpoint_of_the_shoulders(write: Callable[..., Path]) -> None:
     names = ["left_shoulder", "right_shoulder", "left_hip"]
     category = STICK | {"keypoints": names, "skeleton": [[1, 2], [1, 3]]}
     target = Skeleton.from_category(
@@ -257,39 +257,39 @@ def test_neck_by_hand(write: Callable[..., Path]) -> None:
             categories=[category],
         )
     )
-    turned = with_skeleton(people, target)
-    assert turned.skeleton is target and turned.keypoints.dtype == np.float32
-    assert turned.keypoints[0].tolist() == [[0, 0, 0], [5, 3.5, 1], [8, 4, 1], [5, 9, 2]]
-    assert turned.keypoints[1].tolist() == [[0, 0, 0], [0, 0, 0], [8, 4, 0], [0, 0, 0]]
-    assert turned.keypoints[2, 1].tolist() == [2.5, 3, 2]
-    same(replace(turned, skeleton=people.skeleton, keypoints=people.keypoints), people)
+    converted = with_skeleton(people, target)
+    assert converted.skeleton is target and converted.keypoints.dtype == np.float32
+    assert converted.keypoints[0].tolist() == [[0, 0, 0], [5, 3.5, 1], [8, 4, 1], [5, 9, 2]]
+    assert converted.keypoints[1].tolist() == [[0, 0, 0], [0, 0, 0], [8, 4, 0], [0, 0, 0]]
+    assert converted.keypoints[2, 1].tolist() == [2.5, 3, 2]
+    assert_same(replace(converted, skeleton=people.skeleton, keypoints=people.keypoints), people)
 
 
-def test_openpose_of_real_people(shared: Path) -> None:
+def test_openpose_skeleton_of_coco_and_lsp_people(shared: Path) -> None:
     coco = load_keypoints(shared / "coco-mini/person_keypoints.json")
-    turned = with_skeleton(coco, OPENPOSE_18)
+    converted = with_skeleton(coco, OPENPOSE_18)
     for joint, name in enumerate(OPENPOSE_18.joints):
         if name != "neck":
-            np.testing.assert_array_equal(turned.keypoints[:, joint], coco.keypoints[:, COCO_17.joints.index(name)])
+            np.testing.assert_array_equal(converted.keypoints[:, joint], coco.keypoints[:, COCO_17.joints.index(name)])
     both = (coco.keypoints[:, 5:7, 2] > 0).all(axis=1)
-    np.testing.assert_array_equal(turned.keypoints[:, 1, 2] > 0, both)
-    same(with_skeleton(turned, COCO_17), coco)
+    np.testing.assert_array_equal(converted.keypoints[:, 1, 2] > 0, both)
+    assert_same(with_skeleton(converted, COCO_17), coco)
     lsp = load_keypoints(shared / "lspet/person_keypoints_val.json")
-    turned = with_skeleton(lsp, OPENPOSE_18)  # a labelled neck is kept; the face was never labelled
-    np.testing.assert_array_equal(turned.keypoints[:, 1], lsp.keypoints[:, LSP_14.joints.index("neck")])
-    assert not turned.keypoints[:, OPENPOSE_18.joints.index("nose")].any()
+    converted = with_skeleton(lsp, OPENPOSE_18)  # a labelled neck is kept; the face was never labelled
+    np.testing.assert_array_equal(converted.keypoints[:, 1], lsp.keypoints[:, LSP_14.joints.index("neck")])
+    assert not converted.keypoints[:, OPENPOSE_18.joints.index("nose")].any()
 
 
-def test_skeletons_without_a_common_joint(write: Callable[..., Path]) -> None:
+def test_skeletons_without_a_common_joint_are_refused(write: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match=r"^people: skeletons person \(head, hip, foot\) and coco-17 \(nose, .*common$"):
         with_skeleton(load_keypoints(write()), COCO_17)
 
 
-# Outlines
+# Segmentations
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 99))
-def test_run_lengths(height: int, width: int, share: float, seed: int) -> None:
+def test_run_lengths_are_decoded_as_pycocotools_encodes_them(height: int, width: int, share: float, seed: int) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < share
     counts = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
     np.testing.assert_array_equal(decode_runs(counts, size=mask.shape), mask)
@@ -299,13 +299,13 @@ def test_run_lengths(height: int, width: int, share: float, seed: int) -> None:
     np.testing.assert_array_equal(decode_runs(runs, size=mask.shape), mask)
 
 
-def test_long_runs() -> None:
+def test_long_run_lengths_are_decoded() -> None:
     mask = np.zeros((1000, 2000), dtype=np.uint8, order="F")
     mask[900:, 1500:] = 1  # numbers of five digits, and negative differences
     np.testing.assert_array_equal(decode_runs(coco_masks.encode(mask)["counts"].decode(), size=mask.shape), mask)
 
 
-def test_polygons_of_two_corners_enclose_nothing() -> None:
+def test_polygon_of_two_corners_adds_nothing_to_a_mask() -> None:
     square = [2, 3, 10, 3, 10, 9, 2, 9]
     one, both = (
         outline_mask(polygons, box=[0, 0, 1, 1], size=(12, 20)) for polygons in ([square], [[0, 0, 9, 9], square])
@@ -331,7 +331,7 @@ def test_polygons_of_two_corners_enclose_nothing() -> None:
         ([5], "a polygon of its outline must be a list of numbers; got 5"),
     ],
 )
-def test_outlines_that_cannot_be(write: Callable[..., Path], outline: Any, words: str) -> None:
+def test_impossible_segmentation_is_refused(write: Callable[..., Path], outline: Any, words: str) -> None:
     people = load_keypoints(write(person(7), person(8, iscrowd=1, keypoints=None, segmentation=outline)))
     with pytest.raises(DataError, match=f"^people: annotation 8: .*{words}"):
         people.ignored(0)
@@ -402,16 +402,16 @@ DOG = STICK | {"id": 2, "name": "dog"}
         ([], {"categories": [STICK | {"skeleton": [[1, 2]]}]}, "no limb leads to foot"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(
+def test_impossible_annotations_are_refused(
     write: Callable[..., Path], people: list[dict[str, Any]], changes: dict[str, Any], words: str
 ) -> None:
     path = write(*people, **changes)
-    with pytest.raises(DataError, match=f"^{path}: .*{words}") as caught:
+    with pytest.raises(DataError, match=f"^{path}: .*{words}") as error:
         load_keypoints(path)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_file_that_is_no_coco_annotation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none.json: No such file or directory \(expected a JSON file of COCO"):
         load_keypoints(tmp_path / "none.json")
     with pytest.raises(DataError, match="Is a directory"):
@@ -426,13 +426,13 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         load_keypoints(path)
 
 
-def test_another_skeleton_is_refused(write: Callable[..., Path]) -> None:
+def test_skeleton_with_other_joints_is_refused(write: Callable[..., Path]) -> None:
     words = r"its joints are head, hip, foot, but those of skeleton lsp-14 are right_ankle, .*head_top .*with_skeleton"
     with pytest.raises(DataError, match=words):
         load_keypoints(write(), skeleton=LSP_14)
 
 
-def test_pictures_that_changed(write: Callable[..., Path]) -> None:
+def test_image_whose_size_changed_or_that_is_gone_is_refused(write: Callable[..., Path]) -> None:
     path = write()
     people = load_keypoints(path)
     Image.new("RGB", (HEIGHT, WIDTH)).save(people.pictures[0].path)
@@ -443,7 +443,7 @@ def test_pictures_that_changed(write: Callable[..., Path]) -> None:
         people.open(1)
 
 
-def test_arrays_that_do_not_fit(write: Callable[..., Path]) -> None:
+def test_arrays_of_other_lengths_are_refused(write: Callable[..., Path]) -> None:
     people = load_keypoints(write())
     with pytest.raises(DataError, match=r"^people: 2 people with 3 joints need keypoints of \(2, 3, 3\) and 2 of all"):
         replace(people, keypoints=people.keypoints[:, :2])
@@ -451,6 +451,6 @@ def test_arrays_that_do_not_fit(write: Callable[..., Path]) -> None:
         replace(people, areas=people.areas[:1])
 
 
-def test_where_nothing_can_be_written(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_saving_in_a_folder_that_does_not_exist_is_refused(write: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x.json: cannot be written"):
         save_keypoints(load_keypoints(write()), tmp_path / "no" / "x.json")

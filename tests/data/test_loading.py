@@ -1,3 +1,5 @@
+"""Data sets by name and by path: bundled, published, the user's own; what is refused."""
+
 import gzip
 import io
 import tarfile
@@ -6,37 +8,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from firstsight.data import load
 from firstsight.data.cifar import RECORD
+from firstsight.data.find import embedded
 from firstsight.data.idx import read_idx
 from firstsight.errors import DataError, UsageError
 from helpers.files import write_pair
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
-    from sklearn.datasets import load_digits
-
-    from firstsight.data.find import embedded
-
     peer = load_digits()
     images = read_idx(embedded() / "digits-images-idx3-ubyte.gz")
     assert (np.rint(images.astype(float) * 16 / 255) == peer.images).all()
     assert (read_idx(embedded() / "digits-labels-idx1-ubyte.gz") == peer.target).all()
 
 
-def test_digits_split() -> None:
+def test_digits_have_no_image_in_both_splits() -> None:
     train, test = load("digits"), load("digits", "test")
     assert (train.images.shape, test.images.shape) == ((1438, 1, 32, 32), (359, 1, 32, 32))
     assert torch.bincount(test.labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
     together = torch.cat([train.images, test.images]).flatten(1)
-    twice = len(together) - len(torch.unique(together, dim=0))
-    assert twice == 0  # no image stands on both sides
+    assert len(together) == len(torch.unique(together, dim=0))
     assert (train.images[:, :, :4] == 0).all()
     assert (train.images[..., -4:] == 0).all()
 
 
-def test_published_sets_are_recognised_by_content(shared: Path, tmp_path: Path) -> None:
+def test_published_data_sets_are_recognized_by_content(shared: Path, tmp_path: Path) -> None:
     fashion = load(shared / "fashion-mnist", "test")
     assert (fashion.name, fashion.classes[7], len(fashion)) == ("fashion-mnist", "Sneaker", 10_000)
     assert torch.bincount(fashion.labels).tolist() == [1000] * 10
@@ -51,27 +50,28 @@ def test_published_sets_are_recognised_by_content(shared: Path, tmp_path: Path) 
     assert load(renamed, "test").name == "fashion-mnist"
 
 
-def test_cifar_zip(shared: Path) -> None:
+@pytest.mark.slow
+def test_cifar10_is_loaded_from_a_zip_of_class_folders(shared: Path) -> None:
     test = load(shared / "cifar10" / "cifar10-train.zip", "test")
     assert (len(test), test.channels, test.size) == (5_000, 3, (32, 32))
     assert torch.bincount(test.labels).tolist() == [500] * 10
     assert test.classes[0] == "airplane"
 
 
-def test_unknown_idx_set_takes_its_folders_name(tmp_path: Path) -> None:
+def test_idx_files_of_unknown_content_are_named_after_their_folder(tmp_path: Path) -> None:
     write_pair(tmp_path / "mine")
     write_pair(tmp_path / "mine", n=6, prefix="t10k")
     train = load(tmp_path / "mine")
     assert (train.name, train.classes, len(train)) == ("mine", ("0", "1", "2"), 12)
 
 
-def test_counts_that_differ(tmp_path: Path) -> None:
+def test_different_numbers_of_images_and_labels_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path, n=12, labels=11)
     with pytest.raises(DataError, match="12 images but 11 labels"):
         load(tmp_path)
 
 
-def test_images_and_labels_swapped(tmp_path: Path) -> None:
+def test_images_in_the_place_of_labels_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(
         gzip.decompress((tmp_path / "train-images-idx3-ubyte.gz").read_bytes())
@@ -88,36 +88,36 @@ def cifar_records(n: int, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_cifar_binary_version(tmp_path: Path, packed: bool) -> None:
+def test_binary_version_of_cifar10_is_loaded_and_its_damage_named(tmp_path: Path, packed: bool) -> None:
     contents = {f"data_batch_{i}.bin": cifar_records(20, i) for i in range(1, 6)} | {
         "test_batch.bin": cifar_records(10, 9)
     }
-    place = tmp_path / ("cifar-10-binary.tar.gz" if packed else "cifar-10-batches-bin")
+    source = tmp_path / ("cifar-10-binary.tar.gz" if packed else "cifar-10-batches-bin")
     if packed:
-        with tarfile.open(place, "w:gz") as archive:
+        with tarfile.open(source, "w:gz") as archive:
             for name, content in contents.items():
                 info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
     else:
-        place.mkdir()
+        source.mkdir()
         for name, content in contents.items():
-            (place / name).write_bytes(content)
-    train, test = load(place), load(place, "test")
+            (source / name).write_bytes(content)
+    train, test = load(source), load(source, "test")
     assert (len(train), len(test), train.classes[3]) == (100, 10, "cat")
     first = np.frombuffer(contents["data_batch_1.bin"], np.uint8)[1:RECORD].reshape(3, 32, 32)
     assert (train.images[0].numpy() == first).all()
     if packed:
-        place.write_bytes(place.read_bytes()[:-400])
+        source.write_bytes(source.read_bytes()[:-400])
         with pytest.raises(DataError, match="damaged archive"):
-            load(place)
+            load(source)
     else:
-        (place / "data_batch_3.bin").write_bytes(b"x" * 100)
+        (source / "data_batch_3.bin").write_bytes(b"x" * 100)
         with pytest.raises(DataError, match=r"data_batch_3.bin holds 100 bytes, not whole records"):
-            load(place)
-        (place / "data_batch_3.bin").unlink()
+            load(source)
+        (source / "data_batch_3.bin").unlink()
         with pytest.raises(DataError, match=r"data_batch_3.bin missing"):
-            load(place)
+            load(source)
 
 
 def test_pickled_cifar_is_never_opened(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_pickled_cifar_is_never_opened(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_named_set_is_found_at_home(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_set_is_found_by_name_in_the_download_folder(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "home" / "data").mkdir(parents=True)
     (tmp_path / "home" / "data" / "fashion-mnist").symlink_to(shared / "fashion-mnist")
     assert len(load("fashion-mnist", "test")) == 10_000
@@ -134,7 +134,7 @@ def test_named_set_is_found_at_home(shared: Path, tmp_path: Path, monkeypatch: p
         load("kmnist")
 
 
-def test_names_that_nobody_knows(tmp_path: Path) -> None:
+def test_unknown_names_of_data_sets_and_splits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown data set 'fashion': did you mean fashion-mnist"):
         load("fashion")
     with pytest.raises(UsageError, match="no such file or folder: some/where"):

@@ -1,3 +1,5 @@
+"""Images of every kind that files hold, opened as gray or RGB, resized, cropped and normalized."""
+
 import io
 from pathlib import Path
 
@@ -20,58 +22,58 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
 
-def test_grey_stays_grey_and_exact() -> None:
+def test_gray_image_is_opened_exactly() -> None:
     image = open_picture(saved(Image.fromarray(RAMP)))
     assert image.mode == "L"
     assert (np.asarray(image) == RAMP).all()
 
 
-def test_sixteen_bits_are_divided_by_257() -> None:
+def test_sixteen_bit_image_is_divided_by_257() -> None:
     deep = RAMP.astype(np.uint16) * 257  # 0xABAB is the 16-bit form of 0xAB
     image = open_picture(saved(Image.fromarray(deep)))
     assert image.mode == "L"
     assert (np.asarray(image) == RAMP).all()
 
 
-def test_floating_point_is_taken_as_unit_range() -> None:
+def test_floating_point_image_is_read_as_values_from_0_to_1() -> None:
     image = open_picture(saved(Image.fromarray(RAMP.astype(np.float32) / 255), "TIFF"))
     assert (np.asarray(image) == RAMP).all()
 
 
-def test_transparent_parts_lie_on_white() -> None:
+def test_transparent_pixels_are_blended_with_white() -> None:
     image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
     image.putpixel((1, 1), (10, 20, 30, 255))
     image.putpixel((2, 2), (0, 0, 0, 128))
-    shown = open_picture(saved(image))
-    assert shown.mode == "RGB"
-    assert [shown.getpixel(p) for p in ((0, 0), (1, 1), (2, 2))] == [(255, 255, 255), (10, 20, 30), (127, 127, 127)]
+    result = open_picture(saved(image))
+    assert result.mode == "RGB"
+    assert [result.getpixel(p) for p in ((0, 0), (1, 1), (2, 2))] == [(255, 255, 255), (10, 20, 30), (127, 127, 127)]
 
 
-def test_grey_with_alpha_stays_grey() -> None:
+def test_gray_image_with_alpha_is_gray() -> None:
     image = Image.new("LA", (8, 8), (100, 255))
-    shown = open_picture(saved(image))
-    assert (shown.mode, shown.getpixel((0, 0))) == ("L", 100)
+    result = open_picture(saved(image))
+    assert (result.mode, result.getpixel((0, 0))) == ("L", 100)
 
 
-def test_palette_is_resolved_with_its_transparency() -> None:
+def test_palette_image_is_opened_in_its_colors_and_transparency() -> None:
     image = Image.new("P", (8, 8), 0)
     image.putpalette([1, 2, 3, 40, 50, 60])
     image.putpixel((5, 5), 1)
-    shown = open_picture(saved(image, "GIF", transparency=0))
-    assert (shown.getpixel((5, 5)), shown.getpixel((0, 0))) == ((40, 50, 60), (255, 255, 255))
+    result = open_picture(saved(image, "GIF", transparency=0))
+    assert (result.getpixel((5, 5)), result.getpixel((0, 0))) == ((40, 50, 60), (255, 255, 255))
     opaque = open_picture(saved(image))
     assert opaque.getpixel((0, 0)) == (1, 2, 3)
 
 
-def test_cmyk_becomes_rgb() -> None:
-    shown = open_picture(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))
-    assert shown.mode == "RGB"
-    assert shown.getpixel((0, 0)) == (255, 0, 0)
+def test_cmyk_image_is_converted_to_rgb() -> None:
+    result = open_picture(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))
+    assert result.mode == "RGB"
+    assert result.getpixel((0, 0)) == (255, 0, 0)
 
 
-def test_bilevel_becomes_grey() -> None:
-    shown = open_picture(saved(Image.new("1", (8, 8), 1)))
-    assert (shown.mode, shown.getpixel((0, 0))) == ("L", 255)
+def test_bilevel_image_is_converted_to_gray() -> None:
+    result = open_picture(saved(Image.new("1", (8, 8), 1)))
+    assert (result.mode, result.getpixel((0, 0))) == ("L", 255)
 
 
 def test_exif_orientation_is_applied() -> None:
@@ -79,15 +81,15 @@ def test_exif_orientation_is_applied() -> None:
     image.putpixel((0, 0), (255, 255, 255))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
-    shown = open_picture(saved(image, "PNG", exif=exif))
-    assert shown.size == (6, 12)
-    assert shown.getpixel((5, 0)) == (255, 255, 255)
+    result = open_picture(saved(image, "PNG", exif=exif))
+    assert result.size == (6, 12)
+    assert result.getpixel((5, 0)) == (255, 255, 255)
 
 
-def test_first_frame_of_an_animation() -> None:
+def test_first_frame_of_an_animation_is_opened() -> None:
     frames = [Image.new("L", (8, 8), level) for level in (10, 200)]
-    shown = open_picture(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
-    assert shown.convert("L").getpixel((0, 0)) == 10
+    result = open_picture(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert result.convert("L").getpixel((0, 0)) == 10
 
 
 @pytest.mark.parametrize(
@@ -110,19 +112,19 @@ def test_first_frame_of_an_animation() -> None:
         ),  # formats that run programs stay closed
     ],
 )
-def test_what_cannot_be_read_is_named_in_a_sentence(content: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=f"^x.png: .*({message})") as caught:
+def test_unreadable_image_is_refused_in_one_sentence(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=f"^x.png: .*({message})") as error:
         open_picture(content, name="x.png")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_image_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         open_picture(tmp_path / "nothing.png")
 
 
-def test_shorter_side_and_centre() -> None:
-    """A wide picture whose middle square is white: only that is seen."""
+def test_image_is_cropped_to_its_center_square() -> None:
+    """A wide image whose center is white."""
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 255
     pixels = to_pixels(Image.fromarray(wide), channels=1, size=10)
@@ -134,17 +136,17 @@ def test_shorter_side_and_centre() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "resized", "corner"),
     [
-        (500, 375, (341, 256), (58, 16)),  # the longer side rounded down; half a pixel to the even number
+        (500, 375, (341, 256), (58, 16)),  # the longer side is rounded down, half a pixel to the even number
         (375, 500, (256, 341), (16, 58)),
         (256, 256, (256, 256), (16, 16)),
         (224, 224, (256, 256), (16, 16)),
         (60, 40, (384, 256), (80, 16)),
     ],
 )
-def test_shorter_side_to_256_then_224_of_it(
+def test_resize_to_256_and_center_crop_to_224_are_those_of_pil(
     width: int, height: int, resized: tuple[int, int], corner: tuple[int, int]
 ) -> None:
-    """To the byte what PIL gives."""
+    """To the byte."""
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
     left, top = corner
     expected = image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
@@ -154,17 +156,17 @@ def test_shorter_side_to_256_then_224_of_it(
     assert prepare.input_size == 224
 
 
-def test_a_square_larger_than_the_shorter_side_is_refused() -> None:
+def test_center_crop_larger_than_the_shorter_side_is_refused() -> None:
     with pytest.raises(DataError, match="a square of 224 pixels cannot be cut from a side of 200"):
         Preprocess(channels=3, resize=224, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=200)
 
 
-def test_luma() -> None:
+def test_gray_value_is_the_luma_of_the_color() -> None:
     pixels = to_pixels(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
     assert int(pixels[0, 0, 0]) == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)
 
 
-def test_normalise_is_the_formula() -> None:
+def test_normalized_value_is_that_of_the_formula() -> None:
     prepare = Preprocess(channels=3, resize=4, pad=2, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     expected = (images.double() / 255 - torch.tensor(prepare.mean).view(3, 1, 1)) / torch.tensor(prepare.std).view(

@@ -1,4 +1,4 @@
-"""Scenes: the same from the same numbers, joints where they are drawn, and nothing learnt from what cannot be seen."""
+"""Training scenes: pure functions of seed, epoch and sample; keypoints follow the pixels and can be occluded."""
 
 import json
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from firstsight.data.staging import Kind
 from firstsight.errors import DataError
 
 RED, GREEN, BLUE = range(3)
-COLOURS = np.array([GREEN, RED, BLUE, RED, BLUE])
-"""Of the joints in the drawings."""
+COLORS = np.array([GREEN, RED, BLUE, RED, BLUE])
+"""Colors of the joints in the drawings."""
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def scenes(people: KeypointSet, kind: Kind = "composed", **changes: Any) -> Scen
 
 
 def test_scenes_are_pure_functions_of_seed_epoch_and_sample(people: KeypointSet) -> None:
-    """Whatever was asked before, in batches of any size, on any number of processes."""
+    """In batches of any size, on any number of processes."""
     one, other = scenes(people), scenes(people, batch_size=6)
-    by_id = {}
+    by_id: dict[int, torch.Tensor] = {}
     for index in range(other.steps):
         batch = other.get(1, index)
-        by_id |= {int(i): batch.images[place] for place, i in enumerate(batch.ids)}
+        by_id |= {int(i): image for image, i in zip(batch.images, batch.ids, strict=True)}
     assert sorted(by_id) == list(range(12))
     for index in range(one.steps):
         batch = one.get(1, index)
@@ -51,85 +51,87 @@ def test_scenes_are_pure_functions_of_seed_epoch_and_sample(people: KeypointSet)
     assert not np.array_equal(one.scene(0, 5).image, scenes(people, seed=4).scene(0, 5).image)
 
 
-def test_early_epochs_are_on_smaller_scenes(people: KeypointSet) -> None:
-    """Of five epochs three (0.6); the same people in the same places; each part counts from 0."""
-    made = scenes(people, epochs=5, early=0.6, early_side=64)
-    assert [made.get(epoch, 0).images.shape[2] for epoch in (0, 2, 3, 4)] == [64, 64, 184, 184]
-    assert [made.get(epoch, 2).progress for epoch in (0, 2, 3, 4)] == pytest.approx([2 / 9, 8 / 9, 2 / 6, 5 / 6])
-    small, large = made.get(1, 0), made.made(1, made.get(1, 0).ids, side=184)
-    places = [(batch.keypoints.double() + 0.5) / batch.images.shape[2] for batch in (small, large)]
-    torch.testing.assert_close(*places, rtol=0, atol=0.02)
-    assert made.fitted(np.arange(2)).images.shape[2] == 184 and made.fitted(np.arange(2), side=64).counts.shape[1] == 8
-    assert torch.equal(made.get(1, 0).images, scenes(people, side=64).get(1, 0).images)
+def test_early_epochs_use_smaller_scenes(people: KeypointSet) -> None:
+    """Of five epochs three (0.6), with the same people in the same places; progress begins anew."""
+    batches = scenes(people, epochs=5, early=0.6, early_side=64)
+    assert [batches.get(epoch, 0).images.shape[2] for epoch in (0, 2, 3, 4)] == [64, 64, 184, 184]
+    assert [batches.get(epoch, 2).progress for epoch in (0, 2, 3, 4)] == pytest.approx([2 / 9, 8 / 9, 2 / 6, 5 / 6])
+    small, large = batches.get(1, 0), batches.made(1, batches.get(1, 0).ids, side=184)
+    points = [(batch.keypoints.double() + 0.5) / batch.images.shape[2] for batch in (small, large)]
+    torch.testing.assert_close(*points, rtol=0, atol=0.02)
+    assert batches.fitted(np.arange(2)).images.shape[2] == 184
+    assert batches.fitted(np.arange(2), side=64).counts.shape[1] == 8
+    assert torch.equal(batches.get(1, 0).images, scenes(people, side=64).get(1, 0).images)
 
 
-def centre(image: Any, place: Any, reach: int) -> Any:
-    """Of the brightness around a place: x, y."""
-    x, y = np.rint(place).astype(int)
-    window = image[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1].max(-1).astype(float)
-    window = np.maximum(window - window.max() / 4, 0)  # leaves out the background
+def center_of_brightness(image: Any, point: Any, radius: int) -> Any:
+    """Return x and y of the center of the brightness around a point."""
+    x, y = np.rint(point).astype(int)
+    left, top = max(x - radius, 0), max(y - radius, 0)
+    window = image[top : y + radius + 1, left : x + radius + 1].max(-1).astype(float)
+    window = np.maximum(window - window.max() / 4, 0)  # without the background
     rows, columns = np.mgrid[: window.shape[0], : window.shape[1]]
-    left, top = max(x - reach, 0), max(y - reach, 0)
     return np.array([(columns * window).sum(), (rows * window).sum()]) / window.sum() + (left, top)
 
 
 @pytest.mark.parametrize(("kind", "smallest"), [("composed", 0.5), ("photographs", 0.3), ("photographs", 0.2)])
-def test_dots_are_where_the_joints_are(people: KeypointSet, kind: Kind, smallest: float) -> None:
-    """After enlarging, reducing, turning, mirroring and moving, to well under a pixel; also in the fitted picture."""
-    made = scenes(people, kind, most=1, smallest=smallest, largest=smallest + 0.1, rotate=40)
+def test_keypoints_are_the_centers_of_their_dots(people: KeypointSet, kind: Kind, smallest: float) -> None:
+    """Enlarged, reduced, rotated, mirrored and shifted, to well under a pixel; also in images fitted for evaluation."""
+    batches = scenes(people, kind, most=1, smallest=smallest, largest=smallest + 0.1, rotate=40)
     measured = 0
     worst = 0.0
     for epoch in range(3):
         for sample in range(12):
-            scene = made.scene(epoch, sample)
+            scene = batches.scene(epoch, sample)
             for joint in np.flatnonzero(scene.visible[0]):
-                place = scene.keypoints[0, joint]
-                if (place > 8).all() and (place < 175).all():
-                    worst = max(worst, float(np.abs(centre(scene.image, place, 6) - place).max()))
+                point = scene.keypoints[0, joint]
+                if (point > 8).all() and (point < 175).all():
+                    worst = max(worst, float(np.abs(center_of_brightness(scene.image, point, 6) - point).max()))
                     measured += 1
     assert measured > 120 and worst < 0.35
-    fitted = made.fitted(np.arange(12))
+    fitted = batches.fitted(np.arange(12))
     for image, joints in zip(fitted.images, fitted.keypoints, strict=True):
-        for place in joints[0].numpy():
-            assert np.abs(centre(image.permute(1, 2, 0).numpy(), place, 8) - place).max() < 0.35
+        for point in joints[0].numpy():
+            center = center_of_brightness(image.permute(1, 2, 0).numpy(), point, 8)
+            assert np.abs(center - point).max() < 0.35
 
 
 @pytest.mark.parametrize("kind", ["composed", "photographs"])
-def test_left_and_right_change_places_in_a_mirror_image(people: KeypointSet, kind: Kind) -> None:
-    """A left joint lies on a red dot, or with all others of that person on the colour of the other side."""
-    turned = set()
+def test_left_and_right_keypoints_are_swapped_in_a_mirrored_scene(people: KeypointSet, kind: Kind) -> None:
+    """Left joints lie on red dots; in a mirrored scene, all joints lie on the color of the other side."""
+    cases = set()
     for flip in (True, False):
-        made = scenes(people, kind, most=1, flip=flip, smallest=0.4, largest=0.5)
+        batches = scenes(people, kind, most=1, flip=flip, smallest=0.4, largest=0.5)
         for sample in range(12):
-            scene = made.scene(0, sample)
-            seen = np.flatnonzero(scene.visible[0])
-            x, y = np.rint(scene.keypoints[0, seen]).astype(int).clip(0, 183).T
-            found = scene.image[y, x].argmax(1)
-            straight = (found == COLOURS[seen]).all()
-            assert straight or (found == np.array([GREEN, BLUE, RED, BLUE, RED])[seen]).all()
-            turned.add((flip, bool(straight)))
-    assert turned == {(True, True), (True, False), (False, True)}
+            scene = batches.scene(0, sample)
+            visible = np.flatnonzero(scene.visible[0])
+            x, y = np.rint(scene.keypoints[0, visible]).astype(int).clip(0, 183).T
+            colors = scene.image[y, x].argmax(1)
+            straight = (colors == COLORS[visible]).all()
+            assert straight or (colors == np.array([GREEN, BLUE, RED, BLUE, RED])[visible]).all()
+            cases.add((flip, bool(straight)))
+    assert cases == {(True, True), (True, False), (False, True)}
 
 
-def test_what_a_later_person_covers_is_no_label(people: KeypointSet) -> None:
-    """A visible joint of whomever shows its dot; a joint that is labelled, inside and not visible shows none."""
-    made = scenes(people, most=6, smallest=0.4, largest=0.6)
-    shown, covered = [], []
+def test_occluded_keypoints_are_not_visible(people: KeypointSet) -> None:
+    """A visible joint shows its dot; a joint inside the scene that is not visible shows none."""
+    batches = scenes(people, most=6, smallest=0.4, largest=0.6)
+    visible, occluded = [], []
     for epoch in range(4):
         for sample in range(12):
-            scene = made.scene(epoch, sample)
+            scene = batches.scene(epoch, sample)
             assert scene.visible[-1].any() and len(scene.areas) <= 6  # the sample's own person comes last
             inside = ((scene.keypoints >= 0) & (scene.keypoints < 183.5)).all(-1)
-            for seen, kept in ((scene.visible & inside, shown), (~scene.visible & inside, covered)):
-                x, y = np.rint(scene.keypoints[seen]).astype(int).clip(0, 183).T
-                kept.extend(scene.image[y, x].max(1).tolist())
-    assert len(covered) > 50
-    assert min(shown) > 60 and np.median(shown) > 150
-    assert np.mean(np.array(covered) < 60) > 0.85  # others' dots are somewhere
+            for mask, values in ((scene.visible & inside, visible), (~scene.visible & inside, occluded)):
+                x, y = np.rint(scene.keypoints[mask]).astype(int).clip(0, 183).T
+                values.extend(scene.image[y, x].max(1).tolist())
+    assert len(occluded) > 50
+    assert min(visible) > 60 and np.median(visible) > 150
+    assert np.mean(np.array(occluded) < 60) > 0.85  # others' dots are somewhere
 
 
-def test_crowds_and_people_without_labels_do_not_count(sticks: Callable[..., Path], tmp_path: Path) -> None:
-    """Cells whose middle lies on what is to be ignored, wherever it was moved to; drawn here in white."""
+def test_loss_leaves_out_crowds_and_people_without_labels(sticks: Callable[..., Path]) -> None:
+    """Cells whose center lies in an ignored region, wherever it was moved to; drawn here in white."""
     path = sticks(6)
     content = json.loads(path.read_text())
     for i in range(1, 7):
@@ -142,17 +144,16 @@ def test_crowds_and_people_without_labels_do_not_count(sticks: Callable[..., Pat
          "keypoints": [0] * 15} for i in range(1, 7)
     ]  # fmt: skip
     path.write_text(json.dumps(content | {"annotations": content["annotations"] + extra}))
-    made = scenes(load_keypoints(path), "photographs")
-    batch = made.get(0, 0)
-    middles = batch.images[:, :, 4::8, 4::8].amin(1)
-    white = middles > 128
+    batch = scenes(load_keypoints(path), "photographs").get(0, 0)
+    centers = batch.images[:, :, 4::8, 4::8].amin(1)
+    white = centers > 128
     assert (white == ~batch.counts).float().mean() > 0.97 and (~batch.counts).sum() > 30  # borders are blurred
     assert batch.keypoints.shape[1] == 1
     with pytest.raises(DataError, match="no picture of one person alone"):
         scenes(load_keypoints(path))
 
 
-def test_areas_and_boxes_grow_with_the_picture(people: KeypointSet) -> None:
+def test_areas_and_boxes_are_scaled_with_the_image(people: KeypointSet) -> None:
     scene = scenes(people, most=1, rotate=0, flip=False).scene(0, 2)
     scale = scene.boxes[0, 3] / people.boxes[2, 3]
     assert scene.areas[0] == pytest.approx(3000 * scale**2, rel=1e-6)
@@ -160,20 +161,20 @@ def test_areas_and_boxes_grow_with_the_picture(people: KeypointSet) -> None:
     np.testing.assert_allclose(scene.boxes[0], [*low, *(high - low)], atol=1e-4)
 
 
-def test_people_are_as_large_as_asked(people: KeypointSet) -> None:
-    made = scenes(people, most=1, rotate=0, smallest=0.3, largest=0.5)
-    sizes = [made.scene(e, i).boxes[0, 2:].max() / 184 for e in range(3) for i in range(12)]
+def test_people_have_sizes_between_smallest_and_largest(people: KeypointSet) -> None:
+    batches = scenes(people, most=1, rotate=0, smallest=0.3, largest=0.5)
+    sizes = [batches.scene(e, i).boxes[0, 2:].max() / 184 for e in range(3) for i in range(12)]
     assert 0.3 <= min(sizes) < 0.35 and 0.45 < max(sizes) <= 0.5
 
 
-def test_affine_goes_there_and_back() -> None:
+def test_affine_map_and_its_inverse_give_the_same_points() -> None:
     move = Affine(scale=0.7, degrees=33, mirrored=True, origin=(4, 5), target=(20, 9))
-    places = np.random.default_rng(0).uniform(-20, 20, (7, 2))
-    np.testing.assert_allclose(move.back(move(places)), places, atol=1e-12)
+    points = np.random.default_rng(0).uniform(-20, 20, (7, 2))
+    np.testing.assert_allclose(move.back(move(points)), points, atol=1e-12)
     np.testing.assert_allclose(move([[4, 5]]), [[20, 9]])
 
 
-def test_large_pictures_are_made_smaller_and_kept_as_far_as_there_is_room(people: KeypointSet) -> None:
+def test_image_cache_shrinks_large_images_and_keeps_as_many_as_fit(people: KeypointSet) -> None:
     pool = Pool(people, longest=60, room=60 * 48 * 3 * 2)
     assert pool.size(0) == (48, 60) and pool.factor(0).tolist() == [0.5, 0.5]
     first = [pool.pixels(i) for i in range(4)]
@@ -181,7 +182,7 @@ def test_large_pictures_are_made_smaller_and_kept_as_far_as_there_is_room(people
     assert np.array_equal(pool.pixels(3), first[3])
 
 
-def test_files_are_found_by_rule(sticks: Callable[..., Path]) -> None:
+def test_keypoint_files_of_both_splits_are_found_or_one_is_split(sticks: Callable[..., Path]) -> None:
     single = sticks(10)
     train, test = load_people(single)
     assert (len(train), len(test)) == (8, 2) and "measured on 2 of 10 pictures" in train.notes[0]
@@ -202,7 +203,7 @@ def test_files_are_found_by_rule(sticks: Callable[..., Path]) -> None:
         load_people(sticks(1, where="one/person_keypoints.json"))
 
 
-def test_folders_as_coco_has_them(sticks: Callable[..., Path]) -> None:
+def test_folders_of_coco_are_recognized(sticks: Callable[..., Path]) -> None:
     for split in ("train2017", "val2017"):
         path = sticks(3, where=f"coco/annotations/person_keypoints_{split}.json")
         (path.parent / "images").rename(path.parent.parent / split)
@@ -210,13 +211,13 @@ def test_folders_as_coco_has_them(sticks: Callable[..., Path]) -> None:
     assert train.open(0).size == test.open(2).size == (96, 120)
 
 
-def test_real_pictures(shared: Path) -> None:
-    """Composed of athletes, and parts of photographs with crowds."""
+def test_scenes_of_real_photographs_have_visible_keypoints_and_ignored_regions(shared: Path) -> None:
+    """Composed of single athletes, and parts of photographs with crowds."""
     athletes = load_keypoints(shared / "lspet" / "person_keypoints_val.json")
     batch = scenes(athletes, batch_size=16).get(0, 3)
     assert batch.images.shape == (16, 3, 184, 184) and batch.visible.any(2).sum() > 16 and batch.counts.all()
     photographs = load_keypoints(shared / "coco-mini" / "person_keypoints.json")
-    made = scenes(photographs, "photographs", batch_size=12, smallest=0.3, largest=0.66)
-    batches = [made.get(0, index) for index in range(made.steps)]
+    source = scenes(photographs, "photographs", batch_size=12, smallest=0.3, largest=0.66)
+    batches = [source.get(0, index) for index in range(source.steps)]
     assert all(batch.visible.any(2).any(1).all() for batch in batches)
     assert not all(batch.counts.all() for batch in batches)

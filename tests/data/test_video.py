@@ -1,4 +1,4 @@
-"""Videos: what is written is read again, damaged files give what they have, and what is none is refused."""
+"""Videos: written and read again; damaged files give the frames they have; what is no video is refused."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from firstsight.errors import DataError
 FRAMES, SIZE = 40, (64, 48)
 
 
-def picture(number: int, size: tuple[int, int] = SIZE) -> Image.Image:
-    """A white bar on grey that moves a pixel to the right with every frame."""
+def bar_image(number: int, size: tuple[int, int] = SIZE) -> Image.Image:
+    """Return an image of a white bar on gray that moves a pixel to the right with every frame."""
     pixels = np.full((size[1], size[0], 3), 90, dtype=np.uint8)
     pixels[:, number : number + 8] = 255
     return Image.fromarray(pixels)
@@ -24,12 +24,12 @@ def movie(tmp_path: Path) -> Path:
     path = tmp_path / "bar.mp4"
     with VideoWriter(path, frames_per_second=20) as out:
         for number in range(FRAMES):
-            out.add(picture(number))
+            out.add(bar_image(number))
     return path
 
 
-def test_what_is_written_is_read(movie: Path) -> None:
-    """All frames in order, at their times, within what compression changes."""
+def test_written_video_is_read_again(movie: Path) -> None:
+    """All frames in order, at their times, up to lossy compression."""
     with Video(str(movie)) as video:
         assert video.length == FRAMES and video.frames_per_second == 20
         frames = list(video)
@@ -38,26 +38,26 @@ def test_what_is_written_is_read(movie: Path) -> None:
     assert [frame.seconds for frame in frames] == pytest.approx([i / 20 for i in range(FRAMES)])
     for frame in frames:
         assert frame.image.size == SIZE and frame.image.mode == "RGB"
-        away = np.abs(np.asarray(frame.image, dtype=float) - np.asarray(picture(frame.number), dtype=float))
-        assert away.mean() < 4
+        difference = np.asarray(frame.image, dtype=float) - np.asarray(bar_image(frame.number), dtype=float)
+        assert np.abs(difference).mean() < 4
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(30000 / 1001, 30000 / 1001), (12.5, 12.5), (24, 24)])
-def test_rates(tmp_path: Path, rate: float, expected: float) -> None:
+def test_frame_rate_is_kept_exactly(tmp_path: Path, rate: float, expected: float) -> None:
     """Not rounded to whole frames: an hour at 29.97 would end 3.6 seconds early."""
     with VideoWriter(tmp_path / "rate.mp4", frames_per_second=rate) as out:
         for number in range(9):
-            out.add(picture(number))
+            out.add(bar_image(number))
     with Video(str(tmp_path / "rate.mp4")) as video:
         assert video.frames_per_second == pytest.approx(expected, rel=1e-9)
 
 
-def test_frames_have_their_times(tmp_path: Path) -> None:
-    """As given, and from the first one: a camera's clock starts elsewhere. One that is not later comes at once."""
+def test_frames_are_written_at_given_times_from_the_first_one(tmp_path: Path) -> None:
+    """A camera's clock does not start at 0; a frame that is not later than the one before is shown at the same time."""
     with VideoWriter(tmp_path / "times.mp4", frames_per_second=10) as out:
         for number, seconds in enumerate((3.0, 3.1, 3.5, 3.5, 4.0)):
-            out.add(picture(number), seconds=seconds)
-        out.add(picture(5))
+            out.add(bar_image(number), seconds=seconds)
+        out.add(bar_image(5))
     with Video(str(tmp_path / "times.mp4")) as video:
         assert [frame.seconds for frame in video] == pytest.approx([0, 0.1, 0.5, 0.5, 1.0, 1.1], abs=1e-4)
 
@@ -67,7 +67,7 @@ def test_frames_have_their_times(tmp_path: Path) -> None:
     [((0, 1, -1, 0), -90), ((-1, 0, 0, -1), 180), ((0, -1, 1, 0), 90), ((1, 0, 0, 1), 0)],
     ids=["clockwise", "half", "counterclockwise", "none"],
 )
-def test_a_telephone_held_upright(movie: Path, matrix: tuple[int, ...], turn: int) -> None:
+def test_frames_are_rotated_by_the_matrix_of_the_track(movie: Path, matrix: tuple[int, ...], turn: int) -> None:
     """The track's matrix (ISO 14496-12: a point (x, y) is shown at (a x + c y, b x + d y)) turns the frames."""
     held = bytearray(movie.read_bytes())
     start = held.index(b"tkhd") + 44
@@ -76,12 +76,12 @@ def test_a_telephone_held_upright(movie: Path, matrix: tuple[int, ...], turn: in
     movie.write_bytes(held)
     with Video(str(movie)) as video:
         image = next(iter(video)).image
-    expected = np.asarray(picture(0).rotate(turn, expand=True), dtype=float)
+    expected = np.asarray(bar_image(0).rotate(turn, expand=True), dtype=float)
     assert np.abs(np.asarray(image, dtype=float) - expected).mean() < 4
 
 
-def test_good_frames_after_damaged_ones_are_not_lost(movie: Path) -> None:
-    """Also next to the end, where a decoder of several frames at once still holds them."""
+def test_damaged_frames_are_counted_and_the_others_read(movie: Path) -> None:
+    """Also near the end, where a decoder of several frames at once still holds some."""
     import av
 
     with av.open(str(movie)) as source:
@@ -94,17 +94,17 @@ def test_good_frames_after_damaged_ones_are_not_lost(movie: Path) -> None:
         assert len(list(video)) == FRAMES - 2 and video.damaged == 2 and not video.truncated
 
 
-def test_an_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
+def test_video_of_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
     path = tmp_path / "odd.mp4"
     with VideoWriter(path, frames_per_second=30) as out:
         for number in range(3):
-            out.add(picture(number, (65, 49)))
+            out.add(bar_image(number, (65, 49)))
     with Video(str(path)) as video:
         assert [frame.image.size for frame in video] == [(64, 48)] * 3
 
 
-def test_a_file_that_breaks_off_gives_what_it_has(tmp_path: Path) -> None:
-    """The index at the front, as for the web, the last third of the bytes missing; noise, so that bytes are many."""
+def test_truncated_video_gives_the_frames_it_has(tmp_path: Path) -> None:
+    """The index is at the front, as for the web, and the last third of the file is missing; noise makes it large."""
     import av
 
     rng, noisy, front = np.random.default_rng(0), tmp_path / "noisy.mp4", tmp_path / "front.mp4"
@@ -125,8 +125,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(tmp_path: Path) -> None:
     assert [frame.number for frame in frames] == list(range(len(frames)))
 
 
-def test_an_empty_video_is_closed(tmp_path: Path) -> None:
-    """Nothing was added: the file is there, and is no video."""
+def test_video_without_frames_is_closed_and_refused_when_read(tmp_path: Path) -> None:
     path = tmp_path / "none.mp4"
     with VideoWriter(path, frames_per_second=30):
         pass
@@ -134,7 +133,7 @@ def test_an_empty_video_is_closed(tmp_path: Path) -> None:
         Video(str(path))
 
 
-def test_what_is_no_video(tmp_path: Path, movie: Path) -> None:
+def test_file_that_is_no_video_is_refused(tmp_path: Path, movie: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("not a video\n" * 50)
     with pytest.raises(DataError, match=r"text\.mp4: not a video"):
@@ -156,5 +155,5 @@ def test_what_is_no_video(tmp_path: Path, movie: Path) -> None:
     [("a.mp4", True), ("b.MOV", True), ("camera", True), ("camera:2", True), ("camera:x", False), ("camera.png", False),
      ("a.png", False), ("folder", False)],
 )  # fmt: skip
-def test_names(name: str, expected: bool) -> None:
+def test_video_is_recognized_by_name(name: str, expected: bool) -> None:
     assert is_video(name) is expected
