@@ -11,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 GAMMA = 0x9E3779B97F4A7C15
+BLOCK = 1 << 15
+"""Numbers that are computed at once, so that they stay in the processor's cache."""
 
 
 def uniform(name: str, count: int) -> NDArray[np.float64]:
     """``count`` numbers in [-1, 1)."""
+    values, seed = np.empty(count), np.uint64(zlib.crc32(name.encode()) << 20)
     with np.errstate(over="ignore"):
-        state = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GAMMA) + np.uint64(zlib.crc32(name.encode()) << 20)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1
+        for start in range(0, count, BLOCK):
+            block = values[start : start + BLOCK]
+            state = np.arange(start + 1, start + 1 + len(block), dtype=np.uint64) * np.uint64(GAMMA) + seed
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state ^= state >> np.uint64(31)
+            block[:] = (state >> np.uint64(11)) * 2.0**-52 - 1
+    return values
 
 
 def tensor(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -36,7 +42,7 @@ def tensor(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         last = re.search(r"layer\d\.\d+\.bn[23]", name) is not None
         values = (0.25 if last else 1) * (1 + 0.5 * values)
     else:
-        values = values * np.sqrt(3 * 2 / np.prod(shape[1:]))  # variance 2 / fan-in
+        values *= np.sqrt(3 * 2 / np.prod(shape[1:]))  # variance 2 / fan-in
     return values.astype(np.float32)
 
 

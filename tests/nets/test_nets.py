@@ -203,7 +203,7 @@ FAST = (
     "mobilenet",
 )  # fmt: skip
 """One network of each kind; the others are trained in slow tests."""
-LEARNING_RATES = {"alexnet": 5e-4, "vgg11": 1e-4, "vgg13": 1e-4, "vgg16": 1e-4, "vgg19": 1e-4}
+LEARNING_RATES = {"alexnet": 5e-4, "vgg11": 3e-4, "vgg13": 1e-4, "vgg16": 1e-4, "vgg19": 1e-4}
 LEARNING_RATES |= {"vgg11_bn": 3e-4, "vgg13_bn": 3e-4, "vgg16_bn": 3e-4, "vgg19_bn": 3e-4}
 """For the networks that need smaller steps than 1e-3."""
 HIDDEN = 128
