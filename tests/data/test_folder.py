@@ -5,7 +5,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -161,12 +160,16 @@ def test_damaged_member_of_a_zip_is_skipped(pictures: Pictures, tmp_path: Path) 
 def test_pixels_beyond_the_memory_limit_are_kept_in_a_temporary_file(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of this test alone
     path = pictures({"a": 6, "b": 6})
-    small = read_folder(path, "train", size=12, channels=None, strict=False, memory=1000)
-    assert small.fingerprint() == load(path, size=12).fingerprint()
-    assert isinstance(small.images.numpy(), np.ndarray)
-    assert not list(tmp_path.glob("firstsight-pixels-*"))
+    expected = load(path, size=12).fingerprint()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    large = read_folder(path, "train", size=12, channels=None, strict=False, memory=1000)
+    assert large.fingerprint() == expected
+    assert not list(tmp_path.glob("firstsight-pixels-*"))  # it has no name any more
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert read_folder(path, "train", size=12, channels=None, strict=False, memory=10_000).fingerprint() == expected
+    with pytest.raises(FileNotFoundError):
+        read_folder(path, "train", size=12, channels=None, strict=False, memory=1000)
 
 
 def test_resize_and_center_crop_of_a_folder_are_those_of_a_single_image(pictures: Pictures, tmp_path: Path) -> None:

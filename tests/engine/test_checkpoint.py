@@ -1,3 +1,5 @@
+"""Checkpoints: exact on resume, whole or refused, without pickle."""
+
 import json
 from pathlib import Path
 from typing import Literal
@@ -15,7 +17,8 @@ Kind = Literal["adam", "adamw", "sgd", "muon"]
 Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
 
 
-def made(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pair:
+def trained_pair(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pair:
+    """Return a network and its optimizer after some steps on random images."""
     torch.manual_seed(1)
     net = create_model(name)
     optimizer = make_optimizer(net, Descent(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1))
@@ -34,13 +37,13 @@ def save(root: Path, step: int, pair: Pair) -> Path:
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd", "muon"])
 @pytest.mark.parametrize("name", ["lenet", "convnet"])
-def test_training_continues_with_the_same_bits(tmp_path: Path, kind: Kind, name: str) -> None:
-    pair = made(kind, name)
+def test_restored_network_and_optimizer_continue_with_the_same_bits(tmp_path: Path, kind: Kind, name: str) -> None:
+    pair = trained_pair(kind, name)
     save(tmp_path, 3, pair)
-    other = made(kind, name, steps=0)
-    state, troubles = checkpoint.newest(tmp_path)
+    other = trained_pair(kind, name, steps=0)
+    state, problems = checkpoint.newest(tmp_path)
     assert state is not None
-    assert troubles == []
+    assert problems == []
     assert state.progress == {"step": 3}
     checkpoint.restore(state, models=other[0], optimizers=other[1])
     for models, optimizers in (pair, other):
@@ -51,23 +54,23 @@ def test_training_continues_with_the_same_bits(tmp_path: Path, kind: Kind, name:
         assert torch.equal(ours, theirs)
 
 
-def test_two_are_kept(tmp_path: Path) -> None:
-    pair = made()
+def test_two_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    pair = trained_pair()
     for step in (1, 2, 3, 12):
         save(tmp_path, step, pair)
     assert checkpoint.list_steps(tmp_path) == [3, 12]
     assert sorted(item.name for item in tmp_path.iterdir()) == ["00000003", "00000012"]
 
 
-def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
-    save(tmp_path, 1, made(steps=1))
-    save(tmp_path, 1, made(steps=2))
+def test_saving_a_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
+    save(tmp_path, 1, trained_pair(steps=1))
+    save(tmp_path, 1, trained_pair(steps=2))
     assert checkpoint.list_steps(tmp_path) == [1]
     checkpoint.read(tmp_path / "00000001")
 
 
-def test_no_pickle_is_written(tmp_path: Path) -> None:
-    folder = save(tmp_path, 1, made())
+def test_checkpoint_holds_json_and_safetensors_alone(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, trained_pair())
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
         "net-optimizer.safetensors",
@@ -101,25 +104,24 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
-    pair = made()
+def test_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) -> None:
+    pair = trained_pair()
     save(tmp_path, 1, pair)
     newest = save(tmp_path, 2, pair)
     DAMAGE[damage](newest)
-    state, troubles = checkpoint.newest(tmp_path)
+    state, problems = checkpoint.newest(tmp_path)
     assert state is not None
     assert state.folder.name == "00000001"
-    assert len(troubles) == 1
-    assert "00000002" in troubles[0]
-    assert "\n" not in troubles[0]
+    assert len(problems) == 1
+    assert "00000002" in problems[0]
+    assert "\n" not in problems[0]
     DAMAGE[damage](tmp_path / "00000001")
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         checkpoint.newest(tmp_path)
 
 
-def test_every_bit_is_guarded(tmp_path: Path) -> None:
-    """A flipped bit anywhere in any file is noticed."""
-    folder = save(tmp_path, 1, made(name="two_layer", steps=1))
+def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, trained_pair(name="two_layer", steps=1))
     for path in folder.iterdir():
         content = path.read_bytes()
         for position in range(0, len(content), max(1, len(content) // 37)):
@@ -130,27 +132,27 @@ def test_every_bit_is_guarded(tmp_path: Path) -> None:
     checkpoint.read(folder)
 
 
-def test_another_architecture_is_named(tmp_path: Path) -> None:
-    save(tmp_path, 1, made(name="convnet"))
+def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+    save(tmp_path, 1, trained_pair(name="convnet"))
     state, _ = checkpoint.newest(tmp_path)
-    models, optimizers = made()
+    models, optimizers = trained_pair()
     assert state is not None
     with pytest.raises(CheckpointError, match=r"another network.*missing conv1.weight.*unexpected classifier.bias, "):
         checkpoint.restore(state, models=models, optimizers=optimizers)
-    save(tmp_path, 2, ({"net": create_model("lenet", num_classes=4)}, made()[1]))
+    save(tmp_path, 2, ({"net": create_model("lenet", num_classes=4)}, trained_pair()[1]))
     state, _ = checkpoint.newest(tmp_path)
     assert state is not None
     with pytest.raises(CheckpointError, match=r"misshapen fc3.weight \(4x84, expected 10x84\)"):
         checkpoint.restore(state, models=models, optimizers=optimizers)
 
 
-def test_a_later_format_is_refused(tmp_path: Path) -> None:
-    folder = save(tmp_path, 1, made())
+def test_checkpoint_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, trained_pair())
     body = json.loads(checkpoint._unsealed((folder / "manifest.json").read_text()))
     (folder / "manifest.json").write_text(checkpoint._sealed(json.dumps(body | {"format": 99})))
     with pytest.raises(CheckpointError, match="later version"):
         checkpoint.read(folder)
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_missing_folder_holds_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path / "none") == (None, [])

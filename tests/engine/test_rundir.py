@@ -1,3 +1,5 @@
+"""Run directories: configuration, metrics, lock, numbers; the report."""
+
 import json
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from firstsight.errors import RunError, UsageError
 CONFIG = {"settings": {"lr": 0.1, "seed": 0}, "data": {"train_sha256": "abc"}}
 
 
-def test_begin_and_continue(tmp_path: Path) -> None:
+def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "r")
     run.begin(CONFIG, resume=False)
     run.begin(CONFIG, resume=True)
@@ -25,7 +27,7 @@ def test_begin_and_continue(tmp_path: Path) -> None:
     run.close()
 
 
-def test_metrics_are_rewound(tmp_path: Path) -> None:
+def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for step in (10, 20, 30):
         run.append_metrics({"step": step, "loss": 1 / step})
@@ -37,7 +39,7 @@ def test_metrics_are_rewound(tmp_path: Path) -> None:
     run.close()
 
 
-def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+def test_run_directory_is_locked_against_a_second_process_until_the_first_ends(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from firstsight.engine.rundir import RunDirectory\n"
         f"run = RunDirectory(Path({str(tmp_path)!r})); print('open', flush=True); sys.stdin.readline()\n"
@@ -55,7 +57,7 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
 
 
 def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    """Those of atomic writes, in the folder and one below; a user's own files stay."""
+    """Those of atomic writes, in the folder and one level below; other files stay."""
     (tmp_path / "figures").mkdir()
     (tmp_path / "deep" / "er").mkdir(parents=True)
     leftovers = [tmp_path / ".report.html.123.tmp", tmp_path / "figures" / ".curves.png.4965.tmp"]
@@ -66,7 +68,7 @@ def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None
     assert not any(path.exists() for path in leftovers) and all(path.exists() for path in others)
 
 
-def test_numbering(tmp_path: Path) -> None:
+def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
     assert rundir.latest(root) is None
     assert [rundir.create(root).name for _ in range(11)] == [str(i) for i in range(1, 12)]
@@ -75,20 +77,20 @@ def test_numbering(tmp_path: Path) -> None:
     assert rundir.create(root).name == "12"
 
 
-def test_unreadable_config(tmp_path: Path) -> None:
+def test_unreadable_config_is_refused(tmp_path: Path) -> None:
     assert rundir.read_config(tmp_path) is None
     (tmp_path / "config.json").write_text('{"settings"')
     with pytest.raises(RunError, match="unreadable"):
         rundir.read_config(tmp_path)
 
 
-def test_report_is_one_file_and_escapes() -> None:
+def test_report_is_one_html_file_that_escapes_its_text() -> None:
     page = Report(
         title="<script>alert(1)</script>", subtitle="s", figures=[("a", "1")], pictures=[("p", b"\x89PNG", "<b>")],
         notes=["x & y"], commands=["firstsight evaluate <run>"], tables=[("T", {"k": "<v>"})],
     ).html()  # fmt: skip
     assert "<script" not in page
-    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+    assert "http" not in page.replace("http-equiv", "")  # nothing is loaded from elsewhere
     assert 'src="data:image/png;base64,iVBORw=="' in page
     for text in ("&lt;script&gt;", "x &amp; y", "&lt;v&gt;", "&lt;b&gt;", "firstsight evaluate &lt;run&gt;"):
         assert text in page
