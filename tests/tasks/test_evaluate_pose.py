@@ -74,7 +74,7 @@ def write_set(
     path = Path(where)
     (path.parent / "images").mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for number, (people, there) in enumerate(zip(drawn, labeled, strict=True), 11):
+    for number, (people, truth) in enumerate(zip(drawn, labeled, strict=True), 11):
         if skeleton is BODY:
             image = draw(people)
         else:
@@ -82,7 +82,7 @@ def write_set(
         image.save(path.parent / "images" / f"{number}.png")
         images.append({"id": number, "file_name": f"{number}.png", "width": image.width, "height": image.height})
         annotations += [
-            {"id": 1000 + len(annotations) + i, "image_id": number} | person for i, person in enumerate(there)
+            {"id": 1000 + len(annotations) + i, "image_id": number} | person for i, person in enumerate(truth)
         ]
     content = {"images": images, "annotations": annotations, "categories": [skeleton.category() | {"id": category}]}
     path.write_text(json.dumps(content))
@@ -200,17 +200,17 @@ def shaken(rng: np.random.Generator, count: int) -> tuple[list[list[Joints]], li
     """Return people of some images and their labels: a pixel or many away from where they are drawn; some missing."""
     drawn, labeled = [], []
     for _ in range(count):
-        people, there = [], []
+        people, truth = [], []
         for place in (FIRST, SECOND):
             joints = stick(*place, size=200, skeleton=COCO_17) + rng.uniform(-6, 6, (17, 2))
             error = rng.choice([0, 2, 5, 9]) * rng.standard_normal((17, 2))
             area = float(rng.choice([5000, 9000, 12000, 20000]))
             if rng.random() < 0.85:
-                there.append(annotation(joints + error, area=area, category_id=7))
+                truth.append(annotation(joints + error, area=area, category_id=7))
             if rng.random() < 0.85:
                 people.append(joints)
         drawn.append(people)
-        labeled.append(there)
+        labeled.append(truth)
     return drawn, labeled
 
 
@@ -296,14 +296,14 @@ def test_pck_by_hand() -> None:
     wrist, ankle, ear = (COCO_17.joints.index(name) for name in ("left_wrist", "right_ankle", "left_ear"))
     moved[1][1][wrist] += (0, 20)
     moved[1][0][ankle] += (10, 0)
-    there = labels(moved)
-    there[0][0]["keypoints"][3 * ear + 2] = 0
-    found = measure_pose(seeing(COCO_17), write_set(drawn, there))
+    truth = labels(moved)
+    truth[0][0]["keypoints"][3 * ear + 2] = 0
+    found = measure_pose(seeing(COCO_17), write_set(drawn, truth))
     others = {name: row for name, row in found.joints.items() if name not in ("left_wrist", "left_ear")}
     assert set(others.values()) == {(1.0, 3)}
     assert found.joints["left_wrist"] == (pytest.approx(2 / 3), 3) and found.joints["left_ear"] == (1.0, 2)
     assert found.metrics["pck"] == pytest.approx(49 / 50)
-    found = measure_pose(seeing(COCO_17), write_set([drawn[0], drawn[1][:1]], there, where="less/people.json"))
+    found = measure_pose(seeing(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
     assert found.metrics["pck"] == pytest.approx(33 / 50) and found.metrics["oks"] < 0.67
     assert found.joints["nose"] == (pytest.approx(2 / 3), 3)
 
@@ -336,14 +336,14 @@ def test_poses_on_crowds_and_on_people_without_labels_are_ignored() -> None:
     nothing = {"keypoints": [0] * 51, "num_keypoints": 0}
     precision = {}
     for kind in ("crowd", "unlabeled", "nobody"):
-        there = labels(drawn)
+        truth = labels(drawn)
         for joint in legs:
-            there[1][0]["keypoints"][3 * joint : 3 * joint + 3] = [0, 0, 0]
+            truth[1][0]["keypoints"][3 * joint : 3 * joint + 3] = [0, 0, 0]
         if kind == "nobody":
-            del there[1][1]
+            del truth[1][1]
         else:
-            there[1][1] |= nothing | {"iscrowd": int(kind == "crowd")}
-        path = write_set(drawn, there, where=f"{kind}/people.json")
+            truth[1][1] |= nothing | {"iscrowd": int(kind == "crowd")}
+        path = write_set(drawn, truth, where=f"{kind}/people.json")
         found = measured(seeing(COCO_17), path)
         assert_as_pycocotools(found, path)
         assert found.people == 2
@@ -355,9 +355,9 @@ def test_poses_on_crowds_and_on_people_without_labels_are_ignored() -> None:
 
 def test_without_labeled_people_there_is_nothing_to_measure(run: Run, colors: Path) -> None:
     drawn = one_and_two(BODY)
-    there = labels(drawn)
-    there[0][0] |= {"keypoints": [0] * 15, "num_keypoints": 0}
-    path = write_set(drawn, there, skeleton=BODY)
+    truth = labels(drawn)
+    truth[0][0] |= {"keypoints": [0] * 15, "num_keypoints": 0}
+    path = write_set(drawn, truth, skeleton=BODY)
     code, out, err = run("evaluate", colors, "--data", path, "--limit", 1)
     assert code == 0 and "0 people to be found" in out and "AP" not in out
     assert "in these pictures nobody is labelled, so there is nothing to measure" in err
