@@ -1,4 +1,4 @@
-"""Our preparation of pictures for published weights against torchvision's: the same picture, the same numbers."""
+"""Preprocessing of images for published weights equals torchvision's."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ GOLDEN = load_file(Path(__file__).with_name("golden-preprocess.safetensors"))
 
 
 @pytest.mark.parametrize("size", [name for name in GOLDEN if "mean" not in name])
-def test_pixels_are_torchvisions(size: str) -> None:
-    """Largest difference seen: 5e-7, float32 rounding; one grey level would be 0.017."""
+def test_preprocessed_pixels_are_those_of_torchvision(size: str) -> None:
+    """The largest difference is 5e-7, of float32 rounding; one gray level would be 0.017."""
     prepare = preprocess_of(PUBLISHED["resnet34"])
     width, height = map(int, size.split("x"))
     pixels = torch.from_numpy(prepare.picture(Image.fromarray(photo(width, height))))[None]
@@ -25,8 +25,8 @@ def test_pixels_are_torchvisions(size: str) -> None:
     torch.testing.assert_close(mean, GOLDEN[f"{size} mean"], rtol=0, atol=1e-6)
 
 
-def test_googlenet_normalises_as_the_port_does_twice() -> None:
-    """torchvision's network undoes ImageNet's normalisation for mean 0.5 and std 0.5 (``transform_input``)."""
+def test_googlenet_normalizes_as_torchvision_does_in_two_steps() -> None:
+    """torchvision's network changes ImageNet's normalization to mean 0.5 and std 0.5 (``transform_input``)."""
     pixels = torch.from_numpy(photo(224, 224)).permute(2, 0, 1)[None].contiguous()
     imagenet = preprocess_of(PUBLISHED["resnet34"])
     mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (imagenet.mean, imagenet.std))

@@ -1,4 +1,4 @@
-"""Distances and matchings held against torchmetrics and scikit-learn."""
+"""Metrics of generated images equal those of torchmetrics and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from firstsight import load_data
 from firstsight.gan.metrics import frechet_distance, nearest, overlap
 from firstsight.gan.reading import fit, purity
 from firstsight.tasks.judge import judge_for
@@ -19,7 +20,7 @@ def draw(seed: int, *shape: int) -> Tensor:
 
 
 class Features(nn.Module):
-    """What torchmetrics asks for features: the judge's, of uint8 pictures."""
+    """Features of the bundled LeNet for uint8 images, as torchmetrics calls them."""
 
     num_features = 84
 
@@ -32,8 +33,8 @@ class Features(nn.Module):
 
 
 @pytest.mark.parametrize(("n", "m", "width"), [(400, 300, 5), (2000, 2000, 84), (60, 200, 84)])
-def test_distance_of_torchmetrics(n: int, m: int, width: int) -> None:
-    """Also with fewer pictures than features, where the covariance has no inverse."""
+def test_frechet_distance_is_that_of_torchmetrics(n: int, m: int, width: int) -> None:
+    """Also with fewer images than features, where the covariance has no inverse."""
     mixing = draw(1, width, width) / width**0.5
     real, fake = draw(2, n, width) @ mixing, draw(3, m, width) @ mixing * 1.3 + 0.2
     peer = FrechetInceptionDistance(feature=nn.Flatten(), input_img_size=(1, 1, width)).set_dtype(torch.float64)
@@ -42,9 +43,11 @@ def test_distance_of_torchmetrics(n: int, m: int, width: int) -> None:
     assert frechet_distance(real, fake) == pytest.approx(float(peer.compute()), rel=1e-4)
 
 
-def test_distance_in_the_judges_features(digits: tuple[Tensor, Tensor]) -> None:
-    """Of pictures, as a user of torchmetrics would measure it."""
-    real, fake = digits
+def test_frechet_distance_in_features_of_lenet_is_that_of_torchmetrics() -> None:
+    """Of images, as a user of torchmetrics would measure it."""
+    images = load_data("digits", "train").images
+    images = nn.functional.interpolate(images.float(), size=32).to(torch.uint8)
+    real, fake = images[:600], images[600:1200] // 2
     features = Features()
     peer = FrechetInceptionDistance(feature=features, input_img_size=(1, 32, 32)).set_dtype(torch.float64)
     peer.update(real, real=True)
@@ -53,45 +56,36 @@ def test_distance_in_the_judges_features(digits: tuple[Tensor, Tensor]) -> None:
     assert ours > 1 and ours == pytest.approx(float(peer.compute()), rel=1e-4)
 
 
-@pytest.fixture
-def digits() -> tuple[Tensor, Tensor]:
-    from firstsight import load_data
-
-    images = load_data("digits", "train").images
-    images = nn.functional.interpolate(images.float(), size=32).to(torch.uint8)
-    return images[:600], images[600:1200] // 2
-
-
 @pytest.mark.parametrize("k", [1, 5])
-def test_overlap_by_nearest_neighbours_of_scikit_learn(k: int) -> None:
+def test_precision_and_recall_are_those_by_nearest_neighbors_of_scikit_learn(k: int) -> None:
     real, fake = draw(4, 700, 6), draw(5, 500, 6) * 0.8 + 0.3
-    reach = [NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, -1] for x in (real.numpy(), fake.numpy())]
-    apart = NearestNeighbors(n_neighbors=len(fake)).fit(fake.numpy()).kneighbors(real.numpy())
+    radii = [NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, -1] for x in (real.numpy(), fake.numpy())]
+    distances, indices = NearestNeighbors(n_neighbors=len(fake)).fit(fake.numpy()).kneighbors(real.numpy())
     matrix = np.empty((700, 500))
-    np.put_along_axis(matrix, apart[1], apart[0], axis=1)
-    found = overlap(real, fake, k=k)
-    assert found.precision == pytest.approx((matrix <= reach[0][:, None]).any(0).mean())
-    assert found.recall == pytest.approx((matrix <= reach[1]).any(1).mean())
-    assert found.density == pytest.approx((matrix <= reach[0][:, None]).sum() / (k * 500))
-    assert found.coverage == pytest.approx((matrix <= reach[0][:, None]).any(1).mean())
+    np.put_along_axis(matrix, indices, distances, axis=1)
+    result = overlap(real, fake, k=k)
+    assert result.precision == pytest.approx((matrix <= radii[0][:, None]).any(0).mean())
+    assert result.recall == pytest.approx((matrix <= radii[1]).any(1).mean())
+    assert result.density == pytest.approx((matrix <= radii[0][:, None]).sum() / (k * 500))
+    assert result.coverage == pytest.approx((matrix <= radii[0][:, None]).any(1).mean())
 
 
-def test_nearest_is_that_of_scikit_learn() -> None:
+def test_nearest_images_are_those_of_scikit_learn() -> None:
     images, among = draw(6, 40, 1, 4, 4), draw(7, 90, 1, 4, 4)
     peer = NearestNeighbors(n_neighbors=3).fit(among.flatten(1).numpy())
     assert nearest(images, among, k=3).tolist() == peer.kneighbors(images.flatten(1).numpy())[1].tolist()
 
 
-def test_matching_is_accuracy_after_renaming() -> None:
-    """One-to-one is scikit-learn's accuracy of the renamed categories; purity is in its contingency table."""
+def test_accuracy_of_matched_categories_and_purity_are_those_of_scikit_learn() -> None:
+    """One-to-one: the accuracy of the renamed categories. Purity: by the contingency table."""
     generator = torch.Generator().manual_seed(8)
     labels = torch.randint(0, 10, (2000,), generator=generator)
     other = torch.randint(0, 10, (2000,), generator=generator)
     noisy = torch.where(torch.rand(2000, generator=generator) < 0.3, other, labels)
     categories = torch.randperm(10, generator=generator)[noisy]
-    found = fit(categories, labels, values=10, classes=10)
-    renamed = torch.tensor(found.table)[categories]
-    assert found.one_to_one == pytest.approx(accuracy_score(labels, renamed))
+    result = fit(categories, labels, values=10, classes=10)
+    renamed = torch.tensor(result.table)[categories]
+    assert result.one_to_one == pytest.approx(accuracy_score(labels, renamed))
     table = contingency_matrix(labels, categories)
-    assert found.majority == pytest.approx(table.max(0).sum() / 2000)
+    assert result.majority == pytest.approx(table.max(0).sum() / 2000)
     assert purity(categories, labels, values=10, classes=10) == pytest.approx(table.max(0) / table.sum(0))

@@ -1,4 +1,4 @@
-"""Lightweight OpenPose against the published code: the network's answers, the training labels, the people found."""
+"""Lightweight OpenPose equals the published code: outputs of the network, training labels, decoded people."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from firstsight.pose.targets import heatmap_targets, paf_targets
 
 
 @pytest.mark.parametrize("stages", [1, 2])
-def test_the_network_is_the_published_one(stages: int) -> None:
+def test_the_network_equals_the_published_one(stages: int) -> None:
     """Names and shapes of all tensors, 4,091,698 parameters, and the maps of every stage for the same weights."""
     theirs = oracle("models.with_mobilenet").PoseEstimationWithMobileNet(num_refinement_stages=stages).eval()
     ours = openpose_mobilenet(stages=stages).eval()
@@ -28,18 +28,17 @@ def test_the_network_is_the_published_one(stages: int) -> None:
     theirs.load_state_dict(filled)
     ours.load_state_dict(filled)
     assert stages > 1 or sum(p.numel() for p in ours.parameters()) == 4_091_698
-    images = torch.rand(2, 3, 72, 104, generator=torch.Generator().manual_seed(1)) - 0.5
+    images = torch.rand(1, 3, 56, 72, generator=torch.Generator().manual_seed(1)) - 0.5
     with torch.inference_mode():
-        expected, found = theirs(images), [part for stage in ours(images) for part in stage]
-    assert len(found) == 2 * (1 + stages) and found[0].shape == (2, 19, 9, 13) and found[1].shape == (2, 38, 9, 13)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        expected, maps = theirs(images), [part for stage in ours(images) for part in stage]
+    assert len(maps) == 2 * (1 + stages) and maps[0].shape == (1, 19, 7, 9) and maps[1].shape == (1, 38, 7, 9)
+    torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("people", [1, 2, 20])
 @pytest.mark.parametrize("seed", range(4))
-def test_labels_are_the_published_ones(people: int, seed: int) -> None:
-    """Bumps and fields of people inside, across and outside the picture, with hidden and coinciding joints."""
+def test_labels_equal_the_published_ones(people: int, seed: int) -> None:
+    """Heatmaps and fields of people inside, across and outside the image, with hidden and coinciding joints."""
     coco = oracle("datasets.coco")
     labels = coco.CocoTrainDataset.__new__(coco.CocoTrainDataset)
     labels._stride, labels._sigma, labels._paf_thickness = 8, 7, 1
@@ -48,13 +47,13 @@ def test_labels_are_the_published_ones(people: int, seed: int) -> None:
     joints = rng.uniform(-40, 420, (people, 1, 2)) + rng.normal(0, 60, (people, 18, 2))
     joints[0, 1] = joints[0, 2]  # a limb without length
     joints[:, 5] = joints[:, 5].round()
-    joints[-1, 8, 1] = joints[-1, 9, 1]  # a level one
+    joints[-1, 8, 1] = joints[-1, 9, 1]  # a horizontal one
     visible = rng.random((people, 18)) < 0.85
-    written = [
+    annotations = [
         {"keypoints": [[*map(float, joints[p, j]), 0 if visible[p, j] else 2] for j in range(18)]}
         for p in range(people)
     ]
-    label = {**written[0], "processed_other_annotations": written[1:]}
+    label = {**annotations[0], "processed_other_annotations": annotations[1:]}
     sample = {"image": np.zeros((8 * height, 8 * width, 3)), "label": label}
     limbs = tuple((a, b) for a, b in coco.BODY_PARTS_KPT_IDS)
     channels = {limb: 2 * i for i, limb in enumerate(limbs)}
@@ -69,9 +68,9 @@ def test_labels_are_the_published_ones(people: int, seed: int) -> None:
 
 
 def scene(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Maps as a network might make them: up to 50 people who overlap, and what makes decoding hard.
+    """Return heatmaps and fields as of a network: up to 50 people who overlap, and what makes decoding hard.
 
-    Noise, ties and plateaus (values in coarse steps), missing joints, doubled peaks, empty maps, narrow pictures.
+    Noise, ties and plateaus (values in coarse steps), missing joints, doubled peaks, empty maps, narrow images.
     """
     rng = np.random.default_rng(seed)
     height, width = int(rng.integers(12, 64)), int(rng.integers(12, 90))
@@ -97,7 +96,7 @@ def scene(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def reference(heat: NDArray[np.float32], fields: NDArray[np.float32]) -> tuple[Any, Any, Any]:
-    """Peaks of each joint, people, and all joints, as the published code finds them."""
+    """Return the peaks of each joint, the people, and all joints, as the published code decodes them."""
     keypoints = oracle("modules.keypoints")
     by_kind: list[Any] = []
     total = 0
@@ -106,18 +105,16 @@ def reference(heat: NDArray[np.float32], fields: NDArray[np.float32]) -> tuple[A
     return (by_kind, *keypoints.group_keypoints(by_kind, np.ascontiguousarray(fields.transpose(1, 2, 0))))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(10))
-def test_decoding_is_the_published_one(part: int) -> None:
-    """The same joints at the same places, the same people with the same scores, in a thousand scenes."""
-    found_people = 0
-    for seed in range(100 * part, 100 * (part + 1)):
+def compare_decoding(seeds: range) -> int:
+    """Assert that scenes are decoded as by the published code; returns the number of people."""
+    total = 0
+    for seed in seeds:
         heat, fields = scene(seed)
         by_kind, entries, everything = reference(heat, fields)
         maps, pafs = torch.from_numpy(heat), torch.from_numpy(fields)
-        untouched = maps.clone()
+        before = maps.clone()
         peaks = find_peaks(maps[:18])
-        assert torch.equal(maps, untouched)
+        assert torch.equal(maps, before)
         assert peaks.first.tolist() == [0, *np.cumsum([len(kind) for kind in by_kind]).tolist()], seed
         if len(everything):
             np.testing.assert_array_equal(peaks.xy, everything[:, :2])
@@ -128,7 +125,19 @@ def test_decoding_is_the_published_one(part: int) -> None:
             np.testing.assert_array_equal(people.joints, entries[:, :18], str(seed))
             np.testing.assert_array_equal(people.counts, entries[:, 19], str(seed))
             np.testing.assert_allclose(people.scores, entries[:, 18], atol=1e-6, err_msg=str(seed))
-        found_people += len(entries)
-        poses = decode(maps, pafs, OPENPOSE_18, method="exact")
-        assert [pose.score for pose in poses] == people.scores.tolist()
-    assert found_people > 100
+        if seed % 10 == 0:
+            poses = decode(maps, pafs, OPENPOSE_18, method="exact")
+            assert [pose.score for pose in poses] == people.scores.tolist()
+        total += len(entries)
+    return total
+
+
+def test_decoding_of_twenty_scenes_equals_the_published_code() -> None:
+    """The same joints at the same positions, the same people with the same scores."""
+    assert compare_decoding(range(20)) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_decoding_of_a_thousand_scenes_equals_the_published_code(part: int) -> None:
+    assert compare_decoding(range(100 * part, 100 * (part + 1))) > 100
