@@ -1,4 +1,4 @@
-"""The cost table against the published figures, against sums done by hand, and as the command prints it."""
+"""Parameters, MACs and activations of layers: published counts, counts by hand, and ``firstsight summary``."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from firstsight.inspect import Summary, summarise
 from firstsight.nets import MODELS, create_model
 
 Run = Callable[..., tuple[int, str, str]]
-MACS = {  # at the published size: the design's table, in units of its last digit
+MACS = {  # at the published size, and the unit of the last digit that is published
     "alexnet": (0.714e9, 1e6), "vgg11": (7.609e9, 1e6), "vgg16": (15.47e9, 1e7), "vgg19": (19.632e9, 1e6),
     "vgg11_bn": (7.609e9, 1e6), "vgg16_bn": (15.47e9, 1e7), "vgg19_bn": (19.632e9, 1e6),
     "googlenet": (1.498e9, 1e6), "resnet34": (3.664e9, 1e6), "lenet": (416_520, 1), "airbench": (160_651_552, 1),
 }  # fmt: skip
 
 
-def on_paper(name: str, **options: str) -> Summary:
+def summary_of(name: str, **options: str) -> Summary:
     entry = MODELS[name]
     with torch.device("meta"):
         net = create_model(name, variant=options.get("variant"))
@@ -29,8 +29,8 @@ def on_paper(name: str, **options: str) -> Summary:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_totals(name: str) -> None:
-    summary = on_paper(name)
+def test_total_parameters_and_macs_are_the_published_ones(name: str) -> None:
+    summary = summary_of(name)
     assert summary.parameters == MODELS[name].parameters
     assert sum(layer.parameters for layer in summary.layers) + sum(summary.unused.values()) == summary.parameters
     if name in MACS:
@@ -38,9 +38,9 @@ def test_totals(name: str) -> None:
         assert abs(summary.macs - macs) <= unit / 2
 
 
-def test_layers_by_hand() -> None:
-    """LeNet-5's table, worked out: 28 = 32 - 5 + 1, 4,704 values of 4 bytes, 6 * 25 weights at 784 places, ..."""
-    layers = {layer.name: layer for layer in on_paper("lenet").layers}
+def test_layers_of_lenet_have_the_costs_counted_by_hand() -> None:
+    """28 = 32 - 5 + 1, 4,704 values of 4 bytes, 6 * 25 weights at 784 positions, ..."""
+    layers = {layer.name: layer for layer in summary_of("lenet").layers}
     first, second, last = layers["conv1"], layers["conv2"], layers["fc3"]
     assert (first.output_shape, first.parameters, first.macs) == ((6, 28, 28), 6 * 26, 6 * 25 * 784)
     assert first.activation_bytes == 4 * 6 * 28 * 28
@@ -51,23 +51,23 @@ def test_layers_by_hand() -> None:
     assert document["receptive_field"] == {"size": [14, 14], "stride": [2, 2], "centre": [6.5, 6.5], "exact": True}
 
 
-def test_the_lesson_linear_layers_hold_and_convolutions_do() -> None:
-    held, done = (on_paper("alexnet").shares()[group] for group in ("linear", "convolution"))
-    assert held[0] > 0.95 and done[1] > 0.9
-    first = on_paper("alexnet", variant="paper").layers[0]
+def test_alexnet_has_its_parameters_in_linear_layers_and_its_macs_in_convolutions() -> None:
+    linear_shares, convolution_shares = (summary_of("alexnet").shares()[group] for group in ("linear", "convolution"))
+    assert linear_shares[0] > 0.95 and convolution_shares[1] > 0.9
+    first = summary_of("alexnet", variant="paper").layers[0]
     assert first.parameters == 34_944  # 96 filters of 11x11x3 with bias
-    linear = next(layer for layer in on_paper("alexnet").layers if layer.name == "classifier.4")
+    linear = next(layer for layer in summary_of("alexnet").layers if layer.name == "classifier.4")
     assert linear.macs == 16_777_216
 
 
-def test_auxiliary_heads_are_named_as_unused() -> None:
-    summary = on_paper("googlenet")
+def test_auxiliary_classifiers_are_listed_as_unused() -> None:
+    summary = summary_of("googlenet")
     assert set(summary.unused) == {"aux1", "aux2"}
     assert summary.parameters - sum(summary.unused.values()) == 6_624_904
 
 
 class Shared(nn.Module):
-    """One layer used twice, a parameter used by a function, a matrix product, a tuple as answer."""
+    """One layer used twice, a parameter used by a function, a matrix product, a tuple as output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Shared(nn.Module):
         return x.mean((2, 3)) @ self.weight.T, 1
 
 
-def test_a_network_of_the_users_own() -> None:
+def test_a_module_with_shared_layers_and_functions_is_summarized() -> None:
     summary = summarise(Shared().train(), (2, 8, 6))
     assert [layer.name for layer in summary.layers] == ["layer", "layer_2", "relu", "mean", "matmul"]
     assert [layer.parameters for layer in summary.layers] == [38, 0, 0, 0, 10]
@@ -89,7 +89,7 @@ def test_a_network_of_the_users_own() -> None:
         summarise(Shared(), (3, 8, 6))
 
 
-def test_the_network_is_left_as_it_was() -> None:
+def test_summaries_leave_training_mode_and_hooks_unchanged() -> None:
     net = create_model("lenet").train()
     hooks = [len(m._forward_hooks) for m in net.modules()]
     summarise(net, (1, 32, 32))
@@ -98,7 +98,7 @@ def test_the_network_is_left_as_it_was() -> None:
     assert all(layer.milliseconds is not None and layer.milliseconds >= 0 for layer in timed.layers)
 
 
-def test_the_command(run: Run) -> None:
+def test_summary_command_prints_json_tables_figures_and_times(run: Run) -> None:
     code, out, _ = run("summary", "resnet18", "--json")
     document = json.loads(out)
     assert code == 0 and document["macs"] == 1_814_073_344 and document["parameters"] == 11_689_512
@@ -116,7 +116,7 @@ def test_the_command(run: Run) -> None:
     assert code == 0 and json.loads(out)["layers"][0]["output_shape"][0] == 96
 
 
-def test_the_command_on_a_module_of_the_users(run: Run) -> None:
+def test_summary_command_takes_a_module_of_the_user(run: Run) -> None:
     Path("mine.py").write_text(
         "from torch import nn\n"
         "def build():\n    return nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU())\n"
@@ -124,17 +124,17 @@ def test_the_command_on_a_module_of_the_users(run: Run) -> None:
     )
     code, out, _ = run("summary", "mine:build", "--input", "3x20x30", "--json")
     assert code == 0 and json.loads(out)["layers"][0]["output_shape"] == [4, 16, 26]
-    for name, said in (
+    for name, message in (
         ("mine:wrong", "gives a int, not a torch.nn.Module"),
         ("mine:nothing", "cannot be built"),
         ("nowhere:build", "cannot be built (No module named 'nowhere')"),
     ):
         code, out, err = run("summary", name)
-        assert code == 2 and not out and said in err
+        assert code == 2 and not out and message in err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["resnet35"], "unknown model 'resnet35': did you mean resnet"),
         (["lenet", "--input", "32x32"], "--input must be channels x height x width"),
@@ -146,13 +146,13 @@ def test_the_command_on_a_module_of_the_users(run: Run) -> None:
         (["lenet-digits", "--input", "3x32x32"], "LeNet does not take an image of 3x32x32"),
     ],
 )
-def test_refused(run: Run, arguments: list[str], said: str) -> None:
+def test_summary_command_refuses_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
     code, out, err = run("summary", *arguments)
-    assert code == 2 and not out and said in err
+    assert code == 2 and not out and message in err
     assert len(err.splitlines()) == 1
 
 
-def test_a_partly_fixed_network_keeps_its_modes() -> None:
+def test_modules_keep_their_own_training_modes() -> None:
     net = create_model("convnet").train()
     net.get_submodule("stage1.norm").eval()
     modes = [module.training for module in net.modules()]

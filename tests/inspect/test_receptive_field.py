@@ -1,4 +1,4 @@
-"""Receptive fields by rule, against those that gradients show."""
+"""Receptive fields computed by rule equal those measured with gradients."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -17,9 +17,9 @@ from firstsight.nets import MODELS, create_model
 
 
 class Thin(TorchFunctionMode):
-    """Runs any network with one channel and positive weights: the same windows in the same places, and no sum cancels.
+    """Runs any network with one channel and positive weights: the same windows, and no sum cancels.
 
-    Maxima become means, for the gradient of a maximum shows one pixel only; norms become the identity.
+    Maxima become means, as the gradient of a maximum is zero but for one pixel; norms become the identity.
     """
 
     def __torch_function__(
@@ -49,7 +49,7 @@ def mean_over_windows(
 
 
 class Means(TorchFunctionMode):
-    """Maxima become means, nothing else."""
+    """Replaces maxima by means, nothing else."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -58,8 +58,8 @@ class Means(TorchFunctionMode):
         return (mean_over_windows if mean else function)(*args, **(kwargs or {}))
 
 
-def watched(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[Step]:
-    """The steps of a pass whose gradients can be taken."""
+def steps_with_gradients(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[Step]:
+    """Return the steps of a forward pass through which gradients can be computed."""
     watch = Watch(net.eval(), images)
     with watch.hooks(), ExitStack() as stack:
         for mode in (*modes, watch):
@@ -68,28 +68,29 @@ def watched(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[S
     return watch.steps
 
 
-def seen(step: Step, images: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
-    """First and last row and column that have an influence on the unit at ``place``."""
-    unit = step.output[0, :, place[0], place[1]].sum()
+def measured_field(step: Step, images: Tensor, position: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the first and last row and column with a gradient of the unit at ``position``."""
+    unit = step.output[0, :, position[0], position[1]].sum()
     (gradient,) = torch.autograd.grad(unit, images, retain_graph=True)
-    touched = gradient[0].abs().sum(0) > 0
-    return [(int(line.nonzero()[0]), int(line.nonzero()[-1])) for line in (touched.any(1), touched.any(0))]
+    nonzero = gradient[0].abs().sum(0) > 0
+    return [(int(line.nonzero()[0]), int(line.nonzero()[-1])) for line in (nonzero.any(1), nonzero.any(0))]
 
 
-def clipped(axis: Axis, place: int, size: int) -> tuple[int, int]:
-    start = axis.start + axis.step * place
+def computed_field(axis: Axis, position: int, size: int) -> tuple[int, int]:
+    """Return the first and last pixel of a field by rule, without what is outside the image."""
+    start = axis.start + axis.step * position
     return max(0, int(start)), min(size - 1, int(start + axis.size - 1))
 
 
 def compare(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[str]:
-    """Hold the field of a unit of every spatial layer against its gradient; the names of the layers."""
-    steps = [step for step in watched(net, images, *modes) if step.output.ndim == 4]
+    """Compare both fields of one unit of every spatial layer; returns the names of the layers."""
+    steps = [step for step in steps_with_gradients(net, images, *modes) if step.output.ndim == 4]
     for step in steps:
         assert step.field is not None
         assert all(axis.exact for axis in step.field), step.name
-        place = step.output.shape[2] // 2, step.output.shape[3] // 3
-        expected = [clipped(a, p, n) for a, p, n in zip(step.field, place, images.shape[2:], strict=True)]
-        assert seen(step, images, place) == expected, step.name
+        position = step.output.shape[2] // 2, step.output.shape[3] // 3
+        expected = [computed_field(a, p, n) for a, p, n in zip(step.field, position, images.shape[2:], strict=True)]
+        assert measured_field(step, images, position) == expected, step.name
     return [step.name for step in steps]
 
 
@@ -97,19 +98,26 @@ def ones(channels: int, side: int) -> Tensor:
     return torch.ones(1, channels, side, side, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("name", sorted({*MODELS} - {"two_layer"}))
-def test_every_spatial_layer_of_every_network(name: str) -> None:
+FAST = ("convnet", "lenet", "alexnet", "vgg11", "googlenet", "resnet18", "resnet20", "airbench", "mobilenet")
+"""One network of each kind; the others are compared in slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in MODELS if name != "two_layer"],
+)
+def test_fields_of_all_spatial_layers_are_those_of_gradients(name: str) -> None:
     entry = MODELS[name]
     with torch.device("meta"):
         net = create_model(name)
         steps = trace(net, torch.empty(1, entry.in_channels, entry.image_size, entry.image_size))
-    checked = compare(net.to_empty(device="cpu").double(), ones(1, entry.image_size), Thin())
-    assert checked == [step.name for step in steps if step.output.ndim == 4]
+    names = compare(net, ones(1, entry.image_size), Thin())
+    assert names == [step.name for step in steps if step.output.ndim == 4]
 
 
 @pytest.mark.parametrize("name", ["lenet", "convnet", "resnet20", "airbench"])
-def test_with_all_channels(name: str) -> None:
-    """As above without thinning, so that it is not taken on trust."""
+def test_fields_of_small_networks_with_all_channels_are_those_of_gradients(name: str) -> None:
+    """As above, without the reduction to one channel."""
     net = create_model(name).double()
     with torch.no_grad():
         for parameter in net.parameters():
@@ -117,8 +125,8 @@ def test_with_all_channels(name: str) -> None:
     assert len(compare(net, ones(MODELS[name].in_channels, 32), Means())) > 5
 
 
-def test_by_hand() -> None:
-    """Two 3x3 windows with stride 2 see 3, then 7 pixels; an adaptive mean over 5 of 7 does not divide."""
+def test_fields_worked_out_by_hand() -> None:
+    """Two 3x3 windows with stride 2 cover 3, then 7 pixels; an adaptive mean of 7 to 5 pixels is not exact."""
     net = nn.Sequential(
         nn.Conv2d(1, 1, 3, stride=2, padding=1),
         nn.Conv2d(1, 1, 3, stride=2),
@@ -134,7 +142,7 @@ def test_by_hand() -> None:
     assert fields[3].step == 0
 
 
-def test_unequal_windows_slices_and_branches() -> None:
+def test_fields_of_unequal_windows_slices_and_branches() -> None:
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             tall = F.avg_pool2d(x, (5, 1), stride=1, padding=(2, 0))
@@ -147,7 +155,7 @@ def test_unequal_windows_slices_and_branches() -> None:
     compare(Net(), images)
 
 
-def test_what_is_not_known_sees_everything() -> None:
+def test_unknown_operations_have_the_whole_image_as_their_field() -> None:
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)
