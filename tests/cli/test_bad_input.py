@@ -163,7 +163,7 @@ def test_damaged_images_are_left_out_unless_strict(run: Run, pictures: Callable[
     refused(run("train", "convnet", "--data", path, "--strict"), 1, "pictures are unusable, the first")
 
 
-def test_predict_answers_for_readable_images_and_names_the_others(run: Run, lenet: Path) -> None:
+def test_predict_classifies_readable_images_and_names_the_others(run: Run, lenet: Path) -> None:
     Image.new("L", (40, 40), 128).save("good.png")
     Path("text.png").write_text("I am a text")
     Path("bomb.png").write_bytes(bomb(50_000, 50_000))

@@ -126,12 +126,17 @@ def test_a_published_data_set_is_recognized_by_its_files(run: Run, shared: Path)
     assert "only the test files are there" in config["notes"][0]
 
 
-def test_a_model_name_selects_the_recipe_made_for_the_data(shared: Path) -> None:
+def test_a_model_name_selects_the_recipe_made_for_the_data() -> None:
+    assert resolve("lenet", {})[0].name == "lenet-digits"
+    recipe, settings, _ = resolve("lenet", {"data": "fashion-mnist", "epochs": 2})
+    assert (recipe.name, settings.epochs, settings.batch_size) == ("lenet-fashion", 2, 256)
+    recipe, settings, _ = resolve("lenet-digits", {"data": "fashion-mnist"})
+    assert (recipe.name, settings.batch_size) == ("lenet-fashion-mnist", 64)
+
+
+def test_a_model_name_selects_the_recipe_of_a_published_data_set_in_a_folder(shared: Path) -> None:
     recipe, settings, _ = resolve("lenet", {"data": str(shared / "fashion-mnist"), "epochs": 2})
     assert (recipe.name, settings.epochs, settings.batch_size) == ("lenet-fashion", 2, 256)
-    assert resolve("lenet", {})[0].name == "lenet-digits"
-    named, settings, _ = resolve("lenet-digits", {"data": "fashion-mnist"})
-    assert (named.name, settings.batch_size) == ("lenet-fashion-mnist", 64)
 
 
 def test_holdout_evaluates_on_training_images_only(run: Run) -> None:

@@ -18,7 +18,7 @@ FILES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE)
 SHAPE = re.compile(r"\((?:[A-Za-z0-9+\-*/^ ._()]+,)+[A-Za-z0-9+\-*/^ ._]*\)")
 """(N, C, H, W), (N,), (height, width), (N, 2 limbs, ceil(H/8), ceil(W/8)), (..., 2), ..."""
 WITHOUT_SHAPE = ("any shape", "scalar", "shapes as in `")
-ERRORS = {name for name, thing in vars(errors).items() if isinstance(thing, type) and issubclass(thing, Exception)}
+ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
 MAKERS = {"unknown_name": "UsageError"}
 """Functions that return an error to be raised."""
 ELSEWHERE = re.compile(r"rules of `\w+`")
@@ -32,7 +32,7 @@ def parse(path: Path) -> ast.Module:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Definition:
     """A public function, method or class in the source."""
 
     name: str
@@ -45,32 +45,32 @@ class Thing:
         return ast.get_docstring(self.node) or ""
 
 
-def things(path: Path) -> Iterator[Thing]:
+def definitions(path: Path) -> Iterator[Definition]:
     """Yield the public functions and classes of a file, and their public methods."""
     where = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
     for node in parse(path).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
-        yield Thing(f"{where}.{node.name}", node, None)
+        yield Definition(f"{where}.{node.name}", node, None)
         for inner in node.body if isinstance(node, ast.ClassDef) else []:
             if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
-                yield Thing(f"{where}.{node.name}.{inner.name}", inner, node)
+                yield Definition(f"{where}.{node.name}.{inner.name}", inner, node)
 
 
-ALL = [thing for path in FILES for thing in things(path)]
+ALL = [definition for path in FILES for definition in definitions(path)]
 
 
 def test_the_public_functions_are_found() -> None:
     assert len(ALL) > 400
 
 
-def overrides(thing: Thing) -> bool:
+def overrides(definition: Definition) -> bool:
     """Return whether a method's class has bases: the method it overrides may document it (as in ruff's D102)."""
-    return thing.owner is not None and bool(thing.owner.bases)
+    return definition.owner is not None and bool(definition.owner.bases)
 
 
 def test_every_public_name_has_a_docstring() -> None:
-    assert [thing.name for thing in ALL if len(thing.doc) < 5 and not overrides(thing)] == []
+    assert [definition.name for definition in ALL if len(definition.doc) < 5 and not overrides(definition)] == []
 
 
 def test_every_module_has_a_docstring() -> None:
@@ -83,8 +83,8 @@ def test_names_in_all_exist_and_have_a_docstring() -> None:
         parts = path.relative_to(SOURCE).with_suffix("").parts
         module = import_module(".".join(["firstsight", *parts]).removesuffix(".__init__"))
         for name in getattr(module, "__all__", []):
-            thing = getattr(module, name)
-            assert not callable(thing) or name == "Algorithm" or len(thing.__doc__ or "") > 10, (module, name)
+            value = getattr(module, name)
+            assert not callable(value) or name == "Algorithm" or len(value.__doc__ or "") > 10, (module, name)
 
 
 def is_tensor(annotation: ast.expr | None) -> bool:
@@ -108,27 +108,37 @@ def takes_tensors(node: ast.FunctionDef) -> bool:
 def test_docstrings_give_the_shapes_of_tensors() -> None:
     """Those of functions and methods that take tensors, or those of their class or module."""
     lacking, checked = [], 0
-    for thing in ALL:
-        if not isinstance(thing.node, ast.FunctionDef) or not takes_tensors(thing.node) or is_step(thing):
+    for definition in ALL:
+        if (
+            not isinstance(definition.node, ast.FunctionDef)
+            or not takes_tensors(definition.node)
+            or is_step(definition)
+        ):
             continue
-        if not thing.doc and overrides(thing):
+        if not definition.doc and overrides(definition):
             continue
         checked += 1
-        words = " ".join((thing.doc, (ast.get_docstring(thing.owner) or "") if thing.owner else "", *shared(thing)))
+        words = " ".join(
+            (
+                definition.doc,
+                (ast.get_docstring(definition.owner) or "") if definition.owner else "",
+                *shared(definition),
+            )
+        )
         if not SHAPE.search(words) and not any(word in words for word in WITHOUT_SHAPE):
-            lacking.append(thing.name)
+            lacking.append(definition.name)
     assert lacking == []
     assert checked > 100
 
 
-def is_step(thing: Thing) -> bool:
+def is_step(definition: Definition) -> bool:
     """Return whether it is forward or backward of an autograd function: the function that calls it has the shapes."""
-    return thing.owner is not None and any("Function" in ast.unparse(base) for base in thing.owner.bases)
+    return definition.owner is not None and any("Function" in ast.unparse(base) for base in definition.owner.bases)
 
 
-def shared(thing: Thing) -> list[str]:
+def shared(definition: Definition) -> list[str]:
     """Return the lines of a module's docstring that give the shapes of all its functions."""
-    file = SOURCE.joinpath(*thing.name.split(".")[:2]).with_suffix(".py")
+    file = SOURCE.joinpath(*definition.name.split(".")[:2]).with_suffix(".py")
     text = (ast.get_docstring(parse(file)) or "") if file.is_file() else ""
     return [line for line in text.splitlines() if line.startswith("Shapes: ")]
 
@@ -154,14 +164,14 @@ def documented(doc: str) -> set[str]:
 def test_docstrings_list_the_errors_that_are_raised() -> None:
     """Errors of a constructor are in the docstring of its class."""
     lacking = []
-    for thing in ALL:
-        functions = [thing.node] if isinstance(thing.node, ast.FunctionDef) else [
-            inner for inner in thing.node.body
+    for definition in ALL:
+        functions = [definition.node] if isinstance(definition.node, ast.FunctionDef) else [
+            inner for inner in definition.node.body
             if isinstance(inner, ast.FunctionDef) and inner.name in ("__init__", "__post_init__")
         ]  # fmt: skip
-        missing = set().union(*map(raised, functions)) - documented(thing.doc) if functions else set()
-        if missing and not ELSEWHERE.search(thing.doc) and not (overrides(thing) and not thing.doc):
-            lacking.append(thing.name)
+        missing = set().union(*map(raised, functions)) - documented(definition.doc) if functions else set()
+        if missing and not ELSEWHERE.search(definition.doc) and not (overrides(definition) and not definition.doc):
+            lacking.append(definition.name)
     assert lacking == []
 
 

@@ -81,7 +81,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def belongings(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
+def user_files(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
     """Put into the current folder what the pages take for granted, in small."""
     shutil.copytree(weights, tmp_path, dirs_exist_ok=True, copy_function=os.link)
     photos = pictures({"cat": 6, "dog": 6}, where="my-photos", size=40)
@@ -120,7 +120,7 @@ def run_python(code: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("belongings")
+@pytest.mark.usefixtures("user_files")
 def test_commands_of_the_readme_run(run: Run) -> None:
     run_commands(commands_of(README), run)
     assert {path.parent.name for path in Path("runs").glob("*/1")} == {
@@ -137,7 +137,7 @@ def test_commands_of_the_readme_run(run: Run) -> None:
     "page",
     [pytest.param(name, marks=() if name in SHORT_HOWTOS else pytest.mark.slow) for name in HOWTOS if name != "index"],
 )
-@pytest.mark.usefixtures("belongings")
+@pytest.mark.usefixtures("user_files")
 def test_commands_and_python_of_a_howto_run(page: str, run: Run) -> None:
     run_commands(commands_of(HOWTOS[page]), run)
     for code in python_of(HOWTOS[page]):
@@ -146,7 +146,7 @@ def test_commands_and_python_of_a_howto_run(page: str, run: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", [name for name, text in CHAPTERS.items() if commands_within(text)])
-@pytest.mark.usefixtures("belongings")
+@pytest.mark.usefixtures("user_files")
 def test_commands_of_a_chapter_run(chapter: str, run: Run, tmp_path: Path) -> None:
     commands = commands_within(CHAPTERS[chapter])
     if chapter.startswith("05"):
