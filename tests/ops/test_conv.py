@@ -1,4 +1,4 @@
-"""Convolution by hand against torch: outputs and all gradients, for all three algorithms."""
+"""Convolution by hand equals torch: outputs and all gradients, with all three algorithms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from firstsight.ops import conv2d, conv_transpose2d, sums
-from helpers.gradients import assert_same, maker
+from firstsight.ops import conv2d, conv_transpose2d
+from helpers.gradients import assert_same, generated, tensors
 
 ALGORITHMS = ("loops", "im2col", "taps")
 small = st.integers(1, 3)
@@ -19,7 +18,7 @@ small = st.integers(1, 3)
 
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
-    """Shapes and options for which the kernel fits into the padded image."""
+    """Generate shapes and options for which the kernel fits into the padded image."""
     groups = draw(st.integers(1, 2))
     kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
     sides = draw(st.tuples(*[st.integers(0, 2)] * 4))
@@ -39,8 +38,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def four(case: dict[str, Any]) -> tuple[int, ...]:
-    """The zeros on (left, right, top, bottom) that a padding means."""
+def four_sides(case: dict[str, Any]) -> tuple[int, ...]:
+    """Return the numbers of zeros on (left, right, top, bottom) for any form of padding."""
     padding = case["padding"]
     if isinstance(padding, int):
         return (padding,) * 4
@@ -58,7 +57,7 @@ def four(case: dict[str, Any]) -> tuple[int, ...]:
 
 
 def fits(case: dict[str, Any]) -> bool:
-    sides = four(case)
+    sides = four_sides(case)
     return all(
         case["images"][2 + axis] + sides[2 - 2 * axis] + sides[3 - 2 * axis]
         > case["dilation"][axis] * (case["kernel"][axis] - 1)
@@ -66,38 +65,37 @@ def fits(case: dict[str, Any]) -> bool:
     )
 
 
-def products(call: Callable[[], Tensor]) -> int:
-    """How many matrix products run."""
+def count_products(call: Callable[[], Tensor]) -> int:
+    """Return the number of matrix products that a call computes."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         call()
     kernels = {"aten::mm", "aten::bmm", "aten::addmm", "aten::addmm_"}
     return sum(event.count for event in profile.key_averages() if event.key in kernels)
 
 
-@settings(max_examples=500)
-@given(cases().filter(fits))
-def test_output_and_gradients_are_torchs(case: dict[str, Any]) -> None:
-    tensor = maker(case["seed"])
+@generated(cases().filter(fits))
+def test_output_and_gradients_equal_torch(case: dict[str, Any]) -> None:
+    tensor = tensors(case["seed"])
     n, channels, height, width = case["images"]
     x, weight = tensor(n, channels, height, width), tensor(case["outputs"], channels // case["groups"], *case["kernel"])
     bias = tensor(case["outputs"]) if case["bias"] else None
     options = {key: case[key] for key in ("stride", "dilation", "groups")}
-    theirs = F.conv2d(F.pad(x, four(case)), weight, bias, **options)
+    expected = F.conv2d(F.pad(x, four_sides(case)), weight, bias, **options)
     for algorithm in ALGORITHMS:
-        ours = conv2d(x, weight, bias, padding=case["padding"], algorithm=algorithm, **options)
-        assert_same(ours, theirs, [x, weight, bias])
+        actual = conv2d(x, weight, bias, padding=case["padding"], algorithm=algorithm, **options)
+        assert_same(actual, expected, [x, weight, bias])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_gradients_are_those_of_small_steps(algorithm: Any) -> None:
-    tensor = maker(0)
+def test_gradients_equal_finite_differences(algorithm: Any) -> None:
+    tensor = tensors(0)
     inputs = tensor(2, 4, 5, 4), tensor(2, 2, 2, 3), tensor(2)
     options = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2), "groups": 2, "algorithm": algorithm}
     assert torch.autograd.gradcheck(lambda x, w, b: conv2d(x, w, b, **options), inputs)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
+def test_output_worked_out_by_hand(algorithm: Any) -> None:
     x = torch.tensor([[[[1.0, 2.0, 0.0], [0.0, 1.0, 3.0], [2.0, 0.0, 1.0]]]])
     kernel = torch.tensor([[[[1.0, -1.0], [0.0, 2.0]]]])
     # 1*1 - 1*2 + 2*1 = 1;  1*2 - 0 + 2*3 = 8;  0 - 1 + 0 = -1;  1 - 3 + 2 = 0; then 10 for the bias
@@ -106,7 +104,7 @@ def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_same_with_an_even_kernel_puts_the_odd_zero_to_the_right_and_the_bottom(algorithm: Any) -> None:
+def test_same_padding_of_an_even_kernel_adds_the_odd_zero_right_and_below(algorithm: Any) -> None:
     x, ones = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.ones(1, 1, 2, 2)
     # 1 2 0     1+2+3+4 = 10   2+0+4+0 = 6
     # 3 4 0     3+4+0+0 =  7   4+0+0+0 = 4
@@ -120,7 +118,7 @@ def test_same_with_an_even_kernel_puts_the_odd_zero_to_the_right_and_the_bottom(
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-def test_same_and_valid_are_torchs_where_torch_has_them() -> None:
+def test_same_and_valid_padding_equal_torch_with_stride_one() -> None:
     x, weight = torch.randn(1, 2, 9, 8), torch.randn(3, 2, 4, 3)
     for padding in ("same", "valid"):
         torch.testing.assert_close(conv2d(x, weight, padding=padding), F.conv2d(x, weight, padding=padding))
@@ -128,33 +126,34 @@ def test_same_and_valid_are_torchs_where_torch_has_them() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("padding", [0, 1])
-def test_images_may_lie_in_memory_as_they_like(algorithm: Any, padding: int) -> None:
+def test_images_may_have_any_memory_layout(algorithm: Any, padding: int) -> None:
     whole = torch.randn(2, 6, 6, 7, dtype=torch.float64)
     weight = torch.randn(2, 3, 3, 3, dtype=torch.float64)
     for x in (whole[:, ::2], whole[:, 3:].to(memory_format=torch.channels_last), whole.transpose(2, 3)[:, :3]):
-        theirs = F.conv2d(x, weight, padding=padding)
-        torch.testing.assert_close(conv2d(x, weight, padding=padding, algorithm=algorithm), theirs)
+        expected = F.conv2d(x, weight, padding=padding)
+        torch.testing.assert_close(conv2d(x, weight, padding=padding, algorithm=algorithm), expected)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 8])
-def test_strips_of_a_large_image_join(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Columns laid out for so many rows at a time; the last strip is shorter."""
-    x, weight = torch.randn(2, 4, 13, 12, dtype=torch.float64), torch.randn(3, 4, 3, 3, dtype=torch.float64)
-    monkeypatch.setattr(sums, "CACHE", rows * 4 * 9 * 10)
-    assert products(lambda: conv2d(x, weight)) == 2 * -(-11 // rows)
+@pytest.mark.parametrize(("width", "rows"), [(200, 1), (60, 1), (32, 3), (13, 8)])
+def test_im2col_computes_a_large_image_in_strips_of_rows(width: int, rows: int) -> None:
+    """As many rows as have at most 2**18 numbers in their columns, but at least one; the last strip is shorter."""
+    x = torch.randn(2, 256, 13, width + 2, dtype=torch.float64)
+    weight = torch.randn(3, 256, 3, 3, dtype=torch.float64)
+    assert rows == max(1, 2**18 // (256 * 9 * width))
+    assert count_products(lambda: conv2d(x, weight)) == 2 * -(-11 // rows)
     torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("algorithm", "count"), [("loops", 0), ("im2col", 1), ("taps", 9)])
-def test_an_algorithm_is_what_it_says(algorithm: Any, count: int) -> None:
-    """How many matrix products there are for one image and nine kernel positions."""
+def test_algorithms_compute_zero_one_or_nine_matrix_products(algorithm: Any, count: int) -> None:
+    """For one image and nine kernel positions."""
     x, weight = torch.randn(1, 2, 5, 5), torch.randn(2, 2, 3, 3)
     for stride in (1, 2):
-        assert products(lambda s=stride: conv2d(x, weight, stride=s, algorithm=algorithm)) == count
-    assert products(lambda: conv_transpose2d(x, weight, algorithm=algorithm)) == count
+        assert count_products(lambda s=stride: conv2d(x, weight, stride=s, algorithm=algorithm)) == count
+    assert count_products(lambda: conv_transpose2d(x, weight, algorithm=algorithm)) == count
 
 
-def test_no_images_give_no_outputs() -> None:
+def test_a_batch_of_no_images_has_an_empty_output_and_zero_gradients() -> None:
     weight = torch.ones(2, 3, 3, 3, requires_grad=True)
     for algorithm in ALGORITHMS:
         out = conv2d(torch.zeros(0, 3, 5, 5), weight, algorithm=algorithm)
@@ -163,7 +162,7 @@ def test_no_images_give_no_outputs() -> None:
         assert torch.equal(grad, torch.zeros_like(weight))
 
 
-def test_only_wanted_gradients_are_computed() -> None:
+def test_gradients_are_computed_only_where_required() -> None:
     x, weight = torch.randn(1, 1, 5, 5), torch.randn(1, 1, 3, 3, requires_grad=True)
     conv2d(x, weight).sum().backward()
     assert weight.grad is not None
@@ -186,7 +185,7 @@ def test_only_wanted_gradients_are_computed() -> None:
         ({"algorithm": "fft"}, "unknown algorithm 'fft' .loops, im2col, taps"),
     ],
 )
-def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
     arguments = {"x": torch.zeros(1, 3, 5, 5), "weight": torch.zeros(4, 3, 3, 3)} | change
     with pytest.raises(ValueError, match=message):
         conv2d(**arguments)

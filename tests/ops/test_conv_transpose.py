@@ -1,15 +1,14 @@
-"""Transposed convolution by hand against torch, and against what it is the transpose of."""
+"""Transposed convolution by hand equals torch and is the transpose of convolution."""
 
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstsight.ops import conv2d, conv_transpose2d
-from helpers.gradients import assert_same, maker
+from helpers.gradients import assert_same, generated, tensors
 
 ALGORITHMS = ("loops", "im2col", "taps")
 small = st.integers(1, 3)
@@ -17,7 +16,7 @@ small = st.integers(1, 3)
 
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
-    """Shapes and options for which something is left of the output."""
+    """Generate shapes and options for which the output is not empty."""
     groups = draw(st.integers(1, 2))
     kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
     more = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
@@ -37,30 +36,29 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=500)
-@given(cases())
-def test_output_and_gradients_are_torchs(case: dict[str, Any]) -> None:
-    tensor, options = maker(case["seed"]), case["options"]
+@generated(cases())
+def test_output_and_gradients_equal_torch(case: dict[str, Any]) -> None:
+    tensor, options = tensors(case["seed"]), case["options"]
     x = tensor(*case["images"])
     weight = tensor(case["images"][1], case["outputs"], *case["kernel"])
     bias = tensor(case["outputs"] * options["groups"]) if case["bias"] else None
-    theirs = F.conv_transpose2d(x, weight, bias, **options)
+    expected = F.conv_transpose2d(x, weight, bias, **options)
     for algorithm in ALGORITHMS:
-        assert_same(conv_transpose2d(x, weight, bias, algorithm=algorithm, **options), theirs, [x, weight, bias])
+        assert_same(conv_transpose2d(x, weight, bias, algorithm=algorithm, **options), expected, [x, weight, bias])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_gradients_are_those_of_small_steps(algorithm: Any) -> None:
-    tensor = maker(0)
+def test_gradients_equal_finite_differences(algorithm: Any) -> None:
+    tensor = tensors(0)
     inputs = tensor(2, 4, 3, 2), tensor(4, 1, 2, 3), tensor(2)
     options = {"stride": (2, 1), "padding": (1, 0), "output_padding": (1, 1), "dilation": (1, 2), "groups": 2}
     assert torch.autograd.gradcheck(lambda x, w, b: conv_transpose2d(x, w, b, algorithm=algorithm, **options), inputs)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
+def test_output_worked_out_by_hand(algorithm: Any) -> None:
     x, weight = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]])
-    # every pixel lays 1 10 / 100 1000 times itself with its corner on its own place; where they overlap they add
+    # every pixel adds its product with 1 10 / 100 1000, at its own position and to the right and below
     expected = torch.tensor([[[[1.0, 12.0, 20.0], [103.0, 1234.0, 2040.0], [300.0, 3400.0, 4000.0]]]])
     assert torch.equal(conv_transpose2d(x, weight, algorithm=algorithm), expected)
     # with stride 2 nothing overlaps; of two rows and one more the first and the last are cut off
@@ -71,15 +69,15 @@ def test_a_sum_worked_out_by_hand(algorithm: Any) -> None:
     assert torch.equal(apart, torch.tensor([[[[100.5, 1000.5, 200.5, 2000.5]]]]))
 
 
-def test_it_is_the_transpose_of_convolution() -> None:
+def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
     """<conv(x), y> = <x, conv_transpose(y)> for every x and y, with the same weights."""
-    tensor = maker(3)
+    tensor = tensors(3)
     x, y, weight = tensor(2, 3, 9, 8), tensor(2, 4, 5, 4), tensor(4, 3, 3, 3)
-    there = conv2d(x, weight, stride=2, padding=1)
+    forward = conv2d(x, weight, stride=2, padding=1)
     back = conv_transpose2d(y, weight, stride=2, padding=1, output_padding=(0, 1))
-    assert there.shape == y.shape
+    assert forward.shape == y.shape
     assert back.shape == x.shape
-    torch.testing.assert_close((there * y).sum(), (x * back).sum(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close((forward * y).sum(), (x * back).sum(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,7 @@ def test_it_is_the_transpose_of_convolution() -> None:
         ({"algorithm": "fft"}, "unknown algorithm 'fft' .loops, im2col, taps"),
     ],
 )
-def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
     arguments = {"x": torch.zeros(1, 3, 5, 5), "weight": torch.zeros(3, 4, 3, 3)} | change
     with pytest.raises(ValueError, match=message):
         conv_transpose2d(**arguments)

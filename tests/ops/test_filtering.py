@@ -1,4 +1,4 @@
-"""Kernels on pictures, against SciPy's filters written out and against values by hand."""
+"""Filtering images with kernels: outputs equal torch's convolution and values by hand."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from firstsight import plots
 from firstsight.data.photo import sample_photo
 from firstsight.errors import UsageError
 from firstsight.ops.filtering import filter_image
@@ -20,8 +21,8 @@ from firstsight.tasks.filter import filter_picture
 Run = Callable[..., tuple[int, str, str]]
 
 
-def test_kernels_are_what_they_say() -> None:
-    """Means sum to one, derivatives to zero, identity and sharpen keep a flat picture."""
+def test_named_kernels_have_their_sums_and_slopes() -> None:
+    """Derivatives sum to zero, all others to one: they keep a constant image."""
     for name in NAMES:
         total = float(kernel(name).sum())
         derivative = name.startswith(("sobel", "prewitt", "laplacian"))
@@ -35,14 +36,14 @@ def test_kernels_are_what_they_say() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), (3, 5, 2)])
-def test_output_and_arithmetic(name: str, stride: int, padding: int, dilation: int) -> None:
-    """The output is torch's; the products of the pixel that is laid open sum up to it."""
+def test_outputs_equal_torch_and_the_products_of_a_pixel_sum_to_it(
+    name: str, stride: int, padding: int, dilation: int
+) -> None:
     image = torch.randint(0, 256, (3, 40, 31), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     weight = kernel(name)
-    result = filter_image(image, weight, stride=stride, padding=padding, dilation=dilation)
-    expected = F.conv2d(image.double()[:, None], weight[None, None], stride=stride, padding=padding, dilation=dilation)[
-        :, 0
-    ]
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    expected = F.conv2d(image.double()[:, None], weight[None, None], **options)[:, 0]
+    result = filter_image(image, weight, **options)
     np.testing.assert_allclose(result.output, expected.numpy(), rtol=1e-12, atol=1e-9)
     channel = ("red", "green", "blue").index(result.channel)
     assert result.total == pytest.approx(float(expected[channel][result.at]), abs=1e-9)
@@ -53,20 +54,20 @@ def test_output_and_arithmetic(name: str, stride: int, padding: int, dilation: i
         np.testing.assert_array_equal(result.patch, region.numpy())
 
 
-def test_even_kernel_keeps_the_size_with_the_odd_zero_right_and_below() -> None:
+def test_an_even_kernel_keeps_the_image_size_with_the_odd_zero_right_and_below() -> None:
     image = torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8)
     output = filter_image(image, kernel("1 1; 1 1")).output
     assert output.tolist() == [[[10, 6], [7, 4]]]
     assert filter_image(image, kernel("1 1; 1 1"), at=(1, 1)).patch.tolist() == [[4, 0], [0, 0]]
 
 
-def test_numbers_as_kernel() -> None:
+def test_kernels_are_read_from_text() -> None:
     assert kernel("1/9, 2; -3 4.5;").tolist() == [[1 / 9, 2], [-3, 4.5]]
     assert kernel("[7]").tolist() == [[7]]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("1 2; 3", "not a matrix, its rows have 2, 1 numbers"),
         ("1 2; 3 x", 'not a matrix, "x" is not a number'),
@@ -77,14 +78,14 @@ def test_numbers_as_kernel() -> None:
         ("sobel", "unknown kernel 'sobel': did you mean sobel-"),
     ],
 )
-def test_text_that_is_no_kernel(run: Run, text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(said)):
+def test_text_that_is_not_a_matrix_is_refused(run: Run, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
         kernel(text)
     code, out, err = run("filter", "--kernel", text)
-    assert code == 2 and not out and said in err
+    assert code == 2 and not out and message in err
 
 
-def test_the_command(run: Run) -> None:
+def test_filter_command_writes_json_and_a_figure(run: Run) -> None:
     Image.effect_noise((30, 20), 80).convert("RGB").save("noise.png")
     code, out, err = run("filter", "noise.png", "--kernel", "laplacian", "--stride", 2, "--at", "3,4", "--json")
     document = json.loads(out)
@@ -97,7 +98,7 @@ def test_the_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["--at", "5"], 2, "--at must be X,Y"),
         (["--at", "600,0"], 2, "--at 600,0: outside the output of 512x600 pixels"),
@@ -110,22 +111,19 @@ def test_the_command(run: Run) -> None:
         (["nothing.png"], 1, "nothing.png"),
     ],
 )
-def test_refused(run: Run, arguments: list[str], code: int, said: str) -> None:
-    answer = run("filter", *arguments)
-    assert answer[0] == code and not answer[1] and said in answer[2], answer
-    assert len(answer[2].splitlines()) == 1
+def test_filter_command_refuses_wrong_arguments(run: Run, arguments: list[str], code: int, message: str) -> None:
+    exit_code, out, err = run("filter", *arguments)
+    assert exit_code == code and not out and message in err, err
+    assert len(err.splitlines()) == 1
 
 
-def test_what_is_a_picture_is_drawn_as_one() -> None:
-    """A blur and sharpening between black and white; differences about a grey zero."""
-    from firstsight import plots
-
+def test_figures_clip_images_to_black_and_white_and_show_derivatives_around_gray() -> None:
     for name, note in (("gaussian", "cut to 0"), ("sharpen", "cut to 0"), ("sobel-x", "grey is zero")):
         figure = plots.filtering(filter_picture(sample_photo(), name), name)
         titles = [axes.get_title(loc="left") for axes in figure.axes]
         assert any(title.startswith("output") and note in title for title in titles), titles
 
 
-def test_a_picture_in_memory_is_the_one_on_disk() -> None:
-    one, two = (filter_picture(picture, "emboss") for picture in (sample_photo(), Image.open(sample_photo())))
-    np.testing.assert_array_equal(one.output, two.output)
+def test_an_image_in_memory_is_filtered_as_its_file() -> None:
+    from_file, from_memory = (filter_picture(image, "emboss") for image in (sample_photo(), Image.open(sample_photo())))
+    np.testing.assert_array_equal(from_file.output, from_memory.output)

@@ -1,44 +1,41 @@
-"""Batch norm and local response normalisation by hand against torch."""
+"""Batch norm and local response normalization by hand equal torch."""
 
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstsight.ops import batch_norm, local_response_norm
-from helpers.gradients import assert_same, maker
+from helpers.gradients import assert_same, generated, tensors
 
 shapes = st.tuples(st.integers(2, 5), st.integers(1, 4)) | st.tuples(
     st.integers(1, 3), st.integers(1, 4), st.integers(2, 5), st.integers(1, 5)
 )
 
 
-@settings(max_examples=200)
-@given(shapes, st.booleans(), st.booleans(), st.booleans(), st.floats(0, 1), st.integers(0, 10**6))
-def test_batch_norm_is_torchs(
+@generated(shapes, st.booleans(), st.booleans(), st.booleans(), st.floats(0, 1), st.integers(0, 10**6), slow=200)
+def test_batch_norm_equals_torch(
     shape: tuple[int, ...], training: bool, affine: bool, tracked: bool, momentum: float, seed: int
 ) -> None:
-    tensor = maker(seed)
+    tensor = tensors(seed)
     x = tensor(*shape)
     weight, bias = (tensor(shape[1]), tensor(shape[1])) if affine else (None, None)
-    averages: list[list[Any]] = [[None, None], [None, None]]
+    statistics: list[list[Any]] = [[None, None], [None, None]]
     if tracked or not training:
         mean, variance = tensor(shape[1]).detach(), tensor(shape[1]).detach() ** 2 + 0.1
-        averages = [[mean.clone(), variance.clone()] for _ in range(2)]
+        statistics = [[mean.clone(), variance.clone()] for _ in range(2)]
     options = {"weight": weight, "bias": bias, "training": training, "momentum": momentum, "eps": 1e-3}
-    ours, theirs = (batch_norm(x, *averages[0], **options), F.batch_norm(x, *averages[1], **options))
-    assert_same(ours, theirs, [x, weight, bias])
-    for mine, peer in zip(*averages, strict=True):
-        if mine is not None:
-            torch.testing.assert_close(mine, peer, rtol=1e-12, atol=1e-12)
+    actual, expected = batch_norm(x, *statistics[0], **options), F.batch_norm(x, *statistics[1], **options)
+    assert_same(actual, expected, [x, weight, bias])
+    if statistics[0][0] is not None:
+        torch.testing.assert_close(statistics[0], statistics[1], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_gradients_of_batch_norm_are_those_of_small_steps(training: bool) -> None:
-    tensor = maker(0)
+def test_gradients_of_batch_norm_equal_finite_differences(training: bool) -> None:
+    tensor = tensors(0)
     inputs = tensor(3, 2, 2, 2), tensor(2), tensor(2)
     mean, variance = torch.tensor([0.5, -1.0]).double(), torch.tensor([2.0, 0.5]).double()
 
@@ -69,36 +66,35 @@ def test_batch_norm_worked_out_by_hand() -> None:
         ((4,), {"training": True}, "got 1 axes"),
     ],
 )
-def test_what_batch_norm_cannot_take_is_named(shape: tuple[int, ...], options: dict[str, Any], message: str) -> None:
+def test_batch_norm_refuses_what_does_not_fit(shape: tuple[int, ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         batch_norm(torch.zeros(shape), **options)
 
 
-@settings(max_examples=200)
-@given(
+@generated(
     st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 3), st.integers(1, 3)),
-    st.integers(1, 9), st.floats(0, 2), st.floats(0.1, 2), st.floats(0.5, 3), st.integers(0, 10**6),
+    st.integers(1, 9), st.floats(0, 2), st.floats(0.1, 2), st.floats(0.5, 3), st.integers(0, 10**6), slow=200,
 )  # fmt: skip
-def test_local_response_norm_is_torchs(
+def test_local_response_norm_equals_torch(
     shape: tuple[int, ...], size: int, alpha: float, beta: float, k: float, seed: int
 ) -> None:
-    x = maker(seed)(*shape)
-    theirs = F.local_response_norm(x, size, alpha=alpha, beta=beta, k=k)
-    assert_same(local_response_norm(x, size, alpha=alpha, beta=beta, k=k), theirs, [x])
+    x = tensors(seed)(*shape)
+    expected = F.local_response_norm(x, size, alpha=alpha, beta=beta, k=k)
+    assert_same(local_response_norm(x, size, alpha=alpha, beta=beta, k=k), expected, [x])
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
-def test_gradients_of_local_response_norm_are_those_of_small_steps(size: int) -> None:
-    x = maker(0)(2, 5, 2, 2)
+def test_gradients_of_local_response_norm_equal_finite_differences(size: int) -> None:
+    x = tensors(0)(2, 5, 2, 2)
     assert torch.autograd.gradcheck(lambda x: local_response_norm(x, size, alpha=0.7, beta=0.75, k=2.0), x)
 
 
-def test_local_response_norm_of_three_axes() -> None:
-    x = maker(1)(2, 5, 4)
+def test_local_response_norm_of_three_axes_equals_torch() -> None:
+    x = tensors(1)(2, 5, 4)
     assert_same(local_response_norm(x, 3), F.local_response_norm(x, 3), [x])
 
 
-def test_what_local_response_norm_cannot_take_is_named() -> None:
+def test_local_response_norm_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="size must be at least 1; got 0"):
         local_response_norm(torch.zeros(1, 2, 3, 3), 0)
     with pytest.raises(ValueError, match="at least 3 axes; got 2"):

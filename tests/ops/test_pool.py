@@ -1,20 +1,20 @@
-"""Pooling by hand against torch: outputs and gradients."""
+"""Pooling by hand equals torch: outputs and gradients."""
 
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from firstsight.ops import avg_pool2d, max_pool2d
-from helpers.gradients import assert_same, maker
+from helpers.gradients import assert_same, generated, tensors
 
 
 @st.composite
 def cases(draw: st.DrawFn, *, dilated: bool) -> dict[str, Any]:
-    """Windows that torch takes too."""
+    """Generate windows that torch takes, too."""
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) if dilated else (1, 1)
     options = {
@@ -28,42 +28,40 @@ def cases(draw: st.DrawFn, *, dilated: bool) -> dict[str, Any]:
     return {"images": images, "seed": draw(st.integers(0, 10**6)), "options": options | extra}
 
 
-@settings(max_examples=300)
-@given(cases(dilated=True), st.booleans())
-def test_maximum_is_torchs(case: dict[str, Any], ties: bool) -> None:
-    x = maker(case["seed"])(*case["images"])
+@generated(cases(dilated=True), st.booleans(), slow=300)
+def test_max_pooling_equals_torch(case: dict[str, Any], ties: bool) -> None:
+    x = tensors(case["seed"])(*case["images"])
     if ties:  # few different values, so that many are equal
         x = x.detach().round().requires_grad_()
     try:
-        theirs = F.max_pool2d(x.detach(), **case["options"])
+        expected = F.max_pool2d(x.detach(), **case["options"])
     except RuntimeError as error:
         assert "too small" in str(error)
         with pytest.raises(ValueError, match="max_pool2d: the kernel spans"):
             max_pool2d(x, **case["options"])
         assume(False)
-    ours = max_pool2d(x, **case["options"])
-    if theirs.isinf().any():  # a dilated window that meets no pixel: torch's gradient then writes outside its memory
-        assert torch.equal(ours, theirs)
+    actual = max_pool2d(x, **case["options"])
+    if expected.isinf().any():  # a dilated window without a pixel: torch's gradient then writes outside its memory
+        assert torch.equal(actual, expected)
     else:
-        assert_same(ours, F.max_pool2d(x, **case["options"]), [x])
+        assert_same(actual, F.max_pool2d(x, **case["options"]), [x])
 
 
-@settings(max_examples=300)
-@given(cases(dilated=False))
-def test_average_is_torchs(case: dict[str, Any]) -> None:
-    x = maker(case["seed"])(*case["images"])
+@generated(cases(dilated=False), slow=300)
+def test_average_pooling_equals_torch(case: dict[str, Any]) -> None:
+    x = tensors(case["seed"])(*case["images"])
     try:
-        theirs = F.avg_pool2d(x, **case["options"])
+        expected = F.avg_pool2d(x, **case["options"])
     except RuntimeError as error:
         assert "too small" in str(error)
         with pytest.raises(ValueError, match="avg_pool2d: the kernel spans"):
             avg_pool2d(x, **case["options"])
         assume(False)
-    assert_same(avg_pool2d(x, **case["options"]), theirs, [x])
+    assert_same(avg_pool2d(x, **case["options"]), expected, [x])
 
 
-def test_gradients_are_those_of_small_steps() -> None:
-    x = maker(0)(2, 2, 5, 6)
+def test_gradients_equal_finite_differences() -> None:
+    x = tensors(0)(2, 2, 5, 6)
     for options in ({}, {"stride": 2, "padding": 1, "ceil_mode": True}):
         assert torch.autograd.gradcheck(lambda x, o=options: max_pool2d(x, 3, **o), x)
         assert torch.autograd.gradcheck(lambda x, o=options: avg_pool2d(x, 3, **o), x)
@@ -71,13 +69,13 @@ def test_gradients_are_those_of_small_steps() -> None:
     assert torch.autograd.gradcheck(lambda x: avg_pool2d(x, 3, padding=1, count_include_pad=False), x)
 
 
-def test_of_equal_values_the_first_gets_the_gradient() -> None:
+def test_the_first_of_equal_maxima_gets_the_gradient() -> None:
     x = torch.full((1, 1, 2, 4), 7.0, requires_grad=True)
     max_pool2d(x, 2).sum().backward()
     assert torch.equal(x.grad, torch.tensor([[[[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]]))
 
 
-def test_what_is_not_a_number_is_not_hidden() -> None:
+def test_the_maximum_with_nan_is_nan() -> None:
     x = torch.tensor([[[[1.0, torch.nan, 3.0, 2.0]]]])
     for stride in (1, 2):
         torch.testing.assert_close(
@@ -107,7 +105,7 @@ def test_averages_worked_out_by_hand() -> None:
         ({"kernel_size": 2, "padding": -1}, "padding must be a number of at least 0"),
     ],
 )
-def test_what_does_not_fit_is_named(pool: Any, options: dict[str, Any], message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(pool: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pool(torch.zeros(1, 1, 5, 5), **options)
     with pytest.raises(ValueError, match=r"_pool2d needs images \(N, C, H, W\); got 3 axes"):

@@ -1,4 +1,4 @@
-"""Whole networks by hand: the same logits, gradients and training as with the library's layers and functions."""
+"""Whole networks by hand: the same logits, gradients and training as with torch's layers and functions."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -27,16 +27,14 @@ def gradients(net: nn.Module, loss: Callable[..., Tensor], images: Tensor, label
 
 
 def assert_same_network(net: nn.Module, images: Tensor, labels: Tensor, *, tolerance: float = 1e-12) -> None:
-    """Logits, gradients and running averages, in training and in evaluation."""
+    """Compare logits, gradients and running averages, in training and in evaluation."""
     hand = ops.by_hand(net)
     for training in (True, False):
         net.train(training), hand.train(training)
         torch.testing.assert_close(hand(images), net(images), rtol=tolerance, atol=tolerance)
-        ours, theirs = (
-            gradients(hand, ops.cross_entropy, images, labels),
-            gradients(net, F.cross_entropy, images, labels),
-        )
-        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+        actual = gradients(hand, ops.cross_entropy, images, labels)
+        expected = gradients(net, F.cross_entropy, images, labels)
+        torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(dict(hand.state_dict()), dict(net.state_dict()), rtol=tolerance, atol=tolerance)
 
 
@@ -45,16 +43,16 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-def test_lenet_has_the_librarys_logits_and_gradients() -> None:
+def test_lenet_by_hand_has_the_same_logits_and_gradients() -> None:
     assert_same_network(create_model("lenet").double(), *batch(4, 1, 32, 32))
 
 
-def test_lenet_trains_as_with_the_library() -> None:
+def test_lenet_by_hand_trains_with_the_same_losses() -> None:
     net = create_model("lenet").double()
     hand = ops.by_hand(net)
     images, labels = batch(16, 1, 32, 32)
-    losses: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for name, model, loss_function in (("ours", hand, ops.cross_entropy), ("theirs", net, F.cross_entropy)):
+    losses: dict[str, list[float]] = {"hand": [], "torch": []}
+    for name, model, loss_function in (("hand", hand, ops.cross_entropy), ("torch", net, F.cross_entropy)):
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         for _ in range(8):
             optimizer.zero_grad()
@@ -62,35 +60,35 @@ def test_lenet_trains_as_with_the_library() -> None:
             loss.backward()
             optimizer.step()
             losses[name].append(loss.item())
-    assert losses["ours"] == pytest.approx(losses["theirs"], rel=1e-9)
-    assert losses["ours"][-1] < 0.9 * losses["ours"][0]
+    assert losses["hand"] == pytest.approx(losses["torch"], rel=1e-9)
+    assert losses["hand"][-1] < 0.9 * losses["hand"][0]
 
 
-def test_convnet_and_resnet20() -> None:
+def test_convnet_and_resnet20_by_hand_have_the_same_logits_and_gradients() -> None:
     assert_same_network(create_model("convnet").double(), *batch(3, 1, 19, 22), tolerance=1e-11)
     assert_same_network(create_model("resnet20").double(), *batch(3, 3, 16, 16), tolerance=1e-11)
 
 
-def test_alexnet_of_the_paper() -> None:
-    """Its convolutions, local response norms and poolings; the linear layers would only be large."""
+def test_alexnet_of_the_paper_by_hand_has_the_same_logits_and_gradients() -> None:
+    """Convolutions, local response norms and poolings; a small layer takes the place of the large linear ones."""
     net = nn.Sequential(features_of_the_paper(3), nn.Flatten(), nn.Linear(256, 4)).double()
     assert_same_network(net, *batch(2, 3, 67, 67))
 
 
-def test_googlenet_in_training_and_evaluation() -> None:
+def test_googlenet_by_hand_has_the_same_logits_in_training_and_evaluation() -> None:
     net = googlenet(num_classes=4).double()
     hand = ops.by_hand(net)
     images, _ = batch(2, 3, 48, 48)
     for training in (True, False):
-        answers = []
+        outputs = []
         for model in (hand, net):
             torch.manual_seed(1)  # the same units drop out
-            answers.append(model.train(training)(images))
-        torch.testing.assert_close(answers[0], answers[1], rtol=1e-10, atol=1e-10)
+            outputs.append(model.train(training)(images))
+        torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-10, atol=1e-10)
 
 
 class Everything(nn.Module):
-    """Every layer and every function that is replaced, in the spellings that networks use."""
+    """Every layer and every function that is replaced, in the forms that networks use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,32 +114,32 @@ class Everything(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-def test_every_layer_and_function() -> None:
+def test_every_layer_and_function_by_hand_has_the_same_outputs_and_gradients() -> None:
     assert_same_network(Everything().double(), *batch(4, 2, 13, 14), tolerance=1e-11)
 
 
-def library_operations(call: Callable[[], Any]) -> set[str]:
-    """Names of the library's operations that run."""
+def torch_operations(call: Callable[[], Any]) -> set[str]:
+    """Return the names of torch's operations that run."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         call()
     return {event.key for event in profile.key_averages()}
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-def test_the_librarys_own_operations_do_not_run() -> None:
-    """Forward and backward: no convolution, pooling, normalisation, linear, ReLU or log-softmax of the library."""
+def test_no_layer_of_torch_runs_in_a_network_by_hand() -> None:
+    """Forward and backward: no convolution, pooling, normalization, linear, ReLU or log-softmax of torch."""
     words = ("conv", "pool", "norm", "aten::linear", "relu", "softmax", "nll", "threshold", "mkldnn")
     net, (images, labels) = Everything().double(), batch(4, 2, 13, 14)
 
-    def ran(model: nn.Module, loss: Callable[..., Tensor]) -> set[str]:
-        names = library_operations(lambda: loss(model(images), labels).backward())
+    def layer_operations(model: nn.Module, loss: Callable[..., Tensor]) -> set[str]:
+        names = torch_operations(lambda: loss(model(images), labels).backward())
         return {name for name in names if name.startswith("aten::") and any(word in name for word in words)}
 
-    assert len(ran(net, F.cross_entropy)) > 10
-    assert ran(ops.by_hand(net), ops.cross_entropy) == set()
+    assert len(layer_operations(net, F.cross_entropy)) > 10
+    assert layer_operations(ops.by_hand(net), ops.cross_entropy) == set()
 
 
-def test_a_copy_with_the_same_keys_that_leaves_its_model_alone() -> None:
+def test_the_copy_has_the_same_keys_and_leaves_its_network_unchanged() -> None:
     net = create_model("airbench").eval()
     before = deepcopy(net.state_dict())
     hand = ops.by_hand(net)
@@ -156,7 +154,7 @@ def test_a_copy_with_the_same_keys_that_leaves_its_model_alone() -> None:
     hand.load_state_dict(before)
 
 
-def test_layers_are_ours_and_can_use_another_algorithm() -> None:
+def test_layers_by_hand_can_use_another_algorithm() -> None:
     net = create_model("lenet").double()
     hand = ops.by_hand(net)
     assert {type(module) for module in hand.children()} == {ops.Conv2d, ops.Linear}
@@ -165,7 +163,7 @@ def test_layers_are_ours_and_can_use_another_algorithm() -> None:
     torch.testing.assert_close(hand(images), net(images), rtol=1e-12, atol=1e-12)
 
 
-def test_a_copy_of_the_copy_has_weights_of_its_own() -> None:
+def test_a_copy_of_a_network_by_hand_has_its_own_weights() -> None:
     hand = ops.by_hand(create_model("lenet"))
     images = torch.randn(1, 1, 32, 32)
     twin = deepcopy(hand)
@@ -177,7 +175,7 @@ def test_a_copy_of_the_copy_has_weights_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "shape"),
+    ("layer", "expected", "shape"),
     [
         (ops.Conv2d(4, 6, 3, 2, 1, groups=2), nn.Conv2d(4, 6, 3, 2, 1, groups=2), (2, 4, 7, 7)),
         (ops.ConvTranspose2d(4, 6, 4, 2, 1), nn.ConvTranspose2d(4, 6, 4, 2, 1), (2, 4, 7, 7)),
@@ -191,22 +189,22 @@ def test_a_copy_of_the_copy_has_weights_of_its_own() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_layers_are_drop_in(ours: nn.Module, theirs: nn.Module, shape: tuple[int, ...]) -> None:
-    assert isinstance(ours, type(theirs))
-    assert repr(ours) == repr(theirs)
-    ours.load_state_dict(theirs.state_dict())
+def test_layers_by_hand_replace_those_of_torch(layer: nn.Module, expected: nn.Module, shape: tuple[int, ...]) -> None:
+    assert isinstance(layer, type(expected))
+    assert repr(layer) == repr(expected)
+    layer.load_state_dict(expected.state_dict())
     x = torch.randn(shape)
-    more = [torch.tensor([1, 3])] if isinstance(theirs, nn.CrossEntropyLoss) else []
-    torch.testing.assert_close(ours(x.clone(), *more), theirs(x.clone(), *more))
+    more = [torch.tensor([1, 3])] if isinstance(expected, nn.CrossEntropyLoss) else []
+    torch.testing.assert_close(layer(x.clone(), *more), expected(x.clone(), *more))
 
 
-def test_in_place_relu_writes_over_its_input() -> None:
+def test_in_place_relu_overwrites_its_input() -> None:
     x = torch.tensor([-1.0, 2.0])
     ops.ReLU(inplace=True)(x)
     assert x.tolist() == [0, 2]
 
 
-def test_an_output_size_can_be_asked_for() -> None:
+def test_transposed_convolution_takes_an_output_size() -> None:
     layer = ops.ConvTranspose2d(2, 3, 3, stride=2, padding=1)
     x = torch.randn(1, 2, 4, 4)
     torch.testing.assert_close(layer(x, [8, 7]), nn.ConvTranspose2d.forward(layer, x, [8, 7]))
@@ -219,14 +217,14 @@ def test_an_output_size_can_be_asked_for() -> None:
         (nn.AvgPool2d(2, divisor_override=3), "avg_pool2d by hand has no divisor_override; got 3"),
     ],
 )
-def test_what_is_not_there_is_refused(layer: nn.Module, message: str) -> None:
+def test_options_that_are_not_implemented_are_refused(layer: nn.Module, message: str) -> None:
     x = torch.zeros(1, 1, 4, 4)
     with pytest.raises(ValueError, match=message):
         ops.by_hand(layer)(x)
 
     class Calls(nn.Module):
         def forward(self, x: Tensor) -> Any:
-            return layer(x)  # the library's layer: only its call is replaced
+            return layer(x)  # a layer of torch: only the function that it calls is replaced
 
     with pytest.raises(ValueError, match=message):
         ops.by_hand(Calls())(x)
