@@ -69,6 +69,25 @@ def test_saving_a_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
     checkpoint.read(tmp_path / "00000001")
 
 
+def test_saving_removes_unfinished_checkpoints_of_a_killed_process(tmp_path: Path) -> None:
+    for step in (1, 7):
+        (tmp_path / f".{step:08d}.tmp").mkdir()
+        (tmp_path / f".{step:08d}.tmp" / "net.safetensors").write_bytes(b"x")
+    save(tmp_path, 1, trained_pair())
+    assert [item.name for item in tmp_path.iterdir()] == ["00000001"]
+
+
+def test_failed_save_keeps_the_checkpoints_before_it(tmp_path: Path) -> None:
+    """A file in the place of the new checkpoint makes the last operation, a rename, fail."""
+    pair = trained_pair()
+    save(tmp_path, 1, pair)
+    (tmp_path / "00000002").write_bytes(b"x")
+    with pytest.raises(OSError):
+        save(tmp_path, 2, pair)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["00000001", "00000002"]
+    checkpoint.read(tmp_path / "00000001")
+
+
 def test_checkpoint_holds_json_and_safetensors_alone(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
     assert sorted(path.name for path in folder.iterdir()) == [

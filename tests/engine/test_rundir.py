@@ -68,6 +68,15 @@ def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None
     assert not any(path.exists() for path in leftovers) and all(path.exists() for path in others)
 
 
+def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    (tmp_path / "report.html").mkdir()  # a file cannot be renamed to it
+    with pytest.raises(OSError):
+        run.write("report.html", "x")
+    run.close()
+    assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {"report.html"}
+
+
 def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
     assert rundir.latest(root) is None
@@ -79,9 +88,10 @@ def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
 
 def test_unreadable_config_is_refused(tmp_path: Path) -> None:
     assert rundir.read_config(tmp_path) is None
-    (tmp_path / "config.json").write_text('{"settings"')
-    with pytest.raises(RunError, match="unreadable"):
-        rundir.read_config(tmp_path)
+    for content, reason in (('{"settings"', "Expecting"), ("{}", "no settings in it"), ("[1]", "no settings in it")):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(RunError, match=f"unreadable .{reason}"):
+            rundir.read_config(tmp_path)
 
 
 def test_report_is_one_html_file_that_escapes_its_text() -> None:

@@ -1,14 +1,17 @@
-"""Disks that are full or read-only: real ones, small tmpfs mounts in a mount namespace of their own."""
+"""Full and read-only disks (small tmpfs mounts in a mount namespace of their own), and files that cannot be written."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import unavailable
+from firstsight.errors import RunError
+from firstsight.recipes.train import train
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ["train", "lenet", "--epochs", "2", "--batch-size", "512", "--checkpoint-seconds", "0", "--quiet"]
@@ -26,7 +29,7 @@ def run_in_namespace(folder: Path, *steps: str | list[str]) -> list[tuple[int, s
     return [tuple(result) for result in json.loads(done.stdout.splitlines()[-1])]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def may_mount(tmp_path: Path) -> None:
     (tmp_path / "probe").mkdir()
     command = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "probe")]
@@ -35,6 +38,7 @@ def may_mount(tmp_path: Path) -> None:
         unavailable(f"cannot mount here ({probe.stderr.strip()})")
 
 
+@pytest.mark.usefixtures("may_mount")
 def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkpoint(tmp_path: Path) -> None:
     """Two checkpoints fit on the full disk, a third one being written does not; with more space the run is resumed."""
     home, full, small, tiny, read_only = (tmp_path / name for name in ("home", "full", "small", "tiny", "read_only"))
@@ -66,3 +70,20 @@ def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkp
     assert "after epoch 2" in resumed[1] and "report.html" in resumed[1]
     assert out[2] == f"firstsight: {read_only}/r: the file system is read-only; choose another place with --out\n"
     assert "read-only; choose another place with --out" in current[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("metrics.jsonl", "nothing was saved yet"),
+        ("report.html", "the training is saved; continue with --resume"),
+    ],
+)
+def test_file_of_a_run_that_cannot_be_written_is_named_with_what_is_saved(
+    tmp_path: Path, pictures: Callable[..., Path], name: str, advice: str
+) -> None:
+    """A folder stands in its place."""
+    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    (tmp_path / "r" / name).mkdir(parents=True)
+    with pytest.raises(RunError, match=f"{name}: Is a directory .{advice}"):
+        train("two_layer", out=tmp_path / "r", data=str(images), image_size=8, batch_size=8, epochs=1)

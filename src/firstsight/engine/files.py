@@ -58,7 +58,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def explain(error: OSError, path: Path, saved: str = "") -> RunError:
     """One sentence for a fault of the file system; ``saved`` tells what is safe."""
-    where = error.filename or path
+    where = error.filename2 or error.filename or path  # of a rename, the new name
     reasons = {
         errno.ENOSPC: "the disk is full; free some space",
         getattr(errno, "EDQUOT", -1): "the quota is used up; free some space",
