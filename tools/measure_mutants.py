@@ -52,7 +52,7 @@ def run_mutmut(names: list[str]) -> None:
     """Let mutmut test these mutants; its own output is shown."""
     shutil.rmtree(TREE, ignore_errors=True)
     (TREE / "src").mkdir(parents=True)  # before Python starts: it remembers that an entry of PYTHONPATH is no folder
-    environment = os.environ | {"PYTHONPATH": str(TREE / "src"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{TREE / 'src'}:{ROOT / 'tools'}", "OMP_NUM_THREADS": "1"}
     environment.setdefault("FIRSTSIGHT_SHARED", str(ROOT.parent / "shared"))
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(os.cpu_count() or 1), *names]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
