@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,19 +11,15 @@ import pytest
 from conftest import unavailable
 from firstsight.errors import RunError
 from firstsight.recipes.train import train
+from helpers.modules import run_module
 
-ROOT = Path(__file__).parents[2]
 TRAIN = ["train", "lenet", "--epochs", "2", "--batch-size", "512", "--checkpoint-seconds", "0", "--quiet"]
 NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
 
 
 def run_in_namespace(folder: Path, *steps: str | list[str]) -> list[tuple[int, str, str]]:
     """Run shell commands and command lines of firstsight where mounts are allowed: exit codes, stdout, stderr."""
-    done = subprocess.run(
-        [*NAMESPACE, sys.executable, "-m", "helpers.command_lines", str(folder)], input=json.dumps(steps),
-        capture_output=True, text=True, timeout=600, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
-    )  # fmt: skip
+    done = run_module("helpers.command_lines", folder, stdin=json.dumps(steps), prefix=NAMESPACE)
     assert done.returncode == 0, done.stderr
     return [tuple(result) for result in json.loads(done.stdout.splitlines()[-1])]
 

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ from safetensors.numpy import load_file
 
 from firstsight.errors import Interrupted
 from firstsight.recipes.train import Silent, train
+from helpers.modules import run_module
 
-ROOT = Path(__file__).parents[2]
 CLASSIFIER = ("train", "convnet")
 GAN = ("train", "infogan", "--width", "4", "--categories", "2")
 
@@ -28,12 +26,7 @@ def kill_training(tmp_path: Path, pictures: Callable[..., Path]) -> Callable[...
 
     def run(mode: str, *numbers: int, arguments: tuple[str, ...], epochs: int) -> dict[str, Any]:
         options = ["--data", str(images), "--epochs", str(epochs), "--image-size", "8", "--batch-size", "8"]
-        command = [sys.executable, "-m", "helpers.kill_training", mode, str(tmp_path), *map(str, numbers)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-        done = subprocess.run(
-            [*command, "--", *arguments, *options], capture_output=True, text=True, timeout=1800, check=False,
-            env=environment,
-        )  # fmt: skip
+        done = run_module("helpers.kill_training", mode, tmp_path, *numbers, "--", *arguments, *options)
         assert done.returncode == 0, done.stderr
         summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return summary

@@ -1,10 +1,7 @@
 """Two processes compute what one computes, and a job survives the death of one of its processes."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from firstsight import generate, train
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_module(*arguments: object, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a Python module that may be one of the helpers."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=1200,
-        check=False, cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+from helpers.modules import run_module
 
 
 def run_jobs(folder: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
