@@ -6,9 +6,10 @@
 ``gradients``: one process, then two, train some steps of a recipe in float64; the first process stores every gradient,
 the loss and the sample numbers of every step in FOLDER/PROCESSES-BATCH_SIZE.safetensors.
 
-``trainings``: JOBS is a JSON list; every job has ``world`` (the number of processes), ``recipe``, ``settings`` (further
-arguments of `firstsight.train`) and, if the training is to be stopped by SIGTERM, ``stop_after`` (a number of steps).
-The jobs run one after the other in FOLDER. Prints JSON: per job the exit codes, stdout and stderr of all processes.
+``trainings``: JOBS is a JSON list. Every job has ``world`` (the number of processes), and either ``command`` (the
+arguments of the command line), or ``recipe``, ``settings`` (further arguments of `firstsight.train`) and, if the
+training is to be stopped by SIGTERM, ``stop_after`` (a number of steps). The jobs run one after the other in FOLDER.
+Prints JSON: per job the exit codes, stdout and stderr of all processes.
 """
 
 import json
@@ -24,6 +25,7 @@ import torch
 from safetensors.torch import save_file
 from torch.distributed import TCPStore
 
+from firstsight.cli import main as command_line
 from firstsight.data import load
 from firstsight.errors import FirstsightError
 from firstsight.recipes import find_recipe
@@ -120,6 +122,8 @@ class Stopper(Silent):
 
 def run_training(job: dict[str, Any]) -> int:
     """Train as a job says; prints the result on the first process."""
+    if "command" in job:
+        return command_line(job["command"])
     try:
         result = train(job["recipe"], observer=Stopper(job.get("stop_after", 0)), **job["settings"])
     except FirstsightError as error:

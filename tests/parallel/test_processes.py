@@ -59,7 +59,7 @@ def test_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
         job(1, "one"), job(2, "two"),
         job(2, "2to1", stop_after=30), job(1, "2to1", resume=True),
         job(1, "1to2", stop_after=30), job(2, "1to2", resume=True),
-        job(2, "two"),
+        {"world": 2, "command": ["train", "lenet", "--out", "two"]},
     )  # fmt: skip
     for done in (one, two, resumed_one, resumed_two):
         assert not any(done["codes"]), done["stderr"]
@@ -70,6 +70,7 @@ def test_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
     for out in ("two", "2to1", "1to2"):
         assert_close(tmp_path / "one", tmp_path / out)
     assert again["codes"] == [2, 2] and "already holds a run" in again["stderr"]
+    assert again["stderr"].count("\n") == 1  # one process says it
 
 
 @pytest.mark.slow

@@ -404,7 +404,7 @@ def test_failing_training_warns_during_the_run_and_in_its_report(
             self.warnings += line
 
     listener = Listener()
-    small = {"epochs": 10, "width": 8, "image_size": 8, "evaluate_every": 1}
+    small = {"epochs": 11, "width": 8, "image_size": 8, "evaluate_every": 1}
     train(recipe, out=tmp_path / "r", observer=listener, **(small | changes))
     page = (tmp_path / "r" / "report.html").read_text()
     assert all(word in listener.warnings and word in page for word in words)
