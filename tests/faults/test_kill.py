@@ -131,7 +131,7 @@ def test_sigterm_and_ctrl_c_save_the_state_and_exit_with_143_and_130(
         assert list((tmp_path / name / "checkpoints").iterdir())
 
 
-def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
+def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Path, small_run: dict[str, Any]) -> None:
     """SIGTERM in the middle of an epoch; the metrics are those of the uninterrupted run, too."""
 
     class Stopper(Silent):
@@ -139,18 +139,18 @@ def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Pa
 
         def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
             self.steps += 1
-            if self.steps == 5:
+            if self.steps == 6:  # of 4 in an epoch
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    settings = {"epochs": 3, "batch_size": 512}
-    train("lenet", out=tmp_path / "calm", **settings)
+    settings = small_run | {"epochs": 3, "batch_size": 4}
+    train("convnet", out=tmp_path / "calm", **settings)
     with pytest.raises(Interrupted) as stopped:
-        train("lenet", out=tmp_path / "stopped", observer=Stopper(), **settings)
+        train("convnet", out=tmp_path / "stopped", observer=Stopper(), **settings)
     assert stopped.value.exit_code == 143
-    result = train("lenet", out=tmp_path / "stopped", resume=True)
+    result = train("convnet", out=tmp_path / "stopped", resume=True)
     assert result.epochs == 3
     assert state(tmp_path / "stopped") == state(tmp_path / "calm")
-    again = train("lenet", out=tmp_path / "stopped", resume=True)  # a finished run is not trained on
+    again = train("convnet", out=tmp_path / "stopped", resume=True)  # a finished run is not trained on
     assert again.metrics == result.metrics
     assert state(tmp_path / "stopped") == state(tmp_path / "calm")
 
