@@ -37,8 +37,11 @@ def card_for(*, model: str = "openpose-tiny", skeleton: Skeleton = LSP_14, stage
     return make_card(model=model, skeleton=skeleton, stages=stages, height=height, about={"recipe": "r"})
 
 
-@pytest.mark.parametrize("skeleton", [*SKELETONS.values(), TRIANGLE], ids=lambda skeleton: skeleton.name)
-@pytest.mark.parametrize("stages", [0, 2])
+@pytest.mark.parametrize(
+    ("skeleton", "stages"),
+    [*((skeleton, 0) for skeleton in SKELETONS.values()), (TRIANGLE, 2)],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_saved_network_is_loaded_with_its_skeleton_and_folded_batch_norms(skeleton: Skeleton, stages: int) -> None:
     """The outputs are the same."""
     net = pose_network(skeleton=skeleton, stages=stages)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from firstsight.errors import UsageError, WeightsError
 from firstsight.nets import create_model
@@ -27,6 +27,16 @@ def slim(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseMobil
     return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages, width=0.25, channels=32, hidden=64)
 
 
+def zero_network(model: str, **options: Any) -> nn.Module:
+    """Return a network of zeros, without the time of the random initialization."""
+    with torch.device("meta"):
+        net = create_model(model, **options)
+    net.to_empty(device="cpu")
+    for tensor in net.state_dict().values():
+        tensor.zero_()
+    return net
+
+
 def save(content: Any, name: str = "x.pth", *, legacy: bool = False) -> Path:
     torch.save(content, name, _use_new_zipfile_serialization=not legacy)
     return Path(name)
@@ -41,7 +51,7 @@ def assert_equal(actual: State, expected: State) -> None:
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("model", ["resnet20", "googlenet"])
 def test_both_formats_of_torch_save_are_read(model: str, legacy: bool) -> None:
-    state, net = make_state(model, num_classes=7), create_model(model, num_classes=7)
+    state, net = make_state(model, num_classes=7), zero_network(model, num_classes=7)
     path = save(state, legacy=legacy)
     assert (path.read_bytes()[:2] == b"PK") != legacy
     assert load_published(net, path) is net
@@ -60,16 +70,16 @@ def test_both_formats_of_torch_save_are_read(model: str, legacy: bool) -> None:
     ids=["DataParallel", "compiled", "state_dict", "model", "no counters"],
 )
 def test_wrappers_of_other_programs_are_removed(state18: State, wrap: Callable[[State], Any]) -> None:
-    net = load_published(create_model("resnet18"), save(wrap(state18)))
+    net = load_published(zero_network("resnet18"), save(wrap(state18)))
     assert_equal(net.state_dict(), state18)
 
 
 def test_safetensors_and_half_precision_are_read(state18: State) -> None:
     whole = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state18.items()}
     save_file(whole, "x.safetensors")
-    assert_equal(load_published(create_model("resnet18"), "x.safetensors").state_dict(), state18)
+    assert_equal(load_published(zero_network("resnet18"), "x.safetensors").state_dict(), state18)
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state18.items()}
-    net = load_published(create_model("resnet18"), save(half))
+    net = load_published(zero_network("resnet18"), save(half))
     assert_equal(net.state_dict(), {name: tensor.to(state18[name].dtype) for name, tensor in half.items()})
 
 
@@ -78,7 +88,7 @@ def test_misfits_are_listed_and_the_network_is_left_unchanged(state18: State) ->
     for name in ("layer1.0.conv1.weight", "layer1.0.conv2.weight", "layer2.0.conv1.weight", "layer3.0.conv1.weight"):
         wrong[f"{name}_"] = wrong.pop(name)
     wrong["fc.weight"] = torch.zeros(10, 512)
-    net = create_model("resnet18")
+    net = zero_network("resnet18")
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with pytest.raises(WeightsError) as caught:
         load_published(net, save(wrong))
@@ -92,22 +102,22 @@ def test_misfits_are_listed_and_the_network_is_left_unchanged(state18: State) ->
 
 def test_checkpoints_of_other_networks_are_refused(state18: State) -> None:
     with pytest.raises(WeightsError, match=r"x.pth does not fit ResNet: missing layer1.*; misshapen layer1"):
-        load_published(create_model("resnet50"), save(state18))
+        load_published(zero_network("resnet50"), save(state18))
     with pytest.raises(WeightsError, match=r"does not fit GoogLeNet: missing conv1.conv.weight.* and \d+ more; unexp"):
-        load_published(create_model("googlenet"), save(state18))
+        load_published(zero_network("googlenet"), save(state18))
 
 
 def test_googlenet_of_the_paper_refuses_weights_of_the_port() -> None:
-    path = save(create_model("googlenet").state_dict())
+    path = save(zero_network("googlenet").state_dict())
     with pytest.raises(
         WeightsError, match=r"misshapen inception3a.branch3.1.conv.weight \(32x16x3x3, expected 32x16x5"
     ):
-        load_published(create_model("googlenet", variant="paper"), path)
+        load_published(zero_network("googlenet", variant="paper"), path)
 
 
 def test_auxiliary_classifiers_of_googlenet_may_be_missing() -> None:
     """torchvision drops them after loading its published file, so fine-tuned files often lack them."""
-    state, net, messages = make_state("googlenet"), create_model("googlenet"), []
+    state, net, messages = make_state("googlenet"), zero_network("googlenet"), []
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     main = {name: tensor for name, tensor in state.items() if not name.startswith("aux")}
     load_published(net, save(main), notify=messages.append)
@@ -172,9 +182,9 @@ def test_openpose_refuses_other_widths_classifiers_and_odd_numbers_of_maps(state
 @pytest.mark.parametrize("kind", [torch.int64, torch.complex64])
 def test_tensors_that_are_not_real_and_dense_are_refused(state18: State, kind: torch.dtype) -> None:
     with pytest.raises(WeightsError, match=f"fc.bias holds {kind}"):
-        load_published(create_model("resnet18"), save({**state18, "fc.bias": torch.zeros(1000, dtype=kind)}))
+        load_published(zero_network("resnet18"), save({**state18, "fc.bias": torch.zeros(1000, dtype=kind)}))
     with pytest.raises(WeightsError, match=r"fc.weight holds .*sparse"):
-        load_published(create_model("resnet18"), save({**state18, "fc.weight": torch.zeros(1000, 512).to_sparse()}))
+        load_published(zero_network("resnet18"), save({**state18, "fc.weight": torch.zeros(1000, 512).to_sparse()}))
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -184,7 +194,7 @@ def test_code_in_a_file_is_never_executed(state18: State, legacy: bool, where: s
     if where == "among the tensors":
         content = {**state18, "extra": MaliciousPickle()}
     with pytest.raises(WeightsError, match=r"x.pth: refused, .*nothing was run"):
-        load_published(create_model("resnet18"), save(content, legacy=legacy))
+        load_published(zero_network("resnet18"), save(content, legacy=legacy))
     assert not Path("executed").exists()
 
 
@@ -206,9 +216,9 @@ def test_content_that_is_not_a_state_dict_is_refused(content: Any) -> None:
 
 def test_empty_missing_and_damaged_files_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"missing conv1.weight"):
-        load_published(create_model("resnet18"), save({}))
+        load_published(zero_network("resnet18"), save({}))
     with pytest.raises(UsageError, match=r"no such file: nowhere.pth"):
-        load_published(create_model("resnet18"), "nowhere.pth")
+        load_published(zero_network("resnet18"), "nowhere.pth")
     Path("junk.safetensors").write_bytes(b"junk" * 9)
     with pytest.raises(WeightsError, match=r"junk.safetensors: not a readable safetensors file"):
-        load_published(create_model("resnet18"), "junk.safetensors")
+        load_published(zero_network("resnet18"), "junk.safetensors")

@@ -1,0 +1,22 @@
+"""Write the predictions of bundled airbench for its 5,000 held-out images, after the weights were trained again.
+
+    python tests/helpers/store_predictions.py cifar10-train.zip tests/weights/airbench-cifar10.txt
+
+The file has a digit, the predicted class, for each image, in the order of ``load_data(..., "test")``. Computing all of
+them takes two minutes; `tests/weights/test_shipped.py` computes every fifth one.
+"""
+
+import sys
+from pathlib import Path
+
+from firstsight import load, load_data
+from firstsight.tasks.predict import network_probabilities
+
+DIGITS_PER_LINE = 100
+
+if __name__ == "__main__":
+    network = load("airbench-cifar10")
+    test = load_data(sys.argv[1], "test", size=network.preprocess.resize)
+    digits = "".join(str(label) for label in network_probabilities(network, test).argmax(1).tolist())
+    lines = [digits[i : i + DIGITS_PER_LINE] for i in range(0, len(digits), DIGITS_PER_LINE)]
+    Path(sys.argv[2]).write_text("\n".join(lines) + "\n")
