@@ -20,6 +20,7 @@ from firstsight.errors import UsageError
 from firstsight.nets import MODELS, create_model, list_models
 from firstsight.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.pose.openpose_vgg import openpose_vgg19
+from helpers.state_dicts import make_state
 
 MACS = {  # multiply-accumulates at the published size; those of the papers and of torchvision
     "alexnet": 714_188_480, "vgg11": 7_609_090_048, "vgg16": 15_470_264_320, "vgg19": 19_632_062_464,
@@ -186,6 +187,85 @@ def test_convnet_computes_its_formula() -> None:
         x = F.relu(x * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1))
         x = F.max_pool2d(x, 2, ceil_mode=True)
     torch.testing.assert_close(logits, net.classifier(x.mean((2, 3))), rtol=1e-12, atol=1e-12)
+
+
+def network_with_state(name: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Return a network in eval mode and double precision, and its tensors; batch norms are not as in a new network."""
+    state = {key: value.double() for key, value in make_state(name, num_classes=5).items()}
+    net = create_model(name, num_classes=5).double().eval()
+    net.load_state_dict(state)
+    return net, state
+
+
+def normalize(x: torch.Tensor, state: dict[str, torch.Tensor], name: str, *, eps: float = 1e-5) -> torch.Tensor:
+    """Apply a batch norm of a state dict in evaluation."""
+    mean, variance, weight, bias = (
+        state[f"{name}.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (variance + eps).sqrt() * weight + bias
+
+
+def test_resnet20_computes_its_formula() -> None:
+    net, state = network_with_state("resnet20")
+    images = torch.randn(2, 3, 12, 10, dtype=torch.float64)
+    x = normalize(F.conv2d(images, state["conv1.weight"], padding=1), state, "bn1").relu()
+    for block in (f"stage{stage}.{number}" for stage in (1, 2, 3) for number in (0, 1, 2)):
+        stride = 2 if block in ("stage2.0", "stage3.0") else 1
+        y = F.conv2d(x, state[f"{block}.conv1.weight"], stride=stride, padding=1)
+        y = F.conv2d(normalize(y, state, f"{block}.bn1").relu(), state[f"{block}.conv2.weight"], padding=1)
+        y = normalize(y, state, f"{block}.bn2")
+        y[:, : x.shape[1]] += x[:, :, ::stride, ::stride]  # option A of the paper
+        x = y.relu()
+    expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_mobilenet_computes_its_formula() -> None:
+    net, state = network_with_state("mobilenet")
+    images = torch.randn(1, 3, 70, 64, dtype=torch.float64)
+    x = normalize(F.conv2d(images, state["stem.0.weight"], stride=2, padding=1), state, "stem.1").relu()
+    for number in range(13):
+        name, stride = f"blocks.{number}", 2 if number in (1, 3, 5, 11) else 1
+        weight = state[f"{name}.depthwise.0.weight"]
+        x = F.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
+        x = normalize(x, state, f"{name}.depthwise.1").relu()
+        x = normalize(F.conv2d(x, state[f"{name}.pointwise.0.weight"]), state, f"{name}.pointwise.1").relu()
+    expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_airbench_computes_its_formula() -> None:
+    net, state = network_with_state("airbench")
+    images = torch.randn(2, 3, 19, 17, dtype=torch.float64)
+    x = F.gelu(F.conv2d(images, state["whitening.weight"]))
+    for stage in ("stage1", "stage2", "stage3"):
+        x = F.max_pool2d(F.conv2d(x, state[f"{stage}.conv1.weight"], padding=1), 2)
+        x = F.gelu(normalize(x, state, f"{stage}.norm1", eps=1e-12))
+        y = F.conv2d(x, state[f"{stage}.conv2.weight"], padding=1)
+        y = F.gelu(normalize(y, state, f"{stage}.norm2", eps=1e-12))
+        y = F.conv2d(y, state[f"{stage}.conv3.weight"], padding=1)
+        x = F.gelu(normalize(y, state, f"{stage}.norm3", eps=1e-12) + x)
+    expected = x.amax((2, 3)) @ state["classifier.weight"].T / 9
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert [norm.momentum for norm in norms] == [0.4] * 9
+    assert not any(norm.weight.requires_grad for norm in norms)
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.5])
+def test_airbench_whitens_patches_of_images(eps: float) -> None:
+    """Outputs are uncorrelated; their variances are v / (v + eps), the largest first, v that of the patches."""
+    net, images = create_model("airbench").double(), torch.randn(8, 3, 9, 9, dtype=torch.float64)
+    images[:, 1] += images[:, 0]  # correlated channels
+    net.whiten(images, eps=eps)
+    weight = net.whitening.weight
+    assert not weight.requires_grad
+    assert torch.equal(weight[12:], -weight[:12])
+    outputs = F.conv2d(images, weight[:12]).transpose(0, 1).flatten(1)
+    scale = weight[:12].square().sum((1, 2, 3))  # 1 / (v + eps)
+    assert torch.equal(scale, scale.sort().values)
+    expected = torch.diag((1 / scale - eps) * scale)
+    torch.testing.assert_close(outputs @ outputs.T / outputs.shape[1], expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 28, 33, 100])
