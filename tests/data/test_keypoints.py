@@ -151,6 +151,8 @@ def test_saved_keypoints_are_loaded_again(shared: Path, tmp_path: Path, file: st
     folder = save_keypoints(people, tmp_path / "person_keypoints.json")
     assert folder == (shared / file).parent / "images"
     assert_same(load_keypoints(tmp_path / "person_keypoints.json", folder), people)
+    for annotation in json.loads((tmp_path / "person_keypoints.json").read_text())["annotations"]:
+        assert annotation["num_keypoints"] == sum(flag > 0 for flag in annotation["keypoints"][2::3])
     openpose = with_skeleton(replace(people, name="other", notes=("a fifth",)), OPENPOSE_18)
     save_keypoints(openpose, tmp_path / "openpose.json")
     assert_same(load_keypoints(tmp_path / "openpose.json", str(folder)), openpose)

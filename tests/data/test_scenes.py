@@ -13,7 +13,7 @@ from PIL import Image
 from firstsight.data.affine import Affine
 from firstsight.data.keypoints import KeypointSet, load_keypoints
 from firstsight.data.people import load_people
-from firstsight.data.pool import Pool
+from firstsight.data.pool import TINY, Pool
 from firstsight.data.scenes import Scenes
 from firstsight.data.staging import Kind
 from firstsight.errors import DataError
@@ -180,6 +180,13 @@ def test_image_cache_shrinks_large_images_and_keeps_as_many_as_fit(people: Keypo
     first = [pool.pixels(i) for i in range(4)]
     assert [pool.pixels(i) is first[i] for i in range(4)] == [True, True, False, False]
     assert np.array_equal(pool.pixels(3), first[3])
+
+
+def test_thumbnails_of_the_image_cache_are_means_of_blocks(people: KeypointSet) -> None:
+    """12 by 12 cells of a 48x60 image: 4 columns by 5 rows each."""
+    pool = Pool(people, longest=60, room=10**6)
+    means = pool.pixels(0).reshape(TINY, 60 // TINY, TINY, 48 // TINY, 3).mean((1, 3))
+    np.testing.assert_allclose(np.asarray(pool.tiny(0), dtype=float), means, atol=1.01)
 
 
 def test_keypoint_files_of_both_splits_are_found_or_one_is_split(sticks: Callable[..., Path]) -> None:

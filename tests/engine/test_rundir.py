@@ -77,6 +77,12 @@ def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {"report.html"}
 
 
+def test_run_directory_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match=r"a part of the path is a file, not a folder; choose another place with --out"):
+        RunDirectory(tmp_path / "file" / "run")
+
+
 def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
     assert rundir.latest(root) is None

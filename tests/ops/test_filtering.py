@@ -59,6 +59,15 @@ def test_an_even_kernel_keeps_the_image_size_with_the_odd_zero_right_and_below()
     output = filter_image(image, kernel("1 1; 1 1")).output
     assert output.tolist() == [[[10, 6], [7, 4]]]
     assert filter_image(image, kernel("1 1; 1 1"), at=(1, 1)).patch.tolist() == [[4, 0], [0, 0]]
+    assert filter_image(image, kernel("1 1; 1 1"), at=(0, 0)).patch.tolist() == [[1, 2], [3, 4]]
+
+
+def test_same_padding_with_a_stride_depends_on_height_and_width() -> None:
+    """5 rows need one zero above and below for 3 outputs, 6 columns one zero on the right."""
+    image = torch.arange(1, 31, dtype=torch.uint8).view(1, 5, 6)
+    result = filter_image(image, kernel("1 2 3; 4 5 6; 7 8 9"), stride=2, at=(0, 0))
+    assert result.output.shape == (1, 3, 3) and result.corner == (-1, 0)
+    assert result.patch.tolist() == [[0, 0, 0], [1, 2, 3], [7, 8, 9]]
 
 
 def test_kernels_are_read_from_text() -> None:
@@ -106,7 +115,7 @@ def test_filter_command_writes_json_and_a_figure(run: Run) -> None:
         (["--padding", "-1"], 2, "--padding must be a number of pixels, or same; got -1"),
         (["--size", "3"], 2, "--size is for box, gaussian, motion; sobel-x has a size of its own"),
         (["--kernel", "box", "--size", "99"], 2, "--size must lie between 1 and 31; got 99"),
-        (["--dilation", "900", "--padding", "0"], 2, "kernel spans 1801x1801 pixels"),
+        (["--dilation", "900", "--padding", "0"], 2, "firstsight: the kernel spans 1801x1801 pixels"),
         (["--out", "figure.gif"], 2, "--out must be a .png file"),
         (["nothing.png"], 1, "nothing.png"),
     ],

@@ -117,6 +117,19 @@ def test_the_loss_sums_over_all_hourglass_stacks() -> None:
     )
 
 
+def test_the_second_hourglass_receives_features_and_heatmaps_of_the_first() -> None:
+    """Newell 2016: x + conv(features) + conv(heatmaps) goes to the next stack, and x alone leaves the last one."""
+    net = hourglass(joints=3, stacks=2).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        x = net.stem(images)
+        first, second = net.stacks
+        features = first.features(first.hourglass(x))
+        passed_on = x + first.hand_on(features) + first.hand_back(first.heatmaps(features))
+        expected = second.heatmaps(second.features(second.hourglass(passed_on)))
+        torch.testing.assert_close(net(images)[1], expected)
+
+
 def test_unknown_names_sizes_and_stacks_are_refused() -> None:
     for arguments, message in (
         ({"name": "pose-tyni"}, "did you mean pose-tiny"),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,20 @@ def test_predicted_positions_and_velocities_by_hand() -> None:
         assert person.keypoints[0, 2] == score
     person.see(np.array([[50.0, 5, 1]]))
     assert person.velocity.tolist() == [[0, 0]]
+
+
+def test_a_joint_of_score_0_is_found_and_one_of_score_minus_1_is_not() -> None:
+    person = _Person(1, 1, 3)
+    person.see(np.array([[0.0, 5, 0]]))
+    person.go_on(3)
+    person.see(np.array([[10.0, 5, 0]]))
+    assert person.velocity.tolist() == [[4, 0]]
+    tracker = Tracker(PAIR, smooth=True)
+    places = np.array([[50.0, 20], [50, 80]])
+    for shift in (0, 3):
+        weak = pose(places + shift)
+        tracker.update([replace(weak, keypoints=np.column_stack([weak.keypoints[:, :2], [0, 0]]))])
+    assert (tracker.poses[0].keypoints[:, :2] < places + 3).all()  # smoothed: behind the motion
 
 
 def test_collinear_and_empty_poses_get_ids() -> None:
