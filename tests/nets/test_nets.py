@@ -66,6 +66,15 @@ def test_parameters_shapes_and_macs_are_those_of_the_table(name: str) -> None:
         assert multiply_accumulates(net, *shape) == MACS[name]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_builder_without_arguments_builds_the_network_of_the_table(name: str) -> None:
+    entry = MODELS[name]
+    build = getattr(import_module(f"firstsight.nets.{entry.file or name}"), name)
+    with torch.device("meta"):
+        net = build()
+    assert count_parameters(net) == entry.parameters
+
+
 def test_variants_have_the_parameters_of_the_papers() -> None:
     assert count_parameters(on_meta("alexnet", variant="paper")) == 60_965_224
     from firstsight.nets.googlenet import googlenet

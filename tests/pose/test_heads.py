@@ -73,6 +73,11 @@ def test_heatmap_losses_by_hand() -> None:
     squares = HeatmapHead(loss="squares").losses(maps, places, visible)
     by_hand = torch.stack([0.5 * ((maps - targets) ** 2)[n][visible[n]].sum() for n in range(6)])
     torch.testing.assert_close(squares, by_hand)
+    named = make_head("squares", size=SIZE, sigma=8.0)
+    torch.testing.assert_close(
+        named.losses(maps, places, visible), HeatmapHead(sigma=2.0, loss="squares").losses(maps, places, visible)
+    )
+    assert named.likely(maps) is maps
     cross = HeatmapHead().losses(maps, places, visible)
     total = torch.zeros(6, dtype=torch.float64)
     for n, k in torch.nonzero(visible).tolist():

@@ -78,10 +78,11 @@ def test_crossing_fields_are_merged_by_mean_or_last() -> None:
 
 
 def test_targets_of_a_batch_are_those_of_its_images() -> None:
-    places = torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(1)) * 20 + 40
-    shown = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(2)) < 0.8
+    """Also in a batch of more images than are drawn at a time."""
+    places = torch.randn(11, 4, 2, 2, generator=torch.Generator().manual_seed(1)) * 20 + 40
+    shown = torch.rand(11, 4, 2, generator=torch.Generator().manual_seed(2)) < 0.8
     whole = [heatmap_targets(places, shown, size=(12, 9)), paf_targets(places, shown, PAIR, size=(12, 9))]
-    for i in range(3):
+    for i in range(11):
         one = places[i : i + 1], shown[i : i + 1]
         torch.testing.assert_close(whole[0][i], heatmap_targets(*one, size=(12, 9))[0])
         torch.testing.assert_close(whole[1][i], paf_targets(*one, PAIR, size=(12, 9))[0])
