@@ -33,8 +33,13 @@ usage: firstsight COMMAND [options]
   firstsight --version
 
 Everywhere: --json prints one JSON document on stdout; --debug shows the traceback of an error.
-Environment: FIRSTSIGHT_HOME (downloads), FIRSTSIGHT_OFFLINE=1 (never open a connection), FIRSTSIGHT_WEIGHTS_URL (a mirror
-of published weights), FIRSTSIGHT_CAMERA (the camera of pose, as FORMAT:SOURCE), OMP_WAIT_POLICY (PASSIVE here), NO_COLOR.
+Environment variables:
+  FIRSTSIGHT_HOME         folder of downloads
+  FIRSTSIGHT_OFFLINE=1    never open a connection
+  FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
+  FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
+  OMP_WAIT_POLICY         of idle threads; PASSIVE unless it is set
+  NO_COLOR                no colors
 """
 
 
