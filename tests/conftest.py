@@ -24,8 +24,15 @@ settings.load_profile("firstsight")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start long tests first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Let every worker begin with its share of the long tests, so that none is left alone with one at the end.
+
+    pytest-xdist (``--dist worksteal``) gives each worker an equal part of the list, in order.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    bounds = [len(fast) * worker // workers for worker in range(workers + 1)]
+    items[:] = [item for w in range(workers) for item in (*slow[w::workers], *fast[bounds[w] : bounds[w + 1]])]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
