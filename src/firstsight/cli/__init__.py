@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 
+from firstsight.cli.openmp import is_busy, wait_policy
 from firstsight.errors import FirstsightError, UsageError, unknown_name
 
 COMMANDS = {
@@ -38,7 +39,7 @@ Environment variables:
   FIRSTSIGHT_OFFLINE=1    never open a connection
   FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
   FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
-  OMP_WAIT_POLICY         of idle threads; PASSIVE unless it is set
+  OMP_WAIT_POLICY         how threads wait; chosen by the load unless it is set
   NO_COLOR                no colors
 """
 
@@ -46,14 +47,12 @@ Environment variables:
 def entry() -> int:
     """Run `main` as a process of its own.
 
-    OpenMP threads that wait are told to sleep (``OMP_WAIT_POLICY=PASSIVE``) unless the user has chosen a policy. By
-    default they spin, and on a busy machine small networks then train several times slower
-    (``benchmarks/threads.py``). The variable is read when torch is imported, which has not happened yet.
+    How OpenMP threads wait is chosen here, before torch is imported; see `firstsight.cli.openmp`.
 
     A process of torchrun ends without taking Python down: threads of its group (gloo, torch 2.13) that still run then
     would abort it now and then, and a job that has done all its work would be reported as failed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(wait_policy(os.environ, busy=is_busy()))
     code = main()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         atexit._run_exitfuncs()  # leaves the group; see `leave_at_exit`
