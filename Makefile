@@ -38,10 +38,10 @@ test: $(VENV)/.installed-dev ## the test suite, in minutes; needs nothing outsid
 test-all: $(VENV)/.installed-dev ## the long proofs too: fifty kills, all chapters, trainings to a quality, parity sweeps
 	$(PYTEST)
 
-coverage: $(VENV)/.installed-dev ## line and branch coverage by test, and by test-all (see docs/testing.md)
+coverage: $(VENV)/.installed-dev ## line and branch coverage of src/ by test-all (see docs/testing.md)
 	$(BIN)/python tools/measure_coverage.py
 
-mutants: $(VENV)/.installed-dev ## how many of 300 random mutants the test suite kills (hours; see docs/testing.md)
+mutants: $(VENV)/.installed-dev ## how many of 300 random mutants the test suite kills (takes long; see docs/testing.md)
 	$(BIN)/python tools/measure_mutants.py
 
 lint: $(VENV)/.installed-dev ## ruff and mypy --strict

@@ -3,7 +3,7 @@
 python benchmarks/threads.py [--rounds 5] [--busy 4]
 
 Waiting OpenMP threads of torch spin by default. On a machine that is busy, a spinning thread takes the core from the
-thread that it waits for. `firstsight` therefore lets them spin shortly, and on a busy machine not at all
+thread that it waits for. `firstsight` therefore lets them spin briefly, and on a busy machine not at all
 (``firstsight/cli/openmp.py``). Every variant is a process of its own that trains some steps and times them without its
 imports; variants alternate. Prints medians with minimum and maximum, and the ratio to the passive policy.
 """

@@ -24,6 +24,7 @@ from mutmut.utils.format_utils import get_mutant_name
 
 ROOT = Path(__file__).parents[1]
 TREE = ROOT / "mutants"
+MUTMUT = Path(sys.executable).with_name("mutmut")
 RESULTS = ROOT / "build" / "mutants.json"
 KILLED = {
     1: "killed",
@@ -54,7 +55,7 @@ def run_mutmut(names: list[str]) -> None:
     (TREE / "src").mkdir(parents=True)  # before Python starts: it remembers that an entry of PYTHONPATH is no folder
     environment = os.environ | {"PYTHONPATH": f"{TREE / 'src'}:{ROOT / 'tools'}", "OMP_NUM_THREADS": "1"}
     environment.setdefault("FIRSTSIGHT_SHARED", str(ROOT.parent / "shared"))
-    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(os.cpu_count() or 1), *names]
+    command = [str(MUTMUT), "run", "--max-children", str(os.cpu_count() or 1), *names]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
@@ -63,7 +64,7 @@ def verdicts(names: list[str]) -> dict[str, str]:
     codes: dict[str, int | None] = {}
     for file in TREE.rglob("*.meta"):
         held = json.loads(file.read_text())["exit_code_by_key"]
-        codes |= {name.replace("__init__.", ""): code for name, code in held.items()}
+        codes |= held
     return {name: (KILLED | SURVIVED).get(codes[name], f"crash {codes[name]}") for name in names}  # type: ignore[arg-type]
 
 
@@ -84,9 +85,7 @@ def main() -> None:
     RESULTS.write_text(json.dumps(results, indent=1))
     survivors = [name for name, verdict in results.items() if verdict in SURVIVED.values()]
     for name in survivors:
-        shown = subprocess.run(
-            [str(Path(sys.executable).with_name("mutmut")), "show", name], capture_output=True, text=True, check=False
-        )
+        shown = subprocess.run([str(MUTMUT), "show", name], capture_output=True, text=True, check=False)
         print(shown.stdout)
     rooms = Counter(name.split(".")[1] for name in names)
     for room, total in sorted(rooms.items()):

@@ -10,7 +10,7 @@ import pytest
 from firstsight.cli.openmp import SPIN_COUNT, is_busy, wait_policy
 
 
-def test_threads_spin_shortly_on_an_idle_machine_and_sleep_on_a_busy_one() -> None:
+def test_threads_spin_briefly_on_an_idle_machine_and_sleep_on_a_busy_one() -> None:
     assert wait_policy({}, busy=False) == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPIN_COUNT}
     assert wait_policy({}, busy=True) == {"OMP_WAIT_POLICY": "PASSIVE"}
 

@@ -13,7 +13,7 @@ def wait_policy(environment: Mapping[str, str], *, busy: bool) -> dict[str, str]
 
     By default libgomp's threads spin for a long time. On a busy machine a spinning thread takes the core from the
     thread that it waits for, and small networks train many times slower. Threads that sleep at once cost about half
-    as much again on an idle machine. So they spin shortly, and on a busy machine not at all.
+    as much again on an idle machine. So they spin briefly, and on a busy machine not at all.
     See ``benchmarks/threads.py``.
 
     Parameters
