@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from firstsight import load
-from firstsight.inspect import summarise
+from firstsight.profiling import summarize
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def work(run: Path) -> float:
     config = json.loads((run / "config.json").read_text())
     classifier = load(run)
     side = classifier.preprocess.input_size
-    macs = summarise(classifier.model, (classifier.preprocess.channels, side, side)).macs
+    macs = summarize(classifier.model, (classifier.preprocess.channels, side, side)).macs
     return 3 * 2 * macs * int(config["data"]["train_images"]) * int(config["settings"]["epochs"]) / 1e15
 
 

@@ -24,15 +24,15 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight.engine.memory import keep_freed_memory
-from firstsight.pose import create_top_down
+from firstsight.models.pose import create_top_down
 from firstsight.pose.skeleton import LSP_14
 from firstsight.recipes import find_recipe
-from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.averaged import make_optimizer
-from firstsight.tasks.top_down import EstimateTopDown
-from firstsight.tasks.top_down_pose import TopDownEstimator
-from firstsight.tasks.top_down_scores import crop_input
-from firstsight.weights.layout import channels_last
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
+from firstsight.tasks.ema_task import make_optimizer
+from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
+from firstsight.tasks.pose.top_down.evaluate import crop_input
+from firstsight.tasks.pose.top_down.train import TopDownTask
+from firstsight.weights.memory_format import channels_last
 from firstsight.weights.top_down import TopDownNetwork
 
 PEOPLE = 20
@@ -61,12 +61,12 @@ def drawn(folder: Path, count: int = 200) -> Path:
 def training(data: str, steps: int) -> dict[str, Callable[[], float]]:
     """Seconds of so many steps: ours, and the bare network's."""
     recipe = find_recipe("pose-tiny-lsp")
-    settings = replace(recipe.settings, data=data, ema=0.0)
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    settings = replace(recipe.settings, data=data, ema_decay=0.0)
+    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
     task = session.make_task(*session.materials.load())
-    assert isinstance(task, EstimateTopDown)
+    assert isinstance(task, TopDownTask)
     bare = channels_last(create_top_down("pose-tiny", skeleton=task.skeleton, size=task.batches.size))
-    optimizer = make_optimizer(bare, task.descent)
+    optimizer = make_optimizer(bare, task.optimizer_config)
     for index in range(task.batches.steps):  # the first epoch's reading of files
         ready = crop_input(task.batches.get(0, index).images)
     wanted = torch.softmax(torch.randn(len(ready), len(task.skeleton), ready.shape[2] * ready.shape[3] // 16), 2)

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from firstsight.data.batches import fit_images
-from firstsight.data.loading import load
-from firstsight.data.picture import Preprocess
-from firstsight.gan.disturb import noisy
-from firstsight.gan.metrics import frechet_distance
-from firstsight.tasks.adversarial_scores import chosen, look_at
-from firstsight.tasks.judge import judge_for
+from firstsight.data.image_io import Preprocess
+from firstsight.data.images.loading import load
+from firstsight.metrics.frechet import frechet_distance
+from firstsight.models.gan.augment import noisy
+from firstsight.tasks.gan.evaluate import chosen, look_at
+from firstsight.tasks.gan.reference_classifier import reference_for
 from firstsight.weights.generator import Generator, load_generator
 
 
@@ -38,11 +38,11 @@ def main() -> None:
     prepare = Preprocess(
         channels=channels, resize=size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels
     )  # fmt: skip
-    judge = judge_for(test.name, test.classes)
-    seen, labels = look_at(judge, test, n, prepare)
+    reference = reference_for(test.name, test.classes)
+    seen, labels = look_at(reference, test, n, prepare)
     images = fit_images(test, prepare)[chosen(test, n)]
     rest = labels != 0
-    rows = {"training pictures": frechet_distance(seen.features, look_at(judge, train, n, prepare)[0].features)}
+    rows = {"training pictures": frechet_distance(seen.features, look_at(reference, train, n, prepare)[0].features)}
     changes = {
         "blurred: 0.05, 0.9, 0.05 in both directions": blurred(images, 0.05),
         "blurred: 0.1, 0.8, 0.1": blurred(images, 0.1),
@@ -55,8 +55,8 @@ def main() -> None:
     if made:
         changes |= generated(made, n)
     for name, changed in changes.items():
-        rows[name] = frechet_distance(seen.features, judge.look(changed).features)
-    print(f"{test.name}, {size} pixels, features of {judge.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
+        rows[name] = frechet_distance(seen.features, reference.look(changed).features)
+    print(f"{test.name}, {size} pixels, features of {reference.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
     for name, value in rows.items():
         print(f"| {name} | {value:.2f} |")
 

@@ -15,29 +15,29 @@ from gan import train
 
 HACKS = {
     "the recipe": [],
-    "pictures in [0, 1], sigmoid": ["--pixels", "unsigned"],
+    "pictures in [0, 1], sigmoid": ["--output", "sigmoid"],
     "uniform noise": ["--noise", "uniform"],
     "real and generated mixed": ["--batches", "mixed"],
     "ReLU in D": ["--activation", "relu"],
     "no strided convolutions": ["--resampling", "plain"],
-    "no label smoothing": ["--real-target", "1"],
-    "noisy labels (5 %)": ["--label-noise", "0.05"],
-    "D learns twice as fast": ["--d-lr", "2"],
-    "D learns half as fast": ["--d-lr", "0.5"],
+    "no label smoothing": ["--real-label", "1"],
+    "noisy labels (5 %)": ["--label-flip-prob", "0.05"],
+    "D learns twice as fast": ["--d-lr-mult", "2"],
+    "D learns half as fast": ["--d-lr-mult", "0.5"],
     "spectral norm": ["--spectral-norm"],
-    "R1, no batch norm in D": ["--r1", "1"],
-    "no average of weights": ["--ema", "0"],
+    "R1, no batch norm in D": ["--r1-gamma", "1"],
+    "no average of weights": ["--ema-decay", "0"],
     "packing 2": ["--packing", "2"],
-    "moved before D, 2 pixels": ["--translation", "2"],
+    "moved before D, 2 pixels": ["--diffaug-translation", "2"],
     "noise before D, 0.4": ["--instance-noise", "0.4"],
     "both told the class": ["--conditional"],
-    "SGD in D": ["--optimizer", "sgd-in-d", "--d-lr", "100"],
+    "SGD in D": ["--optimizer", "sgd-in-d", "--d-lr-mult", "100"],
     "batch norm in G": ["--batch-norm"],
     "beta1 0.9": ["--beta1", "0.9"],
     "saturating loss": ["--loss", "saturating"],
     "least squares": ["--loss", "least-squares"],
     "hinge": ["--loss", "hinge"],
-    "Wasserstein, penalty": ["--loss", "wasserstein", "--critic-steps", "3"],
+    "Wasserstein, penalty": ["--loss", "wasserstein", "--n-critic", "3"],
 }
 NOT_IN = {"no strided convolutions": "gan", "both told the class": "gan", "batch norm in G": "dcgan"}
 """Rows that a network does not have: convolutions, classes, or a generator without batch norm."""
@@ -71,8 +71,8 @@ def main() -> None:
         cells = [spread([row[column] for row in rows]) for column in columns]
         away = cells[0][0] - first[0]
         clear = abs(away) > cells[0][1] + first[1]
-        verdict = ("worse" if away > 0 else "better") if clear else ""
-        print(f"| {name} | {' | '.join(f'{short(mean)} +- {sd:.2g}' for mean, sd in cells)} | {verdict} |")
+        outcome = ("worse" if away > 0 else "better") if clear else ""
+        print(f"| {name} | {' | '.join(f'{short(mean)} +- {sd:.2g}' for mean, sd in cells)} | {outcome} |")
 
 
 def short(number: float) -> str:

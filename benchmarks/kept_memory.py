@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from firstsight.engine.memory import keep_freed_memory
 from firstsight.recipes import find_recipe
-from firstsight.recipes.train import Session, Silent, Where
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
 
 USUAL = ("lenet-digits", "convnet-digits", "gan-digits", "dcgan-digits")
 WARM = 3
@@ -29,7 +29,7 @@ def steps(name: str, data: str | None, count: int, *, kept: bool) -> None:
         keep_freed_memory()
     recipe = find_recipe(name)
     settings = replace(recipe.settings, data=data) if data else recipe.settings
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
     task = session.make_task(*session.materials.load())
     for i in range(WARM + count):
         if i == WARM:

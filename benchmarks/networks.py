@@ -17,9 +17,10 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from firstsight.nets import MODELS, create_model
+from firstsight.models.classification import create_model
+from firstsight.models.registry import CLASSIFICATION_MODELS
 
-NAMES = [name for name in MODELS if hasattr(torchvision.models, name)]
+NAMES = [name for name in CLASSIFICATION_MODELS if hasattr(torchvision.models, name)]
 
 
 def theirs(name: str) -> nn.Module:

@@ -22,11 +22,11 @@ from decoding import crowd
 from PIL import Image
 from torch import Tensor, nn
 
+from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.ops import fold_batch_norm
-from firstsight.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.pose import PoseEstimator
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.weights.pose import PoseNetwork
 
 

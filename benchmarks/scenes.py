@@ -3,8 +3,8 @@
     python benchmarks/scenes.py [MODEL] --data PATH [--limit N] [--height 184]
 
 MODEL is a run directory or weights (default: openpose-tiny-lsp). From the second set of people in --data (see
-`firstsight.data.people`) scenes are composed as the training composes them, in epoch 0 of seed 0, and written as COCO
-keypoints; `firstsight.tasks.measure_pose` measures them, as `firstsight evaluate` does, and the photographs they are
+`firstsight.data.keypoints.splits`) scenes are composed as in training, in epoch 0 of seed 0, and written as COCO
+keypoints; `firstsight.tasks.pose.evaluate` measures them, as `firstsight evaluate` does, and the photographs they are
 made of, with one person each. Printed are average precision by the two ways of decoding, with the mirror
 image and in two sizes, what "fast" costs beside "exact", precision by the number of people in a scene, and correct
 keypoints by joint.
@@ -16,11 +16,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from firstsight.data.keypoints import KeypointSet, load_keypoints, save_keypoints
-from firstsight.data.people import load_people
-from firstsight.data.scenes import Scenes
-from firstsight.data.written import write_scenes
-from firstsight.tasks.measure_pose import PoseMeasured, measure_pose
+from firstsight.data.keypoints.export_scenes import write_scenes
+from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, save_keypoints
+from firstsight.data.keypoints.scenes import Scenes
+from firstsight.data.keypoints.splits import load_people
+from firstsight.tasks.pose.evaluate import PoseMeasured, evaluate_pose
 from firstsight.weights.pose import PoseNetwork, load_pose
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -34,8 +34,8 @@ def composed(network: PoseNetwork, people: KeypointSet) -> Scenes:
     settings = network.card["about"]["settings"]
     return Scenes(
         people, "composed", batch_size=16, epochs=1, seed=0, side=settings["image_size"],
-        smallest=settings["smallest"], largest=settings["largest"], rotate=settings["rotate"],
-        flip=settings["flip"] == "random", most=settings["people"],
+        smallest=settings["min_scale"], largest=settings["max_scale"], rotate=settings["rotate"],
+        flip=settings["flip"] == "random", most=settings["max_people"],
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         file = write_scenes(scenes, scratch, ids=range(min(arguments.limit or scenes.samples, scenes.samples)))
         for way, options in WAYS.items():
-            found = measure_pose(network, file, **options)
+            found = evaluate_pose(network, file, **options)
             if way == "fast":
                 print(f"{found.n:,} composed scenes of {found.people:,} people, {scenes.side} pixels a side")
             print(f"  {way}: {told(found)}")
@@ -73,10 +73,10 @@ def main() -> None:
                 continue
             some = whole.select([i for i in range(len(whole)) if counts[i] == number])
             save_keypoints(some, part := Path(scratch) / f"person_keypoints-{number}.json")
-            found = measure_pose(network, part, images=Path(scratch) / "images")
+            found = evaluate_pose(network, part, images=Path(scratch) / "images")
             print(f"  {number} in the scene ({found.n:,} scenes): {told(found)}")
     for way, options in WAYS.items():
-        found = measure_pose(network, arguments.data, limit=arguments.limit, height=arguments.height, **options)
+        found = evaluate_pose(network, arguments.data, limit=arguments.limit, height=arguments.height, **options)
         print(f"{found.n:,} photographs of one person, {way}: {told(found)}")
         if way == "fast":
             print(

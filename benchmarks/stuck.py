@@ -14,18 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from gan import train
 
 from firstsight import load_data
 from firstsight.engine.loop import seed_everything
 from firstsight.recipes import find_recipe
-from firstsight.recipes.train import Session, Silent, Where
-from gan import train
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
 
 
 def losses(seed: int, steps: int) -> tuple[list[float], list[float]]:
     """G's and D's loss at every update."""
     recipe = find_recipe("gan-stuck")
-    session = Session(recipe, replace(recipe.settings, seed=seed, epochs=steps), Where(device="cpu"), Silent())
+    session = TrainingRun(
+        recipe, replace(recipe.settings, seed=seed, epochs=steps), RunOptions(device="cpu"), NullCallback()
+    )
     task = session.make_task(load_data("digits", "train"), load_data("digits", "test"))
     found = []
     for step in range(steps):
@@ -63,8 +65,8 @@ def main() -> None:
         )
     more = ["--epochs", str(arguments.epochs), "--evaluate-every", str(arguments.epochs)]
     rows_of = {
-        "as it is": [], "without the layer": ["--no-stuck"], "with Adam": ["--optimizer", "adam"],
-        "with Adam, without the layer": ["--optimizer", "adam", "--no-stuck"],
+        "as it is": [], "without the layer": ["--no-bn-on-logit"], "with Adam": ["--optimizer", "adam"],
+        "with Adam, without the layer": ["--optimizer", "adam", "--no-bn-on-logit"],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         for name, change in rows_of.items():

@@ -27,11 +27,12 @@ from tutorials import adversarial, classifier
 
 from firstsight import load_data
 from firstsight.data import ImageSet
+from firstsight.engine.accelerator import computes_bfloat16
 from firstsight.engine.loop import Loop
 from firstsight.recipes import find_recipe
-from firstsight.recipes.accelerator import computes_bfloat16
-from firstsight.recipes.recipe import GanSettings, Recipe
-from firstsight.recipes.train import Session, Silent, Where
+from firstsight.recipes.recipe import Recipe
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
+from firstsight.tasks.gan.settings import GANSettings
 
 RECIPES = {"lenet": "lenet-fashion", "gan": "gan-fashion", "dcgan": "dcgan-fashion", "infogan": "infogan-mnist"}
 DIGITS = ("gan-digits", "dcgan-digits", "infogan-digits")
@@ -46,12 +47,12 @@ SAMPLES = {
 def ours(recipe: Recipe, images: ImageSet, **changes: Any) -> Callable[[], float]:
     """One epoch of the engine, from the recipe's own task and loop; returns its seconds (evaluation left out)."""
     settings = replace(recipe.settings, epochs=1000, **{"precision": "float32"} | changes)
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
     loop = Loop(
         session.make_task(images, images),
         session.accelerator,
         None,
-        Silent(),
+        NullCallback(),
         epochs=1000,
         seed=0,
         checkpoint_seconds=1e9,
@@ -70,8 +71,8 @@ def named(name: str, batch_size: int | None) -> Recipe:
     recipe = find_recipe(RECIPES.get(name, name))
     changes: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
     if name in WIDTHS:
-        plain = {"translation": 0, "instance_noise": 0.0, "conditional": False, "g_width": 0}
-        same = {"width": WIDTHS[name], "image_size": 28, "latent": 62 if name == "infogan" else 100}
+        plain = {"diffaug_translation": 0, "instance_noise": 0.0, "conditional": False, "g_width": 0}
+        same = {"width": WIDTHS[name], "image_size": 28, "latent_dim": 62 if name == "infogan" else 100}
         changes = plain | same | {"batch_size": 128} | changes
     return replace(recipe, settings=replace(recipe.settings, **changes))
 
@@ -93,7 +94,7 @@ def main() -> None:
     samples = arguments.samples or SAMPLES[arguments.name]
     images = images.select(np.arange(min(samples, len(images))))
     epochs = round(samples / len(images))
-    if isinstance(settings, GanSettings):
+    if isinstance(settings, GANSettings):
         shape = {"size": settings.image_size, "width": settings.width}
         runners = {
             "idiomatic loop": adversarial(images, batch_size, recipe.model, **shape),
@@ -104,7 +105,7 @@ def main() -> None:
     else:
         runners = {
             "idiomatic loop": classifier(images, batch_size),
-            "firstsight": ours(recipe, images, lr=1e-3, flip="none", shift=0),
+            "firstsight": ours(recipe, images, lr=1e-3, flip="none", translate=0),
             "firstsight, augmented": ours(recipe, images, lr=1e-3),
         }
     for runner in runners.values():

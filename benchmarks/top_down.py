@@ -13,25 +13,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from firstsight.recipes.train import Silent, train
+from firstsight.recipes.train import NullCallback, train
 
 CHANGES: dict[str, dict[str, Any]] = {
     "the recipe": {},
-    "mean squares for a loss": {"head": "squares"},
+    "mean squares for a loss": {"head": "mse"},
     "SimCC": {"head": "simcc", "sigma": 3.0},
     "sigma 4 pixels": {"sigma": 4.0},
     "sigma 12 pixels": {"sigma": 12.0},
     "rotation 0": {"rotate": 0.0},
     "rotation 30": {"rotate": 30.0},
     "rotation 90": {"rotate": 90.0},
-    "no scaling": {"zoom": 0.0},
-    "no average of weights": {"ema": 0.0},
+    "no scaling": {"scale": 0.0},
+    "no average of weights": {"ema_decay": 0.0},
     "no flips in training": {"flip": "none"},
     "no flip test": {"flip_test": False},
     "half bodies, 0.3": {"half_body": 0.3},
-    "hidden parts, 0.5": {"hide": 0.5},
+    "hidden parts, 0.5": {"random_erasing": 0.5},
     "learning rate a third": {"lr": 1e-3},
-    "three quarters on smaller crops": {"early": 0.75},
+    "three quarters on smaller crops": {"low_res_fraction": 0.75},
 }
 
 
@@ -46,8 +46,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(CHANGES))
     arguments = parser.parse_args()
     fixed = {
-        "data": arguments.data, "epochs": arguments.epochs, "image_size": arguments.image_size, "holdout": 0.1,
-        "evaluate_every": arguments.epochs, "early": 0.0,
+        "data": arguments.data, "epochs": arguments.epochs, "image_size": arguments.image_size, "val_fraction": 0.1,
+        "evaluate_every": arguments.epochs, "low_res_fraction": 0.0,
     }  # fmt: skip
     size = f"{arguments.image_size}x{arguments.image_size}"
     print(
@@ -59,7 +59,7 @@ def main() -> None:
             folder = (arguments.out or Path(scratch)) / name.replace(" ", "-").replace(",", "")
             results = [
                 train(
-                    "pose-tiny-lsp", out=folder / str(seed), resume=True, observer=Silent(), seed=seed,
+                    "pose-tiny-lsp", out=folder / str(seed), resume=True, callback=NullCallback(), seed=seed,
                     **(fixed | CHANGES[name]),
                 )
                 for seed in range(arguments.seeds)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from firstsight import create_model
 from firstsight.data import ImageSet
-from firstsight.gan import create_gan
+from firstsight.models.gan import create_gan
 
 Epoch = Callable[[], float]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from firstsight import PoseEstimator
-from firstsight.data.photo import sample_photo
+from firstsight.data.sample_image import sample_photo
 from firstsight.engine.device import choose_device, device_of
 from firstsight.errors import UsageError
-from firstsight.tasks.top_down_pose import TopDownEstimator
+from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 from firstsight.weights.classifier import load
 from firstsight.weights.generator import load_generator
 

@@ -6,7 +6,7 @@ Run in an environment of its own that has torchvision (which the project never d
     /tmp/golden/bin/python tools/make_golden_preprocess.py
 
 Every 16th pixel of every 16th row and the mean of each channel, of the preset ``IMAGENET1K_V1.transforms()`` on
-pictures of ``tools/formula.py``, are stored with the versions in ``tests/parity/golden-preprocess.safetensors``.
+pictures of ``tools/formula.py``, are cached with the versions in ``tests/parity/golden-preprocess.safetensors``.
 """
 
 from pathlib import Path

@@ -21,22 +21,26 @@ from typing import Any
 
 import torch
 
-from firstsight.data.crops import Crops
-from firstsight.data.people import load_people
-from firstsight.data.sources import SOURCES
-from firstsight.data.written import write_scenes
+from firstsight.data.datasets import SOURCES
+from firstsight.data.keypoints.crops import Crops
+from firstsight.data.keypoints.export_scenes import write_scenes
+from firstsight.data.keypoints.splits import load_people
 from firstsight.engine.rundir import versions
-from firstsight.gan import GANS
-from firstsight.recipes import ClassifySettings, GanSettings, PoseSettings, TopDownSettings, find_recipe
+from firstsight.models.registry import GAN_MODELS
+from firstsight.recipes import find_recipe
 from firstsight.recipes.train import train
-from firstsight.tasks.measure import measure
-from firstsight.tasks.measure_pose import measure_pose
-from firstsight.tasks.predict import evaluate
-from firstsight.tasks.top_down_scores import MeasureCrops
+from firstsight.tasks.classification.evaluate import measure
+from firstsight.tasks.classification.predict import evaluate
+from firstsight.tasks.classification.settings import ClassificationSettings
+from firstsight.tasks.gan.settings import GANSettings
+from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
+from firstsight.tasks.pose.evaluate import evaluate_pose
+from firstsight.tasks.pose.top_down.evaluate import TopDownEvaluator
+from firstsight.tasks.pose.top_down.settings import TopDownSettings
+from firstsight.weights.bundled import parameters_of
 from firstsight.weights.classifier import kind_of, read, read_file, weights_of_run, write
 from firstsight.weights.generator import load_generator
 from firstsight.weights.pose import load_pose
-from firstsight.weights.shipped import parameters_of
 from firstsight.weights.top_down import load_top_down
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -126,7 +130,7 @@ The generator of {model} ({kind}), trained on {title}: the average of its weight
 
 | | |
 | --- | --- |
-| Frechet distance | {frechet:.2f} ({floor:.2f} of as many training pictures), N = {n:,}, in the features of `{judge}` |
+| Frechet distance | {frechet:.2f} (training images: {floor:.2f}), N = {n:,}, in the features of `{reference}` |
 | over draws | {drawn} |
 | measured | {metrics} |
 | parameters | {parameters:,} |
@@ -154,16 +158,16 @@ def generator_text(name: str, file: Path, run: Path | None, data: str) -> tuple[
     metrics = {k: v for k, v in asked.items() if k.startswith("q_")} | found.metrics  # Q is not shipped
     told = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if not k.startswith("frechet"))
     drawn = f"{found.draws} of N pictures; standard deviation of one {metrics['frechet_sd']:.2f}"
-    judge = made.card["about"]["judge"] | {"name": found.judge, "sha256": found.sha256, "n": found.n}
+    reference = made.card["about"]["judge"] | {"name": found.reference, "sha256": found.sha256, "n": found.n}
     text = GENERATOR_CARD.format(
-        name=name, model=recipe.model, kind=GANS[recipe.model].summary, title=source.title, n=found.n,
-        frechet=metrics["frechet"], floor=metrics["frechet_floor"], judge=found.judge, metrics=told,
+        name=name, model=recipe.model, kind=GAN_MODELS[recipe.model].summary, title=source.title, n=found.n,
+        frechet=metrics["frechet"], floor=metrics["frechet_floor"], reference=found.reference, metrics=told,
         drawn=drawn,
         parameters=sum(p.numel() for p in made.model.parameters()), settings=settings_text(name, made.card),
         result=recipe.result, terms=source.licence, homepage=source.homepage,
         codes=", ".join(f"{i}: {label}" for i, label in enumerate(made.table)) or "none",
         channels=made.preprocess.channels, size=made.preprocess.resize, versions=versions_text(),
-        sha256=seal(file, metrics, judge=judge),
+        sha256=seal(file, metrics, reference=reference),
     )  # fmt: skip
     return text, f"Frechet distance {metrics['frechet']:.2f} at N = {found.n:,}"
 
@@ -209,8 +213,8 @@ def pose_text(name: str, file: Path, run: Path | None, data: str) -> tuple[str, 
     title, terms, homepage = PEOPLE[recipe.data]
     _, people = load_people(data)
     with tempfile.TemporaryDirectory() as scratch:
-        found = measure_pose(network, write_scenes(composed(network, people), scratch))
-    alone = measure_pose(network, data)
+        found = evaluate_pose(network, write_scenes(composed(network, people), scratch))
+    alone = evaluate_pose(network, data)
     text = POSE_CARD.format(
         name=name, model=recipe.model, skeleton=network.skeleton.name, title=title, terms=terms, homepage=homepage,
         **{key: found.metrics[key] for key in ("ap", "ap50", "ap75", "ar")}, scenes=found.n, people=found.people,
@@ -259,10 +263,10 @@ def top_down_text(name: str, file: Path, run: Path | None, data: str) -> tuple[s
     title, terms, homepage = PEOPLE[recipe.data]
     _, people = load_people(data)
     crops = Crops(people, batch_size=64, epochs=1, seed=0, size=network.size)
-    measure = MeasureCrops(crops, most=crops.samples)
+    measure = TopDownEvaluator(crops, most=crops.samples)
     with torch.inference_mode():
         metrics, answers = measure(network.model), measure.answers(network.model)
-        plain = MeasureCrops(crops, most=crops.samples, flip_test=False)(network.model)["pck"]
+        plain = TopDownEvaluator(crops, most=crops.samples, flip_test=False)(network.model)["pck"]
     joints = zip(people.skeleton.joints, measure.pck(answers).per_joint.tolist(), strict=True)
     text = TOP_DOWN_CARD.format(
         name=name, model=recipe.model, skeleton=network.skeleton.name, title=title, terms=terms, homepage=homepage,
@@ -314,7 +318,7 @@ def classifier_text(name: str, file: Path, run: Path | None, data: str) -> tuple
 
 
 TEXTS: dict[type, Callable[[str, Path, Path | None, str], tuple[str, str]]] = {
-    ClassifySettings: classifier_text, GanSettings: generator_text, PoseSettings: pose_text,
+    ClassificationSettings: classifier_text, GANSettings: generator_text, BottomUpSettings: pose_text,
     TopDownSettings: top_down_text,
 }  # fmt: skip
 """How the weights of a kind of recipe are measured and told."""

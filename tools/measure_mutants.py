@@ -83,14 +83,14 @@ def main() -> None:
     results = verdicts(names)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1))
-    survivors = [name for name, verdict in results.items() if verdict in SURVIVED.values()]
+    survivors = [name for name, outcome in results.items() if outcome in SURVIVED.values()]
     for name in survivors:
         shown = subprocess.run([str(MUTMUT), "show", name], capture_output=True, text=True, check=False)
         print(shown.stdout)
     rooms = Counter(name.split(".")[1] for name in names)
-    for room, total in sorted(rooms.items()):
-        left = sum(name.split(".")[1] == room for name in survivors)
-        print(f"{room:8} {total - left:4} of {total:4} killed")
+    for package, total in sorted(rooms.items()):
+        left = sum(name.split(".")[1] == package for name in survivors)
+        print(f"{package:8} {total - left:4} of {total:4} killed")
     print(f"all      {len(names) - len(survivors):4} of {len(names):4} killed: {1 - len(survivors) / len(names):.1%}")
 
 

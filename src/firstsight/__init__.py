@@ -1,7 +1,7 @@
 """firstsight: the classic vision networks, readable at first sight, proven, trained by one command on a laptop.
 
 >>> import firstsight
->>> firstsight.list_models("vgg1")[:2]
+>>> firstsight.list_models("vgg1*")[:2]
 ['vgg11', 'vgg11_bn']
 
 Importing the package imports no torch; the names below are fetched when they are first used.
@@ -13,16 +13,17 @@ from firstsight.lazy import lazy_names
 
 if TYPE_CHECKING:
     from firstsight.data import ImageSet, load as load_data  # isort: skip
-    from firstsight.nets import create_model, list_models
+    from firstsight.models.classification import create_model
+    from firstsight.models.registry import list_models
     from firstsight.recipes import list_recipes
     from firstsight.recipes.train import train
-    from firstsight.tasks.generate import arithmetic, generate, interpolate, with_nearest
-    from firstsight.tasks.measure import measure
-    from firstsight.tasks.measure_pose import measure_pose
-    from firstsight.tasks.pose import PoseEstimator
-    from firstsight.tasks.pose_video import follow_video
-    from firstsight.tasks.predict import Prediction, evaluate, predict
-    from firstsight.tasks.top_down_pose import TopDownEstimator
+    from firstsight.tasks.classification.evaluate import measure
+    from firstsight.tasks.classification.predict import Prediction, evaluate, predict
+    from firstsight.tasks.gan.generate import add_nearest_neighbors, generate, interpolate, latent_arithmetic
+    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.evaluate import evaluate_pose
+    from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
+    from firstsight.tasks.pose.video import track_video
     from firstsight.weights.classifier import Classifier, load
     from firstsight.weights.generator import Generator, load_generator
 
@@ -32,25 +33,25 @@ _PLACES = {
     "Classifier": "weights.classifier:Classifier",
     "Generator": "weights.generator:Generator",
     "ImageSet": "data:ImageSet",
-    "PoseEstimator": "tasks.pose:PoseEstimator",
-    "Prediction": "tasks.predict:Prediction",
-    "TopDownEstimator": "tasks.top_down_pose:TopDownEstimator",
-    "arithmetic": "tasks.generate:arithmetic",
-    "create_model": "nets:create_model",
-    "evaluate": "tasks.predict:evaluate",
-    "follow_video": "tasks.pose_video:follow_video",
-    "generate": "tasks.generate:generate",
-    "interpolate": "tasks.generate:interpolate",
-    "list_models": "nets:list_models",
+    "PoseEstimator": "tasks.pose.bottom_up.estimate:PoseEstimator",
+    "Prediction": "tasks.classification.predict:Prediction",
+    "TopDownEstimator": "tasks.pose.top_down.estimate:TopDownEstimator",
+    "latent_arithmetic": "tasks.gan.generate:latent_arithmetic",
+    "create_model": "models.classification:create_model",
+    "evaluate": "tasks.classification.predict:evaluate",
+    "track_video": "tasks.pose.video:track_video",
+    "generate": "tasks.gan.generate:generate",
+    "interpolate": "tasks.gan.generate:interpolate",
+    "list_models": "models.registry:list_models",
     "list_recipes": "recipes:list_recipes",
     "load": "weights.classifier:load",
     "load_data": "data:load",
     "load_generator": "weights.generator:load_generator",
-    "measure": "tasks.measure:measure",
-    "measure_pose": "tasks.measure_pose:measure_pose",
-    "predict": "tasks.predict:predict",
+    "measure": "tasks.classification.evaluate:measure",
+    "evaluate_pose": "tasks.pose.evaluate:evaluate_pose",
+    "predict": "tasks.classification.predict:predict",
     "train": "recipes.train:train",
-    "with_nearest": "tasks.generate:with_nearest",
+    "add_nearest_neighbors": "tasks.gan.generate:add_nearest_neighbors",
 }
 
 __all__ = [
@@ -61,22 +62,22 @@ __all__ = [
     "Prediction",
     "TopDownEstimator",
     "__version__",
-    "arithmetic",
+    "add_nearest_neighbors",
     "create_model",
     "evaluate",
-    "follow_video",
+    "evaluate_pose",
     "generate",
     "interpolate",
+    "latent_arithmetic",
     "list_models",
     "list_recipes",
     "load",
     "load_data",
     "load_generator",
     "measure",
-    "measure_pose",
     "predict",
+    "track_video",
     "train",
-    "with_nearest",
 ]
 
 

@@ -54,12 +54,12 @@ def lenet(trained: Callable[[str], Path]) -> Path:
             "train lenet --conditional",
             ["lenet has no --conditional, as dcgan-fashion has (see: "],
         ),
-        ("train gan --smallest=0.3", ["gan has no --smallest, as openpose-tiny-lsp has"]),
+        ("train gan --min-scale=0.3", ["gan has no --min-scale, as openpose-tiny-lsp has"]),
         ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
-        ("train lenet --epochs 0", ["--epochs must lie between 1 and 100000; got 0"]),
+        ("train lenet --epochs 0", ["--epochs must be between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),
         ("train lenet --lr nan", ["--lr must be above 0"]),
-        ("train lenet --batch-size 0", ["--batch-size must lie between"]),
+        ("train lenet --batch-size 0", ["--batch-size must be between"]),
         (
             "train lenet --optimizer rmsprop",
             ["--optimizer must be one of 'adam', ", "'muon'; got 'rmsprop'"],
@@ -247,7 +247,7 @@ def test_resume_continues_from_the_checkpoint_before_a_damaged_one(
     shutil.copytree(many_checkpoints, "run")
     damage_newest_checkpoint(Path("run"), damage)
     Path("run/model.safetensors").unlink()
-    code, out, err = run("train", "two_layer", "--out", "run", "--resume", "--json")
+    code, out, err = run("train", "mlp", "--out", "run", "--resume", "--json")
     assert code == 0
     assert "the checkpoint before it is used" in err
     last_line = (many_checkpoints / "metrics.jsonl").read_text().splitlines()[-1]

@@ -16,9 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import firstsight
 from conftest import unavailable
 from firstsight.cli import COMMANDS
-from firstsight.data.photo import sample_photo
+from firstsight.data.sample_image import sample_photo
+from firstsight.migrate import SETTINGS
 from firstsight.recipes.resolve import resolve
-from firstsight.weights.shipped import shipped
+from firstsight.weights.bundled import bundled
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,7 +97,7 @@ def test_resume_finds_the_latest_run_and_its_settings(run: Run, trained: Callabl
     assert code == 0
     assert json.loads(out)["epochs"] == 3
     assert "runs/lenet-digits/1 is finished, nothing is left to train" in err
-    code, _, err = run("train", "two_layer", "--resume", "--out", "fresh", "--epochs", "1")
+    code, _, err = run("train", "mlp", "--resume", "--out", "fresh", "--epochs", "1")
     assert code == 0
     assert "nothing to resume in fresh: a new run begins" in err
 
@@ -106,22 +107,26 @@ def test_a_run_older_than_a_setting_resumes_with_the_same_bits(run: Run, many_ch
     shutil.copytree(many_checkpoints, "old")
     config = json.loads(Path("old/config.json").read_text())
     assert config["settings"].pop("label_smoothing") == 0
+    old_names = {new: old for old, new in SETTINGS.items()}
+    config["settings"] = {old_names.get(name, name): value for name, value in config["settings"].items()}
+    config["model"] = "two_layer"
+    assert {"shift", "zoom", "holdout", "bias_lr"} <= config["settings"].keys()
     Path("old/config.json").write_text(json.dumps(config))
     Path("old/model.safetensors").unlink()
     Path("old/report.html").unlink()
     shutil.rmtree(max(Path("old/checkpoints").iterdir()))
-    code, _, err = run("train", "two_layer", "--resume", "--out", "old", "--label-smoothing", "0.1")
+    code, _, err = run("train", "mlp", "--resume", "--out", "old", "--label-smoothing", "0.1")
     assert code == 2 and "started with other settings: label_smoothing was 0.0, now 0.1" in err
-    code, _, err = run("train", "two_layer", "--resume", "--out", "old")
+    code, _, err = run("train", "mlp", "--resume", "--out", "old")
     assert code == 0 and "goes on after step 22 of 23" in err
     assert Path("old/model.safetensors").read_bytes() == (many_checkpoints / "model.safetensors").read_bytes()
 
 
 def test_a_published_data_set_is_recognized_by_its_files(run: Run, shared: Path) -> None:
-    code, out, _ = run("train", "two_layer", "--data", shared / "mnist-t10k", "--epochs", "1", "--json")
+    code, out, _ = run("train", "mlp", "--data", shared / "mnist-t10k", "--epochs", "1", "--json")
     assert code == 0
     assert json.loads(out)["metrics"]["accuracy"] > 0.7
-    config = json.loads(Path("runs/two_layer-mnist/1/config.json").read_text())
+    config = json.loads(Path("runs/mlp-mnist/1/config.json").read_text())
     assert config["data"]["name"] == "mnist"
     assert "only the test files are there" in config["notes"][0]
 
@@ -140,15 +145,15 @@ def test_a_model_name_selects_the_recipe_of_a_published_data_set_in_a_folder(sha
 
 
 def test_holdout_evaluates_on_training_images_only(run: Run) -> None:
-    code, _, err = run("train", "two_layer", "--epochs", "1", "--holdout", "0.2", "--json")
+    code, _, err = run("train", "mlp", "--epochs", "1", "--val-fraction", "0.2", "--json")
     assert code == 0
-    config = json.loads(Path("runs/two_layer-digits/1/config.json").read_text())
+    config = json.loads(Path("runs/mlp-digits/1/config.json").read_text())
     assert (config["data"]["train_images"], config["data"]["test_images"]) == (1151, 287)  # 20 % of each class, rounded
     assert "held-out training images" in err
 
 
 def test_tensorboard_receives_the_metrics_of_every_epoch(run: Run) -> None:
-    assert run("train", "two_layer", "--epochs", "3", "--log", "tensorboard", "--out", "r")[0] == 0
+    assert run("train", "mlp", "--epochs", "3", "--log", "tensorboard", "--out", "r")[0] == 0
     events = EventAccumulator("r/tensorboard")
     events.Reload()
     lines = [json.loads(line) for line in Path("r/metrics.jsonl").read_text().splitlines()]
@@ -159,7 +164,7 @@ def test_tensorboard_receives_the_metrics_of_every_epoch(run: Run) -> None:
 
 
 def test_the_report_shows_settings_figures_and_environment(run: Run) -> None:
-    assert run("train", "two_layer", "--epochs", "1", "--lr", "0.00234", "--out", "r")[0] == 0
+    assert run("train", "mlp", "--epochs", "1", "--lr", "0.00234", "--out", "r")[0] == 0
     page = Path("r/report.html").read_text()
     for text in (
         "Learning curves",
@@ -181,10 +186,10 @@ def test_models_and_data_list_what_is_available(run: Run) -> None:
     listing = json.loads(out)
     assert code == 0
     sizes = {m["name"]: m["parameters"] for m in listing["models"]}
-    assert sizes.items() >= {"two_layer": 103_510, "convnet": 84_010, "lenet": 61_706, "resnet34": 21_797_672}.items()
+    assert sizes.items() >= {"mlp": 103_510, "convnet": 84_010, "lenet": 61_706, "resnet34": 21_797_672}.items()
     assert all(recipe["result"] for recipe in listing["recipes"])
     weights = {r["name"] for r in listing["recipes"] if r["weights"]}
-    assert weights == set(shipped()) and "lenet-fashion" in weights
+    assert weights == set(bundled()) and "lenet-fashion" in weights
     code, out, _ = run("models", "lenet")
     assert "lenet-fashion" in out
     assert "convnet" not in out
@@ -233,7 +238,7 @@ def test_results_that_cannot_be_written_are_an_error(monkeypatch: pytest.MonkeyP
 
 
 def test_training_evaluating_and_predicting_from_python() -> None:
-    result = firstsight.train("two_layer", epochs=1, out="r")
+    result = firstsight.train("mlp", epochs=1, out="r")
     assert result.run_dir == Path("r")
     network = firstsight.load("r")
     assert firstsight.evaluate(network).metrics["accuracy"] == pytest.approx(result.metrics["accuracy"])

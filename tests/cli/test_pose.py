@@ -11,10 +11,10 @@ from PIL import Image
 
 import firstsight
 from firstsight import plots
-from firstsight.cli import pose_told
+from firstsight.cli import pose_output as pose_told
 from firstsight.cli.pose import Arguments
-from firstsight.data.photo import sample_photo
-from firstsight.pose import create_pose
+from firstsight.data.sample_image import sample_photo
+from firstsight.models.pose import create_bottom_up
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
 from helpers.blob_people import stick
@@ -144,7 +144,7 @@ def test_images_with_the_same_name_get_numbered_files_and_ids(pose: Run, photo: 
 
 def test_the_published_checkpoint_runs_and_drawing_is_suggested(run: Run, photo: Path) -> None:
     torch.manual_seed(0)
-    torch.save(create_pose("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
+    torch.save(create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
     code, out, err = run("pose", photo, "--model", "checkpoint_iter_370000.pth", "--height", 64)
     assert code == 0 and "photo.png" in out and "to see them drawn: --out" in err
 

@@ -11,8 +11,11 @@ from firstsight.cli.train import read
     ("line", "given"),
     [
         ("gan-stuck", {}),
-        ("gan-stuck --no-stuck", {"stuck": False}),
-        ("gan-stuck --stuck --epochs 10", {"stuck": True, "epochs": 10}),  # also where it is the recipe's value
+        ("gan-stuck --no-bn-on-logit", {"bn_on_logit": False}),
+        (
+            "gan-stuck --bn-on-logit --epochs 10",
+            {"bn_on_logit": True, "epochs": 10},
+        ),  # also where it is the recipe's value
         ("dcgan-digits --spectral-norm --loss hinge", {"spectral_norm": True, "loss": "hinge"}),
         ("lenet --lr 0.003 --flip none --evaluate-every 3", {"lr": 0.003, "flip": "none", "evaluate_every": 3}),
         ("resnet34 --weights imagenet --no-freeze", {"weights": "imagenet", "freeze": False}),
@@ -27,5 +30,5 @@ def test_only_options_on_the_command_line_count_as_given(line: str, given: dict[
 )
 def test_spread_takes_numbers_and_a_name(given: str, expected: float | str) -> None:
     """The default value counts as given too."""
-    assert read(["infogan", "--spread", given])[1] == {"spread": expected}
+    assert read(["infogan", "--code-std", given])[1] == {"code_std": expected}
     assert read(["infogan"])[1] == {}

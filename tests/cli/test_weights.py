@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from firstsight import create_model, evaluate, load, predict
-from firstsight.weights.shipped import shelf
+from firstsight.weights.bundled import cache_dir
 from firstsight.weights.table import PUBLISHED, imagenet_classes
 from helpers.files import MaliciousPickle
 from helpers.state_dicts import RESNET18_FILE
@@ -34,7 +34,7 @@ def photo() -> Path:
 def test_imported_weights_predict_by_the_name_of_their_network(run: Run, photo: Path) -> None:
     code, out, err = run("weights", "import", RESNET18_FILE, "--model", "resnet18")
     assert (code, err) == (0, "")
-    target = shelf() / "resnet18-imagenet.safetensors"
+    target = cache_dir() / "resnet18-imagenet.safetensors"
     assert out.splitlines()[:2] == [
         "resnet18-imagenet: resnet18, 1,000 classes, 69.76% on ImageNet as published;"
         " from https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -99,7 +99,7 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
     for name, classes in (("mine", 1000), ("flowers", 3)):
         torch.save(create_model("resnet18", num_classes=classes).state_dict(), f"{name}.pth")
         run("weights", "import", f"{name}.pth", "--model", "resnet18")
-    (shelf() / "broken.safetensors").write_bytes(b"junk")
+    (cache_dir() / "broken.safetensors").write_bytes(b"junk")
     code, out, err = run("weights", "list")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
@@ -177,4 +177,4 @@ def test_code_in_an_imported_file_is_not_executed(run: Run) -> None:
     assert (code, out) == (1, "")
     assert "evil.pth: refused" in err
     assert not Path("executed").exists()
-    assert not shelf().exists()
+    assert not cache_dir().exists()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstsight.data.augment import ANGLE, ZOOM, Augmentation, _mirror
-from firstsight.data.counter import uniform
+from firstsight.data.rng import uniform
 
 IMAGES = torch.randint(1, 256, (40, 3, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 IDS = np.array([3, 17, 4, 39, 0])
@@ -22,13 +22,14 @@ def test_positions_outside_are_reflected_as_numpy_does(position: int, size: int)
 
 
 @pytest.mark.parametrize(
-    "augmentation", [Augmentation(shift=2), Augmentation(flip="random"), Augmentation(shift=1, flip="alternating")]
+    "augmentation",
+    [Augmentation(translate=2), Augmentation(flip="random"), Augmentation(translate=1, flip="alternating")],
 )
 def test_shifted_and_flipped_images_are_crops_of_padded_images(augmentation: Augmentation) -> None:
     """Every result is the crop (and flip) of its image with reflected edges, for one of the possible offsets."""
     results = augmentation.gather(IMAGES, IDS, seed=5, epoch=3)
     flips = augmentation.flipped(IDS, seed=5, epoch=3) if augmentation.flip != "none" else np.zeros(len(IDS), bool)
-    s = augmentation.shift
+    s = augmentation.translate
     for result, i, flip in zip(results.numpy(), IDS, flips, strict=True):
         padded = np.pad(IMAGES[i].numpy(), ((0, 0), (s, s), (s, s)), mode="reflect")
         crops = [padded[:, y : y + 9, x : x + 7] for y in range(2 * s + 1) for x in range(2 * s + 1)]
@@ -43,14 +44,14 @@ def test_default_augmentation_changes_nothing() -> None:
 
 @given(st.integers(0, 1000), st.integers(0, 30))
 def test_augmentation_of_a_sample_does_not_depend_on_its_batch(seed: int, epoch: int) -> None:
-    augmentation = Augmentation(shift=2, flip="random", rotate=20, zoom=0.2, cutout=3)
+    augmentation = Augmentation(translate=2, flip="random", rotate=20, scale=0.2, cutout=3)
 
     def views(ids: np.ndarray) -> torch.Tensor:
         images = augmentation.gather(IMAGES, ids, seed=seed, epoch=epoch)
         return augmentation.warp(images.float(), ids, seed=seed, epoch=epoch, fill=torch.zeros(3))
 
-    together, alone = views(IDS), views(IDS[2:3])
-    torch.testing.assert_close(together[2:3], alone)
+    joint_batch, alone = views(IDS), views(IDS[2:3])
+    torch.testing.assert_close(joint_batch[2:3], alone)
 
 
 def test_alternating_flip_shows_both_views_in_two_epochs() -> None:
@@ -64,7 +65,7 @@ def test_alternating_flip_shows_both_views_in_two_epochs() -> None:
 
 def test_shifts_are_uniformly_distributed() -> None:
     ids = np.arange(9000)
-    offsets = Augmentation(shift=1)._offsets(ids, 3, 0, 0, 2).ravel()
+    offsets = Augmentation(translate=1)._offsets(ids, 3, 0, 0, 2).ravel()
     counts = np.bincount(offsets + 1)
     assert len(counts) == 3
     assert abs(counts - 3000).max() < 5 * math.sqrt(3000 * 2 / 3)
@@ -97,7 +98,7 @@ def test_zoom_scales_distances_from_the_center() -> None:
     ids = sample_with_the_largest_number(ZOOM)
     image = torch.zeros(1, 1, 41, 41)
     image[0, 0, 20, 30] = 1
-    larger = Augmentation(zoom=0.5).warp(image, ids, seed=0, epoch=0, fill=torch.zeros(1))
+    larger = Augmentation(scale=0.5).warp(image, ids, seed=0, epoch=0, fill=torch.zeros(1))
     assert divmod(int(larger.argmax()), 41) == (20, 35)
 
 

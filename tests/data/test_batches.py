@@ -39,8 +39,8 @@ def test_shares_of_all_processes_are_the_batch_of_one_process(n: int, size: int,
         assert {share.global_size for share in shares} == {len(one.ids)}
         assert max(len(s.ids) for s in shares) - min(len(s.ids) for s in shares) <= 1
         values = one.images.double().mean((1, 2, 3))
-        together = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world
-        assert together == pytest.approx(float(values.mean()), rel=1e-6, abs=1e-5)
+        joint_batch = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world
+        assert joint_batch == pytest.approx(float(values.mean()), rel=1e-6, abs=1e-5)
         epoch += one.ids.tolist()
     assert sorted(epoch) == list(range(n))
 
@@ -63,7 +63,7 @@ def test_progress_is_the_share_of_batches_done() -> None:
 
 
 def test_augmented_batches_are_channels_last_and_hold_the_images_of_their_ids() -> None:
-    batch = make(augmentation=Augmentation(shift=1)).get(0, 0)
+    batch = make(augmentation=Augmentation(translate=1)).get(0, 0)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.images[:, 0, 0, 0].round().int().tolist() == batch.ids.tolist()  # constant images do not move
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from firstsight.data.affine import Affine
-from firstsight.data.crop import crop_matrices, inverse, moved, regions, warp
+from firstsight.data.keypoints.crop import crop_matrices, inverse, moved, regions, warp
 
 
 def photo(width: int = 400, height: int = 300) -> Image.Image:
@@ -83,10 +83,10 @@ def test_pixels_of_a_crop_are_those_of_pil(scale: float, mirrored: bool) -> None
 def test_crop_does_not_depend_on_the_others_and_is_gray_outside_the_image() -> None:
     image = tensor(photo())
     areas = torch.tensor([[30.0, 40, 60, 60], [200, 100, 500, 500], [-300, -300, 50, 50], [399, 299, 40, 40]])
-    together = warp([image] * 4, crop_matrices(areas, size=(64, 64)), size=(64, 64))
+    joint_batch = warp([image] * 4, crop_matrices(areas, size=(64, 64)), size=(64, 64))
     for number, area in enumerate(areas):
         alone = warp([image], crop_matrices(area[None], size=(64, 64)), size=(64, 64))
-        torch.testing.assert_close(together[number], alone[0], rtol=0, atol=1e-3)
-    assert (together[2] == 128).all() and (together[3][:, 40:, 40:] == 128).all() and together.isfinite().all()
+        torch.testing.assert_close(joint_batch[number], alone[0], rtol=0, atol=1e-3)
+    assert (joint_batch[2] == 128).all() and (joint_batch[3][:, 40:, 40:] == 128).all() and joint_batch.isfinite().all()
     plain = warp([image], crop_matrices(torch.tensor([[31.5, 31.5, 64, 64]]), size=(64, 64)), size=(64, 64))
     torch.testing.assert_close(plain[0], image[:, :64, :64].float(), rtol=0, atol=1e-3)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.data.crop import inverse, moved
-from firstsight.data.crops import Crops
-from firstsight.data.keypoints import load_keypoints
+from firstsight.data.keypoints.crop import inverse, moved
+from firstsight.data.keypoints.crops import Crops
+from firstsight.data.keypoints.keypoint_set import load_keypoints
 from firstsight.errors import DataError
 
 EVERYTHING: dict[str, Any] = {"rotate": 90.0, "zoom": 0.3, "move": 0.1, "half_body": 0.5, "hide": 0.5}

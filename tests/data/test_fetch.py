@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from firstsight.data.datasets import RemoteFile
 from firstsight.data.download import TIMEOUT
 from firstsight.data.fetch import fetch
-from firstsight.data.sources import RemoteFile
 from firstsight.errors import DataError
 
 CONTENT = bytes(i * 7 % 251 for i in range(300_000))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data import Preprocess, load, open_picture
-from firstsight.data.folder import read_folder
+from firstsight.data import Preprocess, load, open_image
+from firstsight.data.images.folder import read_folder
 from firstsight.errors import DataError, UsageError
 
 Pictures = Callable[..., Path]
@@ -175,7 +175,7 @@ def test_pixels_beyond_the_memory_limit_are_kept_in_a_temporary_file(
 def test_resize_and_center_crop_of_a_folder_are_those_of_a_single_image(pictures: Pictures, tmp_path: Path) -> None:
     path = pictures({"a": 4, "b": 4}, size=40)
     prepare = Preprocess(channels=3, resize=14, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=16)
-    expected = {prepare.picture(open_picture(file)).tobytes() for file in path.rglob("*.png")}
+    expected = {prepare.picture(open_image(file)).tobytes() for file in path.rglob("*.png")}
     for where in (path, zipped(path, tmp_path / "set.zip")):
         images = [*load(where, size=14, shorter=16).images, *load(where, "test", size=14, shorter=16).images]
         assert {image.numpy().tobytes() for image in images} == expected

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstsight.data.idx import find_idx, read_idx
+from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.errors import DataError
 from helpers.files import idx, write_pair
 

@@ -15,8 +15,8 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 from scipy.ndimage import binary_dilation
 
-from firstsight.data.coco import decode_runs, outline_mask
-from firstsight.data.keypoints import KeypointSet, load_keypoints, save_keypoints, with_skeleton
+from firstsight.data.keypoints.coco import decode_runs, outline_mask
+from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, save_keypoints, with_skeleton
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 
@@ -95,7 +95,7 @@ def test_coco_keypoints_are_loaded(shared: Path) -> None:
         assert people.keypoints[i].ravel().tolist() == record["keypoints"]
         assert (people.keypoints[i, :, 2] > 0).sum() == record["num_keypoints"]
         assert people.pictures[people.picture[i]].id == record["image_id"]
-        assert people.areas[i] == record["area"] and people.outlines[i] == record["segmentation"]
+        assert people.areas[i] == record["area"] and people.segmentations[i] == record["segmentation"]
     assert sorted(i for index in range(80) for i in people.people(index)) == list(range(172))
     assert people.open(0).size == (people.pictures[0].width, people.pictures[0].height)
 
@@ -111,7 +111,7 @@ def test_lsp_keypoints_are_loaded(shared: Path) -> None:
 def test_segmentation_masks_are_those_of_pycocotools(shared: Path) -> None:
     people = load_keypoints(shared / "coco-mini/person_keypoints.json")
     drawn = more = 0
-    for outline, box, index in zip(people.outlines, people.boxes.tolist(), people.picture, strict=True):
+    for outline, box, index in zip(people.segmentations, people.boxes.tolist(), people.picture, strict=True):
         size = height, width = people.pictures[index].height, people.pictures[index].width
         runs = coco_runs(outline, height, width)
         theirs = coco_masks.decode(runs).astype(bool)
@@ -132,13 +132,13 @@ def test_ignored_regions_are_crowds_and_people_without_keypoints(shared: Path) -
     for index, picture in enumerate(people.pictures):
         mask = people.ignored(index)
         assert mask.shape == (picture.height, picture.width) and mask.dtype == bool
-        outlines = [people.outlines[i] for i in people.people(index) if left_out[i]]
-        runs = [coco_runs(outline, *mask.shape) for outline in outlines]
+        segmentations = [people.segmentations[i] for i in people.people(index) if left_out[i]]
+        runs = [coco_runs(outline, *mask.shape) for outline in segmentations]
         theirs = coco_masks.decode(coco_masks.merge(runs)).astype(bool) if runs else np.zeros_like(mask)
         assert mask.any() == bool(runs)
         assert not (theirs & ~binary_dilation(mask, np.ones((3, 3)))).any()
         masks = [
-            outline_mask(people.outlines[i], box=people.boxes[i].tolist(), size=mask.shape)
+            outline_mask(people.segmentations[i], box=people.boxes[i].tolist(), size=mask.shape)
             for i in people.people(index)
             if left_out[i]
         ]

@@ -11,9 +11,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from firstsight.data import load
-from firstsight.data.cifar import RECORD
 from firstsight.data.find import embedded
-from firstsight.data.idx import read_idx
+from firstsight.data.images.cifar import RECORD
+from firstsight.data.images.idx import read_idx
 from firstsight.errors import DataError, UsageError
 from helpers.files import write_pair
 
@@ -29,8 +29,8 @@ def test_digits_have_no_image_in_both_splits() -> None:
     train, test = load("digits"), load("digits", "test")
     assert (train.images.shape, test.images.shape) == ((1438, 1, 32, 32), (359, 1, 32, 32))
     assert torch.bincount(test.labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
-    together = torch.cat([train.images, test.images]).flatten(1)
-    assert len(together) == len(torch.unique(together, dim=0))
+    joint_batch = torch.cat([train.images, test.images]).flatten(1)
+    assert len(joint_batch) == len(torch.unique(joint_batch, dim=0))
     assert (train.images[:, :, :4] == 0).all()
     assert (train.images[..., -4:] == 0).all()
 

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from firstsight.data.affine import Affine
-from firstsight.data.keypoints import KeypointSet, load_keypoints
-from firstsight.data.people import load_people
-from firstsight.data.pool import TINY, Pool
-from firstsight.data.scenes import Scenes
-from firstsight.data.staging import Kind
+from firstsight.data.image_cache import TINY, ImageCache
+from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
+from firstsight.data.keypoints.scene_composer import Kind
+from firstsight.data.keypoints.scenes import Scenes
+from firstsight.data.keypoints.splits import load_people
 from firstsight.errors import DataError
 
 RED, GREEN, BLUE = range(3)
@@ -175,7 +175,7 @@ def test_affine_map_and_its_inverse_give_the_same_points() -> None:
 
 
 def test_image_cache_shrinks_large_images_and_keeps_as_many_as_fit(people: KeypointSet) -> None:
-    pool = Pool(people, longest=60, room=60 * 48 * 3 * 2)
+    pool = ImageCache(people, longest=60, capacity=60 * 48 * 3 * 2)
     assert pool.size(0) == (48, 60) and pool.factor(0).tolist() == [0.5, 0.5]
     first = [pool.pixels(i) for i in range(4)]
     assert [pool.pixels(i) is first[i] for i in range(4)] == [True, True, False, False]
@@ -184,9 +184,9 @@ def test_image_cache_shrinks_large_images_and_keeps_as_many_as_fit(people: Keypo
 
 def test_thumbnails_of_the_image_cache_are_means_of_blocks(people: KeypointSet) -> None:
     """12 by 12 cells of a 48x60 image: 4 columns by 5 rows each."""
-    pool = Pool(people, longest=60, room=10**6)
+    pool = ImageCache(people, longest=60, capacity=10**6)
     means = pool.pixels(0).reshape(TINY, 60 // TINY, TINY, 48 // TINY, 3).mean((1, 3))
-    np.testing.assert_allclose(np.asarray(pool.tiny(0), dtype=float), means, atol=1.01)
+    np.testing.assert_allclose(np.asarray(pool.thumbnail(0), dtype=float), means, atol=1.01)
 
 
 def test_keypoint_files_of_both_splits_are_found_or_one_is_split(sticks: Callable[..., Path]) -> None:
@@ -201,7 +201,7 @@ def test_keypoint_files_of_both_splits_are_found_or_one_is_split(sticks: Callabl
     train, test = load_people(both.parent)
     assert (len(train), len(test), train.notes) == (6, 3, ())
     train, test = load_people(both.parent, share=0.5)
-    assert (len(train), len(test)) == (3, 3) and "--holdout 0.5" in train.notes[0]
+    assert (len(train), len(test)) == (3, 3) and "--val-fraction 0.5" in train.notes[0]
     with pytest.raises(DataError, match="no such file or folder"):
         load_people("nowhere")
     with pytest.raises(DataError, match="no person_keypoints file"):

@@ -17,8 +17,8 @@ from firstsight.cli.demo import write_digits
 from firstsight.cli.parse import parse
 from firstsight.cli.train import read as read_train
 from firstsight.data import load
-from firstsight.data.photo import sample_photo
-from firstsight.data.picture import open_picture
+from firstsight.data.image_io import open_image
+from firstsight.data.sample_image import sample_photo
 from firstsight.data.video import VideoWriter
 from firstsight.recipes import RECIPES
 from helpers.stand_ins import store_published, write_cifar10_like, write_mnist_like, write_weights
@@ -93,7 +93,7 @@ def user_files(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sti
     shutil.copy(sample_photo(), "picture.png")
     with VideoWriter(Path("walk.mp4"), frames_per_second=5) as video:
         for _ in range(3):
-            video.add(open_picture(sample_photo()))
+            video.add(open_image(sample_photo()))
     Path("mypackage").mkdir()
     Path("mypackage/mymodule.py").write_text("from torch import nn\nbuild = nn.Conv2d(3, 4, 5)\n")
     for name in ("fashion-mnist", "mnist"):

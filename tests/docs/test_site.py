@@ -16,11 +16,9 @@ import pytest
 from filelock import FileLock
 from make_site import LANGUAGES, gather, modules, packages
 
-from firstsight.gan import GANS
-from firstsight.nets import MODELS
-from firstsight.pose import POSE_MODELS, TOP_DOWN_MODELS
+from firstsight.models.registry import MODELS
 from firstsight.recipes import RECIPES
-from firstsight.weights.shipped import shipped
+from firstsight.weights.bundled import bundled
 
 ROOT = Path(__file__).parents[2]
 FETCHED = {
@@ -155,7 +153,7 @@ def test_the_site_has_all_chapters_pages_modules_recipes_and_cards(site: Path, p
     results = " ".join(pages[site / "results.html"].text.split())
     for recipe in RECIPES.values():
         assert recipe.name in results and recipe.result in results
-    assert {f"{name}.html" for name in shipped()} <= {path.name for path in (site / "cards").glob("*.html")}
+    assert {f"{name}.html" for name in bundled()} <= {path.name for path in (site / "cards").glob("*.html")}
 
 
 @pytest.mark.slow
@@ -182,7 +180,7 @@ def test_the_sources_of_the_site_are_complete(tmp_path: Path) -> None:
     table = (source / "recipes.txt").read_text(encoding="utf-8")
     for recipe in RECIPES.values():
         assert f"`{recipe.name}`" in table and f"| {recipe.result} |" in table
-    assert {path.stem for path in (source / "cards").iterdir()} == set(shipped())
+    assert {path.stem for path in (source / "cards").iterdir()} == set(bundled())
     assert len(table.splitlines()) == len(RECIPES) + 2
     for language, other in (("en", "ko"), ("ko", "en")):
         books = sorted((source / "chapters" / language).iterdir())
@@ -239,6 +237,6 @@ def test_fidelity_names_tests_that_exist() -> None:
 
 def test_fidelity_lists_every_network() -> None:
     """Families of numbered depths by their first and their last member."""
-    for name in {*MODELS, *POSE_MODELS, *TOP_DOWN_MODELS, *GANS}:
+    for name in MODELS:
         family = re.sub(r"\d+(_bn)?$", "", name)
         assert f"`{name}`" in FIDELITY or re.search(rf"`{family}\d+` to `{family}\d+`", FIDELITY), name

@@ -10,8 +10,8 @@ from torch import nn
 
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
-from firstsight.nets import create_model
-from firstsight.tasks.classify import Descent, make_optimizer
+from firstsight.models.classification import create_model
+from firstsight.tasks.classification.train import OptimizerConfig, make_optimizer
 
 Kind = Literal["adam", "adamw", "sgd", "muon"]
 Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
@@ -21,7 +21,9 @@ def trained_pair(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pa
     """Return a network and its optimizer after some steps on random images."""
     torch.manual_seed(1)
     net = create_model(name)
-    optimizer = make_optimizer(net, Descent(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1))
+    optimizer = make_optimizer(
+        net, OptimizerConfig(optimizer=kind, lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.1)
+    )
     for _ in range(steps):
         net(torch.randn(4, 1, 32, 32)).square().mean().backward()
         optimizer.step()
@@ -140,7 +142,7 @@ def test_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) ->
 
 
 def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> None:
-    folder = save(tmp_path, 1, trained_pair(name="two_layer", steps=1))
+    folder = save(tmp_path, 1, trained_pair(name="mlp", steps=1))
     for path in folder.iterdir():
         content = path.read_bytes()
         for position in range(0, len(content), max(1, len(content) // 37)):
@@ -168,7 +170,7 @@ def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(
 def test_checkpoint_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
     body = json.loads(checkpoint._unsealed((folder / "manifest.json").read_text()))
-    (folder / "manifest.json").write_text(checkpoint._sealed(json.dumps(body | {"format": 99})))
+    (folder / "manifest.json").write_text(checkpoint._with_checksum(json.dumps(body | {"format": 99})))
     with pytest.raises(CheckpointError, match="later version"):
         checkpoint.read(folder)
 

@@ -36,10 +36,12 @@ def may_mount(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("may_mount")
 def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkpoint(tmp_path: Path) -> None:
     """Two checkpoints fit on the full disk, a third one being written does not; with more space the run is resumed."""
-    home, full, small, tiny, read_only = (tmp_path / name for name in ("home", "full", "small", "tiny", "read_only"))
-    for folder in (home, full, small, tiny, read_only):
+    home, full, small, small_disk, read_only = (
+        tmp_path / name for name in ("home", "full", "small", "tiny", "read_only")
+    )
+    for folder in (home, full, small, small_disk, read_only):
         folder.mkdir()
-    options = {full: "size=1900k", small: "size=64k", tiny: "size=4k,nr_inodes=1", read_only: "ro"}
+    options = {full: "size=1900k", small: "size=64k", small_disk: "size=4k,nr_inodes=1", read_only: "ro"}
     mounts = "; ".join(f"mount -t tmpfs -o {option} tmpfs {folder}" for folder, option in options.items())
     mounted, stopped, checkpoints, _, resumed, first_checkpoint, first_folder, out, current = run_in_namespace(
         home,
@@ -49,7 +51,7 @@ def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkp
         f"mount -o remount,size=60m {full}",
         [str(tmp_path), *TRAIN, "--out", f"{full}/r", "--resume"],
         [str(tmp_path), *TRAIN, "--out", f"{small}/r"],
-        [str(tmp_path), *TRAIN, "--out", f"{tiny}/r"],
+        [str(tmp_path), *TRAIN, "--out", f"{small_disk}/r"],
         [str(tmp_path), *TRAIN, "--out", f"{read_only}/r"],
         [str(read_only), *TRAIN],
     )
@@ -81,4 +83,4 @@ def test_file_of_a_run_that_cannot_be_written_is_named_with_what_is_saved(
     images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
     (tmp_path / "r" / name).mkdir(parents=True)
     with pytest.raises(RunError, match=f"{name}: Is a directory .{advice}"):
-        train("two_layer", out=tmp_path / "r", data=str(images), image_size=8, batch_size=8, epochs=1)
+        train("mlp", out=tmp_path / "r", data=str(images), image_size=8, batch_size=8, epochs=1)

@@ -12,11 +12,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from firstsight.errors import Interrupted
-from firstsight.recipes.train import Silent, train
+from firstsight.recipes.train import NullCallback, train
 from helpers.modules import run_module
 
 CLASSIFIER = ("train", "convnet")
-GAN = ("train", "infogan", "--width", "4", "--categories", "2")
+GAN = ("train", "infogan", "--d-width", "4", "--categories", "2")
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_sigterm_and_ctrl_c_save_the_state_and_exit_with_143_and_130(
 def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Path, small_run: dict[str, Any]) -> None:
     """SIGTERM in the middle of an epoch; the metrics are those of the uninterrupted run, too."""
 
-    class Stopper(Silent):
+    class Stopper(NullCallback):
         steps = 0
 
         def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
@@ -145,7 +145,7 @@ def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Pa
     settings = small_run | {"epochs": 3, "batch_size": 4}
     train("convnet", out=tmp_path / "calm", **settings)
     with pytest.raises(Interrupted) as stopped:
-        train("convnet", out=tmp_path / "stopped", observer=Stopper(), **settings)
+        train("convnet", out=tmp_path / "stopped", callback=Stopper(), **settings)
     assert stopped.value.exit_code == 143
     result = train("convnet", out=tmp_path / "stopped", resume=True)
     assert result.epochs == 3

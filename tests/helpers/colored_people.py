@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from firstsight.data.video import VideoWriter
-from firstsight.pose import create_pose
+from firstsight.models.pose import create_bottom_up
 from firstsight.pose.skeleton import Skeleton
 from firstsight.weights.classifier import write
 from firstsight.weights.pose import make_card
@@ -72,7 +72,7 @@ def crossing(number: int) -> list[Floats]:
 @torch.no_grad()
 def color_weights(path: Path) -> Path:
     """Write the weights file."""
-    net = create_pose("openpose-tiny", skeleton=BODY, stages=0)
+    net = create_bottom_up("openpose-tiny", skeleton=BODY, stages=0)
     for parameter in net.parameters():
         parameter.zero_()
     part = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)}

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 from formula import uniform
 
-from firstsight.nets import create_model
+from firstsight.models.classification import create_model
 
 PREFIX = bytes.fromhex("f37072fd")
 SIGNED, POSITIVE = 3712, 640

@@ -27,10 +27,10 @@ from torch.distributed import TCPStore
 
 from firstsight.cli import main as command_line
 from firstsight.data import load
+from firstsight.engine.accelerator import leave_at_exit
 from firstsight.errors import FirstsightError
 from firstsight.recipes import find_recipe
-from firstsight.recipes.accelerator import leave_at_exit
-from firstsight.recipes.train import Session, Silent, Where, train
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun, train
 from helpers.forked import start, wait
 
 STEPS = 5
@@ -72,27 +72,27 @@ def store_gradients(folder: Path, model: str, batch_sizes: list[int]) -> int:
     recipe = find_recipe(model)
     for batch_size in batch_sizes:
         settings = replace(recipe.settings, precision="float64", batch_size=batch_size, data="digits")
-        session = Session(recipe, settings, Where(device="cpu"), Silent())
-        stored = gradients(session)
+        session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
+        cached = gradients(session)
         if session.first:
             world = session.accelerator.num_processes
-            save_file(stored, folder / f"{world}-{batch_size}.safetensors")
+            save_file(cached, folder / f"{world}-{batch_size}.safetensors")
         session.accelerator.wait_for_everyone()
     leave_at_exit()
     return 0
 
 
-def gradients(session: Session) -> dict[str, torch.Tensor]:
+def gradients(session: TrainingRun) -> dict[str, torch.Tensor]:
     """Return every gradient, the loss and the sample numbers of the first steps, and the metrics after them."""
     task = session.make_task(load("digits"), load("digits", "test"))
-    stored: dict[str, torch.Tensor] = {}
+    cached: dict[str, torch.Tensor] = {}
     net = session.accelerator.unwrap_model(task.models["net"])
     step = 0
 
     def keep(*_: object) -> None:
         for name, parameter in net.named_parameters():
             assert parameter.grad is not None
-            stored[f"{step}.{name}"] = parameter.grad.clone().contiguous()
+            cached[f"{step}.{name}"] = parameter.grad.clone().contiguous()
 
     task.optimizers["net"].register_step_pre_hook(keep)
     for step in range(STEPS):
@@ -100,14 +100,14 @@ def gradients(session: Session) -> dict[str, torch.Tensor]:
         scalars = task.train_step(batch)
         loss = session.accelerator.reduce(scalars["loss"], reduction="mean")
         ids = session.accelerator.gather_for_metrics([batch.ids.tolist()], use_gather_object=True)
-        stored[f"{step}.loss"] = loss.clone().reshape(1)
-        stored[f"{step}.ids"] = torch.tensor(sorted(i for share in ids for i in share))
+        cached[f"{step}.loss"] = loss.clone().reshape(1)
+        cached[f"{step}.ids"] = torch.tensor(sorted(i for share in ids for i in share))
     for name, value in task.evaluate().items():
-        stored[f"test.{name}"] = torch.tensor([value], dtype=torch.float64)
-    return stored
+        cached[f"test.{name}"] = torch.tensor([value], dtype=torch.float64)
+    return cached
 
 
-class Stopper(Silent):
+class Stopper(NullCallback):
     """Sends SIGTERM to its own process, the first one, after a number of steps (0: never)."""
 
     def __init__(self, stop_after: int) -> None:
@@ -125,7 +125,7 @@ def run_training(job: dict[str, Any]) -> int:
     if "command" in job:
         return command_line(job["command"])
     try:
-        result = train(job["recipe"], observer=Stopper(job.get("stop_after", 0)), **job["settings"])
+        result = train(job["recipe"], callback=Stopper(job.get("stop_after", 0)), **job["settings"])
     except FirstsightError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -8,7 +8,7 @@ from filelock import FileLock
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "lenet": ("lenet", {"epochs": 3}),
     "gan": ("gan-digits", {"epochs": 3, "image_size": 12}),
-    "infogan": ("infogan-digits", {"epochs": 2, "width": 4, "image_size": 12}),
+    "infogan": ("infogan-digits", {"epochs": 2, "d_width": 4, "image_size": 12}),
 }
 
 

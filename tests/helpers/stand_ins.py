@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from firstsight import create_model, load_data
-from firstsight.data.cifar import RECORD, TEST, TRAIN
-from firstsight.pose import create_pose
+from firstsight.data.images.cifar import RECORD, TEST, TRAIN
+from firstsight.models.pose import create_bottom_up
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.weights.published import import_weights
 from helpers.files import idx
@@ -45,5 +45,5 @@ def write_weights(folder: Path) -> None:
     """Write the weights that the pages mention: ResNet-34, a ResNet-18 of two classes, lightweight OpenPose."""
     store_published("resnet34", folder)
     torch.save(create_model("resnet18", num_classes=2).state_dict(), folder / "my-net.pth")
-    openpose: Any = create_pose("openpose-mobilenet", skeleton=OPENPOSE_18)
+    openpose: Any = create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18)
     torch.save(openpose.state_dict(), folder / "checkpoint_iter_370000.pth")

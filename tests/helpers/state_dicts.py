@@ -7,7 +7,7 @@ import torch
 from formula import tensor
 from torch import Tensor
 
-from firstsight.nets import create_model
+from firstsight.models.classification import create_model
 
 RESNET18_FILE = Path(__file__).parents[1] / "weights" / "resnet18-f37072fd.pth"
 """A small file with the name and the published digits of the SHA-256 of torchvision's ResNet-18, though not its content

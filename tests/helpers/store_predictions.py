@@ -3,14 +3,14 @@
     python tests/helpers/store_predictions.py cifar10-train.zip tests/weights/airbench-cifar10.txt
 
 The file has a digit, the predicted class, for each image, in the order of ``load_data(..., "test")``. Computing all of
-them takes two minutes; `tests/weights/test_shipped.py` computes every fifth one.
+them takes two minutes; `tests/weights/test_bundled.py` computes every fifth one.
 """
 
 import sys
 from pathlib import Path
 
 from firstsight import load, load_data
-from firstsight.tasks.predict import network_probabilities
+from firstsight.tasks.classification.predict import network_probabilities
 
 DIGITS_PER_LINE = 100
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight import plots
-from firstsight.data.photo import sample_photo
+from firstsight.data.sample_image import sample_photo
 from firstsight.errors import UsageError
 from firstsight.ops.filtering import filter_image
 from firstsight.ops.kernels import NAMES, kernel

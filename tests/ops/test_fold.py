@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import weight_norm
 
-from firstsight.nets import MODELS, create_model
+from firstsight.models.classification import create_model
+from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.models.pose.openpose_tiny import openpose_tiny
+from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.ops import fold_batch_norm
-from firstsight.pose.openpose_mobilenet import openpose_mobilenet
-from firstsight.pose.openpose_tiny import openpose_tiny
 
 
 def count_norms(net: nn.Module) -> int:
@@ -71,7 +72,12 @@ FAST = ("vgg11_bn", "resnet50")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in MODELS if name != "airbench"]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST))
+        for name in CLASSIFICATION_MODELS
+        if name != "airbench"
+    ],
 )
 def test_no_batch_norm_is_left_in_a_folded_network(name: str) -> None:
     with torch.device("meta"):

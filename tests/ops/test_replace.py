@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firstsight import ops
-from firstsight.nets import create_model
-from firstsight.nets.alexnet import features_of_the_paper
-from firstsight.nets.googlenet import googlenet
+from firstsight.models.classification import create_model
+from firstsight.models.classification.alexnet import features_of_the_paper
+from firstsight.models.classification.googlenet import googlenet
 
 
 def batch(n: int, *shape: int) -> tuple[Tensor, Tensor]:

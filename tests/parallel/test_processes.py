@@ -76,7 +76,7 @@ def test_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_generator_trained_by_two_processes_is_resumed_and_used_by_one(tmp_path: Path) -> None:
     """The two agree on a precision, which the one process keeps; the checkpoint is whole."""
-    settings = {"width": 4, "image_size": 8, "precision": "auto", "epochs": 2, "out": "run"}
+    settings = {"d_width": 4, "image_size": 8, "precision": "auto", "epochs": 2, "out": "run"}
     job = {"recipe": "infogan-digits", "settings": settings}
     done, again = run_jobs(tmp_path, {"world": 2, **job}, {"world": 1, **job, "settings": settings | {"resume": True}})
     assert done["codes"] == [0, 0], done["stderr"]

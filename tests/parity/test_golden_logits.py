@@ -13,14 +13,17 @@ from formula import picture, tensor
 from safetensors.torch import load_file
 from torch import Tensor
 
-from firstsight.nets import MODELS, create_model
+from firstsight.models.classification import create_model
+from firstsight.models.registry import CLASSIFICATION_MODELS
 
 GOLDEN = load_file(Path(__file__).with_name("golden-logits.safetensors"))
 FAST = ("alexnet", "googlenet", "resnet18")
 
 
 def test_every_network_of_torchvision_has_stored_logits() -> None:
-    assert set(GOLDEN) == {name for name, entry in MODELS.items() if entry.image_size == 224} - {"mobilenet"}
+    assert set(GOLDEN) == {name for name, entry in CLASSIFICATION_MODELS.items() if entry.image_size == 224} - {
+        "mobilenet"
+    }
 
 
 def make_tensor(name: str, shape: tuple[int, ...]) -> Tensor:

@@ -20,8 +20,8 @@ def test_preprocessed_pixels_are_those_of_torchvision(size: str) -> None:
     prepare = preprocess_of(PUBLISHED["resnet34"])
     width, height = map(int, size.split("x"))
     pixels = torch.from_numpy(prepare.picture(Image.fromarray(photo(width, height))))[None]
-    torch.testing.assert_close(prepare.normalise(pixels)[0, :, ::16, ::16], GOLDEN[size], rtol=0, atol=2e-6)
-    mean = prepare.normalise(pixels, torch.float64)[0].mean((1, 2))
+    torch.testing.assert_close(prepare.normalize(pixels)[0, :, ::16, ::16], GOLDEN[size], rtol=0, atol=2e-6)
+    mean = prepare.normalize(pixels, torch.float64)[0].mean((1, 2))
     torch.testing.assert_close(mean, GOLDEN[f"{size} mean"], rtol=0, atol=1e-6)
 
 
@@ -30,8 +30,8 @@ def test_googlenet_normalizes_as_torchvision_does_in_two_steps() -> None:
     pixels = torch.from_numpy(photo(224, 224)).permute(2, 0, 1)[None].contiguous()
     imagenet = preprocess_of(PUBLISHED["resnet34"])
     mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (imagenet.mean, imagenet.std))
-    theirs = imagenet.normalise(pixels, torch.float64) * (std / 0.5) + (mean - 0.5) / 0.5
-    ours = preprocess_of(PUBLISHED["googlenet"]).normalise(pixels, torch.float64)
+    theirs = imagenet.normalize(pixels, torch.float64) * (std / 0.5) + (mean - 0.5) / 0.5
+    ours = preprocess_of(PUBLISHED["googlenet"]).normalize(pixels, torch.float64)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
     assert float(ours.min()) >= -1
     assert float(ours.max()) <= 1

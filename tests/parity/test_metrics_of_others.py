@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from firstsight import load_data
-from firstsight.gan.metrics import frechet_distance, nearest, overlap
-from firstsight.gan.reading import fit, purity
-from firstsight.tasks.judge import judge_for
+from firstsight.metrics.clustering import fit, purity
+from firstsight.metrics.frechet import frechet_distance, nearest, overlap
+from firstsight.tasks.gan.reference_classifier import reference_for
 
 
 def draw(seed: int, *shape: int) -> Tensor:
@@ -26,10 +26,10 @@ class Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.judge = judge_for("digits", tuple("0123456789"))
+        self.reference = reference_for("digits", tuple("0123456789"))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.judge.look(images).features.clone()
+        return self.reference.look(images).features.clone()
 
 
 @pytest.mark.parametrize(("n", "m", "width"), [(400, 300, 5), (2000, 2000, 84), (60, 200, 84)])
@@ -85,7 +85,7 @@ def test_accuracy_of_matched_categories_and_purity_are_those_of_scikit_learn() -
     categories = torch.randperm(10, generator=generator)[noisy]
     result = fit(categories, labels, values=10, classes=10)
     renamed = torch.tensor(result.table)[categories]
-    assert result.one_to_one == pytest.approx(accuracy_score(labels, renamed))
+    assert result.hungarian_accuracy == pytest.approx(accuracy_score(labels, renamed))
     table = contingency_matrix(labels, categories)
     assert result.majority == pytest.approx(table.max(0).sum() / 2000)
     assert purity(categories, labels, values=10, classes=10) == pytest.approx(table.max(0) / table.sum(0))

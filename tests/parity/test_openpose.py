@@ -9,9 +9,9 @@ from formula import tensor
 from numpy.typing import NDArray
 from published_openpose import oracle
 
+from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.pose.decode import decode
 from firstsight.pose.exact import find_limbs, find_peaks
-from firstsight.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.pose.parts import assemble
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets

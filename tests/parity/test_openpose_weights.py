@@ -9,8 +9,8 @@ from formula import tensor
 from published_openpose import oracle
 from torch import Tensor, nn
 
+from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.ops import fold_batch_norm
-from firstsight.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.weights import load_published
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from firstsight import load
 from firstsight.errors import UsageError, WeightsError
-from firstsight.nets import create_model
-from firstsight.recipes.train import Silent, Where, train
+from firstsight.models.classification import create_model
+from firstsight.recipes.train import NullCallback, RunOptions, train
 from firstsight.weights.transfer import freeze, head_of, train_mode
 from helpers.stand_ins import store_published
 
@@ -76,7 +76,7 @@ def test_the_head_is_kept_if_the_classes_are_the_same(trained: Callable[[str], P
     assert first > 0.8
 
 
-class StopAfterOneEpoch(Silent):
+class StopAfterOneEpoch(NullCallback):
     """Observer that ends the training as Ctrl-C does."""
 
     def epoch(self, line: object, epochs: int) -> None:
@@ -87,9 +87,9 @@ def test_resume_of_a_fine_tuning_continues_with_the_same_bits(imagenet: Path, pi
     folder = str(pictures({"cat": 8, "dog": 8}, size=40))
     settings = {**SMALL, "epochs": 2, "image_size": 40, "weights": "imagenet", "freeze": True, "data": folder}
     whole = train("resnet18", out="whole", **settings)
-    where = Where(out=Path("stopped"), checkpoint_seconds=0)
+    where = RunOptions(out=Path("stopped"), checkpoint_seconds=0)
     with pytest.raises(KeyboardInterrupt):
-        train("resnet18", where=where, observer=StopAfterOneEpoch(), **settings)
+        train("resnet18", where=where, callback=StopAfterOneEpoch(), **settings)
     resumed = train("resnet18", out="stopped", resume=True)
     one, two = (load_file(result.run_dir / "model.safetensors") for result in (whole, resumed))
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
@@ -139,6 +139,6 @@ def test_unusable_weights_are_refused(run: Run, arguments: str, message: str) ->
 
 def test_weights_of_other_shapes_are_refused() -> None:
     """The two-layer network's first layer depends on the image's size."""
-    train("two_layer", epochs=1, out="first")
-    with pytest.raises((UsageError, WeightsError), match=r"does not fit this two_layer: .*fc1.weight"):
-        train("two_layer", weights="first", epochs=1, image_size=16, out="second")
+    train("mlp", epochs=1, out="first")
+    with pytest.raises((UsageError, WeightsError), match=r"does not fit this mlp: .*fc1.weight"):
+        train("mlp", weights="first", epochs=1, image_size=16, out="second")

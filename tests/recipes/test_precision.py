@@ -6,12 +6,12 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from firstsight.recipes.accelerator import computes_bfloat16
-from firstsight.recipes.recipe import ClassifySettings
-from firstsight.recipes.table import RECIPES
+from firstsight.engine.accelerator import computes_bfloat16
+from firstsight.recipes.zoo import RECIPES
+from firstsight.tasks.classification.settings import ClassificationSettings
 
 Run = Callable[..., tuple[int, str, str]]
-SMALL = ("gan-digits", "--epochs", 1, "--width", 4, "--image-size", 12, "--batch-size", 512, "--device", "cpu")
+SMALL = ("gan-digits", "--epochs", 1, "--d-width", 4, "--image-size", 12, "--batch-size", 512, "--device", "cpu")
 
 
 def recorded(run_dir: str) -> str:
@@ -53,4 +53,4 @@ def test_emulated_bfloat16_is_warned_of(run: Run) -> None:
 
 def test_recipes_use_float32_or_auto_precision() -> None:
     assert {recipe.settings.precision for recipe in RECIPES.values()} == {"auto", "float32"}
-    assert ClassifySettings().precision == "float32"
+    assert ClassificationSettings().precision == "float32"

@@ -13,17 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from firstsight import generate, load_generator, measure, train, with_nearest
+from firstsight import add_nearest_neighbors, generate, load_generator, measure, train
 from firstsight.data import ImageSet
 from firstsight.data import load as load_data
 from firstsight.engine.loop import seed_everything
 from firstsight.errors import RunError, UsageError
-from firstsight.gan.metrics import frechet_distance
-from firstsight.recipes import GanSettings, find_recipe
-from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks import trouble
-from firstsight.tasks.adversarial import Adversarial
-from firstsight.tasks.adversarial_scores import distances
+from firstsight.metrics.frechet import frechet_distance
+from firstsight.recipes import find_recipe
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
+from firstsight.tasks.gan import diagnostics as trouble
+from firstsight.tasks.gan.evaluate import distances
+from firstsight.tasks.gan.settings import GANSettings
+from firstsight.tasks.gan.train import GANTask
 
 
 @functools.cache
@@ -34,18 +35,18 @@ def digits() -> tuple[ImageSet, ImageSet]:
     return train_set, test_set
 
 
-def make_task(recipe: str = "gan-digits", *, whole: bool = False, **changes: Any) -> Adversarial:
+def make_task(recipe: str = "gan-digits", *, whole: bool = False, **changes: Any) -> GANTask:
     """Return the task of a recipe on small images; on all digits if ``whole``."""
     base = find_recipe(recipe)
     settings = replace(base.settings, **({"precision": "float64", "epochs": 2, "image_size": 8} | changes))
-    session = Session(base, settings, Where(device="cpu"), Silent())
+    session = TrainingRun(base, settings, RunOptions(device="cpu"), NullCallback())
     sets = (load_data("digits"), load_data("digits", "test")) if whole else digits()
     task = session.make_task(*sets)
-    assert isinstance(task, Adversarial)
+    assert isinstance(task, GANTask)
     return task
 
 
-def train_steps(task: Adversarial, count: int) -> list[dict[str, float]]:
+def train_steps(task: GANTask, count: int) -> list[dict[str, float]]:
     """Return the metrics of the first steps, seeded by their number."""
     rows = []
     for index in range(count):
@@ -57,7 +58,7 @@ def train_steps(task: Adversarial, count: int) -> list[dict[str, float]]:
 class PlainGan:
     """Generator, discriminator and average, trained by a loop that is written out."""
 
-    def __init__(self, task: Adversarial, lr: float, d_lr: float) -> None:
+    def __init__(self, task: GANTask, lr: float, d_lr: float) -> None:
         self.g, self.d = copy.deepcopy(task.models["generator"]), copy.deepcopy(task.models["discriminator"])
         self.average = copy.deepcopy(self.g)
         self.g_opt = torch.optim.Adam(self.g.parameters(), lr=lr, betas=(0.5, 0.999))
@@ -84,7 +85,7 @@ class PlainGan:
             for own, other in zip(self.average.parameters(), self.g.parameters(), strict=True):
                 own.copy_(decay * own + (1 - decay) * other)
 
-    def assert_same_weights(self, task: Adversarial) -> None:
+    def assert_same_weights(self, task: GANTask) -> None:
         for name, net in (("generator", self.g), ("discriminator", self.d), ("average", self.average)):
             assert_same_weights(task.models[name], net)
 
@@ -96,7 +97,7 @@ def assert_same_weights(ours: nn.Module, plain: nn.Module) -> None:
 
 def test_training_is_that_of_plain_torch() -> None:
     """Six steps of both networks and of the average; one-sided label smoothing, two learning rates."""
-    task = make_task(lr=2e-4, d_lr=2.0, real_target=0.9, ema=0.6)
+    task = make_task(lr=2e-4, d_lr_mult=2.0, real_label=0.9, ema_decay=0.6)
     plain = PlainGan(task, 2e-4, 2.0)
     assert task.batches.samples == 605
     for index, metrics in enumerate(train_steps(task, 6)):
@@ -111,7 +112,7 @@ def test_training_is_that_of_plain_torch() -> None:
 
 def test_class_conditional_training_is_that_of_plain_torch() -> None:
     """G generates an image of each real one's class, and D gets the class of both."""
-    task = make_task("dcgan-digits", conditional=True, width=4, latent=6, lr=2e-4, ema=0.6)
+    task = make_task("dcgan-digits", conditional=True, d_width=4, latent_dim=6, lr=2e-4, ema_decay=0.6)
     plain = PlainGan(task, 2e-4, 1.0)
     for index, metrics in enumerate(train_steps(task, 4)):
         batch = task.batches.get(0, index)
@@ -126,11 +127,12 @@ def test_class_conditional_training_is_that_of_plain_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"loss": "wasserstein"}, {"r1": 1.0}, {"batches": "mixed"}, {"critic_steps": 2}, {"spectral_norm": True}]
+    "change",
+    [{"loss": "wasserstein"}, {"r1_gamma": 1.0}, {"batches": "mixed"}, {"n_critic": 2}, {"spectral_norm": True}],
 )
 def test_class_conditional_training_depends_on_the_labels_with_every_other_option(change: dict[str, Any]) -> None:
     """With other labels the losses differ, and the filters of the classes learn."""
-    settings = {"width": 4, "image_size": 16, "precision": "float32", "conditional": True} | change
+    settings = {"d_width": 4, "image_size": 16, "precision": "float32", "conditional": True} | change
     task, other = make_task("dcgan-digits", **settings), make_task("dcgan-digits", **settings)
     other.batches.labels = (other.batches.labels + 1) % 10
     before = {name: p.clone() for name, p in task.models["discriminator"].named_parameters() if "own" in name}
@@ -142,7 +144,7 @@ def test_class_conditional_training_depends_on_the_labels_with_every_other_optio
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-in-d"])
 def test_sgd_moves_weights_by_the_learning_rate_times_the_gradient(optimizer: str) -> None:
     """The first step of Adam does not: it moves every weight alike, by the sign of its gradient."""
-    task = make_task(optimizer=optimizer, lr=0.3, d_lr=0.5)
+    task = make_task(optimizer=optimizer, lr=0.3, d_lr_mult=0.5)
     g, d = (copy.deepcopy(task.models[name]) for name in ("generator", "discriminator"))
     batch = task.batches.get(0, 0)
     seed_everything(0)
@@ -188,7 +190,7 @@ def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
     tmp_path: Path, pictures: Callable[..., Path]
 ) -> None:
     images = pictures({"dark": 30, "light": 30}, size=8, mode="L")
-    train("gan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, width=8)
+    train("gan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=8)
     page = (tmp_path / "r" / "report.html").read_text()
     assert "48 training pictures are fewer than a batch of 128: all are in one" in page
     few = pictures({"dark": 2, "light": 2}, size=20, where="few")
@@ -199,7 +201,9 @@ def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
 @pytest.mark.parametrize("spread", [1.0, 0.4, "0.3,0.6", "learned"])
 def test_infogan_training_is_that_of_plain_torch(spread: float | str) -> None:
     """The information loss is part of both losses; Q and the shared layers learn from D's, G from its own."""
-    task = make_task("infogan-digits", width=4, lr=1e-3, d_lr=0.2, real_target=1.0, information=0.7, spread=spread)
+    task = make_task(
+        "infogan-digits", d_width=4, lr=1e-3, d_lr_mult=0.2, real_label=1.0, info_weight=0.7, code_std=spread
+    )
     plain = PlainGan(task, 1e-3, 0.2)
 
     def info_loss(codes: Any, z: Tensor) -> Tensor:
@@ -233,7 +237,7 @@ def test_infogan_training_is_that_of_plain_torch(spread: float | str) -> None:
 @pytest.mark.parametrize("loss", ["saturating", "least-squares", "hinge", "wasserstein"])
 @pytest.mark.parametrize("model", ["gan", "dcgan", "infogan"])
 def test_every_loss_trains_every_network(model: str, loss: str) -> None:
-    narrow = {} if model == "gan" else {"width": 4}
+    narrow = {} if model == "gan" else {"d_width": 4}
     task = make_task(f"{model}-digits", loss=loss, precision="float32", **narrow)
     before = {name: copy.deepcopy(net) for name, net in task.models.items()}
     assert all(torch.isfinite(torch.tensor(list(row.values()))).all() for row in train_steps(task, 2))
@@ -245,11 +249,11 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
 @pytest.mark.parametrize(("epoch", "index"), [(0, 0), (0, 7), (1, 0), (1, 5)])
 def test_weight_of_the_information_loss_grows_from_zero_during_warmup(epoch: int, index: int) -> None:
     """A step is that of a constant weight: 0 at first, the whole from the middle of the training on."""
-    task = make_task("infogan-digits", width=4, information=0.8, information_warmup=0.5)
+    task = make_task("infogan-digits", d_width=4, info_weight=0.8, info_warmup=0.5)
     batch = task.batches.get(epoch, index)
     weight = 0.8 * min(1.0, 2 * batch.progress)
     assert (weight == 0.0, weight == 0.8) == ((epoch, index) == (0, 0), epoch == 1)
-    constant = make_task("infogan-digits", width=4, information=weight)
+    constant = make_task("infogan-digits", d_width=4, info_weight=weight)
     for each in (task, constant):
         seed_everything(3)
         each.train_step(batch)
@@ -257,7 +261,7 @@ def test_weight_of_the_information_loss_grows_from_zero_during_warmup(epoch: int
         assert_same_weights(task.models[name], net)
 
 
-SMALL = {"width": 4, "image_size": 16, "precision": "float32"}
+SMALL = {"d_width": 4, "image_size": 16, "precision": "float32"}
 
 
 @functools.cache
@@ -270,10 +274,10 @@ def default_run() -> tuple[list[dict[str, float]], Tensor]:
 @pytest.mark.parametrize(
     "option",
     [
-        {"noise": "uniform"}, {"pixels": "unsigned"}, {"batches": "mixed"}, {"activation": "relu"},
-        {"resampling": "plain"}, {"label_noise": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema": 0.0},
-        {"translation": 2}, {"real_target": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
-        {"optimizer": "sgd-in-d"}, {"r1": 1.0}, {"instance_noise": 0.3},
+        {"noise": "uniform"}, {"output": "sigmoid"}, {"batches": "mixed"}, {"activation": "relu"},
+        {"resampling": "plain"}, {"label_flip_prob": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema_decay": 0.0},
+        {"diffaug_translation": 2}, {"real_label": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
+        {"optimizer": "sgd-in-d"}, {"r1_gamma": 1.0}, {"instance_noise": 0.3},
         {"g_width": 8}, {"conditional": True},
     ],
 )  # fmt: skip
@@ -281,15 +285,15 @@ def test_every_option_changes_the_training(option: dict[str, Any]) -> None:
     """Three steps have other losses than those of the recipe; of the average alone, other weights."""
     task = make_task("dcgan-digits", **(SMALL | option))
     losses, weight = default_run()
-    assert (train_steps(task, 3) != losses) == ("ema" not in option)
+    assert (train_steps(task, 3) != losses) == ("ema_decay" not in option)
     assert not torch.equal(next(task.models["average"].parameters()), weight)
-    if option.get("pixels") == "unsigned":
+    if option.get("output") == "sigmoid":
         batch = task.batches.get(0, 0).images
         assert batch.min() >= 0 and batch.max() <= 1
 
 
 def test_generator_learns_at_every_third_step_with_three_critic_steps() -> None:
-    task = make_task(critic_steps=3)
+    task = make_task(n_critic=3)
     generator = task.models["generator"]
     changed = []
     for index in range(6):
@@ -300,7 +304,7 @@ def test_generator_learns_at_every_third_step_with_three_critic_steps() -> None:
 
 
 def test_average_without_ema_is_the_generator_in_evaluation_mode() -> None:
-    task = make_task("dcgan-digits", width=4, ema=0.0)
+    task = make_task("dcgan-digits", d_width=4, ema_decay=0.0)
     train_steps(task, 2)
     own, other = task.models["average"].state_dict(), task.models["generator"].state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
@@ -330,12 +334,12 @@ class CopyOfTestSet(nn.Module):
 
 def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> None:
     """An untrained one is far above the floor, the distance between training and test images."""
-    task = make_task("dcgan-digits", whole=True, width=4, precision="float32", image_size=32)
+    task = make_task("dcgan-digits", whole=True, d_width=4, precision="float32", image_size=32)
     untrained = task.evaluate()
     assert set(untrained) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
     assert untrained["frechet"] > 10 * untrained["frechet_floor"] > 0
     assert (task.measure.n, task.measure.draws) == (359, 3)
-    task.models["average"] = CopyOfTestSet(task.batches.preprocess.normalise(task.test.images))
+    task.models["average"] = CopyOfTestSet(task.batches.preprocess.normalize(task.test.images))
     copied = task.evaluate()
     assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1, rel=5e-3)
     assert copied["frechet_sd"] == pytest.approx(0, abs=1e-3)
@@ -390,29 +394,33 @@ def test_winning_discriminator_is_diagnosed_relative_to_its_targets() -> None:
 @pytest.mark.parametrize(
     ("recipe", "changes", "words"),
     [
-        ("gan-stuck", {"width": 32}, ["stand still"]),
-        ("gan-digits", {"lr": 2e-6, "d_lr": 500.0, "ema": 0.0}, ["D wins", "modes are missing", "all alike"]),
+        ("gan-stuck", {"d_width": 32}, ["stand still"]),
+        (
+            "gan-digits",
+            {"lr": 2e-6, "d_lr_mult": 500.0, "ema_decay": 0.0},
+            ["D wins", "modes are missing", "all alike"],
+        ),
     ],
 )
 def test_failing_training_warns_during_the_run_and_in_its_report(
     recipe: str, changes: dict[str, Any], words: list[str], tmp_path: Path
 ) -> None:
-    class Listener(Silent):
+    class Listener(NullCallback):
         warnings = ""
 
         def warn(self, line: str) -> None:
             self.warnings += line
 
     listener = Listener()
-    small = {"epochs": 11, "width": 8, "image_size": 8, "evaluate_every": 1}
-    train(recipe, out=tmp_path / "r", observer=listener, **(small | changes))
+    small = {"epochs": 11, "d_width": 8, "image_size": 8, "evaluate_every": 1}
+    train(recipe, out=tmp_path / "r", callback=listener, **(small | changes))
     page = (tmp_path / "r" / "report.html").read_text()
     assert all(word in listener.warnings and word in page for word in words)
 
 
 def test_packs_never_mix_real_and_generated_images() -> None:
     """Also in a mixed batch, and of an odd number of images: those that fill no pack are left out on both sides."""
-    task = make_task("dcgan-digits", batches="mixed", packing=2, width=4, precision="float32")
+    task = make_task("dcgan-digits", batches="mixed", packing=2, d_width=4, precision="float32")
     inputs: list[Tensor] = []
     task.models["discriminator"].register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     assert {len(task.batches.ids(0, i)) % 2 for i in range(task.batches.steps)} == {0, 1}
@@ -426,23 +434,25 @@ def test_packs_never_mix_real_and_generated_images() -> None:
 
 def test_discriminator_with_a_gradient_penalty_treats_every_image_on_its_own() -> None:
     """Without batch norm in D, its logit for one image does not depend on the others."""
-    for recipe, changes in itertools.product(("dcgan-digits", "infogan-digits"), ({"loss": "wasserstein"}, {"r1": 1})):
-        task = make_task(recipe, **changes, width=4)
+    for recipe, changes in itertools.product(
+        ("dcgan-digits", "infogan-digits"), ({"loss": "wasserstein"}, {"r1_gamma": 1})
+    ):
+        task = make_task(recipe, **changes, d_width=4)
         net, images = task.models["discriminator"], task.batches.get(0, 0).images
         if recipe == "infogan-digits":  # Q keeps its own batch norm
             net = nn.Sequential(net.trunk, net.real, nn.Flatten(0))
-        alone, together = net(images[:1]), net(images)
-        torch.testing.assert_close(alone[0], together[0])
+        alone, joint_batch = net(images[:1]), net(images)
+        torch.testing.assert_close(alone[0], joint_batch[0])
 
 
 def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
-    small = {"data": str(images), "epochs": 5, "image_size": 8, "width": 4, "batch_size": 8}  # two steps an epoch
-    result = train("gan", out=tmp_path / "r", updates=5, **small)
+    small = {"data": str(images), "epochs": 5, "image_size": 8, "d_width": 4, "batch_size": 8}  # two steps an epoch
+    result = train("gan", out=tmp_path / "r", max_steps=5, **small)
     assert result.epochs == 2
-    again = train("gan", out=tmp_path / "r", resume=True, epochs=5, updates=5)
+    again = train("gan", out=tmp_path / "r", resume=True, epochs=5, max_steps=5)
     assert again.epochs == 2 and again.metrics == result.metrics
-    assert train("gan", out=tmp_path / "s", updates=1, **small).epochs == 1
+    assert train("gan", out=tmp_path / "s", max_steps=1, **small).epochs == 1
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -451,19 +461,19 @@ def test_gan_trains_on_images_in_one_class_folder_or_in_none(
 ) -> None:
     images = pictures({"all": 20}, size=20)
     images = images / "all" if flat else images
-    train("dcgan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, width=4)
+    train("dcgan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=4)
     page = (tmp_path / "r" / "report.html").read_text()
     assert "no trained network knows" in page and "4 of 20 pictures" in page
     measured = measure(tmp_path / "r")
     assert measured.n == 4 and "recall" not in measured.metrics and measured.metrics["frechet"] > 0
     assert any("too few for precision" in note for note in measured.notes)
-    grid = with_nearest(tmp_path / "r", generate(tmp_path / "r", 10), 30)
+    grid = add_nearest_neighbors(tmp_path / "r", generate(tmp_path / "r", 10), 30)
     assert grid.images.shape == (2 * 17 * 8, 3, 8, 8) and grid.rows[:2] == ("generated", "nearest 1")
 
 
 def test_one_class_is_trained_as_without_classes(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     """--conditional then changes nothing, and an InfoGAN has codes all the same."""
-    small = {"data": str(pictures({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "width": 4}
+    small = {"data": str(pictures({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "d_width": 4}
     train("dcgan", out=tmp_path / "r", **small)
     train("dcgan", out=tmp_path / "c", conditional=True, **small)
     assert "one class, so --conditional has nothing to tell" in (tmp_path / "c" / "report.html").read_text()
@@ -475,7 +485,7 @@ def test_one_class_is_trained_as_without_classes(tmp_path: Path, pictures: Calla
 
 
 def test_infogan_with_continuous_codes_alone_is_trained_measured_and_used(tmp_path: Path) -> None:
-    small = {"epochs": 1, "image_size": 8, "width": 4, "batch_size": 512}
+    small = {"epochs": 1, "image_size": 8, "d_width": 4, "batch_size": 512}
     train("infogan", out=tmp_path / "r", categories="", continuous=2, **small)
     assert set(measure(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
     grid = generate(tmp_path / "r", 16, codes="c1=-1..1")
@@ -501,18 +511,18 @@ def test_losses_that_stand_still_are_diagnosed_unless_the_images_are_good() -> N
         ("infogan-digits", {"spectral_norm": True}, ["infogan has no --spectral-norm", "gan and dcgan"]),
         ("infogan-digits", {"activation": "relu"}, ["infogan has no --activation"]),
         ("gan-digits", {"resampling": "plain"}, ["gan has no --resampling", "dcgan"]),
-        ("dcgan-digits", {"stuck": True}, ["dcgan has no --stuck"]),
+        ("dcgan-digits", {"bn_on_logit": True}, ["dcgan has no --bn-on-logit"]),
         ("dcgan-digits", {"batch_norm": True}, ["dcgan has no --batch-norm"]),
         ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
         ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
-        ("dcgan-digits", {"information": 0.5}, ["dcgan has no --information"]),
-        ("gan-digits", {"information_warmup": 0.5}, ["gan has no --information-warmup"]),
-        ("infogan-category", {"spread": "learned"}, ["--spread is that of continuous codes"]),
-        ("infogan-digits", {"spread": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
-        ("infogan-digits", {"spread": "0.3,-1"}, ["--spread must be a number above 0"]),
+        ("dcgan-digits", {"info_weight": 0.5}, ["dcgan has no --info-weight"]),
+        ("gan-digits", {"info_warmup": 0.5}, ["gan has no --info-warmup"]),
+        ("infogan-category", {"code_std": "learned"}, ["--code-std is that of continuous codes"]),
+        ("infogan-digits", {"code_std": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
+        ("infogan-digits", {"code_std": "0.3,-1"}, ["`code_std` must be a number above 0"]),
         ("gan-digits", {"conditional": True}, ["gan has no --conditional; dcgan can have it"]),
         ("dcgan-digits", {"conditional": True, "packing": 2}, ["--packing shows D several; choose one"]),
-        ("gan-digits", {"penalty": 1.0}, ["--penalty goes with --loss wasserstein"]),
+        ("gan-digits", {"gp_weight": 1.0}, ["--gp-weight goes with --loss wasserstein"]),
     ],
 )
 def test_options_that_a_network_does_not_have_are_refused(
@@ -526,19 +536,19 @@ def test_options_that_a_network_does_not_have_are_refused(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss": "hinge", "label_noise": 0.1}, "--label-noise turns labels round"),
-        ({"batch_size": 3, "packing": 2}, "--batch-size must be at least 4 with --packing 2"),
-        ({"precision": "float16"}, "--precision float16"),
-        ({"categories": "10,x"}, "--categories must be numbers"),
-        ({"categories": "1"}, "--categories must be numbers"),
-        ({"translation": 20}, "--translation must lie between 0 and 8; got 20"),
-        ({"instance_noise": -0.1}, "--instance-noise must lie between 0 and 100; got -0.1"),
-        ({"real_target": 0.2}, "--real-target must lie between 0.5 and 1; got 0.2"),
-        ({"loss": "none"}, "--loss must be one of"),
+        ({"loss": "hinge", "label_flip_prob": 0.1}, "`label_flip_prob` has no effect"),
+        ({"batch_size": 3, "packing": 2}, "`batch_size` must be at least 4 with `packing=2`"),
+        ({"precision": "float16"}, "`precision=float16` is not available"),
+        ({"categories": "10,x"}, "`categories` must be integers"),
+        ({"categories": "1"}, "`categories` must be integers"),
+        ({"diffaug_translation": 20}, "`diffaug_translation` must be between 0 and 8; got 20"),
+        ({"instance_noise": -0.1}, "`instance_noise` must be between 0 and 100; got -0.1"),
+        ({"real_label": 0.2}, "`real_label` must be between 0.5 and 1; got 0.2"),
+        ({"loss": "none"}, "`loss` must be one of"),
         ({"momentum": 0.9}, "gan-digits has no setting momentum"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words.split(";")[0].replace("(", r"\(")):
         train("gan-digits", out=tmp_path / "r", **changes)
-    assert isinstance(find_recipe("gan-digits").settings, GanSettings)
+    assert isinstance(find_recipe("gan-digits").settings, GANSettings)

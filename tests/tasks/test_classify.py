@@ -16,19 +16,24 @@ from firstsight.data import load as load_data
 from firstsight.data.batches import fit_images
 from firstsight.errors import DataError, UsageError
 from firstsight.recipes import find_recipe
-from firstsight.recipes.train import Session, Silent, Where, train
-from firstsight.tasks.classify import Classify, Descent, classification_figures, make_optimizer
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun, train
+from firstsight.tasks.classification.train import (
+    ClassificationTask,
+    OptimizerConfig,
+    classification_figures,
+    make_optimizer,
+)
 from firstsight.weights.classifier import average_over_views
 
 
-def make_task(**changes: object) -> Classify:
+def make_task(**changes: object) -> ClassificationTask:
     """Return the task of lenet-digits, in float64 and without augmentation."""
     recipe = find_recipe("lenet-digits")
-    plain = {"shift": 0, "rotate": 0.0, "zoom": 0.0, "precision": "float64", "epochs": 2} | changes
+    plain = {"translate": 0, "rotate": 0.0, "scale": 0.0, "precision": "float64", "epochs": 2} | changes
     settings = replace(recipe.settings, **plain)  # type: ignore[arg-type]
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
     task = session.make_task(load_data("digits"), load_data("digits", "test"))
-    assert isinstance(task, Classify)
+    assert isinstance(task, ClassificationTask)
     return task
 
 
@@ -67,7 +72,7 @@ def test_training_is_that_of_plain_torch(optimizer: str, smoothing: float) -> No
 def test_evaluation_is_that_of_plain_torch() -> None:
     ours = make_task()
     test = load_data("digits", "test")
-    images = ours.batches.preprocess.normalise(fit_images(test, ours.batches.preprocess), torch.float64)
+    images = ours.batches.preprocess.normalize(fit_images(test, ours.batches.preprocess), torch.float64)
     with torch.no_grad():
         logits = ours.models["net"](images)
     metrics = ours.evaluate()
@@ -79,7 +84,7 @@ def test_evaluation_is_that_of_plain_torch() -> None:
 def test_weight_decay_leaves_out_biases_and_batch_norm() -> None:
     optimizer = make_optimizer(
         create_model("convnet"),
-        Descent(optimizer="adamw", lr=0.1, schedule="constant", warmup=0.0, weight_decay=0.3),
+        OptimizerConfig(optimizer="adamw", lr=0.1, schedule="constant", warmup=0.0, weight_decay=0.3),
     )
     assert [(group["weight_decay"], {p.ndim for p in group["params"]}) for group in optimizer.param_groups] == [
         (0.3, {2, 4}),
@@ -111,7 +116,7 @@ def test_predictions_are_the_softmax_of_the_networks_logits(lenet_run: Path, tmp
     for i in range(6):
         Image.fromarray(test.images[i, 0].numpy()).save(tmp_path / f"{i}.png")
         paths.append(tmp_path / f"{i}.png")
-    values = network.preprocess.normalise(test.images[:6])
+    values = network.preprocess.normalize(test.images[:6])
     with torch.no_grad():
         expected = torch.softmax(network.model(values), 1)
     for answer, row in zip(predict(network, paths, top=3), expected, strict=True):
@@ -160,7 +165,7 @@ def test_logits_are_averaged_over_shifted_and_mirrored_views(views: int) -> None
 
 def test_bias_lr_multiplies_the_learning_rate_of_biases() -> None:
     """One step of SGD without momentum: biases move ``bias_lr`` times as far for their gradient."""
-    ours = make_task(optimizer="sgd", momentum=0.0, lr=0.01, bias_lr=8.0, schedule="constant", warmup=0.0)
+    ours = make_task(optimizer="sgd", momentum=0.0, lr=0.01, bias_lr_mult=8.0, schedule="constant", warmup=0.0)
     net = ours.models["net"]
     before = {name: value.detach().clone() for name, value in net.named_parameters()}
     batch = ours.batches.get(0, 0)
@@ -173,7 +178,7 @@ def test_bias_lr_multiplies_the_learning_rate_of_biases() -> None:
         torch.testing.assert_close(value.detach(), before[name] - lr * gradients[name], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "value"), [("views", 3), ("optimizer", "lamb"), ("schedule", "step")])
+@pytest.mark.parametrize(("name", "value"), [("tta_views", 3), ("optimizer", "lamb"), ("schedule", "step")])
 def test_unknown_choice_is_refused_from_python_too(name: str, value: object) -> None:
-    with pytest.raises(UsageError, match=f"--{name} must be one of .*; got {value}"):
+    with pytest.raises(UsageError, match=f"`{name}` must be one of .*; got {value}"):
         train("lenet", **{name: value})

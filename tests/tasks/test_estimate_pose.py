@@ -15,30 +15,31 @@ import torch
 from torch import Tensor, nn
 
 from firstsight import train
-from firstsight.data.people import load_people
-from firstsight.data.scenes import SceneBatch
+from firstsight.data.keypoints.scenes import SceneBatch
+from firstsight.data.keypoints.splits import load_people
 from firstsight.errors import DataError, Interrupted, UsageError
+from firstsight.optim.muon import Muon
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.recipes import PoseSettings, find_recipe
-from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.averaged import make_optimizers
-from firstsight.tasks.keypoint_scores import network_input
-from firstsight.tasks.keypoints import EstimatePose
-from firstsight.tasks.muon import Muon
+from firstsight.recipes import find_recipe
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
+from firstsight.tasks.ema_task import make_optimizers
+from firstsight.tasks.pose.bottom_up.evaluate import network_input
+from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
+from firstsight.tasks.pose.bottom_up.train import BottomUpTask
 
-SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}
+SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "max_eval_samples": 8, "evaluate_every": 1}
 
 
-def make_task(path: Path, name: str = "openpose-tiny-lsp", **changes: Any) -> EstimatePose:
+def make_task(path: Path, name: str = "openpose-tiny-lsp", **changes: Any) -> BottomUpTask:
     recipe = find_recipe(name)
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"skeleton": "data"} | changes))
-    session = Session(recipe, settings, Where(device="cpu"), Silent())
+    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
     task = session.make_task(*session.materials.load())
-    assert isinstance(task, EstimatePose)
+    assert isinstance(task, BottomUpTask)
     return task
 
 
-def predict(task: EstimatePose, batch: SceneBatch) -> list[tuple[Tensor, Tensor]]:
+def predict(task: BottomUpTask, batch: SceneBatch) -> list[tuple[Tensor, Tensor]]:
     with torch.no_grad():
         maps: list[tuple[Tensor, Tensor]] = task.models["net"](network_input(batch.images, torch.float64))
     return maps
@@ -47,7 +48,14 @@ def predict(task: EstimatePose, batch: SceneBatch) -> list[tuple[Tensor, Tensor]
 def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
     """Half the squared error, summed over unmasked cells, maps and stages; mean over scenes."""
     task = make_task(
-        sticks(), image_size=32, early=0.0, precision="float64", stages=2, paf_weight=0.5, foreground=0.0, people=2
+        sticks(),
+        image_size=32,
+        low_res_fraction=0.0,
+        precision="float64",
+        stages=2,
+        paf_weight=0.5,
+        foreground_weight=0.0,
+        max_people=2,
     )
     batch = task.batches.get(0, 0)
     counts = torch.rand(batch.counts.shape, generator=torch.Generator().manual_seed(0)) < 0.7
@@ -70,7 +78,7 @@ def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
 
 def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]) -> None:
     """Cells of a joint's map weigh 1 + 3 x the target, those of a field 1 + 3 x the length of the target vector."""
-    task = make_task(sticks(), precision="float64", foreground=3.0, people=2)
+    task = make_task(sticks(), precision="float64", foreground_weight=3.0, max_people=2)
     batch = task.batches.get(0, 0)
     maps = predict(task, batch)
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
@@ -89,7 +97,7 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
 
 
 def test_masked_cells_have_no_gradient(sticks: Callable[..., Path]) -> None:
-    task = make_task(sticks(), precision="float64", foreground=0.0)
+    task = make_task(sticks(), precision="float64", foreground_weight=0.0)
     batch = task.batches.get(0, 0)
     counts = torch.ones_like(batch.counts)
     counts[:, :3] = False
@@ -107,8 +115,8 @@ def test_masked_cells_have_no_gradient(sticks: Callable[..., Path]) -> None:
 
 def test_a_step_equals_plain_torch_and_updates_the_average(sticks: Callable[..., Path]) -> None:
     task = make_task(sticks(), precision="float64", optimizer="adam", schedule="constant", warmup=0.0, weight_decay=0.1)
-    plain = make_task(sticks(), precision="float64", ema=0.0)
-    assert task.product == "average" and plain.product == "net" and set(plain.models) == {"net"}
+    plain = make_task(sticks(), precision="float64", ema_decay=0.0)
+    assert task.export_model == "average" and plain.export_model == "net" and set(plain.models) == {"net"}
     start = [p.detach().clone() for p in task.models["average"].parameters()]
     batch = task.batches.get(0, 0)
     scalars = task.train_step(batch)
@@ -116,7 +124,7 @@ def test_a_step_equals_plain_torch_and_updates_the_average(sticks: Callable[...,
     mixing = [p for p in net.parameters() if p.ndim == 4 and p.shape[1] > 1]
     rest = [p for p in net.parameters() if not (p.ndim == 4 and p.shape[1] > 1)]
     groups = [{"params": mixing, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
-    optimizer = torch.optim.Adam(groups, lr=task.descent.lr)
+    optimizer = torch.optim.Adam(groups, lr=task.optimizer_config.lr)
     inputs = (batch.images[:, [2, 1, 0]].double() - 128) / 256
     loss = plain.losses(net(inputs), batch)[0].mean()
     loss.backward()
@@ -130,7 +138,7 @@ def test_a_step_equals_plain_torch_and_updates_the_average(sticks: Callable[...,
 
 def test_depthwise_filters_have_no_weight_decay(sticks: Callable[..., Path]) -> None:
     task = make_task(sticks(), name="openpose-mobilenet-coco", scenes="composed")
-    mixing, rest = make_optimizers(task.models["net"], task.descent)["net"].param_groups
+    mixing, rest = make_optimizers(task.models["net"], task.optimizer_config)["net"].param_groups
     assert mixing["weight_decay"] == 5e-4 and rest["weight_decay"] == 0
     assert {p.ndim for p in mixing["params"]} == {4}
     assert {tuple(p.shape[1:]) for p in rest["params"]} == {(), (1, 3, 3)}
@@ -139,11 +147,17 @@ def test_depthwise_filters_have_no_weight_decay(sticks: Callable[..., Path]) -> 
 def test_muon_updates_the_filters_followed_by_batch_norm_and_adamw_the_rest(sticks: Callable[..., Path]) -> None:
     """Two steps equal those of the two optimizers on their own."""
     task = make_task(
-        sticks(), optimizer="muon", precision="float64", schedule="constant", warmup=0.0, weight_decay=0.1, ema=0.0,
-        filter_lr=10,
-    )  # fmt: skip
+        sticks(),
+        optimizer="muon",
+        precision="float64",
+        schedule="constant",
+        warmup=0.0,
+        weight_decay=0.1,
+        ema_decay=0.0,
+        filter_lr_mult=10,
+    )
     net = task.models["net"]
-    others = make_task(sticks(), precision="float64", ema=0.0).models["net"]
+    others = make_task(sticks(), precision="float64", ema_decay=0.0).models["net"]
     taken = {id(p) for p in task.optimizers["filters"].param_groups[0]["params"]}
     all_names = dict(net.named_parameters())
     names = {name for name, p in all_names.items() if id(p) in taken}
@@ -155,8 +169,10 @@ def test_muon_updates_the_filters_followed_by_batch_norm_and_adamw_the_rest(stic
         {"params": weights, "weight_decay": 0.1},
         {"params": [p for p in theirs.values() if p.ndim == 1], "weight_decay": 0},
     ]
-    adamw = torch.optim.AdamW(groups, lr=task.descent.lr)
-    muon = Muon([theirs[name] for name in names], [], lr=10 * task.descent.lr, momentum=0.9, filter_momentum=0.9)
+    adamw = torch.optim.AdamW(groups, lr=task.optimizer_config.lr)
+    muon = Muon(
+        [theirs[name] for name in names], [], lr=10 * task.optimizer_config.lr, momentum=0.9, filter_momentum=0.9
+    )
     for index in range(2):
         batch = task.batches.get(0, index)
         task.train_step(batch)
@@ -174,13 +190,21 @@ def test_muon_updates_the_filters_followed_by_batch_norm_and_adamw_the_rest(stic
 def test_early_scenes_are_small_and_the_learning_rate_restarts(sticks: Callable[..., Path]) -> None:
     """Two epochs small, two large, evaluated on scenes of the same size; filters have a learning rate of their own."""
     task = make_task(
-        sticks(), epochs=4, image_size=128, early=0.5, early_scale=0.5, restart=0.25, warmup=0.0, precision="float32",
-        filter_lr=10, optimizer="muon",
-    )  # fmt: skip
+        sticks(),
+        epochs=4,
+        image_size=128,
+        low_res_fraction=0.5,
+        low_res_scale=0.5,
+        lr_restart=0.25,
+        warmup=0.0,
+        precision="float32",
+        filter_lr_mult=10,
+        optimizer="muon",
+    )
     for epoch, (side, share) in enumerate(((64, 1.0), (64, 0.5), (128, 0.25), (128, 0.125))):
         task.train_step(task.batches.get(epoch, 0))
         rates = [task.optimizers[name].param_groups[0]["lr"] for name in ("net", "filters")]
-        assert rates == pytest.approx([task.descent.lr * share, 10 * task.descent.lr * share])
+        assert rates == pytest.approx([task.optimizer_config.lr * share, 10 * task.optimizer_config.lr * share])
         with torch.no_grad():
             assert task.evaluate() == task.measure(task.product_net(), task.losses, side=side)
     assert json.loads(task.card({})["average"])["height"] == 128
@@ -189,7 +213,7 @@ def test_early_scenes_are_small_and_the_learning_rate_restarts(sticks: Callable[
 class LabelNetwork(nn.Module):
     """Answers with the ground-truth maps of the scenes and photographs that a task is measured on."""
 
-    def __init__(self, task: EstimatePose) -> None:
+    def __init__(self, task: BottomUpTask) -> None:
         super().__init__()
         scenes, most = task.measure.scenes, task.measure.most
         ids = np.arange(most) * scenes.samples // most
@@ -211,7 +235,7 @@ def test_ground_truth_maps_score_one_and_empty_maps_zero(recipe: str, sticks: Ca
     """And a loss of 0; the scenes shown in the report have their joints in place."""
     names = ["head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
     path = sticks(20, category={"sigmas": [0.08] * 5, "keypoints": names})
-    task = make_task(path, recipe, people=1, smallest=0.4, largest=0.5, image_size=184)
+    task = make_task(path, recipe, max_people=1, min_scale=0.4, max_scale=0.5, image_size=184)
     network = LabelNetwork(task)
     metrics = task.measure(network, task.losses)
     assert metrics["loss"] == pytest.approx(0, abs=1e-6)
@@ -246,7 +270,7 @@ def checkpoint_hashes(run: Path) -> dict[str, str]:
 def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callable[..., Path], tmp_path: Path) -> None:
     """Stopped by a signal; the report, the figures and the weights are there, and a changed skeleton is refused."""
 
-    class Stopper(Silent):
+    class Stopper(NullCallback):
         steps = 0
 
         def step(self, *_: Any) -> None:
@@ -259,7 +283,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
     assert set(straight.metrics) == {"loss", "ap", "ap50", "ap75", "ar", "pck"}
     assert straight.recipe == "openpose-tiny-person_keypoints" and straight.headline.startswith("AP ")
     with pytest.raises(Interrupted):
-        train("openpose-tiny-lsp", out=tmp_path / "r", data=str(path), observer=Stopper(), optimizer="muon", **SMALL)
+        train("openpose-tiny-lsp", out=tmp_path / "r", data=str(path), callback=Stopper(), optimizer="muon", **SMALL)
     resumed = train("openpose-tiny-lsp", out=tmp_path / "r", resume=True)
     assert resumed.metrics == straight.metrics
     assert checkpoint_hashes(tmp_path / "r") == checkpoint_hashes(tmp_path / "straight")
@@ -283,7 +307,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
 def test_the_loss_on_unseen_scenes_falls(sticks: Callable[..., Path]) -> None:
     """To less than 0.6 of what it was, in 50 steps."""
     task = make_task(
-        sticks(24), epochs=10, lr=3e-3, people=1, smallest=0.7, rotate=0.0, ema=0.9, optimizer="adam",
+        sticks(24), epochs=10, lr=3e-3, max_people=1, min_scale=0.7, rotate=0.0, ema_decay=0.9, optimizer="adam",
         precision="float32",
     )  # fmt: skip
     before = task.evaluate()["loss"]
@@ -296,15 +320,15 @@ def test_the_loss_on_unseen_scenes_falls(sticks: Callable[..., Path]) -> None:
 def test_train_options_of_the_command_line(
     sticks: Callable[..., Path], run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """A folder of two files; --updates and --holdout; --resume finds the run; `firstsight models` lists the recipes."""
+    """A folder of two files; --max-steps and --val-fraction; --resume finds the run; recipes are listed."""
     sticks(8, where="mine/person_keypoints_train.json")
     path = sticks(4, where="mine/person_keypoints_val.json")
-    options = ["--data", path.parent, "--image-size", 64, "--batch-size", 4, "--updates", 3, "--measured", 4]
+    options = ["--data", path.parent, "--image-size", 64, "--batch-size", 4, "--max-steps", 3, "--max-eval-samples", 4]
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2)
     assert code == 0 and "openpose-tiny-mine: AP" in out and "8 images, 4 to test" in err and "1 epoch on cpu" in err
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2, "--resume")
     assert code == 0 and "runs/openpose-tiny-mine/1 is finished" in err
-    code, out, err = run("train", "openpose-tiny", *options, "--holdout", 0.25, "--json")
+    code, out, err = run("train", "openpose-tiny", *options, "--val-fraction", 0.25, "--json")
     assert code == 0 and json.loads(out)["run_dir"].endswith("openpose-tiny-mine/2") and "measured on 2 of 8" in err
     code, out, err = run(
         "train", "openpose-mobilenet-coco", *options, "--skeleton", "data", "--stages", 0, "--epochs", 1
@@ -327,20 +351,20 @@ def test_joints_that_the_data_lack_have_no_labels(sticks: Callable[..., Path]) -
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"image_size": 100}, "--image-size must be a multiple of 8"),
-        ({"shift": 3}, "--shift is not for poses"),
-        ({"flip": "alternating"}, "--flip must be none or random"),
-        ({"smallest": 0.8, "largest": 0.4}, "--smallest 0.8 is more than --largest 0.4"),
-        ({"scenes": "drawn"}, "--scenes must be one of composed, photographs"),
-        ({"people": 0}, "--people must lie between 1 and 30"),
-        ({"precision": "float16", "optimizer": "muon"}, "--precision float16 is not for two optimizers at once"),
+        ({"image_size": 100}, "`image_size` must be a multiple of 8"),
+        ({"translate": 3}, "has no setting translate"),
+        ({"flip": "alternating"}, "`flip` must be one of none, random"),
+        ({"min_scale": 0.8, "max_scale": 0.4}, "`min_scale` 0.8 is larger than `max_scale` 0.4"),
+        ({"scenes": "drawn"}, "`scenes` must be one of composed, photographs"),
+        ({"max_people": 0}, "`max_people` must be between 1 and 30"),
+        ({"precision": "float16", "optimizer": "muon"}, "`precision=float16` does not work with `optimizer=muon`"),
         ({"weights": "imagenet"}, "has no setting weights"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words):
         train("openpose-tiny-lsp", out=tmp_path / "r", **changes)
-    assert isinstance(find_recipe("openpose-tiny").settings, PoseSettings)
+    assert isinstance(find_recipe("openpose-tiny").settings, BottomUpSettings)
 
 
 def test_data_without_usable_people_are_refused(sticks: Callable[..., Path]) -> None:

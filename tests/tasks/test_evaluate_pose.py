@@ -17,17 +17,17 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 
-from firstsight import measure_pose
-from firstsight.data.keypoints import KeypointSet, load_keypoints, with_skeleton
+from firstsight import evaluate_pose
+from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, with_skeleton
 from firstsight.errors import DataError, UsageError
-from firstsight.pose import create_pose
+from firstsight.models.pose import create_bottom_up
 from firstsight.pose.frame import Frame
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.measure_pose import PoseMeasured, truth_of
+from firstsight.tasks.pose.evaluate import PoseMeasured, truth_of
+from firstsight.weights.bundled import bundled, card_of
 from firstsight.weights.classifier import write
 from firstsight.weights.pose import PoseNetwork, make_card
-from firstsight.weights.shipped import card_of, shipped
 from helpers.blob_people import scene, seeing, stick
 from helpers.colored_people import BODY, color_weights, draw, person
 
@@ -41,7 +41,7 @@ FIRST, SECOND = (120.0, 130.0), (350.0, 126.0)
 def untrained_weights(name: str = "net.safetensors", skeleton: Skeleton = COCO_17, **about: Any) -> Path:
     """Write a weights file of a small network that was never trained, for images of 64 pixels in height."""
     torch.manual_seed(0)
-    net = create_pose("openpose-tiny", skeleton=skeleton)
+    net = create_bottom_up("openpose-tiny", skeleton=skeleton)
     card = make_card(model="openpose-tiny", skeleton=skeleton, stages=1, height=64, about=about)
     write(Path(name), net.state_dict(), card)
     return Path(name)
@@ -105,7 +105,7 @@ def colored_set(where: str = "people.json") -> Path:
 
 def measured(network: PoseNetwork, data: Path, results: str = "r.json", **options: Any) -> PoseMeasured:
     """Measure a network, and write its results file."""
-    found = measure_pose(network, data, **options)
+    found = evaluate_pose(network, data, **options)
     Path(results).write_text(json.dumps(found.results))
     return found
 
@@ -150,7 +150,7 @@ def test_perfect_poses_score_one_and_swapped_sides_score_low() -> None:
         assert found.notes == () and found.seconds > 0
 
     swapped = [[joints[list(COCO_17.flip)] for joints in people] for people in drawn]
-    found = measure_pose(seeing(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
+    found = evaluate_pose(seeing(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
     assert found.metrics["ap"] < 0.1 and found.metrics["oks"] < 0.5 and found.metrics["pck"] < 0.3
     assert found.joints["left_wrist"] == (0, 3) and found.joints["nose"] == (pytest.approx(1 / 3), 3)
 
@@ -158,7 +158,7 @@ def test_perfect_poses_score_one_and_swapped_sides_score_low() -> None:
 def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, colors: Path) -> None:
     path = colored_set()
     code, out, err = run("evaluate", colors, "--data", path, "--images", "images", "--json", "--results", "r.json")
-    document, found = json.loads(out), measure_pose(colors, path)
+    document, found = json.loads(out), evaluate_pose(colors, path)
     assert (code, err) == (0, "")
     assert list(document) == [
         "metrics", "joints", "n", "people", "model", "data", "skeleton", "height", "method", "seconds_per_picture",
@@ -191,7 +191,7 @@ def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, c
 def test_evaluate_passes_its_options_on(run: Run, colors: Path, arguments: str, options: dict[str, Any]) -> None:
     path = colored_set()
     code, out, _ = run("evaluate", colors, "--data", path, "--json", *arguments.split())
-    document, found, plain = json.loads(out), measure_pose(colors, path, **options), measure_pose(colors, path)
+    document, found, plain = json.loads(out), evaluate_pose(colors, path, **options), evaluate_pose(colors, path)
     assert code == 0 and document["metrics"] == found.metrics and document["metrics"]["oks"] != plain.metrics["oks"]
     assert (document["height"], document["method"]) == (options.get("height", 192), options.get("method", "fast"))
 
@@ -298,12 +298,12 @@ def test_pck_by_hand() -> None:
     moved[1][0][ankle] += (10, 0)
     truth = labels(moved)
     truth[0][0]["keypoints"][3 * ear + 2] = 0
-    found = measure_pose(seeing(COCO_17), write_set(drawn, truth))
+    found = evaluate_pose(seeing(COCO_17), write_set(drawn, truth))
     others = {name: row for name, row in found.joints.items() if name not in ("left_wrist", "left_ear")}
     assert set(others.values()) == {(1.0, 3)}
     assert found.joints["left_wrist"] == (pytest.approx(2 / 3), 3) and found.joints["left_ear"] == (1.0, 2)
     assert found.metrics["pck"] == pytest.approx(49 / 50)
-    found = measure_pose(seeing(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
+    found = evaluate_pose(seeing(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
     assert found.metrics["pck"] == pytest.approx(33 / 50) and found.metrics["oks"] < 0.67
     assert found.joints["nose"] == (pytest.approx(2 / 3), 3)
 
@@ -415,7 +415,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("net.safetensors", 2, "its training data (not known) are not at hand; name a JSON file of COCO keypoints"),
+        ("net.safetensors", 2, "its training data (not known) were not found; give a JSON file of COCO keypoints"),
         ("net.safetensors --data gone.json", 1, "gone.json: there is no such file or folder"),
         ("net.safetensors --data bad.json", 1, "bad.json: not JSON"),
         ("net.safetensors --data list.json", 1, "list.json: 'images' must be a list of objects"),
@@ -450,7 +450,7 @@ def test_every_mistake_gets_one_sentence(
 
 def test_the_published_checkpoint_needs_no_card(run: Run) -> None:
     torch.manual_seed(0)
-    net = create_pose("openpose-mobilenet", skeleton=OPENPOSE_18, stages=1)
+    net = create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18, stages=1)
     torch.save({"state_dict": net.state_dict()}, "checkpoint_iter_370000.pth")
     path = colored_set()
     code, out, _ = run("evaluate", "checkpoint_iter_370000.pth", "--data", path, "--height", 64, "--json")
@@ -463,19 +463,19 @@ def test_measure_pose_from_python(run: Run, sticks: Callable[..., Path]) -> None
     """A progress bar gets the indices; a skeleton without torso has no PCK; one without common joints is refused."""
     path, indices = sticks(4), []
     net = untrained_weights()
-    found = measure_pose(net, path, progress=lambda items: (indices.append(i) or i for i in items))
+    found = evaluate_pose(net, path, progress=lambda items: (indices.append(i) or i for i in items))
     assert indices == [0, 1, 2, 3] and found.n == 4
     assert {len(result["keypoints"]) for result in found.results} <= {15} and found.metrics["ap"] == 0
     assert found.notes == ("the network does not know head: counted as not found",)
     with pytest.raises(UsageError, match="--limit must be at least 1; got -1"):
-        measure_pose(net, path, limit=-1)
+        evaluate_pose(net, path, limit=-1)
     bare = sticks(4, where="bare.json", category={"keypoints": ["nose", "a", "b", "c", "d"]})
-    without_torso = measure_pose(net, bare)
+    without_torso = evaluate_pose(net, bare)
     assert run("evaluate", net, "--data", bare)[1].count("PCK@0.2") == 1  # a row, and no table of joints
     assert without_torso.metrics["pck"] is None and without_torso.joints == {}
     assert "has no shoulders and hips" in without_torso.notes[-1]
     with pytest.raises(DataError, match="have no joint in common"):
-        measure_pose(net, sticks(4, where="none.json", category={"keypoints": list("abcde")}))
+        evaluate_pose(net, sticks(4, where="none.json", category={"keypoints": list("abcde")}))
 
 
 def test_the_data_named_by_the_card_are_looked_for_in_the_download_folder(
@@ -484,7 +484,7 @@ def test_the_data_named_by_the_card_are_looked_for_in_the_download_folder(
     """The validation file is taken; without one, what the training held out."""
     net = untrained_weights(settings={"data": "mine", "holdout": 0.0}, data="person_keypoints_train")
     code, _, err = run("evaluate", net)
-    assert code == 2 and "its training data (mine) are not at hand" in err
+    assert code == 2 and "its training data (mine) were not found" in err
     sticks(6, where="home/data/mine/person_keypoints_train.json")
     sticks(3, where="home/data/mine/person_keypoints_val.json")
     code, out, _ = run("evaluate", net, "--json")
@@ -492,7 +492,7 @@ def test_the_data_named_by_the_card_are_looked_for_in_the_download_folder(
     held = untrained_weights("held.safetensors", settings={"data": "mine", "holdout": 0.5})
     code, out, err = run("evaluate", held, "--json")
     assert json.loads(out)["data"] == "person_keypoints_train"
-    assert "those that a training holds out (--holdout 0.5)" in err
+    assert "those that a training holds out (--val-fraction 0.5)" in err
 
 
 def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
@@ -500,10 +500,10 @@ def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
 ) -> None:
     Path("home/weights").mkdir(parents=True)
     untrained_weights("home/weights/my-poses.safetensors")
-    card = card_of(shipped()["openpose-tiny-lsp"])
+    card = card_of(bundled()["openpose-tiny-lsp"])
     assert card is not None
     metrics = card["about"]["metrics"]
-    count = sum(p.numel() for p in create_pose("openpose-tiny", skeleton=LSP_14).parameters())
+    count = sum(p.numel() for p in create_bottom_up("openpose-tiny", skeleton=LSP_14).parameters())
     code, out, err = run("weights", "list")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
     assert (code, err) == (0, "") and lines["openpose-tiny-lsp"] == (
@@ -533,8 +533,34 @@ def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
 def test_a_skeleton_of_five_joints_is_trained_drawn_and_evaluated(run: Run, sticks: Callable[..., Path]) -> None:
     """The skeleton is nowhere but in a JSON file; the network learns enough to find people in new images."""
     path = sticks(24, where="mine/person_keypoints.json")
-    options = ("--image-size", 64, "--batch-size", 4, "--epochs", 20, "--lr", 3e-3, "--people", 1, "--smallest", 0.7)
-    fixed = ("--rotate", 0, "--ema", 0.9, "--early", 0, "--filter-lr", 14, "--evaluate-every", 20, "--out", "run")
+    options = (
+        "--image-size",
+        64,
+        "--batch-size",
+        4,
+        "--epochs",
+        20,
+        "--lr",
+        3e-3,
+        "--max-people",
+        1,
+        "--min-scale",
+        0.7,
+    )
+    fixed = (
+        "--rotate",
+        0,
+        "--ema-decay",
+        0.9,
+        "--low-res-fraction",
+        0,
+        "--filter-lr-mult",
+        14,
+        "--evaluate-every",
+        20,
+        "--out",
+        "run",
+    )
     assert run("train", "openpose-tiny", "--data", path, *options, *fixed)[0] == 0
     images = sorted(Path("mine/images").iterdir())[:2]
     code, out, _ = run("pose", *images, "--model", "run", "--out", "drawn", "--maps", "--json")

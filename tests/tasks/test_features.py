@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight import load
-from firstsight.data.photo import sample_photo
+from firstsight.data.sample_image import sample_photo
 from firstsight.errors import UsageError
-from firstsight.nets.lenet import LeNet
-from firstsight.tasks.features import look
+from firstsight.models.classification.lenet import LeNet
+from firstsight.tasks.classification.features import look
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -23,7 +23,7 @@ def test_feature_maps_are_the_outputs_of_the_layers() -> None:
     result = look(network, sample_photo())
     net = network.model
     assert isinstance(net, LeNet)
-    inputs = network.preprocess.normalise(torch.from_numpy(result.image)[None])
+    inputs = network.preprocess.normalize(torch.from_numpy(result.image)[None])
     with torch.no_grad():
         maps = net.conv1(inputs)
         pooled = F.max_pool2d(torch.relu(maps), 2)

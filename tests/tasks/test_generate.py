@@ -18,13 +18,13 @@ from PIL import Image
 from firstsight.data import load as load_data
 from firstsight.data.batches import fit_images
 from firstsight.errors import UsageError, WeightsError
-from firstsight.gan.latent import Latent
-from firstsight.gan.metrics import frechet_distance
+from firstsight.metrics.frechet import frechet_distance
+from firstsight.models.gan.latent import Latent
 from firstsight.recipes.train import train
-from firstsight.tasks.code_text import parse_codes
-from firstsight.tasks.generate import arithmetic, generate, interpolate
-from firstsight.tasks.judge import Judge, Seen, judge_for
-from firstsight.tasks.measure import measure
+from firstsight.tasks.classification.evaluate import measure
+from firstsight.tasks.gan.generate import generate, interpolate, latent_arithmetic
+from firstsight.tasks.gan.parse_codes import parse_codes
+from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier, reference_for
 from firstsight.weights import load
 from firstsight.weights.generator import Generator, load_generator
 
@@ -46,7 +46,7 @@ def test_run_and_its_weights_file_give_the_same_images_in_every_process(infogan:
     generator = load_generator(infogan)
     grid = generate(generator, 12, seed=5)
     code = (
-        "from firstsight.tasks.generate import generate; import sys;"
+        "from firstsight.tasks.gan.generate import generate; import sys;"
         f"images = generate({str(infogan / 'model.safetensors')!r}, 12, seed=5).images;"
         "sys.stdout.buffer.write(images.numpy().tobytes())"
     )
@@ -95,7 +95,7 @@ def test_class_is_generated_by_the_categories_that_were_matched_with_it(infogan:
 def test_category_of_a_class_conditional_gan_is_the_class(tmp_path: Path, run: Run) -> None:
     """In the grid, in the report, in what is measured; it has no Q."""
     out = tmp_path / "run"
-    small = {"epochs": 1, "width": 4, "image_size": 8, "latent": 6, "batch_size": 512}
+    small = {"epochs": 1, "d_width": 4, "image_size": 8, "latent_dim": 6, "batch_size": 512}
     train("dcgan-digits", out=out, conditional=True, **small)
     assert "The classes" in (out / "report.html").read_text()
     generator = load_generator(out)
@@ -124,28 +124,28 @@ def test_interpolation_keeps_the_length_of_the_noise_on_the_sphere_and_not_on_a_
             assert lengths[2] < 0.9 * lengths[0]
 
 
-class BrightnessJudge(Judge):
+class BrightnessJudge(ReferenceClassifier):
     """A reference classifier whose classes are 0 (darker than the median) and 1, so that results can be checked."""
 
     def __init__(self) -> None:
-        super().__init__(load("lenet-digits"), "brightness", knows=True)
+        super().__init__(load("lenet-digits"), "brightness", in_domain=True)
 
-    def look(self, images: torch.Tensor) -> Seen:
+    def look(self, images: torch.Tensor) -> ClassifierOutput:
         mean = images.float().mean((1, 2, 3))
-        return Seen(mean[:, None], (mean > mean.median()).long(), torch.ones(len(images)))
+        return ClassifierOutput(mean[:, None], (mean > mean.median()).long(), torch.ones(len(images)))
 
 
 def test_latent_arithmetic_adds_and_subtracts_means_of_classes(gan: Path) -> None:
     """1 - 0 points from the mean of class 0 to that of class 1, at the usual length of noise."""
     generator = load_generator(gan)
-    grid = arithmetic(generator, "1 - 0", BrightnessJudge())
+    grid = latent_arithmetic(generator, "1 - 0", BrightnessJudge())
     assert grid.heads[:3] == ("1", "- 0", "sum") and len(grid.images) == 3 + 7
     direction = grid.z[0] - grid.z[1]
     assert torch.cosine_similarity(direction, grid.z[2], dim=0) > 0.9
     torch.testing.assert_close(grid.z[:3].norm(dim=1), torch.full((3,), 10.0), atol=0.3, rtol=0)
     for text, words in (("1 - nine", "unknown class 'nine'"), ("", "is missing"), ("1 + + 0", "is missing")):
         with pytest.raises(UsageError, match=words.replace("+", r"\+")):
-            arithmetic(generator, text, BrightnessJudge())
+            latent_arithmetic(generator, text, BrightnessJudge())
 
 
 def test_codes_are_parsed_and_impossible_ones_refused(infogan: Path) -> None:
@@ -182,9 +182,9 @@ def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: P
         ("7 + cat", "unknown class 'cat'"),
     ):
         with pytest.raises(UsageError, match=words):
-            arithmetic(gan, expression)
+            latent_arithmetic(gan, expression)
     with pytest.raises(UsageError, match="a code makes the class; ask for it with --class"):
-        arithmetic(infogan, "7 - 1")
+        latent_arithmetic(infogan, "7 - 1")
     with pytest.raises(UsageError, match="--n must lie"):
         generate(infogan, 0)
     with pytest.raises(WeightsError, match=r"holds a classifier, not a generator \(see: firstsight predict --help\)"):
@@ -251,10 +251,10 @@ def test_generate_command_writes_sheets_folders_and_films_and_tells_their_codes(
 def test_measured_run_has_the_frechet_distance_computed_here(infogan: Path, run: Run) -> None:
     """The floor depends on the data alone."""
     result = measure(infogan)
-    assert result.n == 359 and result.judge == "lenet-digits" and len(result.sha256) == 64
-    generator, judge = load_generator(infogan), judge_for("digits", tuple("0123456789"))
-    real = judge.look(fit_images(load_data("digits", "test"), generator.preprocess))
-    draws = judge.look(generator(generator.draw(8 * 359))).features.split(359)
+    assert result.n == 359 and result.reference == "lenet-digits" and len(result.sha256) == 64
+    generator, reference = load_generator(infogan), reference_for("digits", tuple("0123456789"))
+    real = reference.look(fit_images(load_data("digits", "test"), generator.preprocess))
+    draws = reference.look(generator(generator.draw(8 * 359))).features.split(359)
     expected = [frechet_distance(real.features, draw) for draw in draws]
     assert result.draws == 8 and result.metrics["frechet"] == pytest.approx(mean(expected), rel=1e-6)
     assert result.metrics["frechet_sd"] == pytest.approx(stdev(expected), rel=1e-6)
@@ -272,16 +272,16 @@ def test_measured_run_has_the_frechet_distance_computed_here(infogan: Path, run:
 def test_reference_classifier_gives_features_and_labels_of_its_own_data_and_features_of_others() -> None:
     """LeNet's 84 features; its labels are those of the classifier."""
     test = load_data("digits", "test")
-    judge = judge_for("digits", test.classes)
-    output = judge.look(test.images)
-    assert output.features.shape == (359, 84) and judge.knows
+    reference = reference_for("digits", test.classes)
+    output = reference.look(test.images)
+    assert output.features.shape == (359, 84) and reference.in_domain
     assert float((output.labels == test.labels).double().mean()) > 0.98
-    head = [m for m in judge.classifier.model.modules() if isinstance(m, torch.nn.Linear)][-1]
+    head = [m for m in reference.classifier.model.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.inference_mode():
         probabilities = torch.softmax(head(output.features), 1)
     torch.testing.assert_close(probabilities.max(1).values, output.sure)
-    other = judge_for("my-photos", ("cat", "dog"))
-    assert not other.knows and other.look(torch.zeros(2, 3, 50, 40, dtype=torch.uint8)).features.shape == (2, 84)
+    other = reference_for("my-photos", ("cat", "dog"))
+    assert not other.in_domain and other.look(torch.zeros(2, 3, 50, 40, dtype=torch.uint8)).features.shape == (2, 84)
 
 
 def test_card_of_a_generator_names_its_data_reference_classifier_and_metrics(gan: Path) -> None:

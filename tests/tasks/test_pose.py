@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from firstsight.data.photo import sample_photo
+from firstsight.data.sample_image import sample_photo
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
-from firstsight.tasks.pose import PoseEstimator, coco_results
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
 from helpers.blob_people import Seeing, scene, seeing, stick
 
 SIZE = (640, 470)

@@ -1,4 +1,4 @@
-"""`follow_video`: ids of people, smoothed joints, frames one by one."""
+"""`track_video`: ids of people, smoothed joints, frames one by one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from firstsight.errors import DataError
 from firstsight.plots.skeletons import identity_colour
 from firstsight.pose.parts import Pose
 from firstsight.pose.track import OneEuro
-from firstsight.tasks.pose import PoseEstimator
-from firstsight.tasks.pose_video import FramePoses, follow_video
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+from firstsight.tasks.pose.video import FramePoses, track_video
 from helpers.blob_video import BODY, Floats, body, crossing, film, marked
 
 NEAR = 12.0
@@ -48,7 +48,7 @@ def test_people_who_cross_keep_their_ids(estimator: PoseEstimator) -> None:
     """From pixels to ids; by their order in the list alone, people would swap them many times."""
     frames = 50
     video = film(Path("crossing.mp4"), crossing, frames=frames)
-    found = list(follow_video(estimator, video, track=True))
+    found = list(track_video(estimator, video, track=True))
     truth: list[list[Floats]] = [[one for one in crossing(number) if one is not None] for number in range(frames)]
     with_ids = [list(zip(frame.identities or [], frame.poses, strict=True)) for frame in found]
     assert idf1(truth, with_ids) >= 0.95
@@ -62,12 +62,12 @@ def test_a_person_hidden_for_a_few_frames_keeps_the_id(estimator: PoseEstimator)
     """Hidden for eight frames; then for twenty, which is more than the tracker's patience."""
     hidden = {*range(10, 18), *range(30, 50)}
     video = film(Path("away.mp4"), lambda n: [None if n in hidden else body(80 + n, 90)], frames=56)
-    ids = [frame.identities for frame in follow_video(estimator, video, track=True)]
+    ids = [frame.identities for frame in track_video(estimator, video, track=True)]
     assert ids == [[] if n in hidden else [1] if n < 30 else [2] for n in range(56)]
 
 
 def test_without_track_there_are_no_ids(estimator: PoseEstimator) -> None:
-    frame = next(follow_video(estimator, film(Path("one.mp4"), crossing, frames=2)))
+    frame = next(track_video(estimator, film(Path("one.mp4"), crossing, frames=2)))
     assert frame.identities is None and len(frame.poses) == 2 and list(frame.took) == ["read", "network", "decode"]
     poses = estimator(frame.image)
     assert [pose.keypoints.tolist() for pose in poses] == [pose.keypoints.tolist() for pose in frame.poses]
@@ -86,7 +86,7 @@ def test_smooth_halves_the_variance_and_keeps_the_mean(estimator: PoseEstimator)
     """A person who stands but trembles; with ids the result is the same."""
     video = film(Path("trembling.mp4"), trembling, frames=45, rate=10)
     raw, calm, again = (
-        list(follow_video(estimator, video, track=track, smooth=smooth))
+        list(track_video(estimator, video, track=track, smooth=smooth))
         for track, smooth in ((True, False), (False, True), (True, True))
     )
     assert [frame.identities for frame in calm] == [[1]] * 45
@@ -116,7 +116,7 @@ def test_frames_are_read_only_when_needed_and_the_callers_video_stays_open(estim
     """The network gets a frame when the caller asks for it."""
     shown = estimator.network.model.shown
     with Counted(str(film(Path("long.mp4"), crossing, frames=30))) as video:
-        following = follow_video(estimator, video, smooth=True)
+        following = track_video(estimator, video, smooth=True)
         assert (video.taken, len(shown)) == (0, 0)
         for number in range(1, 4):
             next(following)
@@ -130,7 +130,7 @@ def test_frames_too_wide_for_the_network_are_refused(estimator: PoseEstimator) -
     with VideoWriter(Path("long.mp4"), frames_per_second=5) as out:
         out.add(Image.new("RGB", (2200, 32)))
     with pytest.raises(DataError, match=r"^long\.mp4: 2200x32 pixels would be 13200x192"):
-        next(follow_video(estimator, Path("long.mp4")))
+        next(track_video(estimator, Path("long.mp4")))
 
 
 def test_people_are_drawn_in_the_color_of_their_id_with_its_number() -> None:

@@ -16,28 +16,29 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from firstsight import TopDownEstimator, measure_pose, train
-from firstsight.data.crops import Crops
-from firstsight.data.keypoints import load_keypoints
+from firstsight import TopDownEstimator, evaluate_pose, train
+from firstsight.data.keypoints.crops import Crops
+from firstsight.data.keypoints.keypoint_set import load_keypoints
 from firstsight.errors import DataError, Interrupted, UsageError, WeightsError
-from firstsight.pose import create_pose, create_top_down
-from firstsight.pose.heads import HeatmapHead
+from firstsight.models.pose import create_bottom_up, create_top_down
+from firstsight.models.pose.heads import HeatmapHead
+from firstsight.models.pose.top_down import TopDown
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import LSP_14, Skeleton
-from firstsight.pose.top_down import TopDown
-from firstsight.recipes import TopDownSettings, find_recipe
-from firstsight.recipes.train import Session, Silent, Where
-from firstsight.tasks.boxes import boxes_of_poses, whole_people
-from firstsight.tasks.pose import PoseEstimator
-from firstsight.tasks.top_down import EstimateTopDown
-from firstsight.tasks.top_down_pose import estimator_for
-from firstsight.tasks.top_down_scores import Answered, MeasureCrops
+from firstsight.recipes import find_recipe
+from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+from firstsight.tasks.pose.boxes import boxes_of_poses, drop_fragments
+from firstsight.tasks.pose.top_down.estimate import estimator_for
+from firstsight.tasks.pose.top_down.evaluate import CropPredictions, TopDownEvaluator
+from firstsight.tasks.pose.top_down.settings import TopDownSettings
+from firstsight.tasks.pose.top_down.train import TopDownTask
 from firstsight.weights.classifier import read_file, write
 from firstsight.weights.pose import make_card
 from firstsight.weights.top_down import TopDownNetwork, load_top_down, make_top_down_card
 from helpers.blob_people import scene, seeing, stick
 
-SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "measured": 8, "evaluate_every": 1}
+SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "max_eval_samples": 8, "evaluate_every": 1}
 
 
 class Dots(nn.Module):
@@ -67,21 +68,21 @@ class Dots(nn.Module):
 
 
 def dots(*, swap_sides: bool = False) -> TopDown:
-    return TopDown(Dots(swap_sides=swap_sides), HeatmapHead(sigma=1.0, loss="squares"))
+    return TopDown(Dots(swap_sides=swap_sides), HeatmapHead(sigma=1.0, loss="mse"))
 
 
 def labeled_crops(path: Path) -> Crops:
     return Crops(load_keypoints(path), batch_size=4, epochs=1, seed=0, size=(128, 96))
 
 
-def true_keypoints(found: Answered) -> NDArray[np.float64]:
+def true_keypoints(found: CropPredictions) -> NDArray[np.float64]:
     """Return the labeled joints as predictions with a score of 1."""
     return np.concatenate([found.truths[..., :2], np.ones((*found.truths.shape[:2], 1))], 2)
 
 
 @torch.no_grad()
 def test_correct_poses_score_one_and_swapped_sides_score_low(sticks: Callable[..., Path]) -> None:
-    measure = MeasureCrops(labeled_crops(sticks()), most=1000, flip_test=False)
+    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000, flip_test=False)
     right, wrong = measure(dots()), measure(dots(swap_sides=True))
     assert right["pck"] == right["pck_box"] == right["ap50"] == 1.0 and right["ap"] > 0.99
     assert wrong["pck"] == pytest.approx(0.2) and wrong["ap50"] == 0.0  # heads are right
@@ -89,7 +90,7 @@ def test_correct_poses_score_one_and_swapped_sides_score_low(sticks: Callable[..
 
 @torch.no_grad()
 def test_perfect_keypoints_score_exactly_one(sticks: Callable[..., Path]) -> None:
-    measure = MeasureCrops(labeled_crops(sticks()), most=1000)
+    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000)
     found = measure.answers(dots())
     keypoints = true_keypoints(found)
     perfect, swapped = (replace(found, keypoints=keypoints[:, order]) for order in (range(5), [0, 2, 1, 4, 3]))
@@ -101,7 +102,7 @@ def digest(run: Path) -> str:
     return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
 
 
-class Stopper(Silent):
+class Stopper(NullCallback):
     """Sends SIGTERM after three steps."""
 
     steps = 0
@@ -118,7 +119,7 @@ def test_a_run_resumes_with_the_same_bits_and_writes_a_report(sticks: Callable[.
     assert straight.recipe == "pose-tiny-person_keypoints" and straight.headline.startswith("PCK@0.2 ")
     assert {"pck", "pck_box", "ap", "ap50", "loss"} <= set(straight.metrics)
     with pytest.raises(Interrupted):
-        train("pose-tiny-lsp", out=tmp_path / "r", data=str(path), observer=Stopper(), **SMALL)
+        train("pose-tiny-lsp", out=tmp_path / "r", data=str(path), callback=Stopper(), **SMALL)
     resumed = train("pose-tiny-lsp", out=tmp_path / "r", resume=True)
     assert digest(straight.run_dir) == digest(resumed.run_dir) and straight.metrics == resumed.metrics
     report = (straight.run_dir / "report.html").read_text()
@@ -126,21 +127,21 @@ def test_a_run_resumes_with_the_same_bits_and_writes_a_report(sticks: Callable[.
         assert title in report
     network = load_top_down(straight.run_dir)
     assert network.skeleton.joints[0] == "head" and network.size == (64, 64) and network.card["head"] == "heatmap"
-    held_out, everyone = measure_pose(straight.run_dir), measure_pose(straight.run_dir, path)
+    held_out, everyone = evaluate_pose(straight.run_dir), evaluate_pose(straight.run_dir, path)
     assert (held_out.people, everyone.people) == (2, 12)
     assert any("was trained on most of these pictures" in note for note in everyone.notes)
 
 
-def make_session(path: Path, **changes: Any) -> Session:
+def make_session(path: Path, **changes: Any) -> TrainingRun:
     recipe = find_recipe("pose-tiny")
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"precision": "float32"} | changes))
-    return Session(recipe, settings, Where(device="cpu"), Silent())
+    return TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
 
 
-def make_task(path: Path, **changes: Any) -> EstimateTopDown:
+def make_task(path: Path, **changes: Any) -> TopDownTask:
     session = make_session(path, **changes)
     task = session.make_task(*session.materials.load())
-    assert isinstance(task, EstimateTopDown)
+    assert isinstance(task, TopDownTask)
     return task
 
 
@@ -153,19 +154,26 @@ def test_crowds_and_people_without_labels_are_left_out_with_a_note(sticks: Calla
     path.write_text(json.dumps(content))
     session = make_session(path.parent)
     task = session.make_task(*session.materials.load())
-    assert isinstance(task, EstimateTopDown) and task.batches.samples == 6
+    assert isinstance(task, TopDownTask) and task.batches.samples == 6
     assert "person_keypoints_train: 2 of 8 people are crowds, or without a labelled joint" in session.materials.notes
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"head": "heatmap"}, {"head": "simcc"}, {"head": "squares", "flip_test": False}, {"precision": "bfloat16"}],
-    ids=["heatmap", "simcc", "squares", "bfloat16"],
+    [{"head": "heatmap"}, {"head": "simcc"}, {"head": "mse", "flip_test": False}, {"precision": "bfloat16"}],
+    ids=["heatmap", "simcc", "mse", "bfloat16"],
 )
 def test_the_loss_of_every_head_falls_and_its_weights_are_usable(
     sticks: Callable[..., Path], tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    plain = {"epochs": 10, "early": 0.0, "rotate": 0.0, "zoom": 0.0, "move": 0.0, "warmup": 0.2}
+    plain = {
+        "epochs": 10,
+        "low_res_fraction": 0.0,
+        "rotate": 0.0,
+        "scale": 0.0,
+        "translate_fraction": 0.0,
+        "warmup": 0.2,
+    }
     task = make_task(sticks(), **(plain | changes))
     batches = [[task.batches.get(epoch, index) for index in range(task.batches.steps)] for epoch in range(10)]
     losses = [np.mean([float(task.train_step(batch)["loss"]) for batch in epoch]) for epoch in batches]
@@ -235,8 +243,8 @@ def test_fragments_within_a_more_complete_person_are_dropped() -> None:
 
     mother, child, arm = person(5, 100, 50, 80, 200), person(5, 120, 150, 30, 60), person(3, 110, 80, 20, 60)
     neighbor = person(3, 160, 80, 60, 60)  # grown by 6 and 20 pixels: 46 of its 72 columns lie within the mother's box
-    assert whole_people([mother, child, arm, neighbor]) == [mother, child, neighbor]
-    assert whole_people([arm]) == [arm] and whole_people([]) == []
+    assert drop_fragments([mother, child, arm, neighbor]) == [mother, child, neighbor]
+    assert drop_fragments([arm]) == [arm] and drop_fragments([]) == []
 
 
 def test_without_boxes_the_whole_image_is_one_person() -> None:
@@ -301,7 +309,7 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
 def test_compare_shows_bottom_up_and_top_down_side_by_side(run: Callable[..., tuple[int, str, str]]) -> None:
     weights(Path("net.safetensors"))
     card = make_card(model="openpose-tiny", skeleton=LSP_14, stages=1, height=128, about={})
-    write(Path("tiny.safetensors"), create_pose("openpose-tiny", skeleton=LSP_14).state_dict(), card)
+    write(Path("tiny.safetensors"), create_bottom_up("openpose-tiny", skeleton=LSP_14).state_dict(), card)
     three_people().save("p.png")
     options = ("--model", "net.safetensors", "--detector", "tiny.safetensors", "--compare")
     code, out, err = run("pose", "p.png", *options, "--out", "both.png")
@@ -324,7 +332,7 @@ def test_top_down_networks_are_evaluated_in_the_labeled_boxes(
     document = json.loads(out)
     assert code == 0 and document["people"] == 12 and document["method"] == "top-down"
     assert "people are looked at in their labelled boxes" in document["notes"]
-    found = measure_pose(TopDownNetwork(dots(), skeleton, (128, 96), {}, "a test", "dots"), path)
+    found = evaluate_pose(TopDownNetwork(dots(), skeleton, (128, 96), {}, "a test", "dots"), path)
     assert found.metrics["ap50"] == 1.0 and found.metrics["pck"] == 1.0
     other = {"keypoints": ["a", "b", "c", "d", "e"], "skeleton": [[1, 2], [2, 3], [3, 4], [4, 5]]}
     lsp = weights(tmp_path / "lsp.safetensors")
@@ -369,22 +377,24 @@ def test_impossible_training_options_are_refused(
     path = sticks()
     for option, value, message in (
         ("--image-size", 100, "multiple of 32"), ("--image-width", 100, "multiple of 32"),
-        ("--shift", 2, "people are moved by --move"), ("--flip", "alternating", "must be none or random"),
-        ("--half-body", 2, "must lie between"), ("--early-scale", 2, "must lie between"),
-        ("--head", "simcc", "add --early 0"), ("--batch-size", 1, "every batch needs 2"),
+        ("--translate", 2, "has no --translate"), ("--flip", "alternating", "must be one of"),
+        ("--half-body", 2, "must be between"), ("--low-res-scale", 2, "must be between"),
+        ("--head", "simcc", "use --low-res-fraction 0"), ("--batch-size", 1, "every batch needs 2"),
     ):  # fmt: skip
-        code, _, err = run("train", "pose-tiny", "--data", path, "--early", 0.5, option, value)
+        code, _, err = run("train", "pose-tiny", "--data", path, "--low-res-fraction", 0.5, option, value)
         assert code != 0 and message in err and "Traceback" not in err
     assert isinstance(find_recipe("simple-baseline-resnet50").settings, TopDownSettings)
 
 
 def test_early_crops_are_small_and_the_learning_rate_restarts(sticks: Callable[..., Path]) -> None:
     """Two epochs small, two large, evaluated on crops of the same size; the card names the large one."""
-    task = make_task(sticks(), epochs=4, image_size=128, early=0.5, early_scale=0.5, restart=0.25, warmup=0.0)
+    task = make_task(
+        sticks(), epochs=4, image_size=128, low_res_fraction=0.5, low_res_scale=0.5, lr_restart=0.25, warmup=0.0
+    )
     rates = []
     for epoch, side in enumerate((64, 64, 128, 128)):
         task.train_step(task.batches.get(epoch, 0))
-        rates.append(task.optimizers["net"].param_groups[0]["lr"] / task.descent.lr)
+        rates.append(task.optimizers["net"].param_groups[0]["lr"] / task.optimizer_config.lr)
         net = task.product_net()
         assert isinstance(net, TopDown)
         with torch.no_grad():
@@ -399,7 +409,17 @@ def test_the_published_schedule_divides_the_rate_by_ten_after_90_and_120_of_140_
     """Here of 14 epochs of a small network."""
     published = find_recipe("simple-baseline-resnet50-coco").settings
     assert isinstance(published, TopDownSettings) and (published.epochs, published.lr) == (140, 1e-3)
-    task = make_task(sticks(), epochs=14, early=0.0, schedule=published.schedule, warmup=published.warmup, lr=1e-3)
+    assert (published.milestones, published.gamma) == ("90,120", 0.1)
+    task = make_task(
+        sticks(),
+        epochs=14,
+        low_res_fraction=0.0,
+        schedule=published.schedule,
+        milestones="9,12",
+        gamma=published.gamma,
+        warmup=published.warmup,
+        lr=1e-3,
+    )
     rates = []
     for epoch in (0, 8, 9, 11, 12, 13):
         task.train_step(task.batches.get(epoch, 0))
@@ -410,13 +430,13 @@ def test_the_published_schedule_divides_the_rate_by_ten_after_90_and_120_of_140_
 @torch.no_grad()
 def test_swapped_sides_are_counted(sticks: Callable[..., Path]) -> None:
     """Of twelve people three have swapped shoulders, and one has a shoulder that is simply wrong."""
-    measure = MeasureCrops(labeled_crops(sticks()), most=1000)
+    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000)
     found = measure.answers(dots())
     keypoints = true_keypoints(found)
     keypoints[:3, [1, 2]] = keypoints[:3, [2, 1]]
     keypoints[3, 1] += 40
     changed = replace(found, keypoints=keypoints)
-    assert measure.exchanged(changed) == {"shoulder": pytest.approx(3 / 12), "hip": 0.0}
+    assert measure.swap_rate(changed) == {"shoulder": pytest.approx(3 / 12), "hip": 0.0}
     errors = measure.errors(changed)
     assert (errors[4:] == 0).all() and errors[3] == pytest.approx(np.hypot(40, 40) / 5 / found.boxes[3, 2:].max())
 
@@ -437,4 +457,4 @@ def test_the_published_recipe_trains_on_coco_photographs(shared: Path, tmp_path:
     assert np.isfinite(lines[-1]["train/loss"]) and np.isfinite(result.metrics["loss"]) and lines[-1]["step"] >= 3
     assert result.parameters == 33_999_697
     network = load_top_down(result.run_dir)
-    assert network.size == (256, 192) and network.card["head"] == "squares" and len(network.skeleton) == 17
+    assert network.size == (256, 192) and network.card["head"] == "mse" and len(network.skeleton) == 17

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from firstsight.errors import UsageError, WeightsError
-from firstsight.nets import create_model
-from firstsight.pose import POSE_MODELS, create_pose
+from firstsight.models.classification import create_model
+from firstsight.models.pose import create_bottom_up
+from firstsight.models.registry import BOTTOM_UP_MODELS
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton
 from firstsight.weights import load
 from firstsight.weights.classifier import kind_of, write
@@ -25,7 +26,7 @@ TRIANGLE = Skeleton(
 def pose_network(model: str = "openpose-tiny", *, skeleton: Skeleton = LSP_14, stages: int = 1) -> nn.Module:
     """Return an untrained network whose batch norms have random running statistics."""
     torch.manual_seed(3)
-    net = create_pose(model, skeleton=skeleton, stages=stages)
+    net = create_bottom_up(model, skeleton=skeleton, stages=stages)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
@@ -122,19 +123,19 @@ def test_tensors_that_do_not_fit_the_skeleton_of_the_card_are_refused() -> None:
         load_pose("net.safetensors")
 
 
-@pytest.mark.parametrize("name", POSE_MODELS)
+@pytest.mark.parametrize("name", BOTTOM_UP_MODELS)
 def test_parameter_counts_are_those_of_the_table(name: str) -> None:
     with torch.device("meta"):
-        net = create_pose(name, skeleton=LSP_14 if name == "openpose-tiny" else OPENPOSE_18)
-    assert sum(p.numel() for p in net.parameters()) == POSE_MODELS[name].parameters
+        net = create_bottom_up(name, skeleton=LSP_14 if name == "openpose-tiny" else OPENPOSE_18)
+    assert sum(p.numel() for p in net.parameters()) == BOTTOM_UP_MODELS[name].parameters
 
 
 def test_unknown_names_and_impossible_numbers_of_stages_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown pose network 'openpose-tyni': did you mean openpose-tiny"):
-        create_pose("openpose-tyni", skeleton=LSP_14)
+        create_bottom_up("openpose-tyni", skeleton=LSP_14)
     with pytest.raises(UsageError, match="stages must lie between 0 and 20; got -1"):
-        create_pose("openpose-tiny", skeleton=LSP_14, stages=-1)
-    assert len(create_pose("openpose-tiny", skeleton=LSP_14, stages=3).refinement_stages) == 3
+        create_bottom_up("openpose-tiny", skeleton=LSP_14, stages=-1)
+    assert len(create_bottom_up("openpose-tiny", skeleton=LSP_14, stages=3).refinement_stages) == 3
 
 
 def test_the_bundled_weights_are_the_default() -> None:

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from firstsight import load
 from firstsight.errors import UsageError, WeightsError
-from firstsight.nets import MODELS, create_model
+from firstsight.models.classification import create_model
+from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.weights.bundled import cache_dir, cached, card_of
 from firstsight.weights.classifier import make_card, read, write
 from firstsight.weights.published import get, import_weights, published
-from firstsight.weights.shipped import card_of, shelf, stored
 from firstsight.weights.table import PUBLISHED, find, imagenet_classes, named_hash, read_classes
 from helpers.state_dicts import RESNET18_FILE, make_state
 
@@ -29,13 +30,13 @@ State = dict[str, Tensor]
 
 
 def test_published_entries_agree_with_their_networks() -> None:
-    imagenet_models = {name for name, entry in MODELS.items() if entry.image_size == 224}
+    imagenet_models = {name for name, entry in CLASSIFICATION_MODELS.items() if entry.image_size == 224}
     assert set(PUBLISHED) == imagenet_models - {"mobilenet"}
     for entry in PUBLISHED.values():
         assert entry.file.startswith(entry.model.partition("_")[0])
         assert named_hash(entry.file) == entry.sha256
         assert len(entry.sha256) == 8
-        assert 0.9 < entry.megabytes * 1e6 / (4 * MODELS[entry.model].parameters) < 1.1
+        assert 0.9 < entry.megabytes * 1e6 / (4 * CLASSIFICATION_MODELS[entry.model].parameters) < 1.1
         assert 50 < entry.accuracy < 80
     assert find("vgg16_bn") is find("vgg16_bn-imagenet") is PUBLISHED["vgg16_bn"]
 
@@ -97,7 +98,7 @@ def test_load_downloads_published_weights_once_and_stores_them(mirror: Mirror, s
     messages: list[str] = []
     network = load("resnet18", notify=messages.append)
     assert messages == [f"downloading {mirror.url}resnet18-f37072fd.pth (46.8 MB)"]
-    assert Path(network.source) == shelf() / "resnet18-imagenet.safetensors"
+    assert Path(network.source) == cache_dir() / "resnet18-imagenet.safetensors"
     assert all(torch.equal(tensor, state18[name]) for name, tensor in network.model.state_dict().items())
     assert not network.model.training
     assert network.classes == imagenet_classes()
@@ -108,13 +109,13 @@ def test_load_downloads_published_weights_once_and_stores_them(mirror: Mirror, s
     assert about["published_accuracy"] == pytest.approx(0.69758)
     assert "torchvision" in about["accuracy_source"]
     assert "non-commercial" in about["terms"]
-    assert [path.suffix for path in (shelf() / "downloads").iterdir()] == [".lock"]  # the original is removed
+    assert [path.suffix for path in (cache_dir() / "downloads").iterdir()] == [".lock"]  # the original is removed
 
     for again in (published("resnet18"), load("resnet18-imagenet")):
         assert again.card == network.card
     assert get("resnet18-imagenet") == get("resnet18") == PUBLISHED["resnet18"].target
     assert len(mirror.requests) == 1
-    assert set(stored()) == {"resnet18-imagenet"}
+    assert set(cached()) == {"resnet18-imagenet"}
 
 
 def test_weights_come_from_the_mirror_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,9 +133,9 @@ def test_a_download_with_another_hash_is_refused_and_deleted(mirror: Mirror) -> 
     by_hand = "then: firstsight weights import resnet18-f37072fd.pth --model resnet18"
     with pytest.raises(WeightsError, match=f"another hash than the published one.*{by_hand}"):
         get("resnet18")
-    assert [path.suffix for path in (shelf() / "downloads").iterdir()] == [".lock"]
-    assert not stored()
-    damaged = shelf() / "downloads" / RESNET18_FILE.name
+    assert [path.suffix for path in (cache_dir() / "downloads").iterdir()] == [".lock"]
+    assert not cached()
+    damaged = cache_dir() / "downloads" / RESNET18_FILE.name
     damaged.write_bytes(b"damaged")  # a wrong file that is there already is refused, too
     with pytest.raises(WeightsError, match="another hash"):
         get("resnet18")
@@ -150,8 +151,8 @@ def test_a_file_that_the_server_lacks_is_reported() -> None:
 
 def test_a_complete_download_is_imported_without_another_request(mirror: Mirror, copy_file18: Copy) -> None:
     """The state after a process was killed between the download and the import."""
-    (shelf() / "downloads").mkdir(parents=True)
-    copy_file18(RESNET18_FILE.name).rename(shelf() / "downloads" / RESNET18_FILE.name)
+    (cache_dir() / "downloads").mkdir(parents=True)
+    copy_file18(RESNET18_FILE.name).rename(cache_dir() / "downloads" / RESNET18_FILE.name)
     assert published("resnet18").classes == imagenet_classes()
     assert mirror.requests == []
 
@@ -164,7 +165,7 @@ def test_offline_names_the_file_to_fetch_and_opens_no_connection(
         with pytest.raises(WeightsError) as caught:
             function("resnet18")
         assert str(caught.value) == (
-            f"resnet18-imagenet is not stored in {shelf()}, and FIRSTSIGHT_OFFLINE is set; fetch"
+            f"resnet18-imagenet is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; fetch"
             f" {mirror.url}resnet18-f37072fd.pth and then: firstsight weights import resnet18-f37072fd.pth"
             " --model resnet18"
         )
@@ -181,11 +182,11 @@ def test_the_published_file_is_recognized_by_its_hash(copy_file18: Copy) -> None
     messages: list[str] = []
     path = import_weights(RESNET18_FILE, "resnet18", notify=messages.append)
     assert messages == []
-    assert path == shelf() / "resnet18-imagenet.safetensors"
+    assert path == cache_dir() / "resnet18-imagenet.safetensors"
     assert card_of(path)["about"]["published_accuracy"] == pytest.approx(0.69758)  # type: ignore[index]
     before = path.read_bytes()
     assert import_weights(copy_file18("renamed.pth"), "resnet18").read_bytes() == before
-    assert [item.name for item in shelf().iterdir()] == [path.name]
+    assert [item.name for item in cache_dir().iterdir()] == [path.name]
 
 
 @pytest.fixture
@@ -243,7 +244,7 @@ def save_with_three_classes(state18: State, name: str) -> Path:
 def test_weights_for_other_classes_are_stored_under_the_name_of_their_file(state18: State) -> None:
     file = save_with_three_classes(state18, "flowers.pth")
     path = import_weights(file, "resnet18")
-    assert path == shelf() / "resnet18-flowers.safetensors"
+    assert path == cache_dir() / "resnet18-flowers.safetensors"
     assert load("resnet18-flowers").classes == ("class 0", "class 1", "class 2")
     assert import_weights(file, "resnet18", classes=("rose", "tulip", "daisy")) == path
     assert card_of(path)["classes"] == ["rose", "tulip", "daisy"]  # type: ignore[index]

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from firstsight.errors import UsageError, WeightsError
-from firstsight.nets import create_model
-from firstsight.nets.googlenet import googlenet
-from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
+from firstsight.models.classification import create_model
+from firstsight.models.classification.googlenet import googlenet
+from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
 from firstsight.weights import load_published
 from firstsight.weights.state_dict import read_state_dict
 from helpers.files import MaliciousPickle

@@ -3,6 +3,7 @@
 import atexit
 import errno
 import os
+import re
 import sys
 from importlib import import_module
 
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         if debug:
             raise
         if is_first_process() or not isinstance(error, UsageError):  # of several processes, one says it
-            print(f"firstsight: {error}", file=sys.stderr)
+            print(f"firstsight: {as_options(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("firstsight: stopped", file=sys.stderr)
@@ -89,6 +90,22 @@ def main(argv: list[str] | None = None) -> int:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
         return 1
+
+
+def as_options(message: str) -> str:
+    """Replace names of parameters by the options of the command line.
+
+    >>> as_options("`batch_size` must be at least 4 with `packing=2`")
+    '--batch-size must be at least 4 with --packing 2'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        if value in ("True", "False"):
+            return f"--{'' if value == 'True' else 'no-'}{name}"
+        return f"--{name} {value}" if value else f"--{name}"
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
 
 
 def _flush() -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from firstsight.errors import UsageError
 
 T = TypeVar("T")
-SHOWN = {
+METRIC_COLUMNS = {
     "train/loss": ("train loss", ".4f"),
     "test/loss": ("test loss", ".4f"),
     "test/accuracy": ("test accuracy", ".2%"),
@@ -49,7 +49,7 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def remark(line: str) -> None:
+def log(line: str) -> None:
     """A line on stderr: what is being downloaded, what was not as usual."""
     err().print(line, markup=False)
 
@@ -95,7 +95,7 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: 
     yield from track(items, description=what, total=total, console=console, transient=True, disable=hidden)
 
 
-def complain(refused: Sequence[str]) -> int:
+def report_failures(refused: Sequence[str]) -> int:
     """Pictures that cannot be used, on stderr, the first few in a sentence each; the exit code."""
     for sentence in refused[:4]:
         print(f"firstsight: {sentence}", file=sys.stderr)
@@ -129,7 +129,7 @@ def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) 
     return made
 
 
-class Watcher:
+class ConsoleCallback:
     """Shows a run on stderr: a bar on a terminal, a line an epoch."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -138,7 +138,7 @@ class Watcher:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> "Watcher":
+    def __enter__(self) -> "ConsoleCallback":
         if self.console.is_terminal and not self.quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
@@ -173,6 +173,6 @@ class Watcher:
         number = line["epoch"]
         stride = max(1, epochs // 10)
         if not self.quiet and (number % stride == 0 or number == epochs):
-            shown = [f"{name} {line[key]:{form}}" for key, (name, form) in SHOWN.items() if key in line]
+            shown = [f"{name} {line[key]:{form}}" for key, (name, form) in METRIC_COLUMNS.items() if key in line]
             start = f"epoch {number:>3}/{epochs}"
             self.console.print("  ".join([start, *shown, f"{line['seconds']:.1f} s"]), markup=False)

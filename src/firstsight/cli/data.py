@@ -19,9 +19,9 @@ def run(argv: list[str]) -> int:
     """Parse and print."""
     arguments = parse(Arguments, "data", argv)
     from firstsight.cli.console import out, print_json, table
+    from firstsight.data.datasets import SOURCES
     from firstsight.data.fetch import home
     from firstsight.data.find import find
-    from firstsight.data.sources import SOURCES
 
     places = {name: find(source) for name, source in SOURCES.items()}
     if arguments.json:

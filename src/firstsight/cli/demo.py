@@ -24,18 +24,18 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "demo", argv)
     import time
 
-    from firstsight.cli.console import Watcher, err, out, print_json, table
+    from firstsight.cli.console import ConsoleCallback, err, out, print_json, table
 
     began = time.monotonic()
     console = err()
     console.print("1. Train LeNet-5 on 1,438 real handwritten digits (firstsight train lenet)", markup=False)
     from firstsight.data import load as load_data
-    from firstsight.recipes.train import Where, train
-    from firstsight.tasks.predict import evaluate, predict
+    from firstsight.recipes.train import RunOptions, train
+    from firstsight.tasks.classification.predict import evaluate, predict
 
     changes: dict[str, Any] = {} if arguments.epochs is None else {"epochs": arguments.epochs}
-    with Watcher() as watcher:
-        result = train("lenet-digits", observer=watcher, where=Where(out=arguments.out), **changes)
+    with ConsoleCallback() as watcher:
+        result = train("lenet-digits", callback=watcher, where=RunOptions(out=arguments.out), **changes)
     console.print(f"2. Evaluate it on 359 it has not seen (firstsight evaluate {result.run_dir})", markup=False)
     found = evaluate(result.run_dir)
     console.print(f"   accuracy {found.metrics['accuracy']:.2%}, loss {found.metrics['loss']:.4f} nats", markup=False)

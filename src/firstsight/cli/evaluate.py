@@ -57,10 +57,10 @@ FOR_POSES = ("images", "height", "method", "scales", "flip", "detector", "limit"
 def run(argv: list[str]) -> int:
     """Parse, evaluate, print."""
     arguments = parse(Arguments, "evaluate", argv)
-    from firstsight.cli.console import remark
+    from firstsight.cli.console import log
     from firstsight.weights.classifier import kind_of
 
-    kind = kind_of(arguments.weights, remark)
+    kind = kind_of(arguments.weights, log)
     if kind in ("pose", "top-down"):
         from firstsight.cli import evaluate_pose
 
@@ -73,16 +73,16 @@ def run(argv: list[str]) -> int:
 
 
 def _classifier(arguments: Arguments) -> int:
-    from firstsight.cli.console import print_json, remark
+    from firstsight.cli.console import log, print_json
     from firstsight.engine.device import move
-    from firstsight.tasks.predict import evaluate
+    from firstsight.tasks.classification.predict import evaluate
     from firstsight.weights.classifier import load
 
-    network = load(arguments.weights, notify=remark)
+    network = load(arguments.weights, notify=log)
     move(arguments.device, network.model)
     found = evaluate(network, arguments.data, strict=arguments.strict)
     for note in found.notes:
-        remark(f"{found.data}: {note}")
+        log(f"{found.data}: {note}")
     if arguments.json:
         print_json({"metrics": dict(found.metrics), "n": found.n, "model": found.model, "data": found.data})
     else:
@@ -97,12 +97,12 @@ def _classifier(arguments: Arguments) -> int:
 def _generator(arguments: Arguments) -> int:
     from dataclasses import asdict
 
-    from firstsight.cli.console import out, print_json, remark, table
-    from firstsight.tasks.measure import measure
+    from firstsight.cli.console import log, out, print_json, table
+    from firstsight.tasks.classification.evaluate import measure
 
     found = measure(arguments.weights, arguments.data, strict=arguments.strict, device=arguments.device)
     for note in found.notes:
-        remark(f"{found.data}: {note}")
+        log(f"{found.data}: {note}")
     if arguments.json:
         print_json(asdict(found))
         return 0
@@ -119,7 +119,7 @@ def _generator(arguments: Arguments) -> int:
     )
     screen.print(shown)
     screen.print(
-        f"features of {found.judge} (SHA-256 {found.sha256[:12]}); not to be compared with other N or features"
+        f"features of {found.reference} (SHA-256 {found.sha256[:12]}); not to be compared with other N or features"
     )
     return 0
 

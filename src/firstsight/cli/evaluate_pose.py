@@ -9,7 +9,7 @@ from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from firstsight.cli.evaluate import Arguments
-    from firstsight.tasks.measure_pose import PoseMeasured
+    from firstsight.tasks.pose.evaluate import PoseMeasured
 
 MEASURES = {
     "ap": ("AP", "average precision, mean over similarities of .50 to .95"),
@@ -33,23 +33,23 @@ def run(arguments: "Arguments") -> int:
     results = arguments.results
     if results is not None:
         _check(results)
-    from firstsight.cli.console import print_json, progress, remark
+    from firstsight.cli.console import log, print_json, progress
     from firstsight.engine.device import move
-    from firstsight.tasks.measure_pose import measure_pose
-    from firstsight.tasks.pose import PoseEstimator
-    from firstsight.tasks.top_down_pose import load_network
+    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.evaluate import evaluate_pose
+    from firstsight.tasks.pose.top_down.estimate import load_network
     from firstsight.weights.pose import load_pose
 
-    network = load_network(arguments.weights, remark)
-    detector = PoseEstimator(load_pose(arguments.detector, notify=remark)) if arguments.detector else None
+    network = load_network(arguments.weights, log)
+    detector = PoseEstimator(load_pose(arguments.detector, notify=log)) if arguments.detector else None
     move(arguments.device, network.model, *([detector.network.model] if detector else []))
-    found = measure_pose(
+    found = evaluate_pose(
         network, arguments.data, images=arguments.images, height=arguments.height, method=arguments.method,
-        scales=scales_of(arguments.scales or "1"), flip=arguments.flip, detector=detector, notify=remark,
+        scales=scales_of(arguments.scales or "1"), flip=arguments.flip, detector=detector, notify=log,
         limit=arguments.limit, strict=arguments.strict, progress=lambda numbers: progress(numbers, "pictures"),
     )  # fmt: skip
     for note in found.notes:
-        remark(f"{found.data}: {note}")
+        log(f"{found.data}: {note}")
     if results is not None:
         results.write_text(json.dumps(found.results))
     if arguments.json:

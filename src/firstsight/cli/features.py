@@ -30,13 +30,13 @@ def run(argv: list[str]) -> int:
     """Parse, look, draw, print."""
     arguments = parse(Arguments, "features", argv)
     from firstsight import plots
-    from firstsight.cli.console import print_json, remark, write_figure
-    from firstsight.data.photo import sample_photo
-    from firstsight.tasks.features import look
+    from firstsight.cli.console import log, print_json, write_figure
+    from firstsight.data.sample_image import sample_photo
+    from firstsight.tasks.classification.features import look
     from firstsight.weights.classifier import load
 
     image = arguments.image or sample_photo()
-    seen = look(load(arguments.weights, notify=remark), image, arguments.layer)
+    seen = look(load(arguments.weights, notify=log), image, arguments.layer)
     title = f"{arguments.weights}, {seen.layer}: {Path(image).name}"
     write_figure(plots.features(seen.image, seen.maps, seen.filters, title), arguments.out)
     channels, height, width = seen.maps.shape

@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "filter", argv)
     from firstsight import plots
     from firstsight.cli.console import print_json, write_figure
-    from firstsight.data.photo import sample_photo
+    from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.filter import filter_picture
 
     image = arguments.image or sample_photo()

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import TOLD, Device, Flag, Maybe, parse
+from firstsight.cli.parse import NO_DEFAULT, Device, Flag, Maybe, parse
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from firstsight.tasks.generate import Sheet
+    from firstsight.tasks.gan.generate import ImageGrid
     from firstsight.weights.generator import Generator
 
 
 NEEDS = {"--steps": "--interpolate", "--path": "--interpolate", "--data": "--nearest"}
 """Options that mean nothing without another."""
-NEEDLESS = (
+CONFLICTS = (
     ("--n", "--interpolate", "--steps says how many pictures"),
     ("--seed", "--interpolate", "the way is from one of its two seeds to the other"),
     ("--n", "--arithmetic", "it makes one sheet"),
@@ -41,7 +41,7 @@ class Arguments:
     """Where the noise starts; the same seed gives the same pictures."""
     label: Annotated[str | None, tyro.conf.arg(name="class", help_behavior_hint="")] = None
     """Only of this class (infogan: by its table of codes; others if trained with --conditional)."""
-    code: Annotated[str, TOLD] = ""
+    code: Annotated[str, NO_DEFAULT] = ""
     """Set codes: c1=3 a category (or --class), c2=-1..1 all values of a continuous code across a row."""
     interpolate: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="SEED SEED", help_behavior_hint="")] = None
     """The way from the picture of one seed to that of another; not digits or classes (those are --class, --code)."""
@@ -67,21 +67,21 @@ def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv)
     _check(arguments, [word.split("=")[0] for word in argv])
-    from firstsight.cli.console import print_json, remark
+    from firstsight.cli.console import log, print_json
     from firstsight.engine.device import move
-    from firstsight.tasks.generate import judge_of
+    from firstsight.tasks.gan.generate import judge_of
     from firstsight.weights.generator import load_generator
 
-    made = load_generator(arguments.generator, notify=remark)
+    made = load_generator(arguments.generator, notify=log)
     move(arguments.device, made.model)
     sheet = _make(arguments, made)
     for note in sheet.notes:
-        remark(note)
+        log(note)
     files = _write(arguments, made, sheet)
     about = made.card["about"]
     if arguments.json:
-        judge = judge_of(made)
-        seen = judge.look(sheet.images) if judge.knows else None
+        reference = judge_of(made)
+        seen = reference.look(sheet.images) if reference.in_domain else None
         pictures = [
             {
                 "codes": codes,
@@ -120,7 +120,7 @@ def _codes(made: "Generator", z: "Tensor") -> list[list[int | float | None]]:
 
 def _check(arguments: Arguments, given: list[str]) -> None:
     """Refuse what cannot be meant; ``given`` are the words of the command line, without values after "="."""
-    from firstsight.recipes.check import LIMITS
+    from firstsight.tasks.settings import Settings
 
     kinds = {
         "--class": arguments.label is not None, "--code": bool(arguments.code),
@@ -134,12 +134,12 @@ def _check(arguments: Arguments, given: list[str]) -> None:
     for option, other in NEEDS.items():
         if option in given and other not in given:
             raise UsageError(f"{option} goes with {other}, which was not asked for")
-    for option, other, why in NEEDLESS:
+    for option, other, why in CONFLICTS:
         if option in given and other in given:
             raise UsageError(f"{option} does not go with {other}: {why}")
     if not 0 <= arguments.nearest <= 20:
         raise UsageError(f"--nearest must lie between 0 and 20; got {arguments.nearest}")
-    least, most = LIMITS["seed"]
+    least, most = Settings.LIMITS["seed"]
     for seed in (arguments.seed, *(arguments.interpolate or ())):
         if not least <= seed <= most:
             raise UsageError(f"a seed must lie between {least} and {most}; got {seed}")
@@ -152,25 +152,25 @@ def _check(arguments: Arguments, given: list[str]) -> None:
         raise UsageError(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
 
 
-def _make(arguments: Arguments, made: "Generator") -> "Sheet":
-    from firstsight.tasks import generate
+def _make(arguments: Arguments, made: "Generator") -> "ImageGrid":
+    from firstsight.tasks.gan import generate
 
     if arguments.interpolate:
         a, b = arguments.interpolate
         return generate.interpolate(made, a, b, steps=arguments.steps, path=arguments.path)
     if arguments.arithmetic is not None:
-        return generate.arithmetic(made, arguments.arithmetic, seed=arguments.seed)
+        return generate.latent_arithmetic(made, arguments.arithmetic, seed=arguments.seed)
     n = arguments.n if arguments.n is not None else 16 if arguments.nearest else 64
     return generate.generate(made, n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
 
 
-def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path]:
+def _write(arguments: Arguments, made: "Generator", sheet: "ImageGrid") -> list[Path]:
     """One sheet, one animation, or a file for every picture."""
     from PIL import Image
 
     from firstsight import plots
-    from firstsight.cli.console import remark
-    from firstsight.tasks.generate import with_nearest
+    from firstsight.cli.console import log
+    from firstsight.tasks.gan.generate import add_nearest_neighbors
 
     out, images = arguments.out, sheet.images.numpy()
     if out.suffix.lower() == ".gif":
@@ -178,7 +178,7 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
     elif out.suffix:
         columns, rows = sheet.columns, sheet.rows
         if arguments.nearest:
-            sheet = with_nearest(made, sheet, arguments.nearest, arguments.data)
+            sheet = add_nearest_neighbors(made, sheet, arguments.nearest, arguments.data)
             images, rows = sheet.images.numpy(), sheet.rows
         if rows or sheet.heads:
             out.write_bytes(plots.png(plots.sheet(images, columns, rows=rows, heads=sheet.heads)))
@@ -188,7 +188,7 @@ def _write(arguments: Arguments, made: "Generator", sheet: "Sheet") -> list[Path
         out.mkdir(parents=True, exist_ok=True)
         files = [out / f"{i:05d}.png" for i in range(len(images))]
         if others := len(set(out.iterdir()) - set(files)):
-            remark(f"{out} also holds {f'{others} files' if others > 1 else 'a file'} from before")
+            log(f"{out} also holds {f'{others} files' if others > 1 else 'a file'} from before")
         for file, image in zip(files, images, strict=True):
             Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
         return files

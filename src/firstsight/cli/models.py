@@ -24,20 +24,15 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "models", argv)
     from firstsight.cli.console import out, print_json, table
     from firstsight.errors import unknown_name
-    from firstsight.gan import GANS
-    from firstsight.gan import Entry as GanEntry
-    from firstsight.nets import MODELS, Entry
-    from firstsight.pose import POSE_MODELS, TOP_DOWN_MODELS
-    from firstsight.pose import Entry as PoseEntry
+    from firstsight.models.registry import MODELS, list_models, matches
     from firstsight.recipes import RECIPES
-    from firstsight.weights.shipped import shipped
+    from firstsight.weights.bundled import bundled
 
-    kept = shipped()
-    known: dict[str, Entry | GanEntry | PoseEntry] = {**MODELS, **GANS, **POSE_MODELS, **TOP_DOWN_MODELS}
-    models = [entry for entry in known.values() if arguments.pattern in entry.name]
-    recipes = [r for r in RECIPES.values() if arguments.pattern in r.name or arguments.pattern == r.model]
+    kept = bundled()
+    models = [MODELS[name] for name in list_models(arguments.pattern)]
+    recipes = [r for r in RECIPES.values() if matches(r.name, arguments.pattern) or arguments.pattern == r.model]
     if not models and not recipes:
-        raise unknown_name("model or recipe", arguments.pattern, [*known, *RECIPES], "see: firstsight models")
+        raise unknown_name("model or recipe", arguments.pattern, [*MODELS, *RECIPES], "see: firstsight models")
     if arguments.json:
         print_json(
             {

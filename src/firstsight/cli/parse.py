@@ -13,15 +13,15 @@ from firstsight.errors import UsageError
 
 T = TypeVar("T")
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
-TOLD = tyro.conf.arg(help_behavior_hint="")
+NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
 """For options whose text says what happens without them: no default is added to it."""
-Maybe = Annotated[T | None, TOLD]
+Maybe = Annotated[T | None, NO_DEFAULT]
 """What an option holds that need not be given."""
-Flag = Annotated[bool, TOLD]
+Flag = Annotated[bool, NO_DEFAULT]
 """An option without a value."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 """What ``--device`` may be."""
-PLAINLY = (
+REWRITES = (
     (
         re.compile(r"parsing (\S+): invalid literal for int\(\) with base 10: (.*)"),
         r"\1 must be a whole number; got \2",
@@ -88,7 +88,7 @@ def _sentence(text: str) -> str:
     if not body:
         return "the arguments cannot be understood"
     said = " ".join(itertools.takewhile(bool, lines))  # up to an empty line or a rule
-    for pattern, plain in PLAINLY:
+    for pattern, plain in REWRITES:
         said = pattern.sub(plain, said)
     if said.startswith("Missing from"):
         return f"missing: {' '.join(body[1:2])}"

@@ -9,11 +9,11 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Device, Flag, Maybe, parse, scales_of
-from firstsight.cli.pose_told import DRAWN, Answers, draw, line_of, print_table, tell_limits, write_coco
+from firstsight.cli.pose_output import DRAWN, Answers, draw, line_of, print_table, warn_limitations, write_coco
 
 if TYPE_CHECKING:
-    from firstsight.tasks.pose import Looked
-    from firstsight.tasks.top_down_pose import Estimator
+    from firstsight.tasks.pose.bottom_up.estimate import PoseResult
+    from firstsight.tasks.pose.top_down.estimate import Estimator
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run(argv: list[str]) -> int:
         from firstsight.cli import pose_compare
 
         return pose_compare.run(arguments)
-    from firstsight.cli.console import complain, print_json
+    from firstsight.cli.console import print_json, report_failures
 
     answers = Answers()
     images = list(_found(arguments.images, answers.refused))
@@ -90,28 +90,28 @@ def run(argv: list[str]) -> int:
         print_json(answers.lines[0] if alone else answers.lines)
     else:
         print_table(arguments, answers)
-    return complain(answers.refused)
+    return report_failures(answers.refused)
 
 
 def make_estimator(arguments: Arguments) -> "Estimator":
     """The network that is meant, with what is set."""
-    from firstsight.cli.console import remark
+    from firstsight.cli.console import log
     from firstsight.engine.device import move
     from firstsight.errors import UsageError
-    from firstsight.tasks.pose import PoseEstimator
-    from firstsight.tasks.top_down_pose import estimator_for
+    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.top_down.estimate import estimator_for
     from firstsight.weights.pose import load_pose, usual
 
     detector, least = None, arguments.min_joints
     if arguments.detector:
-        detector, least = PoseEstimator(load_pose(arguments.detector, notify=remark), min_joints=least), None
+        detector, least = PoseEstimator(load_pose(arguments.detector, notify=log), min_joints=least), None
     model = arguments.model or usual()
     estimator = estimator_for(
         model, height=arguments.height, method=arguments.method, scales=scales_of(arguments.scales),
-        flip=arguments.flip, min_joints=least, detector=detector, notify=remark,
+        flip=arguments.flip, min_joints=least, detector=detector, notify=log,
     )  # fmt: skip
     networks = [each.network for each in (estimator, detector) if each is not None]
-    tell_limits(networks)
+    warn_limitations(networks)
     move(arguments.device, *(network.model for network in networks))
     if estimator.method != "top-down":
         if arguments.boxes is not None:
@@ -123,7 +123,7 @@ def make_estimator(arguments: Arguments) -> "Estimator":
     elif arguments.boxes is not None and detector is not None:
         raise UsageError("--boxes and --detector both say where people are; name one")
     elif arguments.boxes is None and detector is None:
-        remark(f"{model} looks at one person at a time: all of a picture is taken as one (--detector finds people)")
+        log(f"{model} looks at one person at a time: all of a picture is taken as one (--detector finds people)")
     return estimator
 
 
@@ -160,7 +160,7 @@ def _check(arguments: Arguments) -> None:
 
 def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
     """The pictures that are named, and those of the folders that are named, by name."""
-    from firstsight.data.picture import SUFFIXES
+    from firstsight.data.image_io import SUFFIXES
 
     for name in names:
         path = Path(name)
@@ -181,15 +181,15 @@ def _found(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
 def _answer(arguments: Arguments, estimator: "Estimator", images: Sequence[Path], answers: Answers) -> None:
     from firstsight.cli.console import progress
     from firstsight.errors import DataError
-    from firstsight.tasks.boxes import boxes_for, read_boxes
-    from firstsight.tasks.pose import coco_results
-    from firstsight.tasks.top_down_pose import TopDownEstimator
+    from firstsight.tasks.pose.bottom_up.estimate import coco_results
+    from firstsight.tasks.pose.boxes import boxes_for, read_boxes
+    from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
     boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None
     for image in progress(images, "pictures"):
         try:
             if boxes is not None and isinstance(estimator, TopDownEstimator):
-                steps: Looked = estimator.steps(image, boxes=boxes_for(boxes, image))
+                steps: PoseResult = estimator.steps(image, boxes=boxes_for(boxes, image))
             else:
                 steps = estimator.steps(image)
         except DataError as error:

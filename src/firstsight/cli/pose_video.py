@@ -12,45 +12,45 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from firstsight.cli.pose import Arguments, make_estimator
-from firstsight.cli.pose_told import description, person
+from firstsight.cli.pose_output import description, person
 
 if TYPE_CHECKING:
     from firstsight.data.video import Video, VideoWriter
     from firstsight.pose.skeleton import Skeleton
-    from firstsight.tasks.pose_video import FramePoses
+    from firstsight.tasks.pose.video import FramePoses
 
 
 def run(arguments: Arguments) -> int:
     """Read, find, follow, draw, print, one frame after the other; what cannot be read is told on stderr, code 1."""
     _check(arguments)
-    from firstsight.cli.console import complain, progress, remark
+    from firstsight.cli.console import log, progress, report_failures
     from firstsight.data.video import Video, is_camera
     from firstsight.engine.signals import StopRequest
-    from firstsight.tasks.pose_video import follow_video
+    from firstsight.tasks.pose.video import track_video
 
     (name,), summary, most = arguments.images, Summary(), arguments.frames
     with ExitStack() as opened:
         video = opened.enter_context(Video(name))
         estimator = make_estimator(arguments)
-        takers: list[Document | Film] = []
+        sinks: list[JsonSink | VideoSink] = []
         if arguments.json:
-            takers.append(opened.enter_context(Document(video, estimator.skeleton, summary)))
+            sinks.append(opened.enter_context(JsonSink(video, estimator.skeleton, summary)))
         if arguments.out is not None:
-            takers.append(opened.enter_context(Film(_target(arguments.out, name), video, estimator.skeleton)))
+            sinks.append(opened.enter_context(VideoSink(_target(arguments.out, name), video, estimator.skeleton)))
         stop = opened.enter_context(StopRequest())
         if is_camera(name) and most is None:
-            remark(f"{name}: Ctrl-C ends it")
+            log(f"{name}: Ctrl-C ends it")
         total = min((count for count in (video.length, most) if count is not None), default=None)
-        frames = islice(follow_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
+        frames = islice(track_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
         for frame in progress(frames, "frames", total=total, quiet=arguments.json and sys.stdout.isatty()):
             summary.add(frame)
-            for taker in takers:
+            for taker in sinks:
                 taker.add(frame)
             if stop.number:
                 break
     if not arguments.json and summary.frames:
         _print(arguments, summary)
-    code = complain(_faults(video, summary, stopped=stop.number > 0))
+    code = report_failures(_faults(video, summary, stopped=stop.number > 0))
     if stop.number and not (stop.number == signal.SIGINT and is_camera(name)):  # how else would a camera end
         return 128 + stop.number
     return code
@@ -104,7 +104,7 @@ class Summary:
         self.ended = perf_counter()
 
 
-class Document:
+class JsonSink:
     """One JSON document on stdout, a line a frame, printed as it goes; whole once it is closed. A context manager."""
 
     def __init__(self, video: "Video", skeleton: "Skeleton", summary: Summary) -> None:
@@ -125,7 +125,7 @@ class Document:
         head = {"video": self.video.source, "frames_per_second": rate, "skeleton": description(self.skeleton)}
         return json.dumps(head, ensure_ascii=False).removesuffix("}") + ',\n"frames": [\n'
 
-    def __enter__(self) -> "Document":
+    def __enter__(self) -> "JsonSink":
         return self
 
     def __exit__(
@@ -139,7 +139,7 @@ class Document:
         print("\n" if self._frames else self._head(), "],\n", json.dumps(tail)[1:], sep="", file=self.stream)
 
 
-class Film:
+class VideoSink:
     """The drawn video; begun with the first frame, so that a fault before it leaves nothing. A context manager."""
 
     def __init__(self, path: Path, video: "Video", skeleton: "Skeleton") -> None:
@@ -159,7 +159,7 @@ class Film:
         drawn = plots.draw_people(frame.image, frame.poses, self.skeleton, identities=frame.identities)
         self._writer.add(drawn, seconds=frame.seconds)
 
-    def __enter__(self) -> "Film":
+    def __enter__(self) -> "VideoSink":
         return self
 
     def __exit__(
@@ -182,7 +182,7 @@ def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
 
 
 def _print(arguments: Arguments, summary: Summary) -> None:
-    from firstsight.cli.console import out, remark, table
+    from firstsight.cli.console import log, out, table
 
     (name,), rate = arguments.images, summary.frames / max(summary.ended - summary.begun, 1e-9)
     row = {"video": name, "frames": str(summary.frames), "people at once": str(summary.people)}
@@ -195,4 +195,4 @@ def _print(arguments: Arguments, summary: Summary) -> None:
     if arguments.out is not None:
         screen.print(f"drawn: {_target(arguments.out, name)}", markup=False)
     else:
-        remark("to see them drawn: --out people.mp4; --track for who is who")
+        log("to see them drawn: --out people.mp4; --track for who is who")

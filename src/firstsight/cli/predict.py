@@ -37,10 +37,10 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
     arguments = parse(Arguments, "predict", argv)
-    from firstsight.cli.console import complain, out, print_json, remark, table
+    from firstsight.cli.console import log, out, print_json, report_failures, table
     from firstsight.engine.device import move
     from firstsight.errors import UsageError
-    from firstsight.tasks.predict import predict
+    from firstsight.tasks.classification.predict import predict
     from firstsight.weights.classifier import load
 
     if not arguments.images:
@@ -48,9 +48,9 @@ def run(argv: list[str]) -> int:
     pictures, refused = _read(arguments.images)
     answers = []
     if pictures:
-        network = load(arguments.weights, notify=remark)
+        network = load(arguments.weights, notify=log)
         move(arguments.device, network.model)
-        _tell_strangers(arguments.weights, network, pictures)
+        warn_out_of_domain(arguments.weights, network, pictures)
         answers = predict(network, list(pictures.values()), top=arguments.top)
     found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
     if arguments.json:
@@ -62,18 +62,18 @@ def run(argv: list[str]) -> int:
             then = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in others)
             shown.add_row(prediction.image, first.label, f"{first.probability:.1%}", then)
         out().print(shown)
-    return complain(refused)
+    return report_failures(refused)
 
 
-def _tell_strangers(name: str, network: "Classifier", pictures: "dict[str, Image]") -> None:
+def warn_out_of_domain(name: str, network: "Classifier", pictures: "dict[str, Image]") -> None:
     """Of large photographs in colour, shown to a network of small grey pictures."""
-    from firstsight.cli.console import remark
+    from firstsight.cli.console import log
 
     prepare = network.preprocess
     odd = [image for image, p in pictures.items() if p.mode != "L" and min(p.size) > LARGE * prepare.resize]
     if prepare.channels == 1 and odd:
         more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
-        remark(
+        log(
             f"{odd[0]}{more}: large and in colour, and {name} was trained on grey pictures of {prepare.resize}x"
             f"{prepare.resize}; it answers with one of its {len(network.classes)} classes whatever it is shown"
         )
@@ -81,13 +81,13 @@ def _tell_strangers(name: str, network: "Classifier", pictures: "dict[str, Image
 
 def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
     """The pictures that can be read, by name, and a sentence for each that cannot."""
-    from firstsight.data import open_picture
+    from firstsight.data import open_image
     from firstsight.errors import DataError
 
     good, refused = {}, []
     for image in images:
         try:
-            good[image] = open_picture(Path(image))
+            good[image] = open_image(Path(image))
         except DataError as error:
             refused.append(str(error))
     return good, refused

@@ -14,7 +14,7 @@ from firstsight.cli.parse import Flag, Maybe, parse
 if TYPE_CHECKING:
     from torch import nn
 
-    from firstsight.inspect import Axis, Layer, Summary
+    from firstsight.profiling import Axis, Layer, Summary
 
 TIMED_RUNS = 5
 
@@ -47,11 +47,11 @@ def run(argv: list[str]) -> int:
     """Parse, trace, print."""
     arguments = parse(Arguments, "summary", argv)
     from firstsight.cli.console import print_json, write_figure
-    from firstsight.inspect import summarise
+    from firstsight.profiling import summarize
 
     shape = _shape(arguments.input)
     net, shape = _network(arguments.model, shape, arguments.variant, real=arguments.time)
-    summary = summarise(net, shape, runs=TIMED_RUNS if arguments.time else 0)
+    summary = summarize(net, shape, runs=TIMED_RUNS if arguments.time else 0)
     if arguments.out:
         from firstsight import plots
 
@@ -84,15 +84,16 @@ def _network(
     import torch
 
     from firstsight.errors import UsageError, unknown_name
-    from firstsight.nets import MODELS, create_model
+    from firstsight.models.classification import create_model
+    from firstsight.models.registry import CLASSIFICATION_MODELS
+    from firstsight.weights.bundled import bundled, cached
     from firstsight.weights.classifier import load
-    from firstsight.weights.shipped import shipped, stored
 
-    if name in MODELS:
-        entry = MODELS[name]
+    if name in CLASSIFICATION_MODELS:
+        entry = CLASSIFICATION_MODELS[name]
         channels, height, width = shape or (entry.in_channels, entry.image_size, entry.image_size)
         sides = (height, width)
-        size = height if entry.sized or entry.fixed_size else min(sides)
+        size = height if entry.needs_image_size or entry.is_fixed_size else min(sides)
         with torch.device("cpu" if real else "meta"):
             net = create_model(name, in_channels=channels, image_size=size, variant=variant)
         return net, (channels, *sides)
@@ -100,8 +101,10 @@ def _network(
         raise UsageError(f"--variant chooses how a network of firstsight models is built; {name} is built already")
     if ":" in name:
         return _own(name), shape or (3, 224, 224)
-    if name not in {**shipped(), **stored()} and not Path(name).exists():
-        raise unknown_name("model", name, MODELS, "see: firstsight models; or give package.module:function")
+    if name not in {**bundled(), **cached()} and not Path(name).exists():
+        raise unknown_name(
+            "model", name, CLASSIFICATION_MODELS, "see: firstsight models; or give package.module:function"
+        )
     network = load(name)
     side = network.preprocess.input_size
     return network.model, shape or (network.preprocess.channels, side, side)

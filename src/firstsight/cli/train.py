@@ -10,16 +10,10 @@ from tyro.conf import Positional
 from firstsight.cli import is_first_process
 from firstsight.cli.parse import Device, Flag, Maybe, parse
 from firstsight.errors import UsageError
-from firstsight.recipes import (
-    RECIPES,
-    ClassifySettings,
-    GanSettings,
-    PoseSettings,
-    Settings,
-    TopDownSettings,
-    find_recipe,
-)
-from firstsight.recipes.table import DEFAULTS
+from firstsight.recipes import RECIPES, find_recipe
+from firstsight.recipes.zoo import DEFAULTS
+from firstsight.tasks.settings import Settings
+from firstsight.tasks.spec import task_of
 
 S = TypeVar("S", bound=Settings)
 Switch = Annotated[Flag, tyro.conf.FlagCreatePairsOff]
@@ -55,26 +49,18 @@ class Arguments(Generic[S]):
     """Print the result as one JSON document."""
 
 
-KINDS: dict[type[Settings], type[Arguments[Any]]] = {
-    ClassifySettings: Arguments[ClassifySettings],
-    GanSettings: Arguments[GanSettings],
-    PoseSettings: Arguments[PoseSettings],
-    TopDownSettings: Arguments[TopDownSettings],
-}
-
-
 def run(argv: list[str]) -> int:
     """Parse, train, print."""
     arguments, changes = read(argv)
-    from firstsight.cli.console import Watcher, print_json
-    from firstsight.recipes.train import Where, train
+    from firstsight.cli.console import ConsoleCallback, print_json
+    from firstsight.recipes.train import RunOptions, train
 
-    where = Where(
+    where = RunOptions(
         out=arguments.out, device=arguments.device, strict=arguments.strict,
         checkpoint_seconds=arguments.checkpoint_seconds, log=arguments.log,
     )  # fmt: skip
-    with Watcher(quiet=arguments.quiet) as watcher:
-        result = train(arguments.recipe, resume=arguments.resume, observer=watcher, where=where, **changes)
+    with ConsoleCallback(quiet=arguments.quiet) as watcher:
+        result = train(arguments.recipe, resume=arguments.resume, callback=watcher, where=where, **changes)
     if not is_first_process():
         return 0
     if arguments.json:
@@ -94,7 +80,7 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
     them), then with values that all differ: what is equal both times was given, even if it is the recipe's value.
     """
     named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None)
-    kind = KINDS[type(find_recipe(named).settings)] if named else Arguments[ClassifySettings]
+    kind = _arguments_of(named) if named else _arguments_of("lenet")
     if any(word in ("-h", "--help") for word in argv):
         named = argv[0] if not argv[0].startswith("-") else None
         default = Arguments(named, find_recipe(named).settings) if named else None
@@ -117,6 +103,12 @@ def read(argv: list[str]) -> tuple[Arguments[Settings], dict[str, Any]]:
     return low, changes
 
 
+def _arguments_of(name: str) -> type[Arguments[Any]]:
+    """Return the arguments with the settings of the recipe's task."""
+    settings: Any = task_of(find_recipe(name).model).resolve("settings")
+    return Arguments[settings]
+
+
 def _refuse_settings_of_others(argv: list[str], name: str) -> None:
     """Say of a setting that this recipe does not have which recipe has it."""
     own = {f.name for f in (*fields(Arguments), *fields(find_recipe(name).settings))}
@@ -134,7 +126,9 @@ def _refuse_settings_of_others(argv: list[str], name: str) -> None:
 def _different(settings: S) -> S:
     """Settings that differ from ``settings`` in every field: what is equal after parsing both was given."""
     other: dict[str, Any] = {}
-    for name, hint in get_type_hints(type(settings)).items():
+    hints = get_type_hints(type(settings))
+    for name in (f.name for f in fields(settings)):
+        hint = hints[name]
         value, choices = getattr(settings, name), get_args(hint) if get_origin(hint) is Literal else ()
         if isinstance(value, bool):  # a flag is given where it stands on the command line
             continue

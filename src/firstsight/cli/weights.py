@@ -85,7 +85,7 @@ def run(argv: list[str]) -> int:
 def _list(argv: list[str]) -> int:
     arguments = parse(ListArguments, "weights list", argv)
     from firstsight.cli.console import out, print_json, table
-    from firstsight.weights.shipped import shelf
+    from firstsight.weights.bundled import cache_dir
     from firstsight.weights.table import TERMS
 
     lines = [*_shipped(), *_published(), *_imported()]
@@ -98,7 +98,7 @@ def _list(argv: list[str]) -> int:
     console = out()
     console.print(shown)
     print(f"\nPublished weights: {TERMS}. Their accuracy is what torchvision states.")
-    print(f"firstsight weights get NAME stores them in {shelf()}; firstsight weights import FILE does from a file.")
+    print(f"firstsight weights get NAME stores them in {cache_dir()}; firstsight weights import FILE does from a file.")
     return 0
 
 
@@ -132,16 +132,16 @@ def _where(line: dict[str, Any]) -> str:
 
 
 def _shipped() -> list[dict[str, Any]]:
-    from firstsight.weights.shipped import shipped
+    from firstsight.weights.bundled import bundled
 
-    return [_line(path, kind="shipped") for path in shipped().values()]
+    return [_line(path, kind="shipped") for path in bundled().values()]
 
 
 def _published() -> list[dict[str, Any]]:
-    from firstsight.weights.shipped import stored
+    from firstsight.weights.bundled import cached
     from firstsight.weights.table import PUBLISHED, TERMS
 
-    kept, lines = stored(), []
+    kept, lines = cached(), []
     for entry in PUBLISHED.values():
         facts = {"file": entry.file, "address": entry.url, "megabytes": entry.megabytes, "terms": TERMS}
         line = {
@@ -155,16 +155,16 @@ def _published() -> list[dict[str, Any]]:
 
 
 def _imported() -> list[dict[str, Any]]:
-    from firstsight.weights.shipped import stored
+    from firstsight.weights.bundled import cached
     from firstsight.weights.table import PUBLISHED
 
     names = {entry.name for entry in PUBLISHED.values()}
-    return [_line(path, kind="imported") for name, path in stored().items() if name not in names]
+    return [_line(path, kind="imported") for name, path in cached().items() if name not in names]
 
 
 def _line(path: Path, *, kind: str) -> dict[str, Any]:
     """What the card of a weights file says."""
-    from firstsight.weights.shipped import card_of, parameters_of
+    from firstsight.weights.bundled import card_of, parameters_of
 
     card = card_of(path)
     about: dict[str, Any] = card["about"] if card else {}
@@ -187,33 +187,33 @@ def _line(path: Path, *, kind: str) -> dict[str, Any]:
 
 def _get(argv: list[str]) -> int:
     arguments = parse(GetArguments, "weights get", argv)
-    from firstsight.cli.console import remark
+    from firstsight.cli.console import log
     from firstsight.weights.published import get
 
-    return _tell(get(arguments.name, notify=remark), as_json=arguments.json)
+    return _tell(get(arguments.name, notify=log), as_json=arguments.json)
 
 
 def _import(argv: list[str]) -> int:
     arguments = parse(ImportArguments, "weights import", argv)
-    from firstsight.cli.console import remark
+    from firstsight.cli.console import log
     from firstsight.weights.published import import_weights
     from firstsight.weights.table import read_classes
 
     classes = read_classes(arguments.classes) if arguments.classes else None
     path = import_weights(
-        arguments.file, arguments.model, variant=arguments.variant, classes=classes, out=arguments.out, notify=remark
+        arguments.file, arguments.model, variant=arguments.variant, classes=classes, out=arguments.out, notify=log
     )
     return _tell(path, as_json=arguments.json)
 
 
 def _tell(path: Path, *, as_json: bool) -> int:
     from firstsight.cli.console import print_json
-    from firstsight.weights.shipped import card_of, stored
+    from firstsight.weights.bundled import cached, card_of
 
     card = card_of(path)
     assert card is not None
     about = card["about"]
-    name = path.stem if stored().get(path.stem) == path else str(path)
+    name = path.stem if cached().get(path.stem) == path else str(path)
     if as_json:
         facts = {"name": name, "path": str(path), "model": card["model"], "classes": len(card["classes"])}
         print_json(facts | {key: about.get(key) for key in ("source", "sha256", "terms", "published_accuracy")})

@@ -7,11 +7,11 @@ from firstsight.lazy import lazy_names
 if TYPE_CHECKING:
     from firstsight.data.augment import Augmentation
     from firstsight.data.batches import Batch, Batches
-    from firstsight.data.imageset import ImageSet, Skipped
-    from firstsight.data.loading import load
-    from firstsight.data.picture import Preprocess, open_picture
+    from firstsight.data.image_io import Preprocess, open_image
+    from firstsight.data.images.image_set import ImageSet, SkippedImage
+    from firstsight.data.images.loading import load
 
-__all__ = ["Augmentation", "Batch", "Batches", "ImageSet", "Preprocess", "Skipped", "load", "open_picture"]
+__all__ = ["Augmentation", "Batch", "Batches", "ImageSet", "Preprocess", "SkippedImage", "load", "open_image"]
 
 __getattr__ = lazy_names(
     "firstsight.data",
@@ -19,10 +19,10 @@ __getattr__ = lazy_names(
         "Augmentation": "augment:Augmentation",
         "Batch": "batches:Batch",
         "Batches": "batches:Batches",
-        "ImageSet": "imageset:ImageSet",
-        "Preprocess": "picture:Preprocess",
-        "Skipped": "imageset:Skipped",
-        "load": "loading:load",
-        "open_picture": "picture:open_picture",
+        "ImageSet": "images.image_set:ImageSet",
+        "Preprocess": "image_io:Preprocess",
+        "SkippedImage": "images.image_set:SkippedImage",
+        "load": "images.loading:load",
+        "open_image": "image_io:open_image",
     },
 )

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.data.counter import random_bits, uniform
+from firstsight.data.rng import random_bits, uniform
 
 FLIP, SHIFT_Y, SHIFT_X, ANGLE, ZOOM, CUT_Y, CUT_X = range(1, 8)
 """Streams of the counter-based generator; stream 0 is the order of the samples."""
@@ -22,18 +22,18 @@ class Augmentation:
 
     Parameters
     ----------
-    shift : up to so many pixels in each direction; what leaves the picture is gone, what enters is its mirrored edge.
+    translate : maximum shift in pixels, in each direction; uncovered pixels reflect the edge.
     flip : "none", "random", or "alternating" (each image is flipped in every second epoch, half of them in the first:
         every view is seen once in two epochs; Jordan 2024, airbench).
     rotate : up to so many degrees either way, bilinear, with zeros from outside.
-    zoom : scale factor from 1 - zoom to 1 + zoom.
+    scale : scale factor from 1 - scale to 1 + scale.
     cutout : side in pixels of a square set to zero (DeVries and Taylor 2017).
     """
 
-    shift: int = 0
+    translate: int = 0
     flip: Literal["none", "random", "alternating"] = "none"
     rotate: float = 0.0
-    zoom: float = 0.0
+    scale: float = 0.0
     cutout: int = 0
 
     def gather(self, images: Tensor, ids: NDArray[np.int64], *, seed: int, epoch: int) -> Tensor:
@@ -44,13 +44,13 @@ class Augmentation:
         (len(ids), C, H, W) uint8, on the device of ``images``.
         """
         index = torch.from_numpy(ids).to(images.device)
-        if self.shift == 0 and self.flip == "none":
+        if self.translate == 0 and self.flip == "none":
             return images[index]
         height, width = images.shape[2:]
         rows = np.broadcast_to(np.arange(height), (len(ids), height))
         columns = np.broadcast_to(np.arange(width), (len(ids), width))
-        if self.shift:
-            span = 2 * self.shift + 1
+        if self.translate:
+            span = 2 * self.translate + 1
             rows = _mirror(rows + self._offsets(ids, span, seed, epoch, SHIFT_Y), height)
             columns = _mirror(columns + self._offsets(ids, span, seed, epoch, SHIFT_X), width)
         if self.flip != "none":
@@ -63,7 +63,7 @@ class Augmentation:
 
     def _offsets(self, ids: NDArray[np.int64], span: int, seed: int, epoch: int, stream: int) -> NDArray[np.int64]:
         chance = uniform(ids, seed=seed, epoch=epoch, stream=stream)
-        return (np.floor(chance * span).astype(np.int64) - self.shift)[:, None]
+        return (np.floor(chance * span).astype(np.int64) - self.translate)[:, None]
 
     def flipped(self, ids: NDArray[np.int64], *, seed: int, epoch: int) -> NDArray[np.bool_]:
         """Which samples are mirrored in this epoch; (N,) bool."""
@@ -81,9 +81,9 @@ class Augmentation:
         """
         height, width = images.shape[2:]
         black = fill.view(1, -1, 1, 1)
-        if self.rotate or self.zoom:
+        if self.rotate or self.scale:
             angle = math.radians(self.rotate) * (2 * uniform(ids, seed=seed, epoch=epoch, stream=ANGLE) - 1)
-            scale = 1 / (1 + self.zoom * (2 * uniform(ids, seed=seed, epoch=epoch, stream=ZOOM) - 1))
+            scale = 1 / (1 + self.scale * (2 * uniform(ids, seed=seed, epoch=epoch, stream=ZOOM) - 1))
             cos, sin = scale * np.cos(angle), scale * np.sin(angle)
             zero = np.zeros_like(cos)
             matrix = np.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], 1).reshape(-1, 2, 3)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.data.augment import Augmentation
-from firstsight.data.counter import permutation
-from firstsight.data.imageset import ImageSet
-from firstsight.data.picture import Preprocess, frame
+from firstsight.data.image_io import Preprocess, frame
+from firstsight.data.images.image_set import ImageSet
+from firstsight.data.rng import permutation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class BatchShard:
     """One process's share of a global batch, whatever it is of.
 
     Parameters
@@ -45,7 +45,7 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch(Share):
+class Batch(BatchShard):
     """Pictures and their classes.
 
     Parameters
@@ -70,7 +70,7 @@ def cut(n: int, batch_size: int) -> NDArray[np.int64]:
     return np.arange(steps + 1) * n // steps
 
 
-class Ordered:
+class BatchSource:
     """Which samples make which batch: what every source of batches has in common."""
 
     batch_size: int
@@ -104,7 +104,7 @@ class Ordered:
         return (epoch * self.steps + index) / (self.epochs * self.steps)
 
 
-class Grown(Ordered):
+class ProgressiveResizing(BatchSource):
     """Samples that are smaller in the first epochs, the share ``early`` of them: a network of convolutions takes both.
 
     Small ones teach most of it in less time; ``progress`` counts each of the two parts for itself.
@@ -125,7 +125,7 @@ class Grown(Ordered):
 
 
 @dataclass
-class Batches(Ordered):
+class Batches(BatchSource):
     """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.
 
     Parameters
@@ -147,7 +147,7 @@ class Batches(Ordered):
     def __post_init__(self) -> None:
         self.images = fit_images(self.source, self.preprocess).to(self.device)
         self.labels = self.source.labels.to(self.device)
-        self._black = self.preprocess.normalise(
+        self._black = self.preprocess.normalize(
             torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype
         )
         self._black = self._black.flatten().to(self.device)
@@ -162,7 +162,7 @@ class Batches(Ordered):
         whole = self.ids(epoch, index)
         ids = whole[self.rank :: self.world]
         taken = self.augmentation.gather(self.images, ids, seed=self.seed, epoch=epoch)
-        images = self.preprocess.normalise(taken, self.dtype)
+        images = self.preprocess.normalize(taken, self.dtype)
         images = self.augmentation.warp(images, ids, seed=self.seed, epoch=epoch, fill=self._black)
         return Batch(
             images=images.contiguous(memory_format=torch.channels_last),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pooch
 import requests
 
+from firstsight.data.datasets import RemoteFile
 from firstsight.data.fetch import sha256_of
-from firstsight.data.sources import RemoteFile
 from firstsight.errors import DataError
 
 ATTEMPTS = 3

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from firstsight.data.sources import RemoteFile
+from firstsight.data.datasets import RemoteFile
 from firstsight.errors import DataError
 
 

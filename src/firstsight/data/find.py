@@ -5,10 +5,10 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-from firstsight.data.cifar import is_cifar
+from firstsight.data.datasets import SOURCES, DatasetInfo
 from firstsight.data.fetch import home
-from firstsight.data.idx import find_idx
-from firstsight.data.sources import SOURCES, Source
+from firstsight.data.images.cifar import is_cifar
+from firstsight.data.images.idx import find_idx
 
 SYSTEM_PLACES = (
     Path("data"),
@@ -24,7 +24,7 @@ def embedded() -> Path:
     return Path(str(files("firstsight.data") / "embedded"))
 
 
-def find(source: Source) -> Path | None:
+def find(source: DatasetInfo) -> Path | None:
     """Where a named set already is on this machine, if it is."""
     if source.name == "digits":
         return embedded()
@@ -43,7 +43,7 @@ def find(source: Source) -> Path | None:
     return None
 
 
-def recognise(labels_path: Path) -> Source | None:
+def recognize(labels_path: Path) -> DatasetInfo | None:
     """Which published set a label file belongs to, by the hash of its bytes or of what it unpacks to."""
     content = labels_path.read_bytes()
     packed = hashlib.sha256(content).hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from firstsight.data.picture import MAX_PIXELS
+from firstsight.data.image_io import MAX_PIXELS
 from firstsight.errors import DataError, UsageError
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})

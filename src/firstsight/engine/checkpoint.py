@@ -24,7 +24,7 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from firstsight.engine.files import sync_folder, write_synced
+from firstsight.engine.atomic_io import sync_folder, write_synced
 from firstsight.errors import CheckpointError
 
 FORMAT = 1
@@ -84,7 +84,7 @@ def save(
         for name, content in files.items():
             write_synced(beside / name, content)
         body = json.dumps(manifest, sort_keys=True, indent=1)
-        write_synced(beside / MANIFEST, _sealed(body).encode())
+        write_synced(beside / MANIFEST, _with_checksum(body).encode())
         sync_folder(beside)
         if target.exists():
             shutil.rmtree(target)
@@ -173,7 +173,7 @@ def restore(state: State, *, models: Mapping[str, nn.Module], optimizers: Mappin
         if name not in state.optimizers:
             raise CheckpointError(f"{state.folder}: holds no state for the optimizer {name}")
         optimizer.load_state_dict(_unflatten(state.optimizers[name], state.settings[name]))
-        _lay_out(optimizer)
+        _match_memory_format(optimizer)
 
 
 def compare(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
@@ -218,7 +218,7 @@ def _unflatten(tensors: Mapping[str, Tensor], groups: Any) -> dict[str, Any]:
     return {"state": state, "param_groups": groups}
 
 
-def _lay_out(optimizer: Optimizer) -> None:
+def _match_memory_format(optimizer: Optimizer) -> None:
     """Give every state tensor the memory layout of its parameter; fused optimizers pair them by place in memory."""
     for parameter, values in optimizer.state.items():
         for key, value in values.items():
@@ -226,7 +226,7 @@ def _lay_out(optimizer: Optimizer) -> None:
                 values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def _sealed(body: str) -> str:
+def _with_checksum(body: str) -> str:
     """The manifest's text with its own SHA-256 as the last line."""
     return f"{body}\n{hashlib.sha256(body.encode()).hexdigest()}\n"
 

@@ -11,9 +11,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from firstsight.data.counter import random_bits
+from firstsight.data.rng import random_bits
 from firstsight.engine import checkpoint
-from firstsight.engine.files import explain
+from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.memory import keep_freed_memory
 from firstsight.engine.rundir import RunDirectory, read_metrics, versions
 from firstsight.engine.signals import StopRequest
@@ -24,7 +24,7 @@ SYNC_STEPS = 10
 """With several processes or on a GPU, losses are read and wishes exchanged every so many steps; else at every step."""
 
 
-class Observer(Protocol):
+class Callback(Protocol):
     """Who wants to know how the run goes: a progress bar, a log, nobody."""
 
     def note(self, line: str) -> None:
@@ -41,7 +41,7 @@ class Observer(Protocol):
 
 
 @dataclass
-class Progress:
+class TrainState:
     """Where the loop stands; all of it goes into the checkpoint.
 
     Parameters
@@ -62,7 +62,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainOutcome:
     """How a run ended.
 
     Parameters
@@ -91,13 +91,13 @@ class Loop:
     """
 
     def __init__(
-        self, task: Task, accelerator: Accelerator, run: RunDirectory | None, observer: Observer, *,
+        self, task: Task, accelerator: Accelerator, run: RunDirectory | None, callback: Callback, *,
         epochs: int, seed: int, checkpoint_seconds: float, evaluate_every: int = 1,
     ) -> None:  # fmt: skip
         self.evaluate_every = evaluate_every
-        self.task, self.accelerator, self.run, self.observer = task, accelerator, run, observer
+        self.task, self.accelerator, self.run, self.callback = task, accelerator, run, callback
         self.epochs, self.seed, self.checkpoint_seconds = epochs, seed, checkpoint_seconds
-        self.state = Progress()
+        self.state = TrainState()
         self.metrics: dict[str, float] = {}
         alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         self.sync_steps = 1 if alone else SYNC_STEPS
@@ -112,7 +112,7 @@ class Loop:
         """Continue from a checkpoint."""
         models = {name: self.accelerator.unwrap_model(model) for name, model in self.task.models.items()}
         checkpoint.restore(state, models=models, optimizers=self.task.optimizers)
-        self.state = Progress(**state.progress["loop"])
+        self.state = TrainState(**state.progress["loop"])
         self.metrics = state.progress["metrics"]
         self._saved_step = self.state.step
         scaler = state.progress.get("scaler")
@@ -125,7 +125,7 @@ class Loop:
             self._lines = [*read_metrics(self.run.path)]
             self._warned = set(self.task.warnings(self._lines))  # what was said already
 
-    def train(self) -> Outcome:
+    def train(self) -> TrainOutcome:
         """Run to the end.
 
         Raises
@@ -144,9 +144,9 @@ class Loop:
             for epoch in range(self.state.step // steps, self.epochs):
                 self.train_epoch(epoch)
                 self._finish_epoch(epoch)
-                self._settle(epoch, steps - 1, final=epoch == self.epochs - 1)
+                self._sync(epoch, steps - 1, final=epoch == self.epochs - 1)
         speed = self.state.samples / self.state.train_seconds if self.state.train_seconds else 0.0
-        return Outcome(self.epochs, self.metrics, self.state.seconds, speed)
+        return TrainOutcome(self.epochs, self.metrics, self.state.seconds, speed)
 
     def train_epoch(self, epoch: int) -> None:
         """The steps of an epoch that are still to do; its evaluation is not part of it."""
@@ -156,7 +156,7 @@ class Loop:
             if index == steps - 1:
                 self._read_losses()  # no checkpoint here: one holds an epoch's evaluation or nothing of its end
             elif self.state.step % self.sync_steps == 0:
-                self._settle(epoch, index)
+                self._sync(epoch, index)
 
     def _step(self, epoch: int, index: int) -> None:
         """One update. The ambient generators are seeded from (seed, step, rank): nothing of them needs storing."""
@@ -171,7 +171,7 @@ class Loop:
         self.state.samples += batch.global_size
         self.state.train_seconds += time.monotonic() - started
 
-    def _settle(self, epoch: int, index: int, *, final: bool = False) -> None:
+    def _sync(self, epoch: int, index: int, *, final: bool = False) -> None:
         """Read the losses since the last time, agree between processes, save if it is time, stop if asked."""
         self.state.seconds = time.monotonic() - self._began
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
@@ -209,8 +209,8 @@ class Loop:
             for name, value in zip(names, row, strict=True):
                 sums[name] += value * size
             self.state.counted += size
-            loss = row[names.index(self.task.watched)]
-            self.observer.step(epoch + 1, self.epochs, index + 1, self.task.batches.steps, loss)
+            loss = row[names.index(self.task.monitor)]
+            self.callback.step(epoch + 1, self.epochs, index + 1, self.task.batches.steps, loss)
         self.state.sums = sums
         self._pending.clear()
         self.state.train_seconds += time.monotonic() - started  # on a GPU the steps' work ends here
@@ -249,18 +249,18 @@ class Loop:
         }
         if self.run:
             try:
-                for name, content in self.task.snapshot(epoch + 1).items():
+                for name, content in self.task.epoch_artifacts(epoch + 1).items():
                     self.run.write(name, content)
                 self.run.append_metrics(line)
             except OSError as error:
-                raise explain(error, self.run.path, self._safe()) from error
-        self.observer.epoch(line, self.epochs)
+                raise to_run_error(error, self.run.path, self._safe()) from error
+        self.callback.epoch(line, self.epochs)
         if self.accelerator.is_main_process:
             self._lines.append(line)
             for sentence in self.task.warnings(self._lines):
                 if sentence not in self._warned:
                     self._warned.add(sentence)
-                    self.observer.warn(sentence)
+                    self.callback.warn(sentence)
 
     def _safe(self) -> str:
         return (
@@ -289,7 +289,7 @@ class Loop:
                     cards=self.task.card(self.metrics), versions=versions(),
                 )  # fmt: skip
             except OSError as error:
-                raise explain(error, self.run.checkpoints, self._safe()) from error
+                raise to_run_error(error, self.run.checkpoints, self._safe()) from error
         self._saved_step, self._saved_at = self.state.step, time.monotonic()
 
 

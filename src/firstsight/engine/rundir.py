@@ -20,8 +20,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from firstsight.engine.files import explain, remove_leftovers, replace_file
+from firstsight.engine.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.errors import RunError, UsageError
+from firstsight.migrate import migrate_config
 
 VERSIONED = ("firstsight", "torch", "numpy", "accelerate", "safetensors", "pillow")
 
@@ -58,7 +59,7 @@ class RunDirectory:
                 f"{path}: another process is training in this directory; wait for it, or choose another with --out"
             ) from None
         except OSError as error:
-            raise explain(error, path) from error
+            raise to_run_error(error, path) from error
 
     def close(self) -> None:
         """Release the lock."""
@@ -84,8 +85,11 @@ class RunDirectory:
                 f"{self.path}: already holds a run; continue it with --resume, or choose another with --out"
             )
         if saved is not None:
-            known = {name: value for name, value in config["settings"].items() if name in saved["settings"]}
-            different = differences(saved["settings"], known) + differences(saved["data"], config["data"])
+            both = saved["settings"].keys() & config["settings"].keys()
+            before, now = (
+                {name: settings[name] for name in both} for settings in (saved["settings"], config["settings"])
+            )
+            different = differences(before, now) + differences(saved["data"], config["data"])
             if different:
                 raise UsageError(f"{self.path}: the run was started with other settings: {'; '.join(different)}")
             return
@@ -124,11 +128,11 @@ def read_config(path: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or "settings" not in content:
+        if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
             raise ValueError("no settings in it")
     except (OSError, ValueError) as error:
         raise RunError(f"{file}: unreadable ({error}); it is written whole, so something else changed it") from None
-    return content
+    return migrate_config(content)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -169,5 +173,5 @@ def create(root: Path) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise explain(error, path) from error
+            raise to_run_error(error, path) from error
         return path

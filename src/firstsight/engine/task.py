@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from firstsight.data.batches import Share
+from firstsight.data.batches import BatchShard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Lines = Sequence[Mapping[str, Any]]
+History = Sequence[Mapping[str, Any]]
 """The metrics of every finished epoch, as in ``metrics.jsonl``."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportFigure:
     """A figure of the report."""
 
     title: str
@@ -29,7 +29,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ResultSummary:
     """What a run has come to, in words.
 
     Parameters
@@ -44,7 +44,7 @@ class Verdict:
     commands: Sequence[str]
 
 
-class Source(Protocol):
+class DatasetInfo(Protocol):
     """Where training batches come from, as pure functions of epoch and place: `Batches`, `Scenes`."""
 
     @property
@@ -56,7 +56,7 @@ class Source(Protocol):
         """Sample numbers of one global batch, over all processes."""
         ...
 
-    def get(self, epoch: int, index: int) -> Share:
+    def get(self, epoch: int, index: int) -> BatchShard:
         """The share of this process in one batch; of the kind that the task's `train_step` takes."""
         ...
 
@@ -76,11 +76,11 @@ class Task(Protocol):
 
     models: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
-    product: str
-    watched: str
+    export_model: str
+    monitor: str
 
     @property
-    def batches(self) -> Source:
+    def batches(self) -> DatasetInfo:
         """See above."""
         ...
 
@@ -95,19 +95,19 @@ class Task(Protocol):
         """Metrics over the whole test set (the same on every process)."""
         ...
 
-    def snapshot(self, epoch: int) -> Mapping[str, bytes]:
+    def epoch_artifacts(self, epoch: int) -> Mapping[str, bytes]:
         """Files to keep of an epoch (from 1) that has just ended, by their path in the run directory."""
         ...
 
-    def warnings(self, lines: Lines) -> list[str]:
+    def warnings(self, lines: History) -> list[str]:
         """What is wrong with the training by now, a sentence each."""
         ...
 
-    def figures(self, lines: Lines) -> list[Picture]:
+    def figures(self, lines: History) -> list[ReportFigure]:
         """Pictures for the report."""
         ...
 
-    def verdict(self, metrics: Mapping[str, float]) -> Verdict:
+    def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
         """What the last evaluation says."""
         ...
 

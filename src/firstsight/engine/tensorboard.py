@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstsight.engine.loop import Observer
+from firstsight.engine.loop import Callback
 from firstsight.errors import UsageError
 
 
@@ -17,7 +17,7 @@ class TensorBoard:
         The package tensorboard is not installed.
     """
 
-    def __init__(self, folder: Path, then: Observer) -> None:
+    def __init__(self, folder: Path, then: Callback) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

@@ -41,16 +41,16 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     """
     copy = deepcopy(net).eval()
     pairs: list[tuple[nn.Module, nn.Module]] = []
-    called: Counter[nn.Module] = Counter()
+    display_name: Counter[nn.Module] = Counter()
     for module in copy.modules():
         for call in calls(module):
             callee, given = module.get_submodule(str(call.target)), call.args[0] if call.args else None
-            called[callee] += 1
+            display_name[callee] += 1
             if isinstance(given, fx.Node) and given.op == "call_module" and len(given.users) == 1:
                 pairs.append((module.get_submodule(str(given.target)), callee))
     folded = set()
     for conv, norm in pairs:
-        if called[conv] == called[norm] == 1 and fold(conv, norm):
+        if display_name[conv] == display_name[norm] == 1 and fold(conv, norm):
             folded.add(norm)
     for name, module in list(copy.named_modules(remove_duplicate=False)):
         if module in folded:

@@ -1,8 +1,8 @@
 """Every matplotlib figure; the one place that imports matplotlib. Figures are made without a display."""
 
 from firstsight.plots.cost import cost
-from firstsight.plots.duel import duel, sheet
 from firstsight.plots.filters import filtering
+from firstsight.plots.gan_curves import gan_curves, sheet
 from firstsight.plots.grid import ALONE, gif, tile_png
 from firstsight.plots.maps import features
 from firstsight.plots.poses import (
@@ -25,10 +25,10 @@ __all__ = [
     "cost",
     "curves",
     "draw_people",
-    "duel",
     "features",
     "filtering",
     "gallery",
+    "gan_curves",
     "gif",
     "message",
     "pck_by_joint",

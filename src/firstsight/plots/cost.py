@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from firstsight.plots.style import INK, LINE, SOFT, new_figure, quiet
+from firstsight.plots.style import LINE, MUTED, TEXT, new_figure, quiet
 
 if TYPE_CHECKING:
-    from firstsight.inspect import Layer, Summary
+    from firstsight.profiling import Layer, Summary
 
 COLOURS = {"convolution": "#0b6e99", "linear": "#d9822b", "other": "#8a99a8"}
 MOST_BARS = 28
@@ -36,11 +36,11 @@ def cost(summary: "Summary", title: str) -> Figure:
         for row, share in enumerate(shares):
             axes.annotate(
                 f"{share:.1f}", (share, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
-                color=SOFT,
+                color=MUTED,
             )  # fmt: skip
         axes.set_xlim(0, max(1.15 * max(shares), 1))
-        axes.set_title(f"{short(whole)} {what}", loc="left", fontsize=11, color=INK)
-        axes.set_xlabel("% of all", color=SOFT)
+        axes.set_title(f"{short(whole)} {what}", loc="left", fontsize=11, color=TEXT)
+        axes.set_xlabel("% of all", color=MUTED)
         quiet(axes)
         axes.grid(visible=False, axis="y")
         axes.grid(axis="x", color=LINE, lw=0.6)
@@ -52,10 +52,10 @@ def cost(summary: "Summary", title: str) -> Figure:
     shares_of = summary.shares()
     labels = [f"{group}: {shares_of[group][0]:.1%} of the parameters, {shares_of[group][1]:.1%} of the MACs"
               for group in shown]  # fmt: skip
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     figure.legend(
         [Patch(color=COLOURS[group]) for group in shown], labels, loc="outside lower center", frameon=False,
-        labelcolor=SOFT, fontsize=9, ncols=1,
+        labelcolor=MUTED, fontsize=9, ncols=1,
     )  # fmt: skip
     return figure
 

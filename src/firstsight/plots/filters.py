@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from firstsight.plots.style import INK, LINE, SOFT, WRONG, new_figure
+from firstsight.plots.style import LINE, MUTED, TEXT, WRONG, new_figure
 
 if TYPE_CHECKING:
     from firstsight.ops.filtering import Filtered
@@ -20,7 +20,7 @@ PICTURE = 0.5
 def filtering(result: "Filtered", title: str) -> Figure:
     """Above: picture, kernel, output. Below: patch times kernel, the products, their sum."""
     figure = new_figure(9.6, 7.2)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     places = figure.add_gridspec(2, 1, height_ratios=[1.25, 1])
     above, below = figure.add_subfigure(places[0]), figure.add_subfigure(places[1])
     left, middle, right = above.subplots(1, 3, width_ratios=[1.3, 0.8, 1.3])
@@ -52,7 +52,7 @@ def _size(values: NDArray[Any]) -> str:
 def _picture(axes: Any, values: NDArray[Any], title: str, *, low: float, high: float) -> None:
     shown = (np.clip(values, low, high) - low) / (high - low)
     axes.imshow(shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
-    axes.set_title(title, loc="left", fontsize=9.5, color=SOFT)
+    axes.set_title(title, loc="left", fontsize=9.5, color=MUTED)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color(LINE)
@@ -68,7 +68,7 @@ def _matrix(
         reach = 1.6 * float(np.abs(values).max()) or 1.0
         low, high = -reach, reach
     axes.imshow(values, cmap=cmap, vmin=low, vmax=high)
-    axes.set_title(title, loc="left", fontsize=9.5, color=SOFT)
+    axes.set_title(title, loc="left", fontsize=9.5, color=MUTED)
     axes.set_xticks(np.arange(columns + 1) - 0.5, [])
     axes.set_yticks(np.arange(rows + 1) - 0.5, [])
     axes.grid(color="white", lw=1)
@@ -81,7 +81,7 @@ def _matrix(
     for (row, column), value in np.ndenumerate(values):
         dark = cmap == "gray" and value < (low + high) / 2
         text = _number(value)
-        axes.text(column, row, text, ha="center", va="center", fontsize=font, color="white" if dark else INK)
+        axes.text(column, row, text, ha="center", va="center", fontsize=font, color="white" if dark else TEXT)
 
 
 def _number(value: float) -> str:

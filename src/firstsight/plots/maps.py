@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from firstsight.plots.style import INK, SOFT, new_figure
+from firstsight.plots.style import MUTED, TEXT, new_figure
 
 MOST = 64
-ACROSS = 8
+COLUMNS = 8
 
 
 def features(
@@ -22,17 +22,17 @@ def features(
     filters : (outputs, inputs, kh, kw); those with three inputs are drawn in colour, others by their first input.
     """
     shown = maps[:MOST]
-    rows = -(-len(shown) // ACROSS)
+    rows = -(-len(shown) // COLUMNS)
     blocks = [("the picture", 1.6), (f"{_first(len(maps), len(shown))} feature maps", 0.95 * rows)]
     if filters is not None:
-        filter_rows = -(-min(len(filters), MOST) // ACROSS)
+        filter_rows = -(-min(len(filters), MOST) // COLUMNS)
         blocks.insert(1, (_about(filters), 0.95 * filter_rows))
     figure = new_figure(8.2, sum(height for _, height in blocks) + 0.35 * len(blocks) + 0.3)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     places = figure.add_gridspec(len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks])
     parts = [figure.add_subfigure(places[row]) for row in range(len(blocks))]
     for part, (heading, _) in zip(parts, blocks, strict=True):
-        part.suptitle(heading, x=0.01, ha="left", fontsize=9, color=SOFT)
+        part.suptitle(heading, x=0.01, ha="left", fontsize=9, color=MUTED)
     axes = parts[0].subplots(1, 1)
     axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
     axes.axis("off")
@@ -70,8 +70,8 @@ def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _grid(part: SubFigure, pictures: list[NDArray[np.float32]], *, cmap: str) -> None:
-    rows = -(-len(pictures) // ACROSS)
-    grid = part.subplots(rows, ACROSS, squeeze=False)
+    rows = -(-len(pictures) // COLUMNS)
+    grid = part.subplots(rows, COLUMNS, squeeze=False)
     for place, axes in enumerate(grid.flat):
         axes.axis("off")
         if place < len(pictures):

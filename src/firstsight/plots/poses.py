@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.plots.grid import tile
-from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, by_epoch, new_figure, quiet
+from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, by_epoch, new_figure, quiet
 
 
 def pose_curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -70,11 +70,11 @@ def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], jo
         axes.annotate(
             kind, (shares[-1], top), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
         )
-    axes.axvline(0.2, color=SOFT, lw=0.8, ls=":")
+    axes.axvline(0.2, color=MUTED, lw=0.8, ls=":")
     axes.set_ylim(0, 105)
     axes.set_xlim(0, shares[-1])
-    axes.set_title("Correct joints (%) by distance, as a share of the torso", loc="left", fontsize=11, color=INK)
-    axes.set_xlabel("distance / torso", color=SOFT)
+    axes.set_title("Correct joints (%) by distance, as a share of the torso", loc="left", fontsize=11, color=TEXT)
+    axes.set_xlabel("distance / torso", color=MUTED)
     quiet(axes)
     return figure
 
@@ -83,9 +83,9 @@ def _by_epoch(left: Any, right: Any, *, unit: str) -> None:
     """Names and borders of the two panels."""
     right.set_ylim(0, 100)
     for axes, title in ((left, f"Loss per {unit}"), (right, "Found (%)")):
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        axes.set_title(title, loc="left", fontsize=11, color=TEXT)
         by_epoch(axes)
-        axes.legend(frameon=False, labelcolor=SOFT)
+        axes.legend(frameon=False, labelcolor=MUTED)
         quiet(axes)
 
 
@@ -118,10 +118,10 @@ def sides_and_sizes(swapped: Mapping[str, float], sides: NDArray[np.float64], er
     left, right = figure.subplots(1, 2)
     known = {name.replace("_", " "): 100 * share for name, share in swapped.items() if np.isfinite(share)}
     bars = left.barh(list(known), list(known.values()), color=WRONG, height=0.6)
-    left.bar_label(bars, fmt="%.1f", padding=4, fontsize=9, color=SOFT)
+    left.bar_label(bars, fmt="%.1f", padding=4, fontsize=9, color=MUTED)
     left.set_xlim(0, 1.25 * max([*known.values(), 4.0]))
     left.set_axisbelow(True)
-    left.set_title("Left and right exchanged (%)", loc="left", fontsize=11, color=INK)
+    left.set_title("Left and right exchanged (%)", loc="left", fontsize=11, color=TEXT)
     there = np.isfinite(errors)
     right.scatter(sides[there], 100 * errors[there], s=12, color=TRAIN, alpha=0.5, lw=0)
     order = np.argsort(sides[there], kind="stable")
@@ -131,9 +131,9 @@ def sides_and_sizes(swapped: Mapping[str, float], sides: NDArray[np.float64], er
         right.plot(*zip(*middles, strict=True), color=WRONG, marker="o", ms=4, lw=1.6, label="median of a part")
         right.set_xlim(0, 1.05 * float(np.quantile(sides[there], 0.99)))
         right.set_ylim(0, float(np.quantile(100 * errors[there], 0.98)) + 1)
-        right.legend(frameon=False, labelcolor=SOFT)
-    right.set_title("Mean error by person (% of the box)", loc="left", fontsize=11, color=INK)
-    right.set_xlabel("larger side of the box, pixels", color=SOFT)
+        right.legend(frameon=False, labelcolor=MUTED)
+    right.set_title("Mean error by person (% of the box)", loc="left", fontsize=11, color=TEXT)
+    right.set_xlabel("larger side of the box, pixels", color=MUTED)
     for axes in (left, right):
         quiet(axes)
     return figure
@@ -148,6 +148,6 @@ def side_by_side(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Fi
     for axes, picture, caption in zip(figure.subplots(rows, columns).flat, pictures, captions, strict=True):
         axes.imshow(picture)
         axes.set_anchor("S")  # what room is left over is above, where the captions are
-        axes.set_title(caption, loc="left", fontsize=11, color=INK)
+        axes.set_title(caption, loc="left", fontsize=11, color=TEXT)
         axes.axis("off")
     return figure

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from firstsight.plots.badge import write_number
-from firstsight.plots.style import INK, new_figure
+from firstsight.plots.id_label import write_number
+from firstsight.plots.style import TEXT, new_figure
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
 
@@ -20,7 +20,7 @@ SMOOTH = 2
 """People are drawn at so many times the picture's size, and brought down."""
 LARGEST = 24_000_000
 """Where that would make more pixels, they are drawn at the picture's own size."""
-ACROSS = 6
+COLUMNS = 6
 THUMBNAIL = 900
 """Longest side of the photograph in a figure, in pixels."""
 
@@ -82,11 +82,11 @@ def _draw(picture: Image.Image, pose: Pose, skeleton: Skeleton, colours: Sequenc
     size = max(*pose.box[2:], 1.0)
     width = min(max(0.022 * size, 2.0), 0.02 * max(picture.size) + 2)
     edge = max(0.22 * width, 0.8)
-    room = 2 * width + edge + 2
+    capacity = 2 * width + edge + 2
     x, y, wide, high = pose.box
-    left, top = (max(0, int(low - room)) for low in (x, y))
+    left, top = (max(0, int(low - capacity)) for low in (x, y))
     right, bottom = (
-        min(side, int(far + room) + 1) for side, far in zip(picture.size, (x + wide, y + high), strict=True)
+        min(side, int(far + capacity) + 1) for side, far in zip(picture.size, (x + wide, y + high), strict=True)
     )
     if right <= left or bottom <= top:
         return
@@ -140,14 +140,14 @@ def pose_maps(
     """
     photo = np.asarray(_small(picture.convert("L"))) / 255
     size, joints, limbs = picture.size, len(skeleton), len(skeleton.limbs)
-    joint_rows, limb_rows = -(-joints // ACROSS), -(-limbs // ACROSS)
+    joint_rows, limb_rows = -(-joints // COLUMNS), -(-limbs // COLUMNS)
     aspect = min(max(size[1] / size[0], 0.3), 2.0)
     tall = 1.62 * aspect + 0.22
     figure = new_figure(10.4, tall * (3.1 + joint_rows + limb_rows) + (0.4 if title else 0.1))
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     rows = joint_rows + limb_rows
-    grid = figure.add_gridspec(1 + rows, ACROSS, height_ratios=[3.0] + [1.0] * rows)
+    grid = figure.add_gridspec(1 + rows, COLUMNS, height_ratios=[3.0] + [1.0] * rows)
     fields = np.stack([pafs[c : c + 2] for c in skeleton.paf_channels])  # (limbs, 2, h, w)
     longest = np.argmax(np.square(fields).sum(1), 0)
     strongest = np.take_along_axis(fields, longest[None, None], 0)[0]
@@ -157,31 +157,31 @@ def pose_maps(
         axes.imshow(layer, extent=extent, interpolation="bilinear")
         axes.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))
         axes.axis("off")
-        axes.set_title(name, loc="left", fontsize=fontsize, color=INK, pad=3)
+        axes.set_title(name, loc="left", fontsize=fontsize, color=TEXT, pad=3)
 
-    large = ACROSS // 2
-    show(figure.add_subplot(grid[0, :large]), warmth(heatmaps[:joints].max(0)), "all joints", 10)
+    large = COLUMNS // 2
+    show(figure.add_subplot(grid[0, :large]), heatmap_rgba(heatmaps[:joints].max(0)), "all joints", 10)
     where = figure.add_subplot(grid[0, large:])
-    show(where, wheel(strongest), "all limbs: hue is the direction", 10)
+    show(where, flow_to_color(strongest), "all limbs: hue is the direction", 10)
     _legend(where)
     for number, name in enumerate(skeleton.joints):
-        place = grid[1 + number // ACROSS, number % ACROSS]
-        show(figure.add_subplot(place), warmth(heatmaps[number]), name.replace("_", " "), 7.5)
+        place = grid[1 + number // COLUMNS, number % COLUMNS]
+        show(figure.add_subplot(place), heatmap_rgba(heatmaps[number]), name.replace("_", " "), 7.5)
     for number, (a, b) in enumerate(skeleton.limbs):
-        place = grid[1 + joint_rows + number // ACROSS, number % ACROSS]
+        place = grid[1 + joint_rows + number // COLUMNS, number % COLUMNS]
         name = f"{_short(skeleton.joints[a])} to {_short(skeleton.joints[b])}"
-        show(figure.add_subplot(place), wheel(fields[number]), name, 7.5)
+        show(figure.add_subplot(place), flow_to_color(fields[number]), name, 7.5)
     return figure
 
 
-def warmth(heatmap: NDArray[np.float32]) -> NDArray[np.float64]:
+def heatmap_rgba(heatmap: NDArray[np.float32]) -> NDArray[np.float64]:
     """A heatmap as (h, w, 4) colours, through red to yellow; clear where it is 0."""
     value = np.clip(np.asarray(heatmap, dtype=np.float64), 0, 1)
     colour = np.stack([np.ones_like(value), 0.15 + 0.8 * value, 0.25 * (1 - value)], -1)
     return np.concatenate([colour, np.clip(1.6 * value, 0, 0.92)[..., None]], -1)
 
 
-def wheel(field: NDArray[np.float32]) -> NDArray[np.float64]:
+def flow_to_color(field: NDArray[np.float32]) -> NDArray[np.float64]:
     """A field (2, h, w) as (h, w, 4) colours: hue by its direction, opacity by its length, clear where it is 0."""
     x, y = np.asarray(field, dtype=np.float64)
     length = np.clip(np.hypot(x, y), 0, 1)
@@ -195,7 +195,7 @@ def _legend(axes: Any) -> None:
     y, x = np.mgrid[-1:1:121j, -1:1:121j]
     inside = np.hypot(x, y) <= 1
     small = axes.inset_axes((0.84, 0.02, 0.15, 0.2))
-    small.imshow(wheel(np.where(inside, np.stack([x, y]), 0).astype(np.float32)), interpolation="bilinear")
+    small.imshow(flow_to_color(np.where(inside, np.stack([x, y]), 0).astype(np.float32)), interpolation="bilinear")
     small.axis("off")
 
 

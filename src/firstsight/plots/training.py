@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from firstsight.plots.style import INK, SOFT, TEST, TRAIN, WRONG, by_epoch, new_figure, quiet
+from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, by_epoch, new_figure, quiet
 
 
 def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -27,11 +27,11 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
                 f"{value:.3g}", (epochs[-1], value), xytext=(5, 3 if rank else -3), textcoords="offset points",
                 color=colour, va="bottom" if rank else "top", fontsize=9,
             )  # fmt: skip
-        _steep(axes, floor=1e-3 * scale)
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        _log_scale(axes, floor=1e-3 * scale)
+        axes.set_title(title, loc="left", fontsize=11, color=TEXT)
         by_epoch(axes)
         quiet(axes)
-    figure.axes[0].legend(frameon=False, labelcolor=SOFT)
+    figure.axes[0].legend(frameon=False, labelcolor=MUTED)
     return figure
 
 
@@ -40,7 +40,7 @@ def _value(line: Mapping[str, Any], part: str, name: str) -> float:
     return value
 
 
-def _steep(axes: Any, *, floor: float) -> None:
+def _log_scale(axes: Any, *, floor: float) -> None:
     """A logarithmic axis that becomes linear below ``floor``, so that a perfect zero has a place."""
     high = axes.get_ylim()[1]
     lowest, highest = (pick(pick(line.get_ydata()) for line in axes.lines) for pick in (min, max))
@@ -73,14 +73,14 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     if n <= 30:
         for row, column in np.ndindex(n, n):
             if matrix[row, column]:
-                colour = "white" if shares[row, column] > 0.5 else (WRONG if row != column else INK)
+                colour = "white" if shares[row, column] > 0.5 else (WRONG if row != column else TEXT)
                 axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=colour)
         straight = max(map(len, classes)) <= 2
         axes.set_xticks(range(n), classes, rotation=0 if straight else 45, ha="center" if straight else "right")
         axes.set_yticks(range(n), classes)
-    axes.set_xlabel("answered", color=SOFT)
-    axes.set_ylabel("true", color=SOFT)
-    axes.tick_params(colors=SOFT, length=0, labelsize=9)
+    axes.set_xlabel("answered", color=MUTED)
+    axes.set_ylabel("true", color=MUTED)
+    axes.tick_params(colors=MUTED, length=0, labelsize=9)
     axes.spines[:].set_visible(False)
     return figure
 
@@ -105,7 +105,7 @@ def gallery(
             image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
             interpolation="nearest", extent=(x - wide / 2, x + wide / 2, top + high, top), aspect="auto",
         )  # fmt: skip
-        colour = colours[place] if colours else INK
+        colour = colours[place] if colours else TEXT
         axes.text(x, top + high + 0.05, caption, fontsize=7.5, color=colour, ha="center", va="top")
     axes.set_xlim(0, width * columns)
     axes.set_ylim(height * rows, 0)

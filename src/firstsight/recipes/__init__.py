@@ -1,27 +1,18 @@
 """Named experiments: network, data, settings, and the result they reach."""
 
-from firstsight.recipes.lookup import find_recipe
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
-from firstsight.recipes.table import RECIPES
+from firstsight.models.registry import matches
+from firstsight.recipes.recipe import Recipe
+from firstsight.recipes.registry import find_recipe, register_recipe
+from firstsight.recipes.zoo import RECIPES
 
 
 def list_recipes(pattern: str = "") -> list[str]:
-    """Names of the recipes that contain ``pattern``.
+    """Return the sorted names of the recipes that match ``pattern`` (part of the name, or a glob pattern).
 
     >>> list_recipes("lenet-f")
     ['lenet-fashion']
     """
-    return sorted(name for name in RECIPES if pattern in name)
+    return sorted(name for name in RECIPES if matches(name, pattern))
 
 
-__all__ = [
-    "RECIPES",
-    "ClassifySettings",
-    "GanSettings",
-    "PoseSettings",
-    "Recipe",
-    "Settings",
-    "TopDownSettings",
-    "find_recipe",
-    "list_recipes",
-]
+__all__ = ["RECIPES", "Recipe", "find_recipe", "list_recipes", "register_recipe"]

@@ -8,13 +8,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from firstsight.data.find import recognise
-from firstsight.data.idx import find_idx
+from firstsight.data.find import recognize
+from firstsight.data.images.idx import find_idx
 from firstsight.engine.rundir import latest, read_config
 from firstsight.errors import UsageError
-from firstsight.recipes.check import check
-from firstsight.recipes.lookup import find_recipe, fine_tuning, recipe_for
-from firstsight.recipes.recipe import ClassifySettings, PeopleSettings, Recipe, Settings
+from firstsight.recipes.recipe import Recipe
+from firstsight.recipes.registry import find_recipe, recipe_for
+from firstsight.tasks.settings import Settings
 
 
 def resolve(
@@ -35,10 +35,10 @@ def resolve(
     elif out is not None:
         continued = out if read_config(out) else None
     else:
-        continued = _latest_run(name, _begun(name, changes)[0].name)
+        continued = _latest_run(name, _initial_settings(name, changes)[0].name)
     saved = read_config(continued) if continued else None
     if saved is None:
-        recipe, begins = _begun(name, changes)
+        recipe, begins = _initial_settings(name, changes)
         unknown = set(changes) - {f.name for f in fields(begins)}
         if unknown:
             raise UsageError(
@@ -47,19 +47,19 @@ def resolve(
             )
         settings = replace(begins, **changes)
     else:
-        recipe = Recipe(name=saved["recipe"], model=saved["model"], result="")
+        recipe = Recipe(name=saved["recipe"], model=saved["model"], result="", settings=base.settings)
         if recipe.model != base.model:
             raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}")
         try:
-            settings = type(base.settings)(**saved["settings"])
+            settings = _saved_settings(type(base.settings), saved["settings"])
         except TypeError:
             raise UsageError(f"{continued}: was started by another version of firstsight with other settings") from None
         _refuse_changes(continued, settings, changes)
-    check(settings)
+    settings.validate()
     return recipe, settings, continued
 
 
-def _begun(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
+def _initial_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
     """The recipe and the settings that a new run begins with.
 
     The recipe's settings on other data, or from trained weights, make a run of another name with no measured result.
@@ -68,10 +68,8 @@ def _begun(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
     base = find_recipe(name)
     data = _data_name(str(changes.get("data", base.data)))
     recipe = recipe_for(name, data) if "data" in changes else base
-    begins = recipe.settings
-    own = data == recipe.data or (isinstance(begins, PeopleSettings) and Path(data).name == recipe.data)
-    if isinstance(begins, ClassifySettings) and changes.get("weights", "none") != "none":
-        begins = fine_tuning(recipe.model, frozen=bool(changes.get("freeze")))
+    own = recipe.settings.matches_data(data, recipe.data)
+    begins = recipe.settings.starting_point(recipe.model, dict(changes))
     if not own or begins is not recipe.settings:
         recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
     return recipe, begins
@@ -100,6 +98,18 @@ def _latest_run(*names: str) -> Path | None:
     return max(found, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
 
 
+def _saved_settings(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:
+    """Return the settings of a run directory, also of an earlier version.
+
+    Raises
+    ------
+    TypeError
+        A setting that exists no more has a value other than "off".
+    """
+    known = {f.name for f in fields(kind)}
+    return kind(**{name: value for name, value in saved.items() if name in known or value not in (0, "none")})
+
+
 def _slug(data: str) -> str:
     """A name for a run directory from a data set's name or path."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", Path(data).stem).strip("-.") or "data"
@@ -122,7 +132,7 @@ def _data_name(where: str) -> str:
         return where
     for _, labels in find_idx(path).values():
         try:
-            source = recognise(labels)
+            source = recognize(labels)
         except (OSError, EOFError):
             return where
         if source:

@@ -9,22 +9,20 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from firstsight.engine import checkpoint
-from firstsight.engine.files import explain
-from firstsight.engine.loop import Loop, Observer, Outcome
+from firstsight.engine.accelerator import computes_bfloat16, leave_at_exit, make_accelerator
+from firstsight.engine.atomic_io import to_run_error
+from firstsight.engine.loop import Callback, Loop, TrainOutcome
 from firstsight.engine.rundir import RunDirectory, create, read_config, versions
 from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError
-from firstsight.recipes.accelerator import computes_bfloat16, leave_at_exit, make_accelerator
-from firstsight.recipes.adversarial import Adversarial
-from firstsight.recipes.classification import Classification
-from firstsight.recipes.finish import About, finish
-from firstsight.recipes.materials import Maker, shown
-from firstsight.recipes.pose import Poses
-from firstsight.recipes.recipe import ClassifySettings, GanSettings, PoseSettings, Recipe, Settings, TopDownSettings
+from firstsight.recipes.recipe import Recipe
+from firstsight.recipes.report import About, finish
 from firstsight.recipes.resolve import launcher, resolve, restarted
-from firstsight.recipes.top_down import TopDowns
+from firstsight.tasks.builder import Builder, shown
+from firstsight.tasks.settings import Settings
+from firstsight.tasks.spec import task_of
 
-IMITATED = (
+BF16_EMULATED = (
     "this processor seems to have no arithmetic for bfloat16; imitated, it takes many times as long as float32;"
     " a new run with --precision auto takes it only where it is quick"
 )
@@ -51,7 +49,7 @@ class Result:
     parameters: int
 
 
-class Silent:
+class NullCallback:
     """An observer that does not look."""
 
     def note(self, line: str) -> None:
@@ -68,7 +66,7 @@ class Silent:
 
 
 @dataclass(frozen=True)
-class Where:
+class RunOptions:
     """Where and how a run is carried out; nothing of it changes the result's meaning.
 
     Parameters
@@ -91,8 +89,8 @@ def train(
     recipe: str,
     *,
     resume: bool = False,
-    where: Where | None = None,
-    observer: Observer | None = None,
+    where: RunOptions | None = None,
+    callback: Callback | None = None,
     out: str | Path | None = None,
     **changes: Any,
 ) -> Result:
@@ -115,16 +113,16 @@ def train(
     Interrupted
         SIGTERM or Ctrl-C; the state is saved.
     """
-    where = where or Where(out=Path(out) if out else None)
+    where = where or RunOptions(out=Path(out) if out else None)
     resume = resume or restarted()
     chosen, settings, continued = resolve(recipe, changes, resume=resume, out=where.out)
-    return Session(chosen, settings, where, observer or Silent()).run(resume=resume, continued=continued)
+    return TrainingRun(chosen, settings, where, callback or NullCallback()).run(resume=resume, continued=continued)
 
 
-class Session:
+class TrainingRun:
     """One carrying-out of a recipe: what `train` does, in steps."""
 
-    def __init__(self, recipe: Recipe, settings: Settings, where: Where, observer: Observer) -> None:
+    def __init__(self, recipe: Recipe, settings: Settings, where: RunOptions, callback: Callback) -> None:
         self.recipe, self.where = recipe, where
         self.accelerator = make_accelerator(settings.precision, where.device)
         half = self.accelerator.mixed_precision == "bf16"
@@ -132,23 +130,24 @@ class Session:
             settings = replace(settings, precision="bfloat16" if half else "float32")
         self.settings = settings
         self.first = self.accelerator.is_main_process
-        self.observer: Observer = observer if self.first else Silent()
+        self.callback: Callback = callback if self.first else NullCallback()
         device = self.accelerator.device.type
         if half and device != "mps" and not computes_bfloat16(device):  # of mps nothing is known
-            self.observer.warn(IMITATED)
+            self.callback.warn(BF16_EMULATED)
         self.materials = self._materials()
 
-    def _materials(self) -> Maker[Task]:
-        """By the kind of training that the settings are of."""
-        recipe, settings, strict = self.recipe, self.settings, self.where.strict
-        if isinstance(settings, GanSettings):
-            return Adversarial(recipe, settings, self.accelerator, self.observer, strict=strict)
-        if isinstance(settings, PoseSettings):
-            return Poses(recipe, settings, self.accelerator, self.observer, strict=strict)
-        if isinstance(settings, TopDownSettings):
-            return TopDowns(recipe, settings, self.accelerator, self.observer, strict=strict)
-        assert isinstance(settings, ClassifySettings)
-        return Classification(recipe, settings, self.accelerator, self.observer, strict=strict)
+    def _materials(self) -> Builder[Task]:
+        """Return the experiment builder of the task."""
+        build = task_of(self.recipe.model).resolve("build")
+        builder: Builder[Task] = build(
+            self.recipe.name,
+            self.recipe.model,
+            self.settings,
+            self.accelerator,
+            self.callback,
+            strict=self.where.strict,
+        )
+        return builder
 
     def run(self, *, resume: bool, continued: Path | None) -> Result:
         """Load, build, train, report."""
@@ -158,10 +157,10 @@ class Session:
         try:
             self._tensorboard(run)
             outcome = self._train(task, run, resume=resume)
-            net = self.accelerator.unwrap_model(task.models[task.product])
+            net = self.accelerator.unwrap_model(task.models[task.export_model])
             result = Result(
                 recipe=self.recipe.name, run_dir=self.run_dir, epochs=outcome.epochs,
-                headline=task.verdict(outcome.metrics).headline, metrics=outcome.metrics,
+                headline=task.summarize_result(outcome.metrics).headline, metrics=outcome.metrics,
                 seconds=outcome.seconds, samples_per_second=outcome.samples_per_second,
                 parameters=sum(p.numel() for p in net.parameters()),
             )  # fmt: skip
@@ -169,7 +168,7 @@ class Session:
                 try:
                     finish(task, run, outcome, self.about(result.parameters))
                 except OSError as error:
-                    raise explain(error, run.path, "the training is saved; continue with --resume") from error
+                    raise to_run_error(error, run.path, "the training is saved; continue with --resume") from error
         finally:
             if run:
                 run.close()
@@ -190,7 +189,7 @@ class Session:
                 path = self.where.out or continued or create(Path("runs") / self.recipe.name)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
-                    self.observer.note(f"nothing to resume in {path}: a new run begins")
+                    self.callback.note(f"nothing to resume in {path}: a new run begins")
                 config = {
                     "recipe": self.recipe.name, "model": self.recipe.model, "settings": asdict(self.settings),
                     "data": self.materials.data, "notes": list(self.materials.notes), "versions": versions(),
@@ -202,7 +201,7 @@ class Session:
             except FirstsightError as error:
                 answer = [None, error]
             except OSError as error:
-                answer = [None, explain(error, self.where.out or Path("runs"))]
+                answer = [None, to_run_error(error, self.where.out or Path("runs"))]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(answer)
         if answer[1] is not None:
@@ -213,18 +212,18 @@ class Session:
         data, epochs, device = self.materials.data, self.materials.epochs, self.accelerator.device.type
         sizes = f"{data['train_images']:,} images, {data['test_images']:,} to test"
         where = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
-        self.observer.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
+        self.callback.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
         return run
 
-    def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> Outcome:
+    def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> TrainOutcome:
         loop = Loop(
-            task, self.accelerator, run, self.observer, epochs=self.materials.epochs, seed=self.settings.seed,
+            task, self.accelerator, run, self.callback, epochs=self.materials.epochs, seed=self.settings.seed,
             checkpoint_seconds=self.where.checkpoint_seconds, evaluate_every=self.settings.evaluate_every,
         )  # fmt: skip
         if resume:
             state, troubles = checkpoint.newest(self.run_dir / "checkpoints")
             for trouble in troubles:
-                self.observer.warn(f"{trouble}; the checkpoint before it is used")
+                self.callback.warn(f"{trouble}; the checkpoint before it is used")
             if state:
                 loop.restore(state)
                 steps = self.materials.epochs * task.batches.steps
@@ -234,7 +233,7 @@ class Session:
                     if done
                     else f"goes on after step {loop.state.step} of {steps}"
                 )
-                self.observer.note(f"{self.run_dir} {what}")
+                self.callback.note(f"{self.run_dir} {what}")
             elif run:
                 run.rewind_metrics(-1)
         return loop.train()
@@ -259,4 +258,4 @@ class Session:
         if self.where.log == "tensorboard" and run:
             from firstsight.engine.tensorboard import TensorBoard
 
-            self.observer = TensorBoard(run.path / "tensorboard", self.observer)
+            self.callback = TensorBoard(run.path / "tensorboard", self.callback)

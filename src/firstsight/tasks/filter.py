@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from firstsight.data.picture import take_picture
+from firstsight.data.image_io import load_image
 from firstsight.ops.filtering import Filtered, filter_image
 from firstsight.ops.kernels import kernel as find_kernel
 
@@ -39,6 +39,6 @@ def filter_picture(
         The picture cannot be read.
     """
     matrix = find_kernel(kernel, size)
-    pixels = np.array(take_picture(image).convert("RGB" if colour else "L"))
+    pixels = np.array(load_image(image).convert("RGB" if colour else "L"))
     channels_first = torch.from_numpy(pixels).permute(2, 0, 1) if colour else torch.from_numpy(pixels)[None]
     return filter_image(channels_first, matrix, stride=stride, padding=padding, dilation=dilation, at=at)

@@ -15,13 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
-from firstsight.data.picture import Preprocess
+from firstsight.data.image_io import Preprocess
 from firstsight.engine import checkpoint
-from firstsight.engine.files import replace_file
+from firstsight.engine.atomic_io import replace_file
 from firstsight.engine.rundir import latest
 from firstsight.errors import FirstsightError, UsageError, WeightsError, unknown_name
-from firstsight.nets import create_model
-from firstsight.weights.shipped import CARD, called, card_of, shipped, stored
+from firstsight.migrate import MODELS, migrate_settings, migrate_tensors
+from firstsight.models.classification import create_model
+from firstsight.weights.bundled import CARD, bundled, cached, card_of, display_name
 from firstsight.weights.table import PUBLISHED
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
@@ -40,7 +41,7 @@ class Classifier:
     model : in eval mode; (N, C, S, S) normalised images to (N, len(classes)) logits.
     preprocess : from pictures to ``model``'s input.
     card : model, recipe, data and its terms, metrics.
-    views : see `average_over_views`.
+    tta_views : see `average_over_views`.
     """
 
     model: nn.Module
@@ -48,14 +49,14 @@ class Classifier:
     classes: tuple[str, ...]
     card: dict[str, Any]
     source: str
-    views: int = 1
+    tta_views: int = 1
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """Uint8 images (N, C, S, S) of the input's size to (N, len(classes)) class probabilities, on the CPU."""
         weight = next(self.model.parameters())
-        inputs = self.preprocess.normalise(images.to(weight.device), weight.dtype)
-        return torch.softmax(average_over_views(self.model, inputs, self.views), dim=1).cpu()
+        inputs = self.preprocess.normalize(images.to(weight.device), weight.dtype)
+        return torch.softmax(average_over_views(self.model, inputs, self.tta_views), dim=1).cpu()
 
 
 def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:
@@ -115,7 +116,7 @@ def kind_of(name_or_run: str | Path, notify: Callable[[str], None]) -> str:
     UsageError, WeightsError
         As `load`.
     """
-    path = locate(name_or_run, notify)
+    path = resolve(name_or_run, notify)
     path = weights_of_run(path) if path.is_dir() else path
     if path.suffix in PYTORCH_SUFFIXES:
         from firstsight.weights.state_dict import read_tensors, skeleton_size
@@ -130,8 +131,8 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
 
     Parameters
     ----------
-    name_or_run : looked for in this order: a name of `shipped` weights; a run directory, or a ``.safetensors`` file
-        that firstsight wrote; a name of `stored` weights ("resnet34-imagenet"); a network with published weights
+    name_or_run : looked for in this order: a name of `bundled` weights; a run directory, or a ``.safetensors`` file
+        that firstsight wrote; a name of `cached` weights ("resnet34-imagenet"); a network with published weights
         ("resnet34"), which are downloaded if they are not stored yet (never when ``FIRSTSIGHT_OFFLINE=1``).
     notify : called with a line for every download.
 
@@ -143,7 +144,7 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
         The file is damaged, of another program, or does not fit the network its card names; or published weights
         cannot be had.
     """
-    path = locate(name_or_run, notify)
+    path = resolve(name_or_run, notify)
     if path.is_dir():
         path = weights_of_run(path)
     if path.suffix in PYTORCH_SUFFIXES:
@@ -155,15 +156,15 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
     return read(path)
 
 
-def locate(given: str | Path, notify: Callable[[str], None]) -> Path:
+def resolve(given: str | Path, notify: Callable[[str], None]) -> Path:
     """The file or run directory that a name or a path means, by the rules of `load`."""
     if not isinstance(given, str | Path):
         raise UsageError(f"expected a name of weights, a run directory or a file; got a {type(given).__name__}")
     name = str(given)
-    path = shipped().get(name) or Path(name).expanduser()
+    path = bundled().get(name) or Path(name).expanduser()
     if path.exists():
         return path
-    kept = stored()
+    kept = cached()
     if name in kept:
         return kept[name]
     if name.removesuffix("-imagenet") in PUBLISHED:
@@ -173,7 +174,7 @@ def locate(given: str | Path, notify: Callable[[str], None]) -> Path:
     if {"/", "\\"} & set(name) or path.suffix:
         hint = "; docs/howto/published-weights.md says where published ones are" if path.suffix == ".pth" else ""
         raise UsageError(f"no such file or run directory: {name}{hint}")
-    known = [*shipped(), *kept, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
+    known = [*bundled(), *kept, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
     raise unknown_name("weights or run", name, known, "see: firstsight weights list; or give a run directory or a file")
 
 
@@ -210,6 +211,8 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
             card = json.loads((file.metadata() or {})[CARD])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         held = card["kind"]
+        if "settings" in card.get("about", {}):
+            card["about"]["settings"] = migrate_settings(card["about"]["settings"])
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     except (KeyError, ValueError, TypeError) as error:
@@ -221,7 +224,7 @@ def read_file(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]
         if {held, kind} == {"pose", "top-down"}:
             used += "; in Python PoseEstimator is for the one, TopDownEstimator for the other"
         held, kind = (NETWORKS.get(word, word) for word in (held, kind))
-        raise WeightsError(f"{called(path)}: holds a {held}, not a {kind} ({used})")
+        raise WeightsError(f"{display_name(path)}: holds a {held}, not a {kind} ({used})")
     return card, tensors
 
 
@@ -238,6 +241,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, card: Mapp
     WeightsError
         Names or shapes are not those of the network.
     """
+    tensors = migrate_tensors(card["model"], tensors)
     misfit = checkpoint.compare(model, tensors)
     if misfit:
         raise WeightsError(f"{path}: does not fit its network {card['model']}: {misfit}")
@@ -256,7 +260,7 @@ def read(path: Path) -> Classifier:
     card, tensors = read_file(path, "classifier")
     try:
         preprocess = _preprocess(card["preprocess"])
-        model = create_model(card["model"], **card["options"])
+        model = create_model(MODELS.get(card["model"], card["model"]), **card["options"])
         classes, views = tuple(card["classes"]), int(card.get("views", 1))
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstsight.data.picture import Preprocess
+from firstsight.data.image_io import Preprocess
 from firstsight.engine import checkpoint
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError, WeightsError
-from firstsight.gan import create_gan
-from firstsight.gan.latent import Latent
-from firstsight.weights.classifier import fill, locate, read_file, weights_of_run
-from firstsight.weights.shipped import called
+from firstsight.models.gan import create_gan
+from firstsight.models.gan.latent import Latent
+from firstsight.weights.bundled import display_name
+from firstsight.weights.classifier import fill, read_file, resolve, weights_of_run
 
 BATCH = 500
 """Pictures that are made at once."""
@@ -67,8 +67,8 @@ class Generator:
         """
         if not self.table:
             raise UsageError(
-                f"{called(self.source)}: was trained without codes, so it cannot be asked for a class; infogan-mnist"
-                " can, and what is trained with --conditional"
+                f"{display_name(self.source)}: was trained without codes, so it cannot generate a class;"
+                " infogan-mnist can, and what is trained with --conditional"
             )
         name = str(label)
         found = [code for code, known in enumerate(self.table) if known.casefold() == name.casefold()]
@@ -114,7 +114,7 @@ def load_generator(name_or_run: str | Path, *, notify: Callable[[str], None] = l
     WeightsError
         The file is damaged, or not of a generator.
     """
-    path = locate(name_or_run, notify)
+    path = resolve(name_or_run, notify)
     path = weights_of_run(path) if path.is_dir() else path
     card, tensors = read_file(path, "generator")
     try:

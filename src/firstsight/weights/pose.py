@@ -9,12 +9,12 @@ from typing import Any
 from torch import nn
 
 from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.models.pose import create_bottom_up
 from firstsight.ops import fold_batch_norm
-from firstsight.pose import create_pose
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
-from firstsight.weights.classifier import PYTORCH_SUFFIXES, fill, locate, read_file, weights_of_run
-from firstsight.weights.layout import channels_last
-from firstsight.weights.shipped import shipped
+from firstsight.weights.bundled import bundled
+from firstsight.weights.classifier import PYTORCH_SUFFIXES, fill, read_file, resolve, weights_of_run
+from firstsight.weights.memory_format import channels_last
 from firstsight.weights.state_dict import load_published
 
 USUAL = "openpose-tiny-lsp"
@@ -75,7 +75,7 @@ def usual() -> str:
     UsageError
         None are shipped.
     """
-    if USUAL not in shipped():
+    if USUAL not in bundled():
         raise UsageError(f"no pose network is shipped yet: name one with --model, {WANTED}")
     return USUAL
 
@@ -96,24 +96,24 @@ def load_pose(name_or_path: str | Path, *, notify: Callable[[str], None] = lambd
     WeightsError
         The file is damaged, not of a pose network, or does not fit the one its card names.
     """
-    path = locate(name_or_path, notify)
+    path = resolve(name_or_path, notify)
     path = weights_of_run(path) if path.is_dir() else path
     if path.suffix in PYTORCH_SUFFIXES:
         return _published(path, notify)
     card, tensors = read_file(path, "pose")
     try:
         skeleton, height = _skeleton(card["skeleton"]), int(card["height"])
-        model = create_pose(card["model"], skeleton=skeleton, stages=int(card["stages"]))
+        model = create_bottom_up(card["model"], skeleton=skeleton, stages=int(card["stages"]))
         if not LEAST_HEIGHT <= height <= MOST_HEIGHT:
             raise ValueError(f"a height of {height}")
     except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
         raise WeightsError(f"{path}: its card cannot be used ({error})") from None
-    name = str(name_or_path) if str(name_or_path) in shipped() else card["model"]
+    name = str(name_or_path) if str(name_or_path) in bundled() else card["model"]
     return PoseNetwork(_ready(fill(model, tensors, path, card)), skeleton, height, card, str(path), name)
 
 
 def _published(path: Path, notify: Callable[[str], None]) -> PoseNetwork:
-    net = load_published(create_pose(PUBLISHED_MODEL, skeleton=OPENPOSE_18), path, notify=notify)
+    net = load_published(create_bottom_up(PUBLISHED_MODEL, skeleton=OPENPOSE_18), path, notify=notify)
     about = {"data": "not known", "source": path.name}
     card = make_card(model=PUBLISHED_MODEL, skeleton=OPENPOSE_18, stages=1, height=PUBLISHED_HEIGHT, about=about)
     held = json.loads(card)

@@ -12,11 +12,12 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from firstsight.data.fetch import fetch, offline, sha256_of
-from firstsight.data.picture import Preprocess
+from firstsight.data.image_io import Preprocess
 from firstsight.errors import DataError, UsageError, WeightsError
-from firstsight.nets import MODELS, create_model
+from firstsight.models.classification import create_model
+from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.weights.bundled import cache_dir, card_of
 from firstsight.weights.classifier import Classifier, make_card, read, write
-from firstsight.weights.shipped import card_of, shelf
 from firstsight.weights.state_dict import fit, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find, imagenet_classes, named_hash
 
@@ -59,12 +60,12 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
     source = find(name)
     if card_of(source.target) is not None:
         return source.target
-    folder = shelf() / "downloads"
+    folder = cache_dir() / "downloads"
     original = folder / source.file
     by_hand = f"firstsight weights import {source.file} --model {source.model}"
     if offline() and not original.is_file():
         raise WeightsError(
-            f"{source.name} is not stored in {shelf()}, and FIRSTSIGHT_OFFLINE is set;"
+            f"{source.name} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
             f" fetch {source.url} and then: {by_hand}"
         )
     try:
@@ -121,7 +122,7 @@ def import_weights(
         The file has another hash than its name says, cannot be read, or does not fit.
     """
     path, source = Path(file).expanduser(), find(model)
-    variants = MODELS[source.model].variants
+    variants = CLASSIFICATION_MODELS[source.model].variants
     if variant is not None and variant not in variants:
         raise UsageError(f"{source.model} has no variant '{variant}' ({' or '.join(variants) or 'it has only one'})")
     digest = checked_hash(path)
@@ -132,7 +133,7 @@ def import_weights(
     if not replace:
         _check_free(target, digest)
     net = _fresh(source.model, count, variant)
-    fit(net, tensors, path, called=f"{source.model} ({variant})" if variant else source.model, notify=notify)
+    fit(net, tensors, path, display_name=f"{source.model} ({variant})" if variant else source.model, notify=notify)
     del tensors  # VGG's are half a gigabyte, and are copied once more for writing
     original = digest.startswith(source.sha256)
     if not original:
@@ -194,7 +195,7 @@ def _target(source: Published, file: Path, out: str | Path | None, *, imagenet: 
     if imagenet:
         return source.target
     own = file.stem.startswith(f"{source.model}-") and file.stem != source.name
-    return shelf() / f"{file.stem if own else f'{source.model}-{file.stem}'}.safetensors"
+    return cache_dir() / f"{file.stem if own else f'{source.model}-{file.stem}'}.safetensors"
 
 
 def _check_free(target: Path, digest: str) -> None:

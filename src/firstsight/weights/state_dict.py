@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
-from firstsight.nets.googlenet import GoogLeNet
-from firstsight.pose.openpose_mobilenet import OpenPoseMobileNet
+from firstsight.models.classification.googlenet import GoogLeNet
+from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet
 
 M = TypeVar("M", bound=nn.Module)
 WRAPPERS = ("module.", "_orig_mod.")
@@ -53,26 +53,26 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
     As in ``net = load_published(create_model("resnet34"), "resnet34-b627a593.pth")``.
     """
     path = Path(path).expanduser()
-    fit(net, read_tensors(path), path, called=type(net).__name__, notify=notify)
+    fit(net, read_tensors(path), path, display_name=type(net).__name__, notify=notify)
     return net
 
 
 def fit(
-    net: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, called: str, notify: Callable[[str], None]
+    net: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, display_name: str, notify: Callable[[str], None]
 ) -> None:
-    """Load the tensors of a file into a network ``called`` so, by the rules of `load_published`."""
+    """Load the tensors of a file into a network ``display_name`` so, by the rules of `load_published`."""
     own, given = net.state_dict(), dict(tensors)
     if isinstance(net, GoogLeNet):
         _fit_auxiliary(own, given, path, notify)
     if isinstance(net, OpenPoseMobileNet):
-        _fit_skeleton(own, given, path, called)
+        _fit_skeleton(own, given, path, display_name)
         _fit_stages(len(net.refinement_stages), given, path, notify)
     for name, tensor in own.items():
         if name.endswith("num_batches_tracked"):
             given.setdefault(name, tensor)
     misfit = checkpoint.compare(net, given)
     if misfit:
-        raise WeightsError(f"{path} does not fit {called}: {misfit}")
+        raise WeightsError(f"{path} does not fit {display_name}: {misfit}")
     for name, tensor in given.items():
         if own[name].is_floating_point() and not (tensor.is_floating_point() and tensor.layout == torch.strided):
             raise WeightsError(f"{path}: {name} holds {tensor.dtype}, {tensor.layout}; not plain real numbers")
@@ -92,12 +92,12 @@ def _fit_auxiliary(
             del given[name]
 
 
-def _fit_skeleton(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path, called: str) -> None:
+def _fit_skeleton(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path, display_name: str) -> None:
     mine, theirs = skeleton_size(own), skeleton_size(given)
     if theirs and theirs != mine:
         (joints, limbs), (own_joints, own_limbs) = theirs, mine
         raise WeightsError(
-            f"{path} does not fit {called}: its skeleton has {joints} joints and {limbs} limbs, the network's"
+            f"{path} does not fit {display_name}: its skeleton has {joints} joints and {limbs} limbs, the network's"
             f" {own_joints} and {own_limbs} (build it with joints={joints}, limbs={limbs})"
         )
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from firstsight.data.sources import RemoteFile
+from firstsight.data.datasets import RemoteFile
 from firstsight.errors import UsageError, WeightsError, unknown_name
-from firstsight.nets import MODELS
-from firstsight.weights.shipped import shelf
+from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.weights.bundled import cache_dir
 
 PLACE = "https://download.pytorch.org/models/"
 ACCURACY_SOURCE = "torchvision 0.29, documentation of its weights IMAGENET1K_V1: acc@1 on ImageNet-1K, one centre crop"
@@ -26,7 +26,7 @@ class Published:
 
     Parameters
     ----------
-    model : the network, as in `MODELS`.
+    model : the network, as in `CLASSIFICATION_MODELS`.
     file : the file's name, which ends in the first eight hex digits of its SHA-256.
     megabytes : its size.
     accuracy : share of ImageNet's 50,000 validation pictures named rightly, in percent (see `ACCURACY_SOURCE`).
@@ -53,7 +53,7 @@ class Published:
     @property
     def target(self) -> Path:
         """Where they are stored."""
-        return shelf() / f"{self.name}.safetensors"
+        return cache_dir() / f"{self.name}.safetensors"
 
     @property
     def sha256(self) -> str:
@@ -129,7 +129,7 @@ def find(name: str) -> Published:
     model = name.removesuffix("-imagenet")
     if model in PUBLISHED:
         return PUBLISHED[model]
-    if model in MODELS:
+    if model in CLASSIFICATION_MODELS:
         raise UsageError(f"no weights of {model} are published (see: firstsight weights list)")
     raise unknown_name("published weights", name, PUBLISHED, "see: firstsight weights list")
 

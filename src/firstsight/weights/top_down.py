@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.migrate import HEAD_NAMES
+from firstsight.models.pose import create_top_down
+from firstsight.models.pose.heads import HEADS
+from firstsight.models.pose.top_down import TopDown
 from firstsight.ops import fold_batch_norm
-from firstsight.pose import create_top_down
-from firstsight.pose.heads import HEADS
 from firstsight.pose.skeleton import Skeleton
-from firstsight.pose.top_down import TopDown
-from firstsight.weights.classifier import fill, locate, read_file, weights_of_run
-from firstsight.weights.layout import channels_last
-from firstsight.weights.shipped import shipped
+from firstsight.weights.bundled import bundled
+from firstsight.weights.classifier import fill, read_file, resolve, weights_of_run
+from firstsight.weights.memory_format import channels_last
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,22 @@ def load_top_down(name_or_path: str | Path, *, notify: Callable[[str], None] = l
     WeightsError
         The file is damaged, not of such a network, or does not fit the one its card names.
     """
-    path = locate(name_or_path, notify)
+    path = resolve(name_or_path, notify)
     path = weights_of_run(path) if path.is_dir() else path
     card, tensors = read_file(path, "top-down")
     try:
         skeleton, (height, width) = Skeleton.from_category(card["skeleton"]), map(int, card["size"])
-        if card["head"] not in HEADS:
+        head = HEAD_NAMES.get(card["head"], card["head"])
+        if head not in HEADS:
             raise ValueError(f"a head '{card['head']}'")
         model = create_top_down(
-            card["model"], skeleton=skeleton, size=(height, width), head=card["head"], sigma=float(card["sigma"]),
+            card["model"], skeleton=skeleton, size=(height, width), head=head, sigma=float(card["sigma"]),
             stacks=int(card["stacks"]),
         )  # fmt: skip
         if card.get("folded", False):  # a file without its batch norms
             model = cast(TopDown, fold_batch_norm(model))
     except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
         raise WeightsError(f"{path}: its card cannot be used ({error})") from None
-    name = str(name_or_path) if str(name_or_path) in shipped() else card["model"]
+    name = str(name_or_path) if str(name_or_path) in bundled() else card["model"]
     ready = channels_last(fold_batch_norm(fill(model, tensors, path, card)).requires_grad_(False))
     return TopDownNetwork(cast(TopDown, ready), skeleton, (height, width), card, str(path), name)

@@ -11,12 +11,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from firstsight.engine import checkpoint
 from firstsight.errors import WeightsError
-from firstsight.nets import create_model
+from firstsight.models.classification import create_model
 from firstsight.weights.classifier import PYTORCH_SUFFIXES, Classifier, load, read
 from firstsight.weights.published import import_weights, published
 
 
-def begin_with(wanted: str, model: str, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
+def load_pretrained(wanted: str, model: str, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
     """The trained network that ``--weights`` means.
 
     Parameters

@@ -1,0 +1,192 @@
+"""The named data sets: where each is published, its hashes, its terms."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file.
+
+    Parameters
+    ----------
+    sha256 : of its bytes, in hex; its first digits where no more of them are published.
+    size : in bytes.
+    """
+
+    name: str
+    sha256: str
+    size: int
+
+    def fits(self, digest: str) -> bool:
+        """Is ``digest`` the SHA-256 of this file?"""
+        return digest.startswith(self.sha256)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A named data set.
+
+    Parameters
+    ----------
+    mirrors : places that hold the files, tried in order; a file's address is the place plus its name.
+    contents : SHA-256 of the *unpacked* label files, by which a folder is recognised whatever it is called.
+    """
+
+    name: str
+    title: str
+    shape: str
+    classes: tuple[str, ...]
+    licence: str
+    homepage: str
+    mirrors: tuple[str, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+    contents: tuple[str, ...] = ()
+
+
+DIGITS = tuple("0123456789")
+
+SOURCES: dict[str, DatasetInfo] = {
+    source.name: source
+    for source in (
+        DatasetInfo(
+            name="digits",
+            title="Optical recognition of handwritten digits (UCI, the 1,797 of scikit-learn)",
+            shape="1,797 x 1x32x32 (from 8x8)",
+            classes=DIGITS,
+            licence="CC BY 4.0",
+            homepage="https://archive.ics.uci.edu/dataset/80",
+        ),
+        DatasetInfo(
+            name="mnist",
+            title="MNIST handwritten digits",
+            shape="70,000 x 1x28x28",
+            classes=DIGITS,
+            licence="CC BY-SA 3.0",
+            homepage="http://yann.lecun.com/exdb/mnist/",
+            mirrors=(
+                "https://ossci-datasets.s3.amazonaws.com/mnist/",
+                "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            ),
+            files=(
+                RemoteFile(
+                    "train-images-idx3-ubyte.gz",
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                    9912422,
+                ),
+                RemoteFile(
+                    "train-labels-idx1-ubyte.gz",
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                    28881,
+                ),
+                RemoteFile(
+                    "t10k-images-idx3-ubyte.gz",
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                    1648877,
+                ),
+                RemoteFile(
+                    "t10k-labels-idx1-ubyte.gz",
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                    4542,
+                ),
+            ),
+            contents=("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",),
+        ),
+        DatasetInfo(
+            name="fashion-mnist",
+            title="Fashion-MNIST articles of clothing",
+            shape="70,000 x 1x28x28",
+            classes=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+            licence="MIT",
+            homepage="https://github.com/zalandoresearch/fashion-mnist",
+            mirrors=(
+                "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
+                "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+            ),
+            files=(
+                RemoteFile(
+                    "train-images-idx3-ubyte.gz",
+                    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                    26421880,
+                ),
+                RemoteFile(
+                    "train-labels-idx1-ubyte.gz",
+                    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                    29515,
+                ),
+                RemoteFile(
+                    "t10k-images-idx3-ubyte.gz",
+                    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                    4422102,
+                ),
+                RemoteFile(
+                    "t10k-labels-idx1-ubyte.gz",
+                    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                    5148,
+                ),
+            ),
+            contents=(
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
+        ),
+        DatasetInfo(
+            name="kmnist",
+            title="Kuzushiji-MNIST, ten hiragana in cursive",
+            shape="70,000 x 1x28x28",
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+            licence="CC BY-SA 4.0",
+            homepage="https://codh.rois.ac.jp/kmnist/",
+            mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
+            files=(
+                RemoteFile(
+                    "train-images-idx3-ubyte.gz",
+                    "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+                    18165135,
+                ),
+                RemoteFile(
+                    "train-labels-idx1-ubyte.gz",
+                    "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+                    29497,
+                ),
+                RemoteFile(
+                    "t10k-images-idx3-ubyte.gz",
+                    "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+                    3041136,
+                ),
+                RemoteFile(
+                    "t10k-labels-idx1-ubyte.gz",
+                    "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+                    5120,
+                ),
+            ),
+        ),
+        DatasetInfo(
+            name="cifar10",
+            title="CIFAR-10 small photographs",
+            shape="60,000 x 3x32x32",
+            classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+            licence="no stated licence; cite Krizhevsky 2009",
+            homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+            mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
+            files=(
+                RemoteFile(
+                    "cifar-10-binary.tar.gz",
+                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                    170052171,
+                ),
+            ),
+        ),
+    )
+}
+"""Hashes: SHA-256 of the published files."""

@@ -1,0 +1,1 @@
+"""Labeled image sets: folders, IDX and CIFAR files."""

@@ -1,0 +1,1 @@
+"""People with labeled keypoints: COCO files, splits, crops, composed scenes."""

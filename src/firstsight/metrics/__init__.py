@@ -1,0 +1,1 @@
+"""Metrics: Fréchet distance, clustering of codes, object keypoint similarity, average precision, PCK."""

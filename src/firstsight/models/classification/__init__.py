@@ -1,0 +1,83 @@
+"""Classification networks, one file each."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from firstsight.errors import UsageError, unknown_name
+from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, ModelInfo
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUILDERS = {"gan": "create_gan", "bottom-up": "create_bottom_up", "top-down": "create_top_down"}
+"""Function that builds the networks of the other kinds."""
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    image_size: int | None = None,
+    variant: str | None = None,
+) -> "nn.Module":
+    """Build a classification network with randomly initialized weights.
+
+    Parameters
+    ----------
+    name : str
+        One of ``list_models(kind="classification")``.
+    num_classes : int, optional
+        Number of logits; by default as published (1000 or 10).
+    in_channels : int, optional
+        1 for gray, 3 for RGB; by default as published.
+    image_size : int, optional
+        Side of the images in pixels; by default the size the network was designed for.
+    variant : str, optional
+        "paper" or "torchvision", for the networks that have both.
+
+    Returns
+    -------
+    nn.Module
+        Maps normalized images (N, in_channels, image_size, image_size) to logits (N, num_classes).
+
+    Raises
+    ------
+    UsageError
+        Unknown name or variant, or an image size that the network does not accept.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in create_model("lenet").parameters())
+    61706
+    """
+    info = MODELS.get(name)
+    if info is None:
+        raise unknown_name("model", name, CLASSIFICATION_MODELS, "see: firstsight models")
+    if info.kind != "classification":
+        raise UsageError(f"{name} is a {info.kind} model: build it with {BUILDERS[info.kind]}")
+    _check(info, num_classes, image_size, variant)
+    options: dict[str, object] = {"image_size": image_size or info.image_size} if info.needs_image_size else {}
+    if variant is not None:
+        options["variant"] = variant
+    builder = getattr(import_module(f"firstsight.models.classification.{info.module}"), name)
+    model: nn.Module = builder(
+        num_classes=num_classes or info.num_classes, in_channels=in_channels or info.in_channels, **options
+    )
+    return model
+
+
+def _check(info: ModelInfo, num_classes: int | None, image_size: int | None, variant: str | None) -> None:
+    """Raise UsageError for options that the network does not accept."""
+    name = info.name
+    if num_classes is not None and num_classes < 2:
+        raise UsageError(f"{name} needs at least 2 classes; got {num_classes}")
+    if info.is_fixed_size and image_size not in (None, info.image_size):
+        side = info.image_size
+        raise UsageError(f"{name} needs images of {side}x{side} pixels; got {image_size} (resize them, or use convnet)")
+    if image_size is not None and image_size < info.min_size:
+        least = f"at least {info.min_size}x{info.min_size} pixels; got {image_size}x{image_size}"
+        raise UsageError(f"{name} needs images of {least} (resize them, or use convnet or resnet20)")
+    if variant is not None and variant not in info.variants:
+        known = " or ".join(info.variants) or "it has only one"
+        raise UsageError(f"{name} has no variant '{variant}' ({known})")

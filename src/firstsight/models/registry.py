@@ -1,0 +1,228 @@
+"""Registry of all networks of the package. Importing it imports no torch."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+Kind = Literal["classification", "gan", "bottom-up", "top-down"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """Registry entry of a network.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line. With hyphens replaced by underscores, the function that builds the network.
+    kind : str
+        "classification", "gan", "bottom-up" or "top-down".
+    summary : str
+        One line.
+    parameters : int
+        Number of parameters with the default options. For a GAN, generator and discriminator together for
+        1x28x28 images; for ``infogan`` with one category of ten, two continuous codes and 62 noise values.
+    module : str
+        Module of ``firstsight.models.<kind>`` that contains the network.
+    image_size : int
+        Default side of the input in pixels.
+    min_size : int
+        Smallest side that the network accepts.
+    num_classes : int
+        Number of classes as published.
+    in_channels : int
+        Number of input channels as published.
+    variants : tuple of str
+        Names of the variants; the first one is the default.
+    is_fixed_size : bool
+        The network accepts no size but ``image_size``.
+    needs_image_size : bool
+        The builder has an ``image_size`` parameter.
+    stages : int
+        Default number of refinement stages or stacked hourglasses of a pose network.
+    """
+
+    name: str
+    kind: Kind
+    summary: str
+    parameters: int
+    module: str
+    image_size: int = 32
+    min_size: int = 1
+    num_classes: int = 10
+    in_channels: int = 1
+    variants: tuple[str, ...] = ()
+    is_fixed_size: bool = False
+    needs_image_size: bool = False
+    stages: int = 1
+
+
+def _classifier(name: str, module: str, parameters: int, summary: str, **options: int | bool) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        kind="classification",
+        summary=summary,
+        parameters=parameters,
+        module=module,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def _imagenet(name: str, module: str, parameters: int, summary: str, *variants: str, min_size: int = 32) -> ModelInfo:
+    """Return the entry of a network for 1000 classes of 224x224 color images."""
+    return ModelInfo(
+        name=name,
+        kind="classification",
+        summary=summary,
+        parameters=parameters,
+        module=module,
+        image_size=224,
+        min_size=min_size,
+        num_classes=1000,
+        in_channels=3,
+        variants=variants,
+    )
+
+
+def _resnet_cifar(depth: int, parameters: int) -> ModelInfo:
+    """Return the entry of a residual network for 10 classes of 32x32 color images."""
+    summary = f"ResNet with {depth} layers for small images (He 2015, section 4.2)"
+    return _classifier(f"resnet{depth}", "resnet_cifar", parameters, summary, min_size=4, in_channels=3)
+
+
+def _pose(name: str, kind: Kind, module: str, parameters: int, summary: str, *, stages: int = 1) -> ModelInfo:
+    return ModelInfo(
+        name=name, kind=kind, summary=summary, parameters=parameters, module=module, in_channels=3, stages=stages
+    )
+
+
+def _gan(name: str, parameters: int, summary: str) -> ModelInfo:
+    return ModelInfo(name=name, kind="gan", summary=summary, parameters=parameters, module=name, image_size=28)
+
+
+BOTH = ("torchvision", "paper")
+MODELS: dict[str, ModelInfo] = {
+    info.name: info
+    for info in (
+        _classifier("mlp", "mlp", 103_510, "two linear layers with a ReLU between them", needs_image_size=True),
+        _classifier(
+            "convnet", "convnet", 84_010, "five stages of convolution and pooling, then linear; any image size"
+        ),
+        _classifier("lenet", "lenet", 61_706, "LeNet-5 (LeCun 1998), modern form; 32x32 images", is_fixed_size=True),
+        _imagenet("alexnet", "alexnet", 61_100_840, "AlexNet (Krizhevsky 2012)", *BOTH, min_size=63),
+        _imagenet("vgg11", "vgg", 132_863_336, "VGG, 11 layers (Simonyan 2014)"),
+        _imagenet("vgg11_bn", "vgg", 132_868_840, "VGG, 11 layers, with batch norm"),
+        _imagenet("vgg13", "vgg", 133_047_848, "VGG, 13 layers"),
+        _imagenet("vgg13_bn", "vgg", 133_053_736, "VGG, 13 layers, with batch norm"),
+        _imagenet("vgg16", "vgg", 138_357_544, "VGG, 16 layers"),
+        _imagenet("vgg16_bn", "vgg", 138_365_992, "VGG, 16 layers, with batch norm"),
+        _imagenet("vgg19", "vgg", 143_667_240, "VGG, 19 layers"),
+        _imagenet("vgg19_bn", "vgg", 143_678_248, "VGG, 19 layers, with batch norm"),
+        _imagenet("googlenet", "googlenet", 13_004_888, "GoogLeNet with auxiliary classifiers (Szegedy 2014)", *BOTH),
+        _imagenet("resnet18", "resnet", 11_689_512, "ResNet, 18 layers (He 2015)"),
+        _imagenet("resnet34", "resnet", 21_797_672, "ResNet, 34 layers"),
+        _imagenet("resnet50", "resnet", 25_557_032, "ResNet, 50 layers"),
+        _imagenet("resnet101", "resnet", 44_549_160, "ResNet, 101 layers"),
+        _imagenet("resnet152", "resnet", 60_192_808, "ResNet, 152 layers"),
+        _resnet_cifar(20, 269_722),
+        _resnet_cifar(32, 464_154),
+        _resnet_cifar(44, 658_586),
+        _resnet_cifar(56, 853_018),
+        _classifier(
+            "airbench",
+            "airbench",
+            3_190_432,
+            "airbench (Jordan 2024): trains fast on small color images",
+            min_size=10,
+            in_channels=3,
+        ),
+        _imagenet("mobilenet", "mobilenet", 4_231_976, "MobileNet v1 (Howard 2017)"),
+        _gan("gan", 2_019_857, "GAN with fully connected layers (Goodfellow 2014)"),
+        _gan("dcgan", 1_728_128, "DCGAN, strided convolutions (Radford 2015); sizes 8 to 128, multiples of 4"),
+        _gan("infogan", 13_336_272, "InfoGAN: a network Q predicts the codes from the image (Chen 2016)"),
+        _pose(
+            "openpose-mobilenet",
+            "bottom-up",
+            "openpose_mobilenet",
+            4_091_698,
+            "lightweight OpenPose (Osokin 2018); 18 keypoints",
+        ),
+        _pose(
+            "openpose-tiny",
+            "bottom-up",
+            "openpose_tiny",
+            951_850,
+            "OpenPose on a small U-shaped backbone, for two CPU cores; 14 keypoints",
+        ),
+        _pose(
+            "openpose-vgg19",
+            "bottom-up",
+            "openpose_vgg",
+            52_311_446,
+            "OpenPose as in the paper (Cao 2017); 18 keypoints",
+            stages=5,
+        ),
+        _pose(
+            "hourglass", "top-down", "hourglass", 6_730_912, "stacked hourglass (Newell 2016); 16 keypoints", stages=2
+        ),
+        _pose(
+            "pose-tiny", "top-down", "pose_tiny", 1_310_814, "small U-shaped network for two CPU cores; 14 keypoints"
+        ),
+        _pose(
+            "simple-baseline-resnet18",
+            "top-down",
+            "simple_baseline",
+            15_376_721,
+            "Simple Baseline with ResNet-18 (Xiao 2018); 17 keypoints",
+        ),
+        _pose(
+            "simple-baseline-resnet50",
+            "top-down",
+            "simple_baseline",
+            33_999_697,
+            "Simple Baseline with ResNet-50 (Xiao 2018); 17 keypoints",
+        ),
+    )
+}
+
+
+def models_of(kind: Kind) -> dict[str, ModelInfo]:
+    """Return the networks of one kind by name.
+
+    >>> list(models_of("gan"))
+    ['gan', 'dcgan', 'infogan']
+    """
+    return {name: info for name, info in MODELS.items() if info.kind == kind}
+
+
+CLASSIFICATION_MODELS = models_of("classification")
+GAN_MODELS = models_of("gan")
+BOTTOM_UP_MODELS = models_of("bottom-up")
+TOP_DOWN_MODELS = models_of("top-down")
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name matches a glob pattern; a pattern without wildcards matches any part of the name.
+
+    >>> matches("resnet18", "resnet*"), matches("resnet18", "net1"), matches("resnet18", "res?")
+    (True, True, False)
+    """
+    return fnmatchcase(name, pattern) if set("*?[") & set(pattern) else pattern in name
+
+
+def list_models(pattern: str = "", *, kind: Kind | None = None) -> list[str]:
+    """Return the sorted names of the networks.
+
+    Parameters
+    ----------
+    pattern : str
+        Part of the name, or a glob pattern as in "resnet*"; every name by default.
+    kind : str, optional
+        "classification", "gan", "bottom-up" or "top-down"; every kind by default.
+
+    >>> list_models("resnet1*")
+    ['resnet101', 'resnet152', 'resnet18']
+    >>> list_models(kind="gan")
+    ['dcgan', 'gan', 'infogan']
+    """
+    return sorted(name for name, info in MODELS.items() if matches(name, pattern) and kind in (None, info.kind))

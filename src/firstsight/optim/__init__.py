@@ -1,0 +1,1 @@
+"""Optimizers and what belongs to them: Muon, learning-rate schedules, exponential moving average."""

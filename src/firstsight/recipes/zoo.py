@@ -1,0 +1,286 @@
+"""The recipes. Every result is of the last epoch, on the test set, over the seeds 0, 1, 2, ...
+
+Settings were chosen on a tenth of the training images (``--val-fraction 0.1``), never on the test set; those of
+``airbench-cifar10`` follow Jordan's, with the optimizer's pace and the whitening chosen on short runs within the
+training images. The results of classifiers are printed by ``python benchmarks/accuracy.py RECIPE --seeds N``, those of
+generators by ``python benchmarks/gan.py RECIPE --seeds N``.
+"""
+
+from dataclasses import replace
+
+from firstsight.recipes.recipe import Recipe
+from firstsight.tasks.classification.settings import ClassificationSettings
+from firstsight.tasks.gan.settings import GANSettings
+from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
+from firstsight.tasks.pose.top_down.settings import TopDownSettings
+
+INFOGAN = GANSettings(latent_dim=62, categories="10", lr=1e-3, d_lr_mult=0.2)
+"""What all of its recipes have."""
+INFOGAN_MNIST = replace(
+    INFOGAN, data="mnist", image_size=28, epochs=70, max_steps=5000, evaluate_every=5, precision="auto", d_width=32
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="lenet-digits",
+            model="lenet",
+            result="99.72 +- 0.20 % (5 seeds)",
+            settings=ClassificationSettings(
+                data="digits", epochs=40, batch_size=64, lr=3e-3, translate=2, rotate=12, scale=0.1
+            ),
+        ),
+        Recipe(
+            name="lenet-fashion",
+            model="lenet",
+            result="91.19 +- 0.27 % (5 seeds)",
+            settings=ClassificationSettings(data="fashion-mnist", epochs=15, batch_size=256, lr=4e-3, flip="random"),
+        ),
+        Recipe(
+            name="convnet-digits",
+            model="convnet",
+            result="99.72 +- 0.20 % (5 seeds)",
+            settings=ClassificationSettings(
+                data="digits", epochs=30, batch_size=64, lr=4e-3, translate=2, rotate=12, scale=0.1
+            ),
+        ),
+        Recipe(
+            name="convnet-fashion",
+            model="convnet",
+            result="93.27 +- 0.11 % (3 seeds)",
+            settings=ClassificationSettings(
+                data="fashion-mnist",
+                epochs=12,
+                batch_size=128,
+                lr=4e-3,
+                optimizer="adamw",
+                weight_decay=0.02,
+                label_smoothing=0.05,
+                image_size=28,
+                flip="alternating",
+                translate=1,
+            ),
+        ),
+        Recipe(
+            name="mlp-digits",
+            model="mlp",
+            result="99.00 +- 0.15 % (5 seeds)",
+            settings=ClassificationSettings(data="digits", epochs=60, batch_size=64, lr=2e-3, translate=1),
+        ),
+        Recipe(
+            name="airbench-cifar10",
+            model="airbench",
+            result="91.48 % (1 seed)",
+            settings=ClassificationSettings(
+                data="cifar10",
+                epochs=21,
+                evaluate_every=21,
+                precision="auto",
+                batch_size=512,
+                lr=0.12,
+                optimizer="muon",
+                momentum=0.85,
+                linear_lr_mult=6.25,
+                bias_lr_mult=400,
+                weight_decay=1.33e-3,
+                bias_weight_decay=2e-5,
+                schedule="linear",
+                warmup=0.0,
+                label_smoothing=0.2,
+                flip="alternating",
+                translate=4,
+                cutout=12,
+                whiten=5000,
+                tta_views=6,
+            ),
+        ),
+        Recipe(
+            name="lenet-mnist",
+            model="lenet",
+            result="not measured",
+            settings=ClassificationSettings(
+                data="mnist", epochs=20, batch_size=64, lr=2e-3, translate=2, rotate=10, scale=0.1
+            ),
+        ),
+        Recipe(
+            name="openpose-tiny-lsp",
+            model="openpose-tiny",
+            result="AP 0.303 of 998 scenes, PCK@0.2 0.493, 1 seed, 81 min",
+            settings=BottomUpSettings(
+                data="lspet",
+                image_size=256,
+                low_res_fraction=0.625,
+                low_res_scale=0.719,
+                lr_restart=0.5,
+                epochs=40,
+                batch_size=16,
+                evaluate_every=3,
+                precision="auto",
+                lr=3e-3,
+                optimizer="muon",
+                filter_lr_mult=4.0,
+                weight_decay=0.02,
+                schedule="cosine",
+                warmup=0.05,
+                foreground_weight=4.0,
+                min_scale=0.4,
+            ),
+        ),
+        Recipe(
+            name="openpose-mobilenet-coco",
+            model="openpose-mobilenet",
+            result="not measured",
+            settings=BottomUpSettings(
+                data="coco",
+                image_size=368,
+                epochs=280,
+                batch_size=32,
+                evaluate_every=5,
+                lr=4e-5,
+                optimizer="adam",
+                weight_decay=5e-4,
+                schedule="multistep",
+                milestones="100,200,260",
+                gamma=0.333,
+                warmup=0.0,
+                ema_decay=0.0,
+                skeleton="openpose-18",
+                scenes="photographs",
+                min_scale=0.3,
+                max_scale=0.66,
+            ),
+        ),
+        Recipe(
+            name="pose-tiny-lsp",
+            model="pose-tiny",
+            result="PCK@0.2 0.593 of 998 people, 1 seed, 118 min",
+            settings=TopDownSettings(
+                data="lspet",
+                image_size=192,
+                low_res_fraction=0.909,
+                epochs=110,
+                batch_size=32,
+                evaluate_every=5,
+                precision="auto",
+                lr=3e-3,
+                weight_decay=0.05,
+                warmup=0.05,
+                rotate=60,
+                scale=0.35,
+                translate_fraction=0.05,
+            ),
+        ),
+        Recipe(
+            name="simple-baseline-resnet50-coco",
+            model="simple-baseline-resnet50",
+            result="not measured",
+            settings=TopDownSettings(
+                data="coco",
+                image_size=256,
+                image_width=192,
+                epochs=140,
+                batch_size=32,
+                evaluate_every=5,
+                lr=1e-3,
+                optimizer="adam",
+                weight_decay=0.0,
+                schedule="multistep",
+                milestones="90,120",
+                gamma=0.1,
+                warmup=0.0,
+                ema_decay=0.0,
+                head="mse",
+            ),
+        ),
+        Recipe(
+            name="gan-digits",
+            model="gan",
+            result="Frechet distance 18.8 +- 2.8 at N = 359, 10 of 10 classes, KL 0.009 +- 0.002 (5 seeds)",
+            settings=GANSettings(image_size=16, d_width=32, epochs=400, batch_size=64, evaluate_every=20, lr=4e-4),
+        ),
+        Recipe(
+            name="dcgan-fashion",
+            model="dcgan",
+            result="Frechet distance 0.63 +- 0.07 at N = 10,000 (2 seeds)",
+            settings=GANSettings(
+                data="fashion-mnist",
+                image_size=32,
+                latent_dim=54,
+                conditional=True,
+                d_width=32,
+                g_width=48,
+                epochs=12,
+                batch_size=64,
+                evaluate_every=2,
+                lr=1e-3,
+                d_lr_mult=0.8,
+                schedule="linear",
+                instance_noise=0.3,
+                precision="auto",
+            ),
+        ),
+        Recipe(
+            name="infogan-mnist",
+            model="infogan",
+            result="Q errs on 6.3 % of real digits (median of 3 seeds; 3.4 to 11.8 %)",
+            settings=replace(INFOGAN_MNIST, continuous=2, code_std=0.5, diffaug_translation=3, info_warmup=0.3),
+        ),
+        Recipe(
+            name="infogan-category",
+            model="infogan",
+            result="Q errs on 12.5 % of real digits (median of 3 seeds; 11.9 to 18.9 %)",
+            settings=INFOGAN_MNIST,
+        ),
+        Recipe(
+            name="gan-stuck",
+            model="gan",
+            result="learns nothing, to be seen failing: losses of 0.293 and 0.582 (3 seeds)",
+            settings=GANSettings(
+                image_size=16,
+                epochs=10,
+                batch_size=64,
+                bn_on_logit=True,
+                batch_norm=True,
+                optimizer="sgd",
+                loss="sigmoid-squares",
+                real_label=1.0,
+            ),
+        ),
+        Recipe(
+            name="dcgan-digits",
+            model="dcgan",
+            result="Frechet distance 43.9 +- 1.9 at N = 359, 10 of 10 classes, KL 0.027 +- 0.002 (3 seeds)",
+            settings=GANSettings(image_size=16, epochs=100, batch_size=64, evaluate_every=10),
+        ),
+        Recipe(
+            name="infogan-digits",
+            model="infogan",
+            result="Q errs on 25 % of real digits (median of 3 seeds; 16 to 26 %)",
+            settings=replace(
+                INFOGAN, image_size=16, epochs=200, evaluate_every=10, batch_size=64, continuous=2, d_width=16
+            ),
+        ),
+        Recipe(
+            name="gan-fashion",
+            model="gan",
+            result="Frechet distance 23 at N = 10,000, 10 of 10 classes, recall 0.56 (1 seed)",
+            settings=GANSettings(data="fashion-mnist", image_size=28, epochs=50, precision="auto"),
+        ),
+    )
+}
+
+DEFAULTS = {
+    "airbench": "airbench-cifar10",
+    "lenet": "lenet-digits",
+    "convnet": "convnet-digits",
+    "mlp": "mlp-digits",
+    "gan": "gan-digits",
+    "dcgan": "dcgan-digits",
+    "infogan": "infogan-digits",
+    "openpose-tiny": "openpose-tiny-lsp",
+    "openpose-mobilenet": "openpose-mobilenet-coco",
+    "pose-tiny": "pose-tiny-lsp",
+    "simple-baseline-resnet50": "simple-baseline-resnet50-coco",
+}
+"""The recipe that a model's bare name stands for."""

@@ -1,0 +1,1 @@
+"""Image classification: settings, training, prediction, evaluation."""

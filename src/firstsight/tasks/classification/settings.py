@@ -1,0 +1,94 @@
+"""Settings of classification."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from firstsight.errors import UsageError
+from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.tasks.settings import ImageSettings, Settings, WarmupSchedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regularization:
+    """Regularization of a classifier."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
+        "weight_decay": (0, 100), "bias_weight_decay": (0, 100), "label_smoothing": (0, 0.99), "cutout": (0, 4096),
+    }  # fmt: skip
+
+    weight_decay: float = 0.0
+    """Weight decay (not of biases and batch norm)."""
+    bias_weight_decay: float = 0.0
+    """Weight decay of biases and batch norm."""
+    label_smoothing: float = 0.0
+    """Fraction of the target that is distributed evenly over all classes."""
+    cutout: int = 0
+    """Augmentation: blank a random square of N pixels (Cutout)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization(WarmupSchedule):
+    """Optimizer of a classifier."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"linear_lr_mult": (0, 100_000), "bias_lr_mult": (0, 100_000)}
+
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adam"
+    """Adam, AdamW, SGD with Nesterov momentum, or Muon (orthogonalized updates of filters, SGD for the rest)."""
+    momentum: float = 0.9
+    """Momentum of SGD and Muon."""
+    linear_lr_mult: float = 1.0
+    """With Muon: learning rate of linear layers, as a multiple of the filters'."""
+    bias_lr_mult: float = 1.0
+    """Learning rate of biases and batch norm, as a multiple of the others'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationSettings(Optimization, Regularization, ImageSettings):
+    """Settings of a classifier."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"whiten": (0, 1_000_000)}
+
+    weights: str = "none"
+    """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a
+    file."""
+    freeze: bool = False
+    """With pretrained weights: train the new head only."""
+    whiten: int = 0
+    """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
+    tta_views: Literal[1, 2, 6] = 1
+    """Test-time augmentation: average over N views (2: horizontal flip; 6: flip and shifts by one pixel)."""
+
+    def validate(self) -> None:
+        """Check every value.
+
+        Raises
+        ------
+        UsageError
+            As `Settings.validate`, or settings that contradict each other.
+        """
+        super().validate()
+        if self.cutout > self.image_size:
+            raise UsageError(f"`cutout` must be at most `image_size`, {self.image_size}; got {self.cutout}")
+        if self.freeze and self.weights == "none":
+            raise UsageError("`freeze` needs `weights`: a randomly initialized network must train all its layers")
+
+    def starting_point(self, model: str, changes: dict[str, Any]) -> Settings:
+        """Return the settings to build upon: those of a fine-tuning if ``changes`` name pretrained weights."""
+        if changes.get("weights", "none") == "none":
+            return self
+        return fine_tuning(model, freeze=bool(changes.get("freeze")))
+
+
+def fine_tuning(model: str, *, freeze: bool) -> ClassificationSettings:
+    """Return default settings of a fine-tuning, with a larger learning rate if only the head is trained."""
+    return ClassificationSettings(
+        epochs=5, batch_size=32, lr=1e-3 if freeze else 1e-4, optimizer="adamw", weight_decay=0.02, flip="random",
+        scale=0.1, image_size=CLASSIFICATION_MODELS[model].image_size,
+    )  # fmt: skip
+
+
+def default_settings(model: str) -> ClassificationSettings:
+    """Return the settings of a network that has no recipe."""
+    return ClassificationSettings(
+        image_size=CLASSIFICATION_MODELS[model].image_size, optimizer="adamw", weight_decay=0.02, translate=2
+    )

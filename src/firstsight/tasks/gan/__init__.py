@@ -1,0 +1,1 @@
+"""Generative adversarial networks: settings, training, generation, evaluation."""

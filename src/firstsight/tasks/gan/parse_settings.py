@@ -1,0 +1,51 @@
+"""Settings of GANs that are lists in a string."""
+
+import math
+from typing import TYPE_CHECKING
+
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from firstsight.models.gan.losses import CodeStd
+
+
+def parse_categories(categories: str) -> tuple[int, ...]:
+    """Return the number of values of each categorical code.
+
+    Raises
+    ------
+    UsageError
+        Not a list of integers from 2 to 1000.
+
+    >>> parse_categories("10,3"), parse_categories("")
+    ((10, 3), ())
+    """
+    words = [word.strip() for word in categories.split(",")] if categories.strip() else []
+    if not all(word.isdecimal() and word.isascii() and 2 <= int(word) <= 1000 for word in words):
+        raise UsageError(f"`categories` must be integers from 2 to 1000, as in 10 or 10,3; got {categories}")
+    return tuple(map(int, words))
+
+
+def parse_code_std(code_std: float | str, continuous: int) -> "CodeStd":
+    """Return the standard deviation of Q's Gaussian for each continuous code.
+
+    Raises
+    ------
+    UsageError
+        Not a number above 0, a list with one for each code, or "learned".
+
+    >>> parse_code_std(0.5, 2), parse_code_std("0.3,0.6", 2), parse_code_std("learned", 2)
+    (0.5, (0.3, 0.6), 'learned')
+    """
+    if code_std == "learned":
+        return "learned"
+    try:
+        numbers = tuple(float(word) for word in str(code_std).split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, continuous) or not all(0 < number < math.inf for number in numbers):
+        raise UsageError(
+            f"`code_std` must be a number above 0, one for each of the {continuous} continuous codes, or learned;"
+            f" got {code_std}"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers

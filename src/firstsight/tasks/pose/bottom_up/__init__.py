@@ -1,0 +1,1 @@
+"""Bottom-up pose estimation (OpenPose): settings, training, inference, evaluation."""

@@ -1,0 +1,55 @@
+"""Settings of bottom-up pose networks."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from firstsight.errors import UsageError
+from firstsight.tasks.pose.settings import PoseSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BottomUpSettings(PoseSettings):
+    """Settings of a bottom-up pose network."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
+        "max_people": (1, 30), "min_scale": (0.05, 2), "max_scale": (0.05, 2), "stages": (0, 10),
+        "paf_weight": (0, 1000), "foreground_weight": (0, 1000), "max_eval_samples": (1, 1_000_000),
+    }  # fmt: skip
+
+    scenes: Literal["composed", "photographs"] = "composed"
+    """Scenes of several people, composed of images of one person each; or crops of photographs."""
+    max_people: int = 6
+    """With composed scenes: maximum number of people."""
+    min_scale: float = 0.25
+    """Size of the smallest person, relative to the image size."""
+    max_scale: float = 0.9
+    """Size of the largest person, relative to the image size."""
+    stages: int = 1
+    """Number of refinement stages."""
+    sigma: float = 7.0
+    """Standard deviation of the Gaussians in the target heatmaps, in pixels of the network's input."""
+    paf_weight: float = 1.0
+    """Weight of the loss of the part affinity fields relative to that of the heatmaps."""
+    foreground_weight: float = 0.0
+    """Additional weight of the loss at cells that show a keypoint or a limb, which are few."""
+    max_eval_samples: int = 250
+    """Maximum number of scenes, and of photographs, to evaluate on."""
+
+    def validate(self) -> None:
+        """Check every value.
+
+        Raises
+        ------
+        UsageError
+            As `Settings.validate`, or settings that contradict each other.
+        """
+        super().validate()
+        if self.image_size % 8 or self.image_size < 64:
+            raise UsageError(f"`image_size` must be a multiple of 8, at least 64; got {self.image_size}")
+        if self.min_scale > self.max_scale:
+            raise UsageError(f"`min_scale` {self.min_scale} is larger than `max_scale` {self.max_scale}")
+
+
+def default_settings(model: str) -> BottomUpSettings:
+    """Return the settings of a network that has no recipe."""
+    return BottomUpSettings()

@@ -1,0 +1,97 @@
+"""Settings that all pose networks share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from firstsight.errors import UsageError
+from firstsight.tasks.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseOptimization:
+    """Optimizer, schedule and weight average of a pose network."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
+        "filter_lr_mult": (0, 100_000), "momentum": (0, 0.999), "weight_decay": (0, 100), "warmup": (0, 0.99),
+        "gamma": (0.001, 1), "ema_decay": (0, 0.99999), "low_res_fraction": (0, 0.99), "low_res_scale": (0.05, 1),
+        "lr_restart": (0.001, 1),
+    }  # fmt: skip
+
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    """Adam, AdamW, or Muon (orthogonalized updates of filters before a batch norm, AdamW for the rest)."""
+    filter_lr_mult: float = 7.0
+    """With Muon: learning rate of those filters, as a multiple of the others'."""
+    momentum: float = 0.9
+    """With Muon: momentum of those filters."""
+    weight_decay: float = 0.01
+    """Weight decay (not of depthwise filters, biases and batch norm)."""
+    schedule: Literal["constant", "linear", "cosine", "multistep"] = "cosine"
+    """Learning-rate schedule after the warm-up."""
+    milestones: str = ""
+    """With multistep: epochs after which the learning rate is multiplied by gamma, as in 90,120."""
+    gamma: float = 0.1
+    """With multistep: factor of the learning rate at each milestone."""
+    warmup: float = 0.1
+    """Fraction of the training in which the learning rate rises linearly from 0."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights, which is the model that is saved (0: no average)."""
+    low_res_fraction: float = 0.0
+    """Fraction of the epochs, at the start, that use smaller images; then the learning rate restarts."""
+    low_res_scale: float = 0.67
+    """Size of these images relative to the full size, rounded to multiples of 32 (of 8 for a bottom-up network)."""
+    lr_restart: float = 0.3
+    """Learning rate of the restart, as a multiple of the first one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseSettings(PoseOptimization, Settings):
+    """Settings of a pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
+
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"rotate": (0, 180), "sigma": (1, 100)}
+
+    flip: Literal["none", "random"] = "random"
+    """Augmentation: horizontal flip, which also swaps left and right keypoints."""
+    rotate: float = 40.0
+    """Augmentation: random rotation, up to N degrees."""
+    skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
+    """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
+
+    def validate(self) -> None:
+        """Check every value.
+
+        Raises
+        ------
+        UsageError
+            As `Settings.validate`, or settings that contradict each other.
+        """
+        super().validate()
+        if self.optimizer == "muon" and self.precision == "float16":
+            raise UsageError("`precision=float16` does not work with `optimizer=muon`; use bfloat16")
+        parse_milestones(self.milestones)
+        if (self.schedule == "multistep") != bool(self.milestones):
+            raise UsageError("`milestones` and `schedule=multistep` need each other")
+
+    def matches_data(self, data: str, own: str) -> bool:
+        """Return whether ``data`` is the recipe's data set: its name, or a path that ends in it."""
+        return own in (data, Path(data).name)
+
+
+def parse_milestones(milestones: str) -> tuple[int, ...]:
+    """Return the epochs of a list as in "90,120".
+
+    Raises
+    ------
+    UsageError
+        Not a list of increasing positive integers.
+
+    >>> parse_milestones("90,120"), parse_milestones("")
+    ((90, 120), ())
+    """
+    words = milestones.replace(" ", "").split(",") if milestones.strip() else []
+    if not all(word.isdecimal() and word.isascii() and len(word) <= 6 for word in words):
+        raise UsageError(f"`milestones` must be epochs separated by commas, as in 90,120; got {milestones}")
+    epochs = tuple(map(int, words))
+    if any(a >= b for a, b in zip((0, *epochs), epochs, strict=False)):
+        raise UsageError(f"`milestones` must be increasing epochs, as in 90,120; got {milestones}")
+    return epochs

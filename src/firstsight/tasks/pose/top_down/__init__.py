@@ -1,0 +1,1 @@
+"""Top-down pose estimation: settings, training, inference, evaluation."""

@@ -1,0 +1,68 @@
+"""Distances between sets of images: known distributions, brute force, cases worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from firstsight.metrics.frechet import divergence, frechet_distance, modes, overlap
+
+
+def points(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_frechet_distance_of_shifted_and_scaled_points() -> None:
+    """The same points, shifted by v and scaled by s along each axis: |v|^2 + sum of variance (1 - s)^2."""
+    cloud = points(1, 500, 6)
+    cloud = cloud - cloud.mean(0)
+    shift, scale = points(2, 6), torch.tensor([1.0, 2.0, 0.5, 1.0, 3.0, 1.0], dtype=torch.float64)
+    values, vectors = torch.linalg.eigh(torch.cov(cloud.T))
+    aligned = cloud @ vectors  # uncorrelated axes: the covariances commute
+    expected = float(shift.square().sum() + (values * (1 - scale).square()).sum())
+    assert frechet_distance(aligned, aligned * scale + shift) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(cloud, cloud) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_with_covariances_that_do_not_commute() -> None:
+    """Against the square root of their product, by its (complex) eigenvalues."""
+    one, two = points(3, 300, 5) @ points(4, 5, 5), points(5, 400, 5) @ points(6, 5, 5) + 1
+    first, second = torch.cov(one.T), torch.cov(two.T)
+    root = torch.linalg.eigvals(first @ second).sqrt().real.sum()
+    expected = (one.mean(0) - two.mean(0)).square().sum() + first.trace() + second.trace() - 2 * root
+    assert frechet_distance(one, two) == pytest.approx(float(expected), rel=1e-9)
+    assert frechet_distance(one, two) == pytest.approx(frechet_distance(two, one), rel=1e-9)
+
+
+def test_precision_recall_density_and_coverage_are_their_definitions() -> None:
+    """Against loops over all pairs."""
+    real, fake, k = points(7, 40, 3), points(8, 30, 3) * 0.7 + 0.4, 3
+    radius_real = [sorted(float((a - b).norm()) for b in real)[k] for a in real]
+    radius_fake = [sorted(float((a - b).norm()) for b in fake)[k] for a in fake]
+    near = [[float((r - f).norm()) <= radius_real[i] for i, r in enumerate(real)] for f in fake]
+    back = [[float((r - f).norm()) <= radius_fake[j] for j, f in enumerate(fake)] for r in real]
+    result = overlap(real, fake, k=k)
+    assert result.precision == pytest.approx(sum(map(any, near)) / 30)
+    assert result.recall == pytest.approx(sum(map(any, back)) / 40)
+    assert result.density == pytest.approx(sum(map(sum, near)) / (k * 30))
+    assert result.coverage == pytest.approx(sum(map(any, zip(*near, strict=True))) / 40)
+
+
+def test_copies_of_one_real_image_have_full_precision_and_no_recall() -> None:
+    real = points(9, 200, 4)
+    same = real[:1].expand(200, 4) + 1e-6 * points(10, 200, 4)
+    result = overlap(real, same)
+    assert result.precision == 1 and result.recall < 0.02 and result.coverage < 0.1
+    assert overlap(real, points(11, 200, 4) + 50).precision == 0
+    with pytest.raises(ValueError, match="more than 5 pictures on each side; got 3 and 200"):
+        overlap(real[:3], real)
+
+
+def test_number_of_modes_and_kl_divergence_by_hand() -> None:
+    fake = torch.tensor([0] * 50 + [1] * 49 + [2])
+    assert modes(fake, 10) == 3 and modes(fake, 10, share=0.02) == 2
+    real = torch.tensor([0, 1, 2, 2])
+    expected = 0.5 * math.log(0.5 / 0.25) + 0.49 * math.log(0.49 / 0.25) + 0.01 * math.log(0.01 / 0.5)
+    assert divergence(fake, real, 10) == pytest.approx(expected)
+    assert divergence(real, real, 3) == 0
+    assert divergence(torch.tensor([5]), real, 10) == math.inf

@@ -1,0 +1,463 @@
+"""Networks: parameter counts, shapes, formulas, training, and the inputs that they refuse."""
+
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from firstsight.errors import UsageError
+from firstsight.models.classification import create_model
+from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.models.pose.openpose_vgg import openpose_vgg19
+from firstsight.models.registry import CLASSIFICATION_MODELS, list_models
+from helpers.state_dicts import make_state
+
+MACS = {  # multiply-accumulates at the published size; those of the papers and of torchvision
+    "alexnet": 714_188_480, "vgg11": 7_609_090_048, "vgg16": 15_470_264_320, "vgg19": 19_632_062_464,
+    "googlenet": 1_498_376_192, "resnet18": 1_814_073_344, "resnet34": 3_663_761_408, "resnet50": 4_089_184_256,
+    "resnet101": 7_801_405_440, "resnet152": 11_513_626_624, "resnet20": 40_551_040, "mobilenet": 568_740_352,
+    "lenet": 416_520,
+}  # fmt: skip
+
+
+def on_meta(name: str, **options: Any) -> nn.Module:
+    """Return a network on the meta device, which computes shapes only."""
+    with torch.device("meta"):
+        return create_model(name, **options).eval()
+
+
+def count_parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def multiply_accumulates(net: nn.Module, *shape: int) -> int:
+    """Return those of convolutions and linear layers for one image; biases are not counted."""
+    total = [0]
+
+    def count(module: nn.Module, _: Any, out: torch.Tensor) -> None:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            total[0] += out[0].numel() * module.weight[0].numel()
+
+    for module in net.modules():
+        module.register_forward_hook(count)
+    net(torch.empty(1, *shape, device="meta"))
+    return total[0]
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION_MODELS)
+def test_parameters_shapes_and_macs_are_those_of_the_table(name: str) -> None:
+    entry, net = CLASSIFICATION_MODELS[name], on_meta(name)
+    assert count_parameters(net) == entry.parameters
+    shape = entry.in_channels, entry.image_size, entry.image_size
+    assert net(torch.empty(2, *shape, device="meta")).shape == (2, entry.num_classes)
+    if "_bn" not in name:
+        assert f"{entry.parameters:,}" in (inspect.getdoc(sys.modules[type(net).__module__]) or "")
+    if name in MACS:
+        assert multiply_accumulates(net, *shape) == MACS[name]
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION_MODELS)
+def test_a_builder_without_arguments_builds_the_network_of_the_table(name: str) -> None:
+    entry = CLASSIFICATION_MODELS[name]
+    build = getattr(import_module(f"firstsight.models.classification.{entry.module}"), name)
+    with torch.device("meta"):
+        net = build()
+    assert count_parameters(net) == entry.parameters
+
+
+def test_variants_have_the_parameters_of_the_papers() -> None:
+    assert count_parameters(on_meta("alexnet", variant="paper")) == 60_965_224
+    from firstsight.models.classification.googlenet import googlenet
+
+    with torch.device("meta"):
+        assert count_parameters(googlenet(auxiliary=False)) == 6_624_904
+        assert count_parameters(googlenet(auxiliary=False, variant="paper")) == 7_005_832
+        paper, port = googlenet(variant="paper"), googlenet()
+    assert paper.inception3a.branch3[1].conv.kernel_size == (5, 5)
+    assert port.inception3a.branch3[1].conv.kernel_size == (3, 3)
+    with pytest.raises(UsageError, match=r"googlenet has no variant 'v2' \(torchvision or paper\)"):
+        create_model("googlenet", variant="v2")
+    with pytest.raises(UsageError, match="resnet18 has no variant 'paper'"):
+        create_model("resnet18", variant="paper")
+
+
+def test_alexnet_has_its_parameters_in_linear_layers_and_its_macs_in_convolutions() -> None:
+    net = on_meta("alexnet")
+    linear = sum(count_parameters(m) for m in net.modules() if isinstance(m, nn.Linear))
+    linear_macs = sum(m.weight.numel() for m in net.modules() if isinstance(m, nn.Linear))
+    assert round(linear / CLASSIFICATION_MODELS["alexnet"].parameters, 2) == 0.96
+    assert round(1 - linear_macs / MACS["alexnet"], 2) == 0.92
+
+
+def test_googlenet_returns_three_logits_in_training_and_one_in_evaluation() -> None:
+    net = create_model("googlenet", num_classes=5, image_size=64)
+    outputs = net(torch.randn(2, 3, 64, 64))
+    assert [tuple(o.shape) for o in outputs] == [(2, 5)] * 3
+    assert net.eval()(torch.randn(2, 3, 64, 64)).shape == (2, 5)
+
+
+def test_option_a_shortcut_subsamples_and_pads_channels_with_zeros() -> None:
+    from firstsight.models.classification.resnet_cifar import Block
+
+    x = torch.randn(2, 16, 8, 8)
+    shortcut = Block(16, 32, stride=2).shortcut(x)
+    assert torch.equal(shortcut[:, :16], x[:, :, ::2, ::2])
+    assert (shortcut[:, 16:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "stds"),
+    [
+        ("resnet18", {"layer3.0.conv1": (2 / (256 * 9)) ** 0.5}),  # Kaiming's by outputs (He 2015)
+        ("resnet20", {"stage3.0.conv1": (2 / (64 * 9)) ** 0.5}),
+        ("mobilenet", {"blocks.5.pointwise.0": (2 / 512) ** 0.5}),
+        ("vgg11", {"features.6": (2 / (256 * 9)) ** 0.5, "classifier.0": 0.01, "classifier.6": 0.01}),
+        ("googlenet", {"inception4a.branch2.1.conv": 0.01, "fc": 0.01}),
+    ],
+)
+def test_initial_weights_have_the_published_standard_deviations(name: str, stds: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    net = create_model(name)
+    for layer, std in stds.items():
+        assert float(net.get_submodule(layer).weight.detach().std()) == pytest.approx(std, rel=0.01), layer
+
+
+def test_alexnet_of_the_paper_begins_with_its_standard_deviation_and_biases() -> None:
+    torch.manual_seed(0)
+    layers = [m for m in create_model("alexnet", variant="paper").modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert [float(layer.weight.detach().std()) for layer in layers] == pytest.approx([0.01] * 8, rel=0.02)
+    assert [float(layer.bias.detach().mean()) for layer in layers] == [0, 1, 0, 1, 1, 1, 1, 0]
+
+
+def test_convolutions_of_airbench_begin_as_the_identity() -> None:
+    conv = create_model("airbench").stage1.conv1
+    x = torch.randn(2, 24, 5, 5)
+    torch.testing.assert_close(conv(x)[:, :24], x)
+
+
+def test_lenet_has_the_counts_of_the_paper() -> None:
+    """61,706 parameters and 416,520 multiply-accumulates, counted layer by layer by hand."""
+    layers = {  # outputs, inputs of each, positions
+        "conv1": (6, 1 * 25, 28 * 28),
+        "conv2": (16, 6 * 25, 10 * 10),
+        "fc1": (120, 400, 1),
+        "fc2": (84, 120, 1),
+        "fc3": (10, 84, 1),
+    }
+    assert (
+        sum(out * (fan_in + 1) for out, fan_in, _ in layers.values())
+        == 61_706
+        == CLASSIFICATION_MODELS["lenet"].parameters
+    )
+    assert sum(out * fan_in * positions for out, fan_in, positions in layers.values()) == 416_520
+
+
+def test_lenet_computes_the_textbook_sequence() -> None:
+    """Pooling before ReLU has the outputs and gradients of ReLU before pooling."""
+    net = create_model("lenet").double()
+    textbook = nn.Sequential(
+        net.conv1, nn.ReLU(), nn.MaxPool2d(2), net.conv2, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        net.fc1, nn.ReLU(), net.fc2, nn.ReLU(), net.fc3,
+    )  # fmt: skip
+    images, labels = torch.randn(8, 1, 32, 32, dtype=torch.float64), torch.arange(8)
+    outputs, gradients = [], []
+    for module in (net, textbook):
+        module.zero_grad()
+        logits = module(images)
+        F.cross_entropy(logits, labels).backward()
+        outputs.append(logits.detach())
+        gradients.append([p.grad.clone() for p in net.parameters()])
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-10, atol=1e-12)
+
+
+def test_mlp_computes_two_matrix_products() -> None:
+    net = create_model("mlp", num_classes=3, image_size=4).double()
+    images = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    w1, b1, w2, b2 = (p.detach().numpy() for p in net.parameters())
+    expected = np.maximum(images.numpy().reshape(5, -1) @ w1.T + b1, 0) @ w2.T + b2
+    np.testing.assert_allclose(net(images).detach().numpy(), expected, rtol=1e-12)
+
+
+def test_convnet_computes_its_formula() -> None:
+    net = create_model("convnet").double().eval()
+    x = torch.randn(2, 1, 28, 28, dtype=torch.float64)
+    logits = net(x)
+    for stage in (net.stage1, net.stage2, net.stage3, net.stage4, net.stage5):
+        x = F.conv2d(x, stage.conv.weight, padding=1)
+        norm = stage.norm
+        x = (x - norm.running_mean.view(-1, 1, 1)) / (norm.running_var.view(-1, 1, 1) + norm.eps).sqrt()
+        x = F.relu(x * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1))
+        x = F.max_pool2d(x, 2, ceil_mode=True)
+    torch.testing.assert_close(logits, net.classifier(x.mean((2, 3))), rtol=1e-12, atol=1e-12)
+
+
+def network_with_state(name: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Return a network in eval mode and double precision, and its tensors; batch norms are not as in a new network."""
+    state = {key: value.double() for key, value in make_state(name, num_classes=5).items()}
+    net = create_model(name, num_classes=5).double().eval()
+    net.load_state_dict(state)
+    return net, state
+
+
+def normalize(x: torch.Tensor, state: dict[str, torch.Tensor], name: str, *, eps: float = 1e-5) -> torch.Tensor:
+    """Apply a batch norm of a state dict in evaluation."""
+    mean, variance, weight, bias = (
+        state[f"{name}.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (variance + eps).sqrt() * weight + bias
+
+
+def test_resnet20_computes_its_formula() -> None:
+    net, state = network_with_state("resnet20")
+    images = torch.randn(2, 3, 12, 10, dtype=torch.float64)
+    x = normalize(F.conv2d(images, state["conv1.weight"], padding=1), state, "bn1").relu()
+    for block in (f"stage{stage}.{number}" for stage in (1, 2, 3) for number in (0, 1, 2)):
+        stride = 2 if block in ("stage2.0", "stage3.0") else 1
+        y = F.conv2d(x, state[f"{block}.conv1.weight"], stride=stride, padding=1)
+        y = F.conv2d(normalize(y, state, f"{block}.bn1").relu(), state[f"{block}.conv2.weight"], padding=1)
+        y = normalize(y, state, f"{block}.bn2")
+        y[:, : x.shape[1]] += x[:, :, ::stride, ::stride]  # option A of the paper
+        x = y.relu()
+    expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_mobilenet_computes_its_formula() -> None:
+    net, state = network_with_state("mobilenet")
+    images = torch.randn(1, 3, 70, 64, dtype=torch.float64)
+    x = normalize(F.conv2d(images, state["stem.0.weight"], stride=2, padding=1), state, "stem.1").relu()
+    for number in range(13):
+        name, stride = f"blocks.{number}", 2 if number in (1, 3, 5, 11) else 1
+        weight = state[f"{name}.depthwise.0.weight"]
+        x = F.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
+        x = normalize(x, state, f"{name}.depthwise.1").relu()
+        x = normalize(F.conv2d(x, state[f"{name}.pointwise.0.weight"]), state, f"{name}.pointwise.1").relu()
+    expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_airbench_computes_its_formula() -> None:
+    net, state = network_with_state("airbench")
+    images = torch.randn(2, 3, 19, 17, dtype=torch.float64)
+    x = F.gelu(F.conv2d(images, state["whitening.weight"]))
+    for stage in ("stage1", "stage2", "stage3"):
+        x = F.max_pool2d(F.conv2d(x, state[f"{stage}.conv1.weight"], padding=1), 2)
+        x = F.gelu(normalize(x, state, f"{stage}.norm1", eps=1e-12))
+        y = F.conv2d(x, state[f"{stage}.conv2.weight"], padding=1)
+        y = F.gelu(normalize(y, state, f"{stage}.norm2", eps=1e-12))
+        y = F.conv2d(y, state[f"{stage}.conv3.weight"], padding=1)
+        x = F.gelu(normalize(y, state, f"{stage}.norm3", eps=1e-12) + x)
+    expected = x.amax((2, 3)) @ state["classifier.weight"].T / 9
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert [norm.momentum for norm in norms] == [0.4] * 9
+    assert not any(norm.weight.requires_grad for norm in norms)
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.5])
+def test_airbench_whitens_patches_of_images(eps: float) -> None:
+    """Outputs are uncorrelated; their variances are v / (v + eps), the largest first, v that of the patches."""
+    net, images = create_model("airbench").double(), torch.randn(8, 3, 9, 9, dtype=torch.float64)
+    images[:, 1] += images[:, 0]  # correlated channels
+    net.whiten(images, eps=eps)
+    weight = net.whitening.weight
+    assert not weight.requires_grad
+    assert torch.equal(weight[12:], -weight[:12])
+    outputs = F.conv2d(images, weight[:12]).transpose(0, 1).flatten(1)
+    scale = weight[:12].square().sum((1, 2, 3))  # 1 / (v + eps)
+    assert torch.equal(scale, scale.sort().values)
+    expected = torch.diag((1 / scale - eps) * scale)
+    torch.testing.assert_close(outputs @ outputs.T / outputs.shape[1], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 28, 33, 100])
+def test_convnet_takes_images_of_any_size(size: int) -> None:
+    net = create_model("convnet", in_channels=3, num_classes=4).eval()
+    assert net(torch.randn(1, 3, size, size + 1)).shape == (1, 4)
+
+
+def test_convnet_has_at_most_a_hundred_thousand_parameters() -> None:
+    assert CLASSIFICATION_MODELS["convnet"].parameters <= 100_000
+
+
+FAST = (
+    "mlp", "convnet", "lenet", "alexnet", "vgg11", "googlenet", "resnet18", "resnet50", "resnet20", "airbench",
+    "mobilenet",
+)  # fmt: skip
+"""One network of each kind; the others are trained in slow tests."""
+LEARNING_RATES = {"alexnet": 5e-4, "vgg11": 3e-4, "vgg13": 1e-4, "vgg16": 1e-4, "vgg19": 1e-4}
+LEARNING_RATES |= {"vgg11_bn": 3e-4, "vgg13_bn": 3e-4, "vgg16_bn": 3e-4, "vgg19_bn": 3e-4}
+"""For the networks that need smaller steps than 1e-3."""
+HIDDEN = 128
+
+
+def narrow_hidden_layers(classifier: nn.Sequential) -> None:
+    """Replace the linear layers of 4096 features (AlexNet, VGG) by narrow ones, which train faster.
+
+    Their initial weights are a part of the wide ones, scaled so that outputs keep their variance.
+    """
+    for index, wide in enumerate(classifier):
+        if isinstance(wide, nn.Linear):
+            inputs = HIDDEN if wide.in_features == 4096 else wide.in_features
+            outputs = HIDDEN if wide.out_features == 4096 else wide.out_features
+            narrow = nn.Linear(inputs, outputs)
+            with torch.no_grad():
+                narrow.weight.copy_(wide.weight[:outputs, :inputs] * (wide.in_features / inputs) ** 0.5)
+                narrow.bias.copy_(wide.bias[:outputs])
+            classifier[index] = narrow
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in CLASSIFICATION_MODELS]
+)
+def test_a_new_network_overfits_four_images(name: str) -> None:
+    """From the published initialization, auxiliary classifiers too; VGG also without batch norm. Dropout is off."""
+    torch.manual_seed(0)
+    size = max(32, CLASSIFICATION_MODELS[name].min_size)
+    net = create_model(name, num_classes=4, in_channels=1, image_size=size)
+    if name == "alexnet" or name.startswith("vgg"):
+        narrow_hidden_layers(net.classifier)
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    images, labels = torch.randn(4, 1, size, size), torch.arange(4)
+    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATES.get(name, 1e-3), fused=True)
+    for _ in range(100):
+        outputs = net(images)
+        losses = [F.cross_entropy(logits, labels) for logits in (outputs if isinstance(outputs, tuple) else (outputs,))]
+        sum(losses).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if max(losses) < 0.05:
+            break
+    assert max(losses) < 0.05
+
+
+def shape_comments(source: str) -> dict[int, str]:
+    """Return the shapes in the comments at the ends of lines, by line number."""
+    shapes = {}
+    for number, line in enumerate(source.splitlines(), 1):
+        match = re.search(r"#\s*\((N,[^)]*\)?[^)]*)\)\s*$", line)
+        if match:
+            shapes[number] = match.group(1)
+    return shapes
+
+
+def evaluate_term(term: str, names: dict[str, int]) -> int:
+    """Evaluate a term of a shape comment: numbers and names with products, ceiling quotients and differences."""
+    result = 1
+    for i, factor in enumerate(re.split(r"([*/-])", term.strip())):
+        if factor in "*/-":
+            operator = factor
+            continue
+        number = int(factor) if factor.isdigit() else names[factor]
+        if i == 0:
+            result = number
+        else:
+            result = {"*": result * number, "/": math.ceil(result / number), "-": result - number}[operator]
+    return result
+
+
+def check_shape_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> None:
+    """Run a network line by line and compare the comments of its forward with the shapes of the tensors there."""
+    code = type(net).forward.__code__
+    lines, first = inspect.getsourcelines(type(net).forward)
+    expected = {first + number - 1: text for number, text in shape_comments("".join(lines)).items()}
+    checked: set[int] = set()
+    state = {"line": first}
+
+    def watch(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code is not code:
+            return None
+        if event in ("line", "return"):
+            tensor = argument if event == "return" else frame.f_locals.get("x")
+            if state["line"] in expected and tensor is not None:
+                sizes = tuple(evaluate_term(term, names) for term in expected[state["line"]].split(","))
+                assert tuple(tensor.shape) == sizes, f"{Path(code.co_filename).name}:{state['line']}"
+                checked.add(state["line"])
+            state["line"] = frame.f_lineno
+        return watch
+
+    previous = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        net(torch.empty(*shape, device="meta"))
+    finally:
+        sys.settrace(previous)
+    assert checked == set(expected)
+    assert expected
+
+
+@pytest.mark.source
+@pytest.mark.parametrize("name", CLASSIFICATION_MODELS)
+@pytest.mark.parametrize("size", [*(pytest.param(size, marks=pytest.mark.slow) for size in (32, 64)), 96])
+def test_shape_comments_are_right(name: str, size: int) -> None:
+    entry = CLASSIFICATION_MODELS[name]
+    size = entry.image_size if entry.is_fixed_size else max(size, -(-entry.min_size // 32) * 32)
+    net = on_meta(name, num_classes=7, in_channels=3, image_size=size)
+    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100, "width": getattr(net, "width", 0)}
+    check_shape_comments(net, 2, 3, size, size, names=names)
+    assert len(shape_comments(inspect.getsource(type(net).forward))) >= 2
+
+
+@pytest.mark.source
+@pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
+@pytest.mark.parametrize(("height", "width"), [(32, 96), (41, 63)])
+def test_shape_comments_of_pose_networks_are_right(build: Callable[[], nn.Module], height: int, width: int) -> None:
+    with torch.device("meta"):
+        net = build().eval()
+    check_shape_comments(net, 2, 3, height, width, names={"N": 2, "H": height, "W": width})
+
+
+def test_unknown_names_and_impossible_sizes_are_refused() -> None:
+    with pytest.raises(UsageError, match="unknown model 'lenett': did you mean lenet"):
+        create_model("lenett")
+    with pytest.raises(UsageError, match="lenet needs images of 32x32 pixels; got 28"):
+        create_model("lenet", image_size=28)
+    with pytest.raises(UsageError, match="at least 2 classes; got 1"):
+        create_model("lenet", num_classes=1)
+    with pytest.raises(UsageError, match="alexnet needs images of at least 63x63 pixels; got 32x32"):
+        create_model("alexnet", image_size=32)
+    with pytest.raises(ValueError, match=r"alexnet needs images of at least 63x63 pixels; got 32x40 .resize them"):
+        on_meta("alexnet")(torch.zeros(1, 3, 32, 40, device="meta"))
+    with pytest.raises(ValueError, match="vgg needs images of at least 32x32 pixels; got 16x16"):
+        on_meta("vgg11")(torch.zeros(1, 3, 16, 16, device="meta"))
+    with pytest.raises(ValueError, match="lenet needs images of 32x32 pixels; got 28x30"):
+        create_model("lenet")(torch.zeros(1, 1, 28, 30))
+    with pytest.raises(ValueError, match="built for images of 1x32x32; got 1x28x28"):
+        create_model("mlp")(torch.zeros(1, 1, 28, 28))
+
+
+def test_list_models_finds_names_by_a_part() -> None:
+    assert list_models(kind="classification") == sorted(CLASSIFICATION_MODELS)
+    assert list_models("alex") == list_models("alex*") == ["alexnet"]
+    assert list_models("vgg1*")[:3] == ["vgg11", "vgg11_bn", "vgg13"]
+    assert list_models("zzz") == []
+
+
+@pytest.mark.source
+@pytest.mark.parametrize(
+    "module",
+    [
+        f"models.classification.{name}"
+        for name in sorted({entry.module for name, entry in CLASSIFICATION_MODELS.items()})
+    ]
+    + ["models.pose.openpose_mobilenet", "models.pose.openpose_vgg"],
+)
+def test_a_network_is_one_short_file_that_imports_torch_only(module: str) -> None:
+    source = Path(import_module(f"firstsight.{module}").__file__ or "").read_text()
+    assert len(source.splitlines()) <= 150
+    imports = re.findall(r"^(?:from|import) (\S+)", source, flags=re.MULTILINE)
+    assert imports and all(name.split(".")[0] in ("torch", "typing") for name in imports)

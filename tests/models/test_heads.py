@@ -1,0 +1,137 @@
+"""Heads of top-down networks: heatmaps with three kinds of refinement, and SimCC; losses and decoding by hand."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from firstsight.models.pose.heads import HeatmapHead, SimccHead, make_head, peaks, smoothed
+from firstsight.pose.skeleton import LSP_14
+from firstsight.pose.targets import gaussian_heatmaps
+
+SIZE = (128, 96)
+
+
+def random_joints(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    places = torch.rand(6, 14, 2, generator=draw, dtype=torch.float64) * torch.tensor([60, 90]) + 18
+    return places, torch.rand(6, 14, generator=draw) < 0.8
+
+
+def bumps(places: torch.Tensor) -> torch.Tensor:
+    everywhere = torch.ones(places.shape[:2], dtype=torch.bool)
+    return gaussian_heatmaps((places - 1.5) / 4, everywhere, size=(32, 24), sigma=2.0)
+
+
+def test_dark_decodes_a_perfect_heatmap_to_subcell_accuracy() -> None:
+    """Without refinement errors reach half a cell, two pixels; with a quarter offset one; DARK (Zhang 2020) 0.05."""
+    places, _ = random_joints()
+    head = HeatmapHead()
+    errors = {
+        refine: (head.decode(bumps(places), refine=refine)[..., :2] - places).abs().max().item()
+        for refine in ("none", "quarter", "dark")
+    }
+    assert 1.5 < errors["none"] <= 2 and errors["quarter"] <= 1 + 1e-9 and errors["dark"] < 0.05
+
+
+def test_quarter_offset_by_hand() -> None:
+    maps = torch.zeros(1, 2, 5, 5)
+    maps[0, 0, 2, 1:4] = torch.tensor([0.2, 1.0, 0.5])
+    maps[0, 0, 3, 2] = 0.1
+    maps[0, 1, 0, 4] = 0.7  # in a corner there is nothing to compare with
+    found = peaks(maps, refine="quarter")
+    torch.testing.assert_close(found, torch.tensor([[[2.25, 2.25, 1.0], [4.0, 0.0, 0.7]]]))
+
+
+def test_dark_is_one_newton_step_of_the_logarithm() -> None:
+    """Derivatives by finite differences of the smoothed logarithms."""
+    places, _ = random_joints(1)
+    noisy = bumps(places) * (1 + 0.1 * torch.rand(6, 14, 32, 24, dtype=torch.float64))
+    found = peaks(noisy, refine="dark", sigma=2.0)
+    logs = smoothed(noisy, 2.0).log()
+    for n, k in ((0, 0), (3, 7), (5, 13)):
+        cell = int(noisy[n, k].argmax())
+        y, x = divmod(cell, 24)
+        p = logs[n, k]
+        gradient = torch.tensor([(p[y, x + 1] - p[y, x - 1]) / 2, (p[y + 1, x] - p[y - 1, x]) / 2])
+        mixed = (p[y + 1, x + 1] - p[y + 1, x - 1] - p[y - 1, x + 1] + p[y - 1, x - 1]) / 4
+        second = torch.tensor(
+            [
+                [p[y, x + 1] - 2 * p[y, x] + p[y, x - 1], mixed],
+                [mixed, p[y + 1, x] - 2 * p[y, x] + p[y - 1, x]],
+            ]
+        )
+        step = -torch.linalg.solve(second, gradient)
+        torch.testing.assert_close(found[n, k, :2], torch.tensor([x, y]) + step)
+
+
+def test_heatmap_losses_by_hand() -> None:
+    places, visible = random_joints()
+    maps = torch.randn(6, 14, 32, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    targets = bumps(places)
+    squares = HeatmapHead(loss="mse").losses(maps, places, visible)
+    by_hand = torch.stack([0.5 * ((maps - targets) ** 2)[n][visible[n]].sum() for n in range(6)])
+    torch.testing.assert_close(squares, by_hand)
+    named = make_head("mse", size=SIZE, sigma=8.0)
+    torch.testing.assert_close(
+        named.losses(maps, places, visible), HeatmapHead(sigma=2.0, loss="mse").losses(maps, places, visible)
+    )
+    assert named.likely(maps) is maps
+    cross = HeatmapHead().losses(maps, places, visible)
+    total = torch.zeros(6, dtype=torch.float64)
+    for n, k in torch.nonzero(visible).tolist():
+        share = targets[n, k].flatten() / targets[n, k].sum()
+        total[n] += F.cross_entropy(maps[n, k].flatten()[None], share[None])
+    torch.testing.assert_close(cross, total)
+
+
+@pytest.mark.parametrize("name", ["heatmap", "simcc"])
+def test_minimizing_the_loss_decodes_to_the_target_joints(name: str) -> None:
+    """Scores come near 1; predictions of invisible joints keep their values."""
+    places, visible = random_joints(2)
+    places, visible = places[:2].float(), visible[:2]
+    head = make_head(name, size=SIZE, sigma=8.0 if name == "heatmap" else 3.0)
+    shape = (2, 14, 32, 24) if name == "heatmap" else (2, 14, 2 * (128 + 96))
+    logits = torch.zeros(shape, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.2)
+    for _ in range(300):
+        loss = head.losses(logits, places, visible).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = head.decode(head.likely(logits.detach()), refine="dark")
+    assert (found[..., :2] - places)[visible].abs().max() < 0.3
+    assert found[..., 2][visible].min() > 0.85 and (logits.detach()[~visible] == 0).all()
+
+
+def test_simcc_shares_two_linear_layers_across_joints() -> None:
+    head = SimccHead(size=SIZE)
+    assert sum(p.numel() for p in head.parameters()) == (32 * 24 + 1) * 2 * (128 + 96)
+    maps = torch.randn(2, 14, 32, 24)
+    logits = head(maps)
+    torch.testing.assert_close(logits[1, 3, : 2 * 96], head.x(maps[1, 3].flatten()))
+    torch.testing.assert_close(logits[1, 3, 2 * 96 :], head.y(maps[1, 3].flatten()))
+
+
+@pytest.mark.parametrize("name", ["heatmap", "mse", "simcc"])
+def test_mirrored_predictions_decode_to_mirrored_joints(name: str) -> None:
+    """Joints change sides; no shift by a cell is needed."""
+    places, _ = random_joints(3)
+    head = make_head(name, size=SIZE, sigma=8.0)
+    if isinstance(head, SimccHead):
+        classes = [(torch.arange(2 * side, dtype=torch.float64) + 0.5) / 2 - 0.5 for side in (96, 128)]
+        likely = torch.cat([-(c - places[..., i, None]).square() for i, c in enumerate(classes)], 2).exp()
+    else:
+        likely = bumps(places)
+    plain, mirrored = head.decode(likely), head.decode(head.mirrored(likely, LSP_14.flip))
+    torch.testing.assert_close(mirrored[..., 0], 95 - plain[:, list(LSP_14.flip), 0])
+    torch.testing.assert_close(mirrored[..., 1], plain[:, list(LSP_14.flip), 1])
+    torch.testing.assert_close(head.mirrored(head.mirrored(likely, LSP_14.flip), LSP_14.flip), likely)
+
+
+def test_empty_flat_and_tiny_maps_decode_to_finite_peaks() -> None:
+    for refine in ("none", "quarter", "dark"):
+        for maps in (torch.zeros(1, 2, 8, 6), torch.full((1, 1, 8, 8), math.pi), torch.rand(1, 3, 1, 1)):
+            found = peaks(maps, refine=refine)
+            assert found.isfinite().all() and found.shape == (1, maps.shape[1], 3)
