@@ -57,14 +57,28 @@ class ModelInfo:
     stages: int = 1
 
 
-def _classifier(name: str, module: str, parameters: int, summary: str, **options: int | bool) -> ModelInfo:
+def _classifier(
+    name: str,
+    module: str,
+    parameters: int,
+    summary: str,
+    *,
+    min_size: int = 1,
+    in_channels: int = 1,
+    is_fixed_size: bool = False,
+    needs_image_size: bool = False,
+) -> ModelInfo:
+    """Return the entry of a network for 10 classes of 32x32 images."""
     return ModelInfo(
         name=name,
         kind="classification",
         summary=summary,
         parameters=parameters,
         module=module,
-        **options,  # type: ignore[arg-type]
+        min_size=min_size,
+        in_channels=in_channels,
+        is_fixed_size=is_fixed_size,
+        needs_image_size=needs_image_size,
     )
 
 
