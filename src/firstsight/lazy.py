@@ -10,7 +10,8 @@ def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
 
     Parameters
     ----------
-    places : name to "submodule:attribute" below ``package``.
+    places : Mapping[str, str]
+        Name to "submodule:attribute" below ``package``.
     """
 
     def getattribute(name: str) -> Any:

@@ -86,8 +86,10 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: 
 
     Parameters
     ----------
-    total : how many there are, where they do not say themselves; without it the bar only moves.
-    quiet : no bar.
+    total : int | None
+        How many there are, where they do not say themselves; without it the bar only moves.
+    quiet : bool
+        No bar.
     """
     console = err()
     total = len(items) if isinstance(items, Sized) else total

@@ -43,7 +43,8 @@ def parse(kind: type[T], command: str, arguments: Sequence[str], *, default: T |
 
     Parameters
     ----------
-    pairs : every flag has a ``--no-...`` beside it, for flags that are on by default.
+    pairs : bool
+        Every flag has a ``--no-...`` beside it, for flags that are on by default.
 
     Raises
     ------

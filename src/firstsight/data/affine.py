@@ -20,10 +20,14 @@ class Affine:
 
     Parameters
     ----------
-    scale : pixels of the result for one of the source.
-    degrees : clockwise, as y points down.
-    mirrored : left and right, before turning.
-    origin, target : x, y in the source and in the result.
+    scale : float
+        Pixels of the result for one of the source.
+    degrees : float
+        Clockwise, as y points down.
+    mirrored : bool
+        Left and right, before turning.
+    origin, target : tuple[float, float]
+        x, y in the source and in the result.
 
     Examples
     --------
@@ -64,9 +68,12 @@ class Affine:
 
         Parameters
         ----------
-        size : (width, height) of what is returned.
-        at : (x, y) in the result of its first corner.
-        fill : colour outside the picture; 0 if not given.
+        size : tuple[int, int]
+            (width, height) of what is returned.
+        at : tuple[int, int]
+            (x, y) in the result of its first corner.
+        fill : Any
+            Colour outside the picture; 0 if not given.
         """
         factor = max(1, int(1 / self.scale + 0.25))
         if factor > 1:

@@ -22,12 +22,17 @@ class Augmentation:
 
     Parameters
     ----------
-    translate : maximum shift in pixels, in each direction; uncovered pixels reflect the edge.
-    flip : "none", "random", or "alternating" (each image is flipped in every second epoch, half of them in the first:
+    translate : int
+        Maximum shift in pixels, in each direction; uncovered pixels reflect the edge.
+    flip : Literal['none', 'random', 'alternating']
+        "none", "random", or "alternating" (each image is flipped in every second epoch, half of them in the first:
         every view is seen once in two epochs; Jordan 2024, airbench).
-    rotate : up to so many degrees either way, bilinear, with zeros from outside.
-    scale : scale factor from 1 - scale to 1 + scale.
-    cutout : side in pixels of a square set to zero (DeVries and Taylor 2017).
+    rotate : float
+        Up to so many degrees either way, bilinear, with zeros from outside.
+    scale : float
+        Scale factor from 1 - scale to 1 + scale.
+    cutout : int
+        Side in pixels of a square set to zero (DeVries and Taylor 2017).
     """
 
     translate: int = 0
@@ -41,7 +46,8 @@ class Augmentation:
 
         Returns
         -------
-        (len(ids), C, H, W) uint8, on the device of ``images``.
+        Tensor
+            (len(ids), C, H, W) uint8, on the device of ``images``.
         """
         index = torch.from_numpy(ids).to(images.device)
         if self.translate == 0 and self.flip == "none":
@@ -77,7 +83,8 @@ class Augmentation:
 
         Parameters
         ----------
-        fill : (C,) the normalised value of black, used where the picture ends and in the cut-out square.
+        fill : Tensor
+            (C,) the normalised value of black, used where the picture ends and in the cut-out square.
         """
         height, width = images.shape[2:]
         black = fill.view(1, -1, 1, 1)

@@ -21,11 +21,16 @@ class BatchShard:
 
     Parameters
     ----------
-    ids : (N,) sample numbers in the training set.
-    epoch, index : the batch's place, both from 0.
-    global_size : samples in the whole batch, over all processes.
-    world : number of processes.
-    progress : how much of the whole training lies before this batch, in [0, 1).
+    ids : NDArray[np.int64]
+        (N,) sample numbers in the training set.
+    epoch, index : int
+        The batch's place, both from 0.
+    global_size : int
+        Samples in the whole batch, over all processes.
+    world : int
+        Number of processes.
+    progress : float
+        How much of the whole training lies before this batch, in [0, 1).
     """
 
     ids: NDArray[np.int64]
@@ -50,8 +55,10 @@ class Batch(BatchShard):
 
     Parameters
     ----------
-    images : (N, C, H, W) normalised float tensor.
-    labels : (N,) int64 tensor.
+    images : Tensor
+        (N, C, H, W) normalised float tensor.
+    labels : Tensor
+        (N,) int64 tensor.
     """
 
     images: Tensor
@@ -130,7 +137,8 @@ class Batches(BatchSource):
 
     Parameters
     ----------
-    rank, world : this process and how many there are; process r takes every ``world``-th sample from the r-th.
+    rank, world : int
+        This process and how many there are; process r takes every ``world``-th sample from the r-th.
     """
 
     source: ImageSet

@@ -9,8 +9,10 @@ class RemoteFile:
 
     Parameters
     ----------
-    sha256 : of its bytes, in hex; its first digits where no more of them are published.
-    size : in bytes.
+    sha256 : str
+        Of its bytes, in hex; its first digits where no more of them are published.
+    size : int
+        In bytes.
     """
 
     name: str
@@ -28,8 +30,10 @@ class DatasetInfo:
 
     Parameters
     ----------
-    mirrors : places that hold the files, tried in order; a file's address is the place plus its name.
-    contents : SHA-256 of the *unpacked* label files, by which a folder is recognised whatever it is called.
+    mirrors : tuple[str, ...]
+        Places that hold the files, tried in order; a file's address is the place plus its name.
+    contents : tuple[str, ...]
+        SHA-256 of the *unpacked* label files, by which a folder is recognised whatever it is called.
     """
 
     name: str

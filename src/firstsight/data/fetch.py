@@ -30,9 +30,12 @@ def fetch(
 
     Parameters
     ----------
-    mirrors : places; a file's address is the place plus its name.
-    notify : called with a line for every download.
-    otherwise : what a user without connection can do; the end of the errors.
+    mirrors : tuple[str, ...]
+        Places; a file's address is the place plus its name.
+    notify : Callable[[str], None]
+        Called with a line for every download.
+    otherwise : str
+        What a user without connection can do; the end of the errors.
 
     Raises
     ------

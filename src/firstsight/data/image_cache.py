@@ -17,9 +17,12 @@ class ImageCache:
 
     Parameters
     ----------
-    people : whose pictures.
-    longest : larger ones are made smaller (bilinear, antialiased); see `factor`.
-    room : bytes to keep at most.
+    people : KeypointSet
+        Whose pictures.
+    longest : int
+        Larger ones are made smaller (bilinear, antialiased); see `factor`.
+    room
+        Bytes to keep at most.
     """
 
     def __init__(self, people: KeypointSet, *, longest: int, capacity: int = ROOM) -> None:

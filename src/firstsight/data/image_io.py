@@ -37,8 +37,10 @@ def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
 
     Parameters
     ----------
-    source : a path, or the bytes of a file.
-    name : what to call it in errors; the path if not given.
+    source : Path | bytes
+        A path, or the bytes of a file.
+    name : str | None
+        What to call it in errors; the path if not given.
 
     Raises
     ------
@@ -120,12 +122,17 @@ class Preprocess:
 
     Parameters
     ----------
-    channels : 1 or 3.
-    resize : side in pixels of the square that is cut from the resized picture.
-    pad : border of zeros on every side, in pixels; the input is ``resize + 2 * pad`` wide.
-    mean, std : of each channel, for values in [0, 1].
-    shorter : what the picture's shorter side is resized to before the square is cut, in pixels; 0 for ``resize``, which
-        cuts as much as there is. The networks of ImageNet take 224 of 256.
+    channels : int
+        1 or 3.
+    resize : int
+        Side in pixels of the square that is cut from the resized picture.
+    pad : int
+        Border of zeros on every side, in pixels; the input is ``resize + 2 * pad`` wide.
+    mean, std : tuple[float, ...]
+        Of each channel, for values in [0, 1].
+    shorter : int
+        What the picture's shorter side is resized to before the square is cut, in pixels; 0 for ``resize``, which cuts
+        as much as there is. The networks of ImageNet take 224 of 256.
 
     Raises
     ------
@@ -196,9 +203,12 @@ def frame(width: int, height: int, *, size: int, shorter: int = 0) -> tuple[int,
 
     Parameters
     ----------
-    width, height : of the picture, in pixels.
-    size : side of the square.
-    shorter : what the shorter side is resized to; ``size`` if 0.
+    width, height : int
+        Of the picture, in pixels.
+    size : int
+        Side of the square.
+    shorter : int
+        What the shorter side is resized to; ``size`` if 0.
 
     >>> frame(640, 480, size=224, shorter=256)
     (341, 256, 58, 16)

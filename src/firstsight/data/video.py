@@ -55,9 +55,12 @@ class Frame:
 
     Parameters
     ----------
-    number : counted from 0, of those that could be decoded.
-    seconds : since the first of them.
-    image : RGB, the right way up.
+    number : int
+        Counted from 0, of those that could be decoded.
+    seconds : float
+        Since the first of them.
+    image : Image.Image
+        RGB, the right way up.
     """
 
     number: int
@@ -73,10 +76,14 @@ class Video:
 
     Attributes
     ----------
-    frames_per_second : as the file says, else 25.
-    length : how many frames there are, as the file says; None where it does not, or of a camera.
-    damaged : frames that could not be decoded so far.
-    truncated : the file broke off before its end.
+    frames_per_second
+        As the file says, else 25.
+    length
+        How many frames there are, as the file says; None where it does not, or of a camera.
+    damaged
+        Frames that could not be decoded so far.
+    truncated
+        The file broke off before its end.
 
     Raises
     ------
@@ -166,8 +173,10 @@ class VideoWriter:
 
     Parameters
     ----------
-    path : the file to write.
-    frames_per_second : above 0.
+    path : Path
+        The file to write.
+    frames_per_second : float
+        Above 0.
 
     Raises
     ------
@@ -197,8 +206,10 @@ class VideoWriter:
 
         Parameters
         ----------
-        image : all have the size of the first, of which an odd row or column is left out.
-        seconds : when it is shown, after those before it; by default at the rate of the video.
+        image : Image.Image
+            All have the size of the first, of which an odd row or column is left out.
+        seconds : float | None
+            When it is shown, after those before it; by default at the rate of the video.
         """
         if self._size is None:
             self._size = (image.width // 2 * 2, image.height // 2 * 2)

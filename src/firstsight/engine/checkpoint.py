@@ -38,9 +38,12 @@ class State:
 
     Parameters
     ----------
-    models, optimizers : tensors by name.
-    settings : the optimizers' parameter groups.
-    progress : the loop's own numbers (updates done, samples consumed, sums of the running epoch).
+    models, optimizers : dict[str, dict[str, Tensor]]
+        Tensors by name.
+    settings : dict[str, Any]
+        The optimizers' parameter groups.
+    progress : dict[str, Any]
+        The loop's own numbers (updates done, samples consumed, sums of the running epoch).
     """
 
     folder: Path

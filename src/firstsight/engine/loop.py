@@ -46,11 +46,16 @@ class TrainState:
 
     Parameters
     ----------
-    step : updates done since the start of the run.
-    samples : training samples consumed, over all processes.
-    sums : of each scalar of the running epoch, weighted by the samples of its batch.
-    counted : samples in ``sums``.
-    train_seconds, seconds : time in training steps, and in all.
+    step : int
+        Updates done since the start of the run.
+    samples : int
+        Training samples consumed, over all processes.
+    sums : dict[str, float] | None
+        Of each scalar of the running epoch, weighted by the samples of its batch.
+    counted : int
+        Samples in ``sums``.
+    train_seconds, seconds : float
+        Time in training steps, and in all.
     """
 
     step: int = 0
@@ -67,10 +72,14 @@ class TrainOutcome:
 
     Parameters
     ----------
-    epochs : epochs trained in all.
-    metrics : of the last evaluation.
-    seconds : of training and evaluating, over all resumptions.
-    samples_per_second : training samples per second of training steps, over all processes.
+    epochs : int
+        Epochs trained in all.
+    metrics : dict[str, float]
+        Of the last evaluation.
+    seconds : float
+        Of training and evaluating, over all resumptions.
+    samples_per_second : float
+        Training samples per second of training steps, over all processes.
     """
 
     epochs: int
@@ -84,10 +93,14 @@ class Loop:
 
     Parameters
     ----------
-    run : the open run directory; None on all processes but the first.
-    evaluate_every : the task is evaluated after every so many epochs, and after the last.
-    checkpoint_seconds : time between checkpoints; one is also written at the end of the run. 0 writes one every step.
-    threads : of torch on a CPU, part of what the bits depend on; kept in the checkpoint and set again on resume.
+    run : RunDirectory | None
+        The open run directory; None on all processes but the first.
+    evaluate_every : int
+        The task is evaluated after every so many epochs, and after the last.
+    checkpoint_seconds : float
+        Time between checkpoints; one is also written at the end of the run. 0 writes one every step.
+    threads
+        Of torch on a CPU, part of what the bits depend on; kept in the checkpoint and set again on resume.
     """
 
     def __init__(

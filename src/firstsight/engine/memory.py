@@ -17,7 +17,9 @@ def keep_freed_memory() -> bool:
 
     Returns
     -------
-    Whether the C library is one that knows of it (glibc does; those of macOS and Windows do not, and none is changed).
+    bool
+        Whether the C library is one that knows of it (glibc does; those of macOS and Windows do not, and none is
+        changed).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -123,11 +123,16 @@ class Report:
 
     Parameters
     ----------
-    figures : (name, value) for the row of numbers on top.
-    pictures : (title, PNG bytes, caption).
-    notes : sentences a reader of the numbers must know.
-    commands : lines that do something with this run.
-    tables : (title, rows of name and value).
+    figures : Sequence[tuple[str, str]]
+        (name, value) for the row of numbers on top.
+    pictures : Sequence[tuple[str, bytes, str]]
+        (title, PNG bytes, caption).
+    notes : Sequence[str]
+        Sentences a reader of the numbers must know.
+    commands : Sequence[str]
+        Lines that do something with this run.
+    tables : Sequence[tuple[str, Mapping[str, object]]]
+        (title, rows of name and value).
     """
 
     title: str

@@ -11,7 +11,8 @@ class StopRequest:
 
     Attributes
     ----------
-    number : the signal that arrived, or 0.
+    number
+        The signal that arrived, or 0.
     """
 
     def __init__(self) -> None:

@@ -34,9 +34,12 @@ class ResultSummary:
 
     Parameters
     ----------
-    headline : the result in a few words.
-    figures : what is shown large in the report: (name, value).
-    commands : what to do with the result; ``{run}`` stands for the run directory.
+    headline : str
+        The result in a few words.
+    figures : Sequence[tuple[str, str]]
+        What is shown large in the report: (name, value).
+    commands : Sequence[str]
+        What to do with the result; ``{run}`` stands for the run directory.
     """
 
     headline: str
@@ -68,10 +71,14 @@ class Task(Protocol):
 
     Attributes
     ----------
-    models, optimizers : by name. `prepare` replaces the entries by what the accelerator makes of them.
-    batches : where training batches come from.
-    product : the model that a run is made for; the others only help to train it.
-    watched : the scalar of `train_step` that is shown while it trains.
+    models, optimizers
+        By name. `prepare` replaces the entries by what the accelerator makes of them.
+    batches
+        Where training batches come from.
+    product
+        The model that a run is made for; the others only help to train it.
+    watched
+        The scalar of `train_step` that is shown while it trains.
     """
 
     models: dict[str, nn.Module]

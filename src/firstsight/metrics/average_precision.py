@@ -32,10 +32,14 @@ class GroundTruth:
 
     Parameters
     ----------
-    keypoints : (G, K, 3) x, y, v. A person without any v > 0 need not be found, and may be.
-    areas : (G,) of the people themselves, not of their boxes.
-    boxes : (G, 4).
-    crowd : (G,) bool; a crowd need not be found, and may be by any number of poses.
+    keypoints : Floats
+        (G, K, 3) x, y, v. A person without any v > 0 need not be found, and may be.
+    areas : Floats
+        (G,) of the people themselves, not of their boxes.
+    boxes : Floats
+        (G, 4).
+    crowd : Flags
+        (G,) bool; a crowd need not be found, and may be by any number of poses.
     """
 
     keypoints: Floats
@@ -56,9 +60,11 @@ class Detections:
 
     Parameters
     ----------
-    keypoints : (D, K, 3) x, y and a third number that is not looked at. Of a joint that was not found x and y are
-        some finite numbers, in COCO's files 0 and 0.
-    scores : (D,) the surest pose has the highest.
+    keypoints : Floats
+        (D, K, 3) x, y and a third number that is not looked at. Of a joint that was not found x and y are some finite
+        numbers, in COCO's files 0 and 0.
+    scores : Floats
+        (D,) the surest pose has the highest.
     """
 
     keypoints: Floats
@@ -100,9 +106,12 @@ def average_precision(
 
     Parameters
     ----------
-    truths, found : of the same pictures, in the same order. Among poses with equal scores the first comes first.
-    sigmas : (K,) as in `Skeleton.sigmas`.
-    max_detections : of each picture only so many poses with the highest scores are looked at.
+    truths, found
+        Of the same pictures, in the same order. Among poses with equal scores the first comes first.
+    sigmas : ArrayLike
+        (K,) as in `Skeleton.sigmas`.
+    max_detections : int
+        Of each picture only so many poses with the highest scores are looked at.
 
     Raises
     ------

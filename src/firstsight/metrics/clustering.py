@@ -12,10 +12,13 @@ class ClusterMatch:
 
     Parameters
     ----------
-    one_to_one : share of pictures whose category is the one matched with their class, when every category is matched
-        with at most one class and every class with at most one category, in the best way (Hungarian assignment).
-    majority : share of pictures whose class is the most frequent of their category; never below ``hungarian_accuracy``.
-    table : for each category its class: the matched one, or the most frequent where there is none.
+    one_to_one
+        Share of pictures whose category is the one matched with their class, when every category is matched with at
+        most one class and every class with at most one category, in the best way (Hungarian assignment).
+    majority : float
+        Share of pictures whose class is the most frequent of their category; never below ``hungarian_accuracy``.
+    table : tuple[int, ...]
+        For each category its class: the matched one, or the most frequent where there is none.
     """
 
     hungarian_accuracy: float
@@ -28,8 +31,10 @@ def fit(categories: Tensor, labels: Tensor, *, values: int, classes: int) -> Clu
 
     Parameters
     ----------
-    categories, labels : (N,) of each picture.
-    values, classes : how many of each there are.
+    categories, labels : Tensor
+        (N,) of each picture.
+    values, classes : int
+        How many of each there are.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -46,7 +51,8 @@ def asked(categories: Tensor, labels: Tensor, *, values: int) -> tuple[float, ..
 
     Parameters
     ----------
-    categories, labels : (N,) of each picture.
+    categories, labels : Tensor
+        (N,) of each picture.
     """
     right = torch.bincount(categories[categories == labels], minlength=values).double()
     return tuple((right / torch.bincount(categories, minlength=values).clamp_min(1)).tolist())

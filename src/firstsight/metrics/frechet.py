@@ -20,11 +20,13 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     Parameters
     ----------
-    real, fake : (N, d) and (M, d), N and M above 1.
+    real, fake : Tensor
+        (N, d) and (M, d), N and M above 1.
 
     Returns
     -------
-    0 or more, in squared units of the features.
+    float
+        0 or more, in squared units of the features.
     """
     one, two = real.double(), fake.double()
     first, second = torch.cov(one.T).reshape(one.shape[1], -1), torch.cov(two.T).reshape(two.shape[1], -1)
@@ -41,10 +43,14 @@ class Overlap:
 
     Parameters
     ----------
-    precision : generated pictures that lie within reach of a real one: are they good? (Kynkaanniemi 2019)
-    recall : real pictures that lie within reach of a generated one: is everything made? (Kynkaanniemi 2019)
-    density : real neighbourhoods around a generated picture, over k; less moved by outliers (Naeem 2020)
-    coverage : real pictures with a generated one in their neighbourhood (Naeem 2020)
+    precision : float
+        Generated pictures that lie within reach of a real one: are they good? (Kynkaanniemi 2019).
+    recall : float
+        Real pictures that lie within reach of a generated one: is everything made? (Kynkaanniemi 2019).
+    density : float
+        Real neighbourhoods around a generated picture, over k; less moved by outliers (Naeem 2020).
+    coverage : float
+        Real pictures with a generated one in their neighbourhood (Naeem 2020).
     """
 
     precision: float
@@ -60,7 +66,8 @@ def overlap(real: Tensor, fake: Tensor, *, k: int = 5) -> Overlap:
 
     Parameters
     ----------
-    real, fake : (N, d) and (M, d) with N and M above ``k``.
+    real, fake : Tensor
+        (N, d) and (M, d) with N and M above ``k``.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"overlap needs more than {k} pictures on each side; got {len(real)} and {len(fake)}")
@@ -92,11 +99,13 @@ def nearest(images: Tensor, among: Tensor, *, k: int = 1) -> Tensor:
 
     Parameters
     ----------
-    images, among : (N, ...) and (M, ...), compared as flat vectors.
+    images, among : Tensor
+        (N, ...) and (M, ...), compared as flat vectors.
 
     Returns
     -------
-    (N, k) row numbers, the nearest first.
+    Tensor
+        (N, k) row numbers, the nearest first.
     """
     others = among.flatten(1).float()
     found = [torch.cdist(rows, others).topk(k, largest=False).indices for rows in images.flatten(1).float().split(256)]
@@ -108,7 +117,8 @@ def modes(labels: Tensor, classes: int, *, share: float = 0.01) -> int:
 
     Parameters
     ----------
-    labels : (N,) what a classifier takes each generated picture for.
+    labels : Tensor
+        (N,) what a classifier takes each generated picture for.
     """
     counts = torch.bincount(labels, minlength=classes)
     return int((counts >= share * len(labels)).sum())

@@ -28,11 +28,16 @@ class Pck:
 
     Parameters
     ----------
-    per_joint : (K,) share of the annotated ones that are correct; nan where none is annotated.
-    counts : (K,) how many were annotated, in the pictures kept.
-    mean : the same over all joints together; nan without any.
-    joints : how many were annotated, of all kinds.
-    kept, left_out : how many pictures were measured, and how many had no length to measure by.
+    per_joint : Floats
+        (K,) share of the annotated ones that are correct; nan where none is annotated.
+    counts : NDArray[np.int64]
+        (K,) how many were annotated, in the pictures kept.
+    mean : float
+        The same over all joints together; nan without any.
+    joints : int
+        How many were annotated, of all kinds.
+    kept, left_out : int
+        How many pictures were measured, and how many had no length to measure by.
     """
 
     per_joint: Floats
@@ -51,13 +56,18 @@ def pck(
 
     Parameters
     ----------
-    keypoints : (N, K, 2) the pose of one person in each of N pictures; a joint with a negative coordinate or nan was
-        not found, and is a miss.
-    truth : (N, K, 3) x, y, v.
-    threshold : the share.
-    norm : of the torso, from the left shoulder to the right hip, or where one of them is missing from the right
-        shoulder to the left hip; or of the larger side of the box. A picture with no such length above 0 is left out.
-    boxes : (N, 4), for "box".
+    keypoints : ArrayLike
+        (N, K, 2) the pose of one person in each of N pictures; a joint with a negative coordinate or nan was not found,
+        and is a miss.
+    truth : ArrayLike
+        (N, K, 3) x, y, v.
+    threshold : float
+        The share.
+    norm : Literal['torso', 'box']
+        Of the torso, from the left shoulder to the right hip, or where one of them is missing from the right shoulder
+        to the left hip; or of the larger side of the box. A picture with no such length above 0 is left out.
+    boxes : ArrayLike | None
+        (N, 4), for "box".
 
     Raises
     ------
@@ -83,9 +93,12 @@ def pckh(keypoints: ArrayLike, truth: ArrayLike, heads: ArrayLike, *, threshold:
 
     Parameters
     ----------
-    keypoints, truth : as in `pck`.
-    heads : (N, 4) boxes; without width and height the picture is left out.
-    threshold : share of the head's size.
+    keypoints, truth : ArrayLike
+        As in `pck`.
+    heads : ArrayLike
+        (N, 4) boxes; without width and height the picture is left out.
+    threshold : float
+        Share of the head's size.
     """
     lengths = HEAD * np.hypot(*np.asarray(heads, np.float64)[:, 2:].T)
     return _correct(keypoints, np.asarray(truth, np.float64), lengths, threshold)
@@ -101,13 +114,17 @@ def poses_of_people(
 
     Parameters
     ----------
-    sigmas : (K,) as in `Skeleton.sigmas`.
-    least : similarity that is needed.
-    max_detections : only so many poses with the highest scores are looked at.
+    sigmas : ArrayLike
+        (K,) as in `Skeleton.sigmas`.
+    least : float
+        Similarity that is needed.
+    max_detections : int
+        Only so many poses with the highest scores are looked at.
 
     Returns
     -------
-    For each person the number of the pose, (G,), -1 for none, and the similarity, (G,), 0 for none.
+    tuple[NDArray[np.int64], Floats]
+        For each person the number of the pose, (G,), -1 for none, and the similarity, (G,), 0 for none.
     """
     similarity = object_keypoint_similarity(
         found.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=sigmas

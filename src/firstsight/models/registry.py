@@ -15,8 +15,8 @@ class ModelInfo:
     ----------
     name : str
         Name on the command line. With hyphens replaced by underscores, the function that builds the network.
-    kind : str
-        "classification", "gan", "bottom-up" or "top-down".
+    kind : Kind
+        Str "classification", "gan", "bottom-up" or "top-down".
     summary : str
         One line.
     parameters : int
@@ -32,8 +32,8 @@ class ModelInfo:
         Number of classes as published.
     in_channels : int
         Number of input channels as published.
-    variants : tuple of str
-        Names of the variants; the first one is the default.
+    variants : tuple[str, ...]
+        Tuple of str Names of the variants; the first one is the default.
     is_fixed_size : bool
         The network accepts no size but ``image_size``.
     needs_image_size : bool

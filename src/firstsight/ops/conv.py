@@ -80,18 +80,26 @@ def conv2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) float tensor.
-    weight : (O, C / groups, kh, kw) float tensor.
-    bias : (O,) float tensor, or None.
-    stride, dilation : a number, or (vertical, horizontal).
-    padding : zeros around the image: a number, (vertical, horizontal), (left, right, top, bottom), "valid" for none, or
+    x : Tensor
+        (N, C, H, W) float tensor.
+    weight : Tensor
+        (O, C / groups, kh, kw) float tensor.
+    bias : Tensor | None
+        (O,) float tensor, or None.
+    stride, dilation : int | Pair
+        A number, or (vertical, horizontal).
+    padding : Padding
+        Zeros around the image: a number, (vertical, horizontal), (left, right, top, bottom), "valid" for none, or
         "same" for an output of ceil(H / stride) x ceil(W / stride).
-    groups : how many separate convolutions the channels are parted into.
-    algorithm : "loops" (the definition), "im2col" (one matrix product), "taps" (one product per kernel position).
+    groups : int
+        How many separate convolutions the channels are parted into.
+    algorithm : Algorithm
+        "loops" (the definition), "im2col" (one matrix product), "taps" (one product per kernel position).
 
     Returns
     -------
-    (N, O, rows, columns) with rows = (H + top + bottom - dilation * (kh - 1) - 1) // stride + 1, columns likewise.
+    Tensor
+        (N, O, rows, columns) with rows = (H + top + bottom - dilation * (kh - 1) - 1) // stride + 1, columns likewise.
 
     Raises
     ------

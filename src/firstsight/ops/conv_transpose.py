@@ -80,19 +80,28 @@ def conv_transpose2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) float tensor.
-    weight : (C, O / groups, kh, kw) float tensor.
-    bias : (O,) float tensor, or None.
-    stride, dilation : a number, or (vertical, horizontal).
-    padding : rows and columns cut off on every side: a number, or (vertical, horizontal).
-    output_padding : rows and columns kept beyond that at the bottom and on the right (bias alone where no kernel
-        reaches); less than the stride or the dilation.
-    groups : how many separate convolutions the channels are parted into.
-    algorithm : "loops" (the definition), "im2col" (one matrix product), "taps" (one product per kernel position).
+    x : Tensor
+        (N, C, H, W) float tensor.
+    weight : Tensor
+        (C, O / groups, kh, kw) float tensor.
+    bias : Tensor | None
+        (O,) float tensor, or None.
+    stride, dilation : int | Pair
+        A number, or (vertical, horizontal).
+    padding : int | Pair
+        Rows and columns cut off on every side: a number, or (vertical, horizontal).
+    output_padding : int | Pair
+        Rows and columns kept beyond that at the bottom and on the right (bias alone where no kernel reaches); less than
+        the stride or the dilation.
+    groups : int
+        How many separate convolutions the channels are parted into.
+    algorithm : Algorithm
+        "loops" (the definition), "im2col" (one matrix product), "taps" (one product per kernel position).
 
     Returns
     -------
-    (N, O, rows, columns) with rows = (H - 1) * stride - 2 * padding + dilation * (kh - 1) + 1 + output_padding.
+    Tensor
+        (N, O, rows, columns) with rows = (H - 1) * stride - 2 * padding + dilation * (kh - 1) + 1 + output_padding.
 
     Raises
     ------

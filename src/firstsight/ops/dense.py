@@ -64,13 +64,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Parameters
     ----------
-    x : (..., I) float tensor.
-    weight : (O, I) float tensor.
-    bias : (O,) float tensor, or None.
+    x : Tensor
+        (..., I) float tensor.
+    weight : Tensor
+        (O, I) float tensor.
+    bias : Tensor | None
+        (O,) float tensor, or None.
 
     Returns
     -------
-    (..., O) float tensor.
+    Tensor
+        (..., O) float tensor.
 
     Raises
     ------

@@ -21,12 +21,18 @@ class Filtered:
 
     Parameters
     ----------
-    image, output : (C, H, W) with C 1 or 3; the image in 0 .. 255, the output as it was computed.
-    kernel : (kh, kw).
-    at : (row, column) of the output pixel that is laid open.
-    corner, span : (top, left) of the pixels it sees, below 0 in the padding; and how many (rows, columns) they span.
-    patch, products : (kh, kw) those pixels, and their products with the kernel.
-    channel : which channel they are of; empty for a grey picture.
+    image, output
+        (C, H, W) with C 1 or 3; the image in 0 .. 255, the output as it was computed.
+    kernel : NDArray[np.float64]
+        (kh, kw).
+    at : tuple[int, int]
+        (row, column) of the output pixel that is laid open.
+    corner, span : tuple[int, int]
+        (top, left) of the pixels it sees, below 0 in the padding; and how many (rows, columns) they span.
+    patch, products : NDArray[np.float64]
+        (kh, kw) those pixels, and their products with the kernel.
+    channel : str
+        Which channel they are of; empty for a grey picture.
     """
 
     image: NDArray[np.uint8]
@@ -67,10 +73,14 @@ def filter_image(
 
     Parameters
     ----------
-    image : (C, H, W) uint8, C being 1 or 3.
-    kernel : (kh, kw) float64.
-    padding : zeros on every side, or "same" for an output of ceil(side / stride).
-    at : (x, y) of the output pixel whose arithmetic to show; that of the strongest answer away from the border if None.
+    image : Tensor
+        (C, H, W) uint8, C being 1 or 3.
+    kernel : Tensor
+        (kh, kw) float64.
+    padding : int | Literal['same']
+        Zeros on every side, or "same" for an output of ceil(side / stride).
+    at : tuple[int, int] | None
+        (x, y) of the output pixel whose arithmetic to show; that of the strongest answer away from the border if None.
 
     Raises
     ------

@@ -23,12 +23,14 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
 
     Parameters
     ----------
-    net : any network; it is not changed.
+    net : nn.Module
+        Any network; it is not changed.
 
     Returns
     -------
-    A network of the same class in eval mode. Its outputs are those of ``net`` in eval mode but for rounding. In place
-    of a folded norm is `torch.nn.Identity`, and its convolution has a bias.
+    nn.Module
+        A network of the same class in eval mode. Its outputs are those of ``net`` in eval mode but for rounding. In
+        place of a folded norm is `torch.nn.Identity`, and its convolution has a bias.
 
     Examples
     --------

@@ -34,13 +34,16 @@ def kernel(name_or_text: str, size: int | None = None) -> Tensor:
 
     Parameters
     ----------
-    name_or_text : one of `NAMES`, or rows parted by ``;`` with numbers parted by spaces or commas:
-        "0 -1 0; -1 5 -1; 0 -1 0"; fractions as 1/9.
-    size : side in pixels of box, gaussian and motion, 1 to 31.
+    name_or_text : str
+        One of `NAMES`, or rows parted by ``;`` with numbers parted by spaces or commas: "0 -1 0; -1 5 -1; 0 -1 0";
+        fractions as 1/9.
+    size : int | None
+        Side in pixels of box, gaussian and motion, 1 to 31.
 
     Returns
     -------
-    (kh, kw) float64.
+    Tensor
+        (kh, kw) float64.
 
     Raises
     ------

@@ -47,14 +47,19 @@ def cross_entropy(
 
     Parameters
     ----------
-    logits : (N, C) or (N, C, ...) float tensor, unnormalised.
-    target : (N,) or (N, ...) integer tensor, the classes' numbers, in 0..C-1.
-    label_smoothing : share of the target spread evenly over all classes, in [0, 1].
-    reduction : "mean" over all samples, their "sum", or "none": one loss each.
+    logits : Tensor
+        (N, C) or (N, C, ...) float tensor, unnormalised.
+    target : Tensor
+        (N,) or (N, ...) integer tensor, the classes' numbers, in 0..C-1.
+    label_smoothing : float
+        Share of the target spread evenly over all classes, in [0, 1].
+    reduction : Reduction
+        "mean" over all samples, their "sum", or "none": one loss each.
 
     Returns
     -------
-    One loss, or with "none" a tensor of the shape of ``target``; in nats, at least 0.
+    Tensor
+        One loss, or with "none" a tensor of the shape of ``target``; in nats, at least 0.
 
     Raises
     ------

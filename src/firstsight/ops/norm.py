@@ -81,17 +81,24 @@ def batch_norm(
 
     Parameters
     ----------
-    x : (N, C, ...) float tensor.
-    running_mean, running_var : (C,) averages over past batches: in training they are updated in place (the variance
-        with the factor n / (n - 1) for n values a channel), in evaluation they are what x is normalised with.
-    weight, bias : (C,) scale and shift, or None.
-    training : whether to normalise with the batch's own mean and variance.
-    momentum : share of the new batch in the running averages.
-    eps : added to the variance.
+    x : Tensor
+        (N, C, ...) float tensor.
+    running_mean, running_var : Tensor | None
+        (C,) averages over past batches: in training they are updated in place (the variance with the factor n / (n - 1)
+        for n values a channel), in evaluation they are what x is normalised with.
+    weight, bias : Tensor | None
+        (C,) scale and shift, or None.
+    training : bool
+        Whether to normalise with the batch's own mean and variance.
+    momentum : float
+        Share of the new batch in the running averages.
+    eps : float
+        Added to the variance.
 
     Returns
     -------
-    Tensor of the shape of x.
+    Tensor
+        Tensor of the shape of x.
 
     Raises
     ------
@@ -175,13 +182,17 @@ def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: floa
 
     Parameters
     ----------
-    x : (N, C, ...) float tensor.
-    size : how many channels are near: size // 2 below, (size - 1) // 2 above, and the channel itself.
-    alpha, beta, k : as in the formula; alpha is divided by ``size`` (the paper's alpha is not).
+    x : Tensor
+        (N, C, ...) float tensor.
+    size : int
+        How many channels are near: size // 2 below, (size - 1) // 2 above, and the channel itself.
+    alpha, beta, k : float
+        As in the formula; alpha is divided by ``size`` (the paper's alpha is not).
 
     Returns
     -------
-    Tensor of the shape of x.
+    Tensor
+        Tensor of the shape of x.
 
     Raises
     ------

@@ -15,16 +15,23 @@ def conv2d_numpy(
 
     Parameters
     ----------
-    x : (N, C, H, W) images.
-    weight : (O, C, kh, kw) filters.
-    bias : (O,), or None.
-    stride : pixels from one position of the filter to the next.
-    padding : zeros on every side of the image.
-    dilation : pixels from one tap of the filter to the next.
+    x : Array
+        (N, C, H, W) images.
+    weight : Array
+        (O, C, kh, kw) filters.
+    bias : Array | None
+        (O,), or None.
+    stride : int
+        Pixels from one position of the filter to the next.
+    padding : int
+        Zeros on every side of the image.
+    dilation : int
+        Pixels from one tap of the filter to the next.
 
     Returns
     -------
-    (N, O, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1, columns likewise.
+    Array
+        (N, O, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1, columns likewise.
 
     Raises
     ------

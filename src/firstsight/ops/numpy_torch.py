@@ -12,10 +12,14 @@ class Difference:
 
     Parameters
     ----------
-    topic : what it is about.
-    numpy, torch : code, with ``np`` and ``torch`` imported; the last line is an expression.
-    numpy_result, torch_result : what printing that expression shows, or the name of the exception it raises.
-    difference : the difference in one sentence.
+    topic : str
+        What it is about.
+    numpy, torch : str
+        Code, with ``np`` and ``torch`` imported; the last line is an expression.
+    numpy_result, torch_result : str
+        What printing that expression shows, or the name of the exception it raises.
+    difference : str
+        The difference in one sentence.
     """
 
     topic: str

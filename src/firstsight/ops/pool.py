@@ -94,15 +94,20 @@ def max_pool2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) float tensor.
-    kernel_size, stride, dilation : a number, or (vertical, horizontal); windows side by side if no stride is given.
-    padding : a number, or (vertical, horizontal), at most half the kernel; what is padded never wins.
-    ceil_mode : also take the last window that hangs over the edge, if it begins on the image or its left padding.
+    x : Tensor
+        (N, C, H, W) float tensor.
+    kernel_size, stride, dilation
+        A number, or (vertical, horizontal); windows side by side if no stride is given.
+    padding : int | Pair
+        A number, or (vertical, horizontal), at most half the kernel; what is padded never wins.
+    ceil_mode : bool
+        Also take the last window that hangs over the edge, if it begins on the image or its left padding.
 
     Returns
     -------
-    (N, C, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) / stride + 1, rounded down or up;
-    -inf where a dilated window meets no pixel of the image.
+    Tensor
+        (N, C, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) / stride + 1, rounded down or up;
+        -inf where a dilated window meets no pixel of the image.
 
     Raises
     ------
@@ -133,15 +138,21 @@ def avg_pool2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) float tensor.
-    kernel_size, stride : a number, or (vertical, horizontal); windows side by side if no stride is given.
-    padding : zeros: a number, or (vertical, horizontal), at most half the kernel.
-    ceil_mode : also take the last window that hangs over the edge, if it begins on the image or its left padding.
-    count_include_pad : whether the zeros of the padding count; what hangs over beyond them never does.
+    x : Tensor
+        (N, C, H, W) float tensor.
+    kernel_size, stride
+        A number, or (vertical, horizontal); windows side by side if no stride is given.
+    padding : int | Pair
+        Zeros: a number, or (vertical, horizontal), at most half the kernel.
+    ceil_mode : bool
+        Also take the last window that hangs over the edge, if it begins on the image or its left padding.
+    count_include_pad : bool
+        Whether the zeros of the padding count; what hangs over beyond them never does.
 
     Returns
     -------
-    (N, C, rows, columns) with rows = (H + 2 * padding - kh) / stride + 1, rounded down or up.
+    Tensor
+        (N, C, rows, columns) with rows = (H + 2 * padding - kh) / stride + 1, rounded down or up.
 
     Raises
     ------

@@ -35,8 +35,10 @@ def call(ours: Callable[..., Tensor], names: str, **lacking: Any) -> Callable[..
 
     Parameters
     ----------
-    names : torch's arguments after the first, in its order.
-    lacking : those of them that ours does not have, with torch's default; any other value is refused.
+    names : str
+        Torch's arguments after the first, in its order.
+    lacking : Any
+        Those of them that ours does not have, with torch's default; any other value is refused.
     """
 
     def as_torch(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -112,12 +114,14 @@ def by_hand(net: nn.Module) -> nn.Module:
 
     Parameters
     ----------
-    net : any network; it is not changed.
+    net : nn.Module
+        Any network; it is not changed.
 
     Returns
     -------
-    A network of the same class and mode (training or not), with its own copy of the weights and the same keys in its
-    state dict.
+    nn.Module
+        A network of the same class and mode (training or not), with its own copy of the weights and the same keys in
+        its state dict.
 
     Raises
     ------

@@ -9,8 +9,10 @@ class ModelEma:
 
     Parameters
     ----------
-    average, source : two networks of one architecture, on their devices.
-    keep : how much of the average is kept at an update, in [0, 1); 0 makes it a copy. Buffers are copied.
+    average, source : nn.Module
+        Two networks of one architecture, on their devices.
+    keep : float
+        How much of the average is kept at an update, in [0, 1); 0 makes it a copy. Buffers are copied.
     """
 
     def __init__(self, average: nn.Module, source: nn.Module, *, keep: float) -> None:
@@ -25,7 +27,8 @@ class ModelEma:
 
         Parameters
         ----------
-        updates : how many there were before this one.
+        updates : int
+            How many there were before this one.
         """
         share = 1 - min(self.keep, (1 + updates) / (10 + updates)) if self.keep else 1.0
         torch._foreach_lerp_(self._own, self._theirs, share)

@@ -26,10 +26,14 @@ class Muon(Optimizer):
 
     Parameters
     ----------
-    filters : parameters of shape (outputs, ...), moved by orthogonal updates.
-    others : groups as of any optimizer ("params", "weight_decay"), moved as SGD with Nesterov momentum does.
-    lr : step size; a filter has length one.
-    momentum, filter_momentum : of the others, and of the filters.
+    filters : Sequence[nn.Parameter]
+        Parameters of shape (outputs, ...), moved by orthogonal updates.
+    others : Sequence[dict[str, Any]]
+        Groups as of any optimizer ("params", "weight_decay"), moved as SGD with Nesterov momentum does.
+    lr : float
+        Step size; a filter has length one.
+    momentum, filter_momentum : float
+        Of the others, and of the filters.
     """
 
     def __init__(
@@ -64,7 +68,8 @@ def orthogonal(gradient: Tensor, *, steps: int = STEPS) -> Tensor:
 
     Parameters
     ----------
-    gradient : (outputs, ...), of any number of axes.
+    gradient : Tensor
+        (outputs, ...), of any number of axes.
     """
     a, b, c = COEFFICIENTS
     matrix = gradient.reshape(len(gradient), -1)

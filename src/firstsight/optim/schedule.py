@@ -15,12 +15,12 @@ def learning_rate_factor(
     ----------
     progress : float
         Fraction of the training that is done, in [0, 1).
-    schedule : str
-        After the warm-up: "constant"; "linear" or "cosine", which fall to 0; or "multistep".
+    schedule : Schedule
+        Str After the warm-up: "constant"; "linear" or "cosine", which fall to 0; or "multistep".
     warmup : float
         Fraction of the training in which the factor rises linearly from 0, in [0, 1).
-    milestones : tuple of float
-        Fractions of the training at which "multistep" multiplies by ``gamma``.
+    milestones : tuple[float, ...]
+        Tuple of float Fractions of the training at which "multistep" multiplies by ``gamma``.
     gamma : float
         Factor at each milestone.
 

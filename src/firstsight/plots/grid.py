@@ -18,12 +18,15 @@ def tile(images: NDArray[np.uint8], columns: int, *, smallest: int = SMALLEST) -
 
     Parameters
     ----------
-    images : (N, C, H, W), C = 1 or 3.
-    smallest : pictures are enlarged by a whole factor to at least so many pixels a side.
+    images : NDArray[np.uint8]
+        (N, C, H, W), C = 1 or 3.
+    smallest : int
+        Pictures are enlarged by a whole factor to at least so many pixels a side.
 
     Returns
     -------
-    (height, width) for grey, (height, width, 3) for RGB.
+    NDArray[np.uint8]
+        (height, width) for grey, (height, width, 3) for RGB.
     """
     factor = max(1, -(-smallest // images.shape[2]))
     large = images.repeat(factor, axis=2).repeat(factor, axis=3)

@@ -20,8 +20,10 @@ def write_number(picture: Image.Image, pose: Pose, number: int, colour: tuple[in
 
     Parameters
     ----------
-    picture : "RGB"; it is drawn on.
-    pose : in pixels of the picture. One without joints gets no badge.
+    picture : Image.Image
+        "RGB"; it is drawn on.
+    pose : Pose
+        In pixels of the picture. One without joints gets no badge.
     """
     if not (pose.keypoints[:, 2] >= 0).any():
         return

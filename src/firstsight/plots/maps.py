@@ -17,9 +17,12 @@ def features(
 
     Parameters
     ----------
-    image : (C, H, W) as the network is shown it.
-    maps : (channels, h, w); the first 64 are drawn, each on its own scale from its least to its greatest value.
-    filters : (outputs, inputs, kh, kw); those with three inputs are drawn in colour, others by their first input.
+    image : NDArray[np.uint8]
+        (C, H, W) as the network is shown it.
+    maps : NDArray[np.float32]
+        (channels, h, w); the first 64 are drawn, each on its own scale from its least to its greatest value.
+    filters : NDArray[np.float32] | None
+        (outputs, inputs, kh, kw); those with three inputs are drawn in colour, others by their first input.
     """
     shown = maps[:MOST]
     rows = -(-len(shown) // COLUMNS)

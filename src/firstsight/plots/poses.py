@@ -49,7 +49,8 @@ def pck_by_joint(shares: NDArray[np.float64], per_joint: NDArray[np.float64], jo
 
     Parameters
     ----------
-    shares : (T,). per_joint : (T, K) in [0, 1], nan where a joint is never labelled.
+    shares : NDArray[np.float64]
+        (T,). per_joint : (T, K) in [0, 1], nan where a joint is never labelled.
     """
     figure = new_figure(9, 3.8)
     axes = figure.subplots()
@@ -111,8 +112,10 @@ def sides_and_sizes(swapped: Mapping[str, float], sides: NDArray[np.float64], er
 
     Parameters
     ----------
-    swapped : shares in [0, 1], nan where nothing is known.
-    sides : (P,) larger sides of people's boxes, in pixels. errors : (P,) mean distances as shares of these, or nan.
+    swapped : Mapping[str, float]
+        Shares in [0, 1], nan where nothing is known.
+    sides : NDArray[np.float64]
+        (P,) larger sides of people's boxes, in pixels. errors : (P,) mean distances as shares of these, or nan.
     """
     figure = new_figure(9, 3.4)
     left, right = figure.subplots(1, 2)

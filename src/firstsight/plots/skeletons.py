@@ -56,14 +56,19 @@ def draw_people(
 
     Parameters
     ----------
-    picture : of any mode; it is not changed.
-    poses : in pixels of the picture, pixel centres at integers.
-    identities : for each pose the number of its person, from 1: written above it, in the colour of all its limbs.
-    apart : of several people each is drawn in one colour, so that they can be told apart.
+    picture : Image.Image
+        Of any mode; it is not changed.
+    poses : Sequence[Pose]
+        In pixels of the picture, pixel centres at integers.
+    identities : Sequence[int] | None
+        For each pose the number of its person, from 1: written above it, in the colour of all its limbs.
+    apart : bool
+        Of several people each is drawn in one colour, so that they can be told apart.
 
     Returns
     -------
-    "RGB", of the same size.
+    Image.Image
+        "RGB", of the same size.
     """
     drawn, colours = picture.convert("RGB") if picture.mode != "RGB" else picture.copy(), limb_colours(skeleton)
     numbers = [None] * len(poses) if identities is None else list(identities)
@@ -134,9 +139,12 @@ def pose_maps(
 
     Parameters
     ----------
-    heatmaps : (K, h, w) or with the background, which is left out.
-    pafs : (2 limbs, h, w); a field's direction is shown as a hue (see the wheel), its length by how much of it.
-    extent : left, right, bottom, top of the maps in pixels of the picture.
+    heatmaps : NDArray[np.float32]
+        (K, h, w) or with the background, which is left out.
+    pafs : NDArray[np.float32]
+        (2 limbs, h, w); a field's direction is shown as a hue (see the wheel), its length by how much of it.
+    extent : tuple[float, float, float, float]
+        Left, right, bottom, top of the maps in pixels of the picture.
     """
     photo = np.asarray(_small(picture.convert("L"))) / 255
     size, joints, limbs = picture.size, len(skeleton), len(skeleton.limbs)

@@ -32,8 +32,10 @@ class Decoded:
 
     Parameters
     ----------
-    poses : one for each person.
-    peaks : all joints that were found; limbs : of each kind, pairs of them; people : which joint is whose.
+    poses : list[Pose]
+        One for each person.
+    peaks : Peaks
+        All joints that were found; limbs : of each kind, pairs of them; people : which joint is whose.
     """
 
     poses: list[Pose]
@@ -47,16 +49,21 @@ def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method
 
     Parameters
     ----------
-    heatmaps : (K, H, W) or (K + 1, H, W) with the background last, which is left out.
-    pafs : (2 limbs, H, W).
-    skeleton : whose joints and limbs they are.
-    method : "exact" is the published code, and wants maps that are four times as fine as the network's; "fast" wants
-        the network's own: of peaks that are near to each other the highest stays, places are between pixels, fragments
-        in one place are one person, and who lacks a joint is given one that is around.
+    heatmaps : Tensor
+        (K, H, W) or (K + 1, H, W) with the background last, which is left out.
+    pafs : Tensor
+        (2 limbs, H, W).
+    skeleton : Skeleton
+        Whose joints and limbs they are.
+    method : Method
+        "exact" is the published code, and wants maps that are four times as fine as the network's; "fast" wants the
+        network's own: of peaks that are near to each other the highest stays, places are between pixels, fragments in
+        one place are one person, and who lacks a joint is given one that is around.
 
     Returns
     -------
-    Keypoints in pixels of the maps, pixel centres at integers.
+    list[Pose]
+        Keypoints in pixels of the maps, pixel centres at integers.
 
     Raises
     ------

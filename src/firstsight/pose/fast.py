@@ -42,7 +42,8 @@ def find_peaks(heatmaps: Tensor) -> Peaks:
 
     Parameters
     ----------
-    heatmaps : (K, H, W) float; a map of the background is not to be among them. Left as they are.
+    heatmaps : Tensor
+        (K, H, W) float; a map of the background is not to be among them. Left as they are.
     """
     maps = framed(heatmaps)
     kinds, high, wide = maps.shape
@@ -95,11 +96,13 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
 
     Parameters
     ----------
-    pafs : (2 limbs, H, W) float.
+    pafs : Tensor
+        (2 limbs, H, W) float.
 
     Returns
     -------
-    One for each limb of the skeleton.
+    list[Limbs]
+        One for each limb of the skeleton.
     """
     maps = np.ascontiguousarray(pafs.detach().cpu().numpy(), dtype=np.float32)
     pairs, limb = pairs_of(peaks, skeleton, maps, _promising)

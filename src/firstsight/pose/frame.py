@@ -24,8 +24,10 @@ class Frame:
 
     Parameters
     ----------
-    width, height : of the picture, in pixels.
-    wide, high : of the resized picture.
+    width, height : int
+        Of the picture, in pixels.
+    wide, high : int
+        Of the resized picture.
     """
 
     width: int
@@ -70,11 +72,13 @@ class Frame:
 
         Parameters
         ----------
-        pixels : (high, wide, 3), red, green, blue.
+        pixels : NDArray[np.uint8]
+            (high, wide, 3), red, green, blue.
 
         Returns
         -------
-        (1, 3, H, W) blue, green, red, (pixel - 128) / 256, in channels_last; the border is 0.
+        Tensor
+            (1, 3, H, W) blue, green, red, (pixel - 128) / 256, in channels_last; the border is 0.
         """
         held = np.zeros((*self.input_size, 3), dtype=np.float32)
         inside = held[self.top : self.top + self.high, self.left : self.left + self.wide]
@@ -104,11 +108,13 @@ def aligned(maps: Tensor, frame: Frame, other: Frame) -> Tensor:
 
     Parameters
     ----------
-    maps : (N, C, h, w), of ``frame``.
+    maps : Tensor
+        (N, C, h, w), of ``frame``.
 
     Returns
     -------
-    (N, C, h', w'), of ``other``.
+    Tensor
+        (N, C, h', w'), of ``other``.
     """
     high, wide = (side // STRIDE for side in other.input_size)
     theta = torch.zeros(1, 2, 3)
@@ -124,7 +130,8 @@ def _line(own: int, before: int, other: int, other_before: int) -> tuple[float, 
 
     Parameters
     ----------
-    own, other : side of the resized picture; before, other_before : border before it.
+    own, other : int
+        Side of the resized picture; before, other_before : border before it.
     """
     whole, other_whole = own + -own % STRIDE, other + -other % STRIDE
     ratio = own / other

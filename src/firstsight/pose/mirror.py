@@ -42,8 +42,10 @@ def unmirrored(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton) -> tuple[Tens
 
     Parameters
     ----------
-    heatmaps : (..., K or K + 1, H, W); a map of the background comes last, and only mirrored.
-    pafs : (..., 2 limbs, H, W).
+    heatmaps : Tensor
+        (..., K or K + 1, H, W); a map of the background comes last, and only mirrored.
+    pafs : Tensor
+        (..., 2 limbs, H, W).
 
     Raises
     ------

@@ -16,15 +16,21 @@ def object_keypoint_similarity(
 
     Parameters
     ----------
-    keypoints : (D, K, 2 or 3) poses; a third number is not looked at.
-    truth : (G, K, 3) x, y, v.
-    areas : (G,) squared pixels.
-    boxes : (G, 4).
-    sigmas : (K,) as in `Skeleton.sigmas`.
+    keypoints : ArrayLike
+        (D, K, 2 or 3) poses; a third number is not looked at.
+    truth : ArrayLike
+        (G, K, 3) x, y, v.
+    areas : ArrayLike
+        (G,) squared pixels.
+    boxes : ArrayLike
+        (G, 4).
+    sigmas : ArrayLike
+        (K,) as in `Skeleton.sigmas`.
 
     Returns
     -------
-    (D, G) in [0, 1].
+    Floats
+        (D, G) in [0, 1].
 
     Examples
     --------
@@ -58,12 +64,15 @@ def oks_nms(keypoints: ArrayLike, scores: ArrayLike, sigmas: ArrayLike, *, thres
 
     Parameters
     ----------
-    keypoints : (D, K, 2 or 3). scores : (D,). sigmas : (K,).
-    threshold : poses more similar than this are one.
+    keypoints : ArrayLike
+        (D, K, 2 or 3). scores : (D,). sigmas : (K,).
+    threshold : float
+        Poses more similar than this are one.
 
     Returns
     -------
-    Their numbers, the surest first.
+    NDArray[np.int64]
+        Their numbers, the surest first.
 
     Examples
     --------

@@ -38,9 +38,12 @@ class Peaks:
 
     Parameters
     ----------
-    xy : (J, 2) pixels of the maps; whole numbers from ``exact``, between pixels from ``fast``.
-    scores : (J,) the heatmap there.
-    first : (K + 1,) where each kind begins; of kind k are the joints first[k] to first[k + 1].
+    xy : NDArray[Any]
+        (J, 2) pixels of the maps; whole numbers from ``exact``, between pixels from ``fast``.
+    scores : Floats
+        (J,) the heatmap there.
+    first : Numbers
+        (K + 1,) where each kind begins; of kind k are the joints first[k] to first[k + 1].
     """
 
     xy: NDArray[Any]
@@ -58,8 +61,10 @@ class Limbs:
 
     Parameters
     ----------
-    ends : (M, 2) numbers of joints in `Peaks`, the best first.
-    scores : (M,) mean of the field along it.
+    ends : Numbers
+        (M, 2) numbers of joints in `Peaks`, the best first.
+    scores : NDArray[np.float64]
+        (M,) mean of the field along it.
     """
 
     ends: Numbers
@@ -72,9 +77,12 @@ class People:
 
     Parameters
     ----------
-    joints : (P, K) numbers of joints in `Peaks`; -1 where one was not found.
-    scores : (P,) sum of the scores of joints and limbs.
-    counts : (P,) joints that were found by limbs of the tree.
+    joints : Numbers
+        (P, K) numbers of joints in `Peaks`; -1 where one was not found.
+    scores : NDArray[np.float64]
+        (P,) sum of the scores of joints and limbs.
+    counts : Numbers
+        (P,) joints that were found by limbs of the tree.
     """
 
     joints: Numbers
@@ -88,9 +96,12 @@ class Pose:
 
     Parameters
     ----------
-    keypoints : (K, 3) x, y in pixels of the maps, and score; all -1 where a joint was not found.
-    score : sum of the scores of joints and limbs.
-    box : x, y, width and height around the joints that were found.
+    keypoints : NDArray[np.float64]
+        (K, 3) x, y in pixels of the maps, and score; all -1 where a joint was not found.
+    score : float
+        Sum of the scores of joints and limbs.
+    box : tuple[float, float, float, float]
+        x, y, width and height around the joints that were found.
     """
 
     keypoints: NDArray[np.float64]
@@ -115,9 +126,11 @@ def pairs_of(
 
     Parameters
     ----------
-    maps : (2 limbs, H, W).
-    promising : given the maps, channels (L, 1, 1), places of first joints (2, L, 1, A), and the way from them to second
-        joints (2, L, B, A), which of the (L, B, A) pairs are worth a closer look.
+    maps : Floats
+        (2 limbs, H, W).
+    promising : Callable[[Floats, Numbers, Floats, Floats], NDArray[np.bool_]]
+        Given the maps, channels (L, 1, 1), places of first joints (2, L, 1, A), and the way from them to second joints
+        (2, L, B, A), which of the (L, B, A) pairs are worth a closer look.
     """
     ends, channels = np.asarray(skeleton.limbs), np.asarray(skeleton.paf_channels)
     first, after = peaks.first[ends].T, peaks.first[ends + 1].T  # (2, limbs): from where to where its joints are
@@ -142,8 +155,10 @@ def best_limbs(pairs: Numbers, limb: Numbers, values: Floats, skeleton: Skeleton
 
     Parameters
     ----------
-    pairs : (C, 2) numbers of joints; limb : (C,) which limb each could be.
-    values : (C, `POINTS`) the field's share in each pair's direction along it.
+    pairs : Numbers
+        (C, 2) numbers of joints; limb : (C,) which limb each could be.
+    values : Floats
+        (C, `POINTS`) the field's share in each pair's direction along it.
     """
     counted = values > LOWEST_FIELD
     number = counted.sum(1)

@@ -27,14 +27,20 @@ class Skeleton:
 
     Parameters
     ----------
-    name : of the kind, as "coco-17".
-    joints : their names, in the order of the heatmaps.
-    limbs : pairs of joints, in the order in which people are put together. The first ``len(joints) - 1`` are a tree
-        that grows: each goes from a joint that is reached already to a new one. Those after it bind joints of the tree
-        once more, and only fill in what was not found.
-    flip_pairs : left and right joints that change places in a mirror image.
-    sigmas : of each joint, for object keypoint similarity (see `SIGMAS`).
-    paf_channels : of each limb, the channel of its field's x; y is the next one. In the limbs' order if left out.
+    name : str
+        Of the kind, as "coco-17".
+    joints : tuple[str, ...]
+        Their names, in the order of the heatmaps.
+    limbs : tuple[Limb, ...]
+        Pairs of joints, in the order in which people are put together. The first ``len(joints) - 1`` are a tree that
+        grows: each goes from a joint that is reached already to a new one. Those after it bind joints of the tree once
+        more, and only fill in what was not found.
+    flip_pairs : tuple[Limb, ...]
+        Left and right joints that change places in a mirror image.
+    sigmas : tuple[float, ...]
+        Of each joint, for object keypoint similarity (see `SIGMAS`).
+    paf_channels : tuple[int, ...]
+        Of each limb, the channel of its field's x; y is the next one. In the limbs' order if left out.
 
     Raises
     ------
@@ -122,8 +128,9 @@ class Skeleton:
 
         Parameters
         ----------
-        category : with ``keypoints``, the names of the joints, and ``skeleton``, pairs of numbers from 1 in any order
-            and direction. ``sigmas`` and ``flip_pairs`` (from 1) may be given; else joints named ``left_...`` and
+        category : Mapping[str, Any]
+            With ``keypoints``, the names of the joints, and ``skeleton``, pairs of numbers from 1 in any order and
+            direction. ``sigmas`` and ``flip_pairs`` (from 1) may be given; else joints named ``left_...`` and
             ``right_...`` are mirror images, and sigmas go by `SIGMAS`.
 
         Raises

@@ -23,14 +23,19 @@ def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, in
 
     Parameters
     ----------
-    keypoints : (N, K, 2) float tensor, x then y, in pixels of the map; pixel centres at integers.
-    visible : (N, K) bool tensor; a hidden joint leaves its map empty.
-    size : (height, width) of the maps.
-    sigma : standard deviation in pixels of the map.
+    keypoints : Tensor
+        (N, K, 2) float tensor, x then y, in pixels of the map; pixel centres at integers.
+    visible : Tensor
+        (N, K) bool tensor; a hidden joint leaves its map empty.
+    size : tuple[int, int]
+        (height, width) of the maps.
+    sigma : float
+        Standard deviation in pixels of the map.
 
     Returns
     -------
-    (N, K, height, width) float tensor in [0, 1]; 1 where a joint falls on a pixel centre.
+    Tensor
+        (N, K, height, width) float tensor in [0, 1]; 1 where a joint falls on a pixel centre.
 
     Examples
     --------
@@ -55,16 +60,23 @@ def heatmap_targets(
 
     Parameters
     ----------
-    keypoints : (N, P, K, 2) joints of P people in each of N pictures, in pixels of the picture.
-    visible : (N, P, K) bool; what is False leaves no mark (also to fill up pictures with fewer people).
-    size : (height, width) of the maps.
-    stride : pixels per cell.
-    sigma : standard deviation in pixels of the picture.
-    merge : where bumps of people meet: the greatest (Cao 2017), or their sum, at most 1 (Osokin 2018).
+    keypoints : Tensor
+        (N, P, K, 2) joints of P people in each of N pictures, in pixels of the picture.
+    visible : Tensor
+        (N, P, K) bool; what is False leaves no mark (also to fill up pictures with fewer people).
+    size : tuple[int, int]
+        (height, width) of the maps.
+    stride : int
+        Pixels per cell.
+    sigma : float
+        Standard deviation in pixels of the picture.
+    merge : Literal['maximum', 'sum']
+        Where bumps of people meet: the greatest (Cao 2017), or their sum, at most 1 (Osokin 2018).
 
     Returns
     -------
-    (N, K + 1, height, width) in [0, 1]; the last map is one minus the greatest of the others.
+    Tensor
+        (N, K + 1, height, width) in [0, 1]; the last map is one minus the greatest of the others.
     """
     height, width = size
     n, _, joints, _ = keypoints.shape
@@ -102,15 +114,21 @@ def paf_targets(
 
     Parameters
     ----------
-    keypoints, visible : as in `heatmap_targets`; a limb is drawn where both of its joints are visible.
-    skeleton : whose limbs and channels.
-    size : (height, width) of the maps; stride : pixels per cell.
-    thickness : in cells: a cell is on the limb if it lies no farther from its line, and in its box grown by as much.
-    merge : where limbs of people meet: their mean (Cao 2017), or the last person's (Osokin 2018).
+    keypoints, visible : Tensor
+        As in `heatmap_targets`; a limb is drawn where both of its joints are visible.
+    skeleton : Skeleton
+        Whose limbs and channels.
+    size : tuple[int, int]
+        (height, width) of the maps; stride : pixels per cell.
+    thickness : float
+        In cells: a cell is on the limb if it lies no farther from its line, and in its box grown by as much.
+    merge : Literal['mean', 'last']
+        Where limbs of people meet: their mean (Cao 2017), or the last person's (Osokin 2018).
 
     Returns
     -------
-    (N, 2 limbs, height, width), in the order of the skeleton's channels.
+    Tensor
+        (N, 2 limbs, height, width), in the order of the skeleton's channels.
     """
     maps = keypoints.new_zeros(len(keypoints), 2 * len(skeleton.limbs), *size)
     for first in range(0, len(maps), TOGETHER):
@@ -170,9 +188,12 @@ def normal_density(size: tuple[int, int], mean: tuple[float, float], covariance:
 
     Parameters
     ----------
-    size : (height, width).
-    mean : (x, y) of the top.
-    covariance : ((var x, cov), (cov, var y)) in squared pixels; their correlation is cov / sqrt(var x var y).
+    size : tuple[int, int]
+        (height, width).
+    mean : tuple[float, float]
+        (x, y) of the top.
+    covariance : Sequence[Sequence[float]]
+        ((var x, cov), (cov, var y)) in squared pixels; their correlation is cov / sqrt(var x var y).
 
     Raises
     ------

@@ -27,8 +27,10 @@ def similarity(one: Floats, other: Floats, skeleton: Skeleton, *, area: float) -
 
     Parameters
     ----------
-    one, other : (K, 3) x, y in pixels, and score; -1 where a joint was not found.
-    area : of the body in square pixels, above 0.
+    one, other : Floats
+        (K, 3) x, y in pixels, and score; -1 where a joint was not found.
+    area : float
+        Of the body in square pixels, above 0.
     """
     both = (one[:, 2] >= 0) & (other[:, 2] >= 0)
     if not both.any():
@@ -44,9 +46,12 @@ class OneEuro:
 
     Parameters
     ----------
-    joints : how many there are, K.
-    min_cutoff, derivative_cutoff : in Hz, of a joint at rest (lower is calmer) and of the speed.
-    beta : by which the cutoff rises, in Hz per pixel per second; higher lags less. A joint that keeps its speed lags by
+    joints : int
+        How many there are, K.
+    min_cutoff, derivative_cutoff : float
+        In Hz, of a joint at rest (lower is calmer) and of the speed.
+    beta : float
+        By which the cutoff rises, in Hz per pixel per second; higher lags less. A joint that keeps its speed lags by
         less than 1 / (2 pi beta) pixels in the end, whatever the speed.
     """
 
@@ -67,9 +72,11 @@ class OneEuro:
 
         Parameters
         ----------
-        xy : (K, 2) in pixels.
-        found : (K,); by default joints without a negative coordinate. The others stay as they are, and start anew when
-            they are found again: the first place of a joint comes out as it goes in.
+        xy : Floats
+            (K, 2) in pixels.
+        found : NDArray[np.bool_] | None
+            (K,); by default joints without a negative coordinate. The others stay as they are, and start anew when they
+            are found again: the first place of a joint comes out as it goes in.
         """
         there = np.all(xy >= 0, axis=1) if found is None else found.copy()
         goes_on = (there & self._found)[:, None]
@@ -115,11 +122,16 @@ class Tracker:
 
     Parameters
     ----------
-    skeleton : of the poses.
-    least_similarity : of a pose and what is expected, for both to be the same person; above 0, at most 1.
-    patience : a person, or a joint, that was not found in so many frames in a row is forgotten.
-    velocity_gain : share of a joint's error, per frame, by which its velocity is corrected; 0 for no motion.
-    smooth, frames_per_second : whether `poses`, the last frame's as they came in, are filtered by `OneEuro`; its rate.
+    skeleton : Skeleton
+        Of the poses.
+    least_similarity : float
+        Of a pose and what is expected, for both to be the same person; above 0, at most 1.
+    patience : int
+        A person, or a joint, that was not found in so many frames in a row is forgotten.
+    velocity_gain : float
+        Share of a joint's error, per frame, by which its velocity is corrected; 0 for no motion.
+    smooth, frames_per_second
+        Whether `poses`, the last frame's as they came in, are filtered by `OneEuro`; its rate.
     """
 
     skeleton: Skeleton

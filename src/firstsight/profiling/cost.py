@@ -22,13 +22,20 @@ class Layer:
 
     Parameters
     ----------
-    name, type : the module's path and class, or the calling module's path and the function.
-    output_shape : of the first output, for one image: (C, H, W) or (features,).
-    parameters : weights and biases; those of a layer that is used twice are counted once.
-    macs : multiply-accumulates of convolutions and matrix products, biases not counted.
-    activation_bytes : of the output.
-    receptive_field : what a unit sees of the image; None where the image does not come in.
-    milliseconds : measured; None unless asked for.
+    name, type : str
+        The module's path and class, or the calling module's path and the function.
+    output_shape : tuple[int, ...]
+        Of the first output, for one image: (C, H, W) or (features,).
+    parameters : int
+        Weights and biases; those of a layer that is used twice are counted once.
+    macs : int
+        Multiply-accumulates of convolutions and matrix products, biases not counted.
+    activation_bytes : int
+        Of the output.
+    receptive_field : Field | None
+        What a unit sees of the image; None where the image does not come in.
+    milliseconds : float | None
+        Measured; None unless asked for.
     """
 
     name: str
@@ -71,8 +78,10 @@ class Summary:
 
     Parameters
     ----------
-    parameters : of the whole network, also of parts that a prediction does not use.
-    unused : names of those parts, with their parameters.
+    parameters : int
+        Of the whole network, also of parts that a prediction does not use.
+    unused : Mapping[str, int]
+        Names of those parts, with their parameters.
     """
 
     input_shape: tuple[int, int, int]
@@ -116,9 +125,12 @@ def summarize(net: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 
 
     Parameters
     ----------
-    net : any module that takes (N, C, H, W) images; on the meta device nothing is computed.
-    input_shape : (C, H, W) of one image.
-    runs : how often to time every layer on one image (the median is given); 0 for no timing.
+    net : nn.Module
+        Any module that takes (N, C, H, W) images; on the meta device nothing is computed.
+    input_shape : tuple[int, int, int]
+        (C, H, W) of one image.
+    runs : int
+        How often to time every layer on one image (the median is given); 0 for no timing.
 
     Raises
     ------

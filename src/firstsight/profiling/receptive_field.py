@@ -23,11 +23,15 @@ class Axis:
 
     Parameters
     ----------
-    start : lowest pixel that unit 0 sees; below 0 in the padding.
-    size : how many pixels a unit sees.
-    step : by how many pixels the fields of neighbouring units are apart; 0 where there is one unit, which sees it all.
-    exact : False where windows differ in size (adaptive pooling that does not divide, resampling): ``size`` is then
-        that of the widest.
+    start : float
+        Lowest pixel that unit 0 sees; below 0 in the padding.
+    size : float
+        How many pixels a unit sees.
+    step : float
+        By how many pixels the fields of neighbouring units are apart; 0 where there is one unit, which sees it all.
+    exact : bool
+        False where windows differ in size (adaptive pooling that does not divide, resampling): ``size`` is then that of
+        the widest.
     """
 
     start: float
@@ -176,10 +180,14 @@ def through(
 
     Parameters
     ----------
-    name : of the function, as in ``torch`` or ``torch.nn.functional``.
-    fields : of the tensors that went in, each with its tensor, as far as they come from the image.
-    out : of any shape; where it is not (N, C, H, W), it sees all that went in.
-    arguments, options : what the function was given after its first argument.
+    name : str
+        Of the function, as in ``torch`` or ``torch.nn.functional``.
+    fields : Sequence[tuple[Field, Tensor]]
+        Of the tensors that went in, each with its tensor, as far as they come from the image.
+    out : Tensor
+        Of any shape; where it is not (N, C, H, W), it sees all that went in.
+    arguments, options
+        What the function was given after its first argument.
     """
     first, x = fields[0]
     spatial = [(field, _units(tensor)) for field, tensor in fields]

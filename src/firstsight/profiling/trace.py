@@ -27,13 +27,20 @@ class Step:
 
     Parameters
     ----------
-    name : the module's path, or that of the calling module with the function's name.
-    kind : class of the module, or name of the function.
-    output : the first tensor that came out.
-    parameters : how many that no step before it used; ``used`` are their ids.
-    macs : multiply-accumulates of convolutions and matrix products for the whole batch, biases not counted.
-    field : what a unit of the output sees of the image; None where nothing of the image came in.
-    seconds : wall time of this step.
+    name : str
+        The module's path, or that of the calling module with the function's name.
+    kind : str
+        Class of the module, or name of the function.
+    output : Tensor
+        The first tensor that came out.
+    parameters : int
+        How many that no step before it used; ``used`` are their ids.
+    macs : int
+        Multiply-accumulates of convolutions and matrix products for the whole batch, biases not counted.
+    field : Field | None
+        What a unit of the output sees of the image; None where nothing of the image came in.
+    seconds : float
+        Wall time of this step.
     """
 
     name: str
@@ -51,8 +58,10 @@ def trace(net: nn.Module, images: Tensor) -> list[Step]:
 
     Parameters
     ----------
-    net : any module; run in eval mode, as it stands, without gradients.
-    images : (N, C, H, W), on the device of ``net`` ("meta" costs nothing).
+    net : nn.Module
+        Any module; run in eval mode, as it stands, without gradients.
+    images : Tensor
+        (N, C, H, W), on the device of ``net`` ("meta" costs nothing).
     """
     watch = Watch(net, images)
     modes = [(module, module.training) for module in net.modules()]

@@ -34,9 +34,12 @@ class Result:
 
     Parameters
     ----------
-    headline : the result in a few words ("test accuracy 99.72%").
-    metrics : of the last epoch; for a classifier accuracy in [0, 1] and loss in nats.
-    samples_per_second : training images per second of training steps.
+    headline : str
+        The result in a few words ("test accuracy 99.72%").
+    metrics : dict[str, float]
+        Of the last epoch; for a classifier accuracy in [0, 1] and loss in nats.
+    samples_per_second : float
+        Training images per second of training steps.
     """
 
     recipe: str
@@ -71,11 +74,16 @@ class RunOptions:
 
     Parameters
     ----------
-    out : the run directory; ``runs/<recipe>/<n>`` if None.
-    device : "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
-    strict : refuse data with unusable pictures.
-    checkpoint_seconds : time between checkpoints.
-    log : "none" or "tensorboard".
+    out : Path | None
+        The run directory; ``runs/<recipe>/<n>`` if None.
+    device : Literal['auto', 'cpu', 'cuda', 'mps']
+        "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
+    strict : bool
+        Refuse data with unusable pictures.
+    checkpoint_seconds : float
+        Time between checkpoints.
+    log : Literal['none', 'tensorboard']
+        "none" or "tensorboard".
     """
 
     out: Path | None = None
@@ -98,11 +106,16 @@ def train(
 
     Parameters
     ----------
-    recipe : a name of `list_recipes`, or of a model.
-    resume : continue the run in ``out`` (or the latest of this recipe); a new one begins if there is none.
-    where : the device, the run directory and what else does not change the result; ``out`` is its short form.
-    observer : is told of every step and epoch.
-    **changes : fields of `Settings`: ``data``, ``epochs``, ``batch_size``, ``lr``, ``seed``, ...
+    recipe : str
+        A name of `list_recipes`, or of a model.
+    resume : bool
+        Continue the run in ``out`` (or the latest of this recipe); a new one begins if there is none.
+    where : RunOptions | None
+        The device, the run directory and what else does not change the result; ``out`` is its short form.
+    observer
+        Is told of every step and epoch.
+    **changes : Any
+        Fields of `Settings`: ``data``, ``epochs``, ``batch_size``, ``lr``, ``seed``, ...
 
     Raises
     ------

@@ -45,7 +45,8 @@ class ExperimentBuilder(Generic[S]):
 
     Attributes
     ----------
-    labelled : the pictures must be of two classes at least.
+    labelled
+        The pictures must be of two classes at least.
     """
 
     labelled = True

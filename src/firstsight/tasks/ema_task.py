@@ -19,9 +19,12 @@ class EmaTask:
 
     Parameters
     ----------
-    ema : how much of the average is kept at every update; 0 for no average.
-    steps : updates in an epoch.
-    early_epochs, restart : after so many epochs the learning rate begins anew, as a share of what it was; 0 for never.
+    ema : float
+        How much of the average is kept at every update; 0 for no average.
+    steps : int
+        Updates in an epoch.
+    early_epochs, restart
+        After so many epochs the learning rate begins anew, as a share of what it was; 0 for never.
     """
 
     accelerator: Accelerator

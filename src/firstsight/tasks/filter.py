@@ -27,9 +27,12 @@ def filter_picture(
 
     Parameters
     ----------
-    kernel, size : see `firstsight.ops.kernels.kernel`.
-    stride, padding, dilation, at : see `firstsight.ops.filtering.filter_image`.
-    colour : filter red, green and blue; the arithmetic is then that of the channel with the strongest answer.
+    kernel, size
+        See `firstsight.ops.kernels.kernel`.
+    stride, padding, dilation, at
+        See `firstsight.ops.filtering.filter_image`.
+    colour : bool
+        Filter red, green and blue; the arithmetic is then that of the channel with the strongest answer.
 
     Raises
     ------

@@ -38,10 +38,14 @@ class Classifier:
 
     Parameters
     ----------
-    model : in eval mode; (N, C, S, S) normalised images to (N, len(classes)) logits.
-    preprocess : from pictures to ``model``'s input.
-    card : model, recipe, data and its terms, metrics.
-    tta_views : see `average_over_views`.
+    model : nn.Module
+        In eval mode; (N, C, S, S) normalised images to (N, len(classes)) logits.
+    preprocess : Preprocess
+        From pictures to ``model``'s input.
+    card : dict[str, Any]
+        Model, recipe, data and its terms, metrics.
+    tta_views : int
+        See `average_over_views`.
     """
 
     model: nn.Module
@@ -64,13 +68,16 @@ def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:
 
     Parameters
     ----------
-    images : (N, C, H, W) normalised.
-    views : 1, the picture; 2, also its mirror image; 6, also both moved by a pixel down right and up left, which
-        together count as much as the two in their place (the edge is mirrored; Jordan 2024, airbench).
+    images : Tensor
+        (N, C, H, W) normalised.
+    views : int
+        1, the picture; 2, also its mirror image; 6, also both moved by a pixel down right and up left, which together
+        count as much as the two in their place (the edge is mirrored; Jordan 2024, airbench).
 
     Returns
     -------
-    (N, classes)
+    Tensor
+        (N, classes)
     """
     shown = [(1.0, images)]
     if views == 6:
@@ -131,10 +138,12 @@ def load(name_or_run: str | Path, *, notify: Callable[[str], None] = lambda line
 
     Parameters
     ----------
-    name_or_run : looked for in this order: a name of `bundled` weights; a run directory, or a ``.safetensors`` file
-        that firstsight wrote; a name of `cached` weights ("resnet34-imagenet"); a network with published weights
+    name_or_run : str | Path
+        Looked for in this order: a name of `bundled` weights; a run directory, or a ``.safetensors`` file that
+        firstsight wrote; a name of `cached` weights ("resnet34-imagenet"); a network with published weights
         ("resnet34"), which are downloaded if they are not stored yet (never when ``FIRSTSIGHT_OFFLINE=1``).
-    notify : called with a line for every download.
+    notify : Callable[[str], None]
+        Called with a line for every download.
 
     Raises
     ------
@@ -233,8 +242,10 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, card: Mapp
 
     Parameters
     ----------
-    tensors : by the names that ``model`` has for them, in any precision.
-    path, card : of the file, for the error.
+    tensors : Mapping[str, Tensor]
+        By the names that ``model`` has for them, in any precision.
+    path, card
+        Of the file, for the error.
 
     Raises
     ------

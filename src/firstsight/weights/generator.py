@@ -28,11 +28,16 @@ class Generator:
 
     Parameters
     ----------
-    model : in eval mode; (N, ``latent.length``) to normalised (N, C, S, S) pictures.
-    latent : what it is given.
-    preprocess : from pictures to its range; its inverse makes pictures of its outputs.
-    table : the class that each value of the first categorical code makes; empty without codes.
-    card : model, recipe, data and its terms, metrics.
+    model : nn.Module
+        In eval mode; (N, ``latent.length``) to normalised (N, C, S, S) pictures.
+    latent : Latent
+        What it is given.
+    preprocess : Preprocess
+        From pictures to its range; its inverse makes pictures of its outputs.
+    table : tuple[str, ...]
+        The class that each value of the first categorical code makes; empty without codes.
+    card : dict[str, Any]
+        Model, recipe, data and its terms, metrics.
     """
 
     model: nn.Module
@@ -83,7 +88,8 @@ def load_discriminator(run: Path, card: Mapping[str, Any]) -> nn.Module | None:
 
     Parameters
     ----------
-    card : that of the run's generator.
+    card : Mapping[str, Any]
+        That of the run's generator.
     """
     state, _ = checkpoint.newest(run / "checkpoints")
     if state is None or "discriminator" not in state.models:

@@ -35,11 +35,16 @@ class PoseNetwork:
 
     Parameters
     ----------
-    model : in eval mode, batch norms folded; (N, 3, H, W) to heatmaps and fields of every stage.
-    skeleton : whose joints and limbs they are of.
-    height : what pictures are resized to, in pixels.
-    card : model, stages, skeleton, what it was trained on, metrics.
-    source : the file it is from; name : what it is called.
+    model : nn.Module
+        In eval mode, batch norms folded; (N, 3, H, W) to heatmaps and fields of every stage.
+    skeleton : Skeleton
+        Whose joints and limbs they are of.
+    height : int
+        What pictures are resized to, in pixels.
+    card : dict[str, Any]
+        Model, stages, skeleton, what it was trained on, metrics.
+    source : str
+        The file it is from; name : what it is called.
     """
 
     model: nn.Module
@@ -55,9 +60,12 @@ def make_card(*, model: str, skeleton: Skeleton, stages: int, height: int, about
 
     Parameters
     ----------
-    model : as in `firstsight.pose.POSE_MODELS`; stages : its refinement stages.
-    height : what pictures are to be resized to, in pixels.
-    about : what a reader wants to know and the code does not need.
+    model : str
+        As in `firstsight.pose.POSE_MODELS`; stages : its refinement stages.
+    height : int
+        What pictures are to be resized to, in pixels.
+    about : Mapping[str, Any]
+        What a reader wants to know and the code does not need.
     """
     held = skeleton.category() | {"paf_channels": list(skeleton.paf_channels)}
     card = {
@@ -85,9 +93,11 @@ def load_pose(name_or_path: str | Path, *, notify: Callable[[str], None] = lambd
 
     Parameters
     ----------
-    name_or_path : a name of shipped weights, a run directory, a ``.safetensors`` file that firstsight wrote, or a
-        ``.pth`` file, which is taken as the published checkpoint of lightweight OpenPose.
-    notify : called with a line for what was not as usual.
+    name_or_path : str | Path
+        A name of shipped weights, a run directory, a ``.safetensors`` file that firstsight wrote, or a ``.pth`` file,
+        which is taken as the published checkpoint of lightweight OpenPose.
+    notify : Callable[[str], None]
+        Called with a line for what was not as usual.
 
     Raises
     ------

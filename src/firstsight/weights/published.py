@@ -34,8 +34,10 @@ def published(model: str, *, notify: Callable[[str], None] = lambda line: None) 
 
     Parameters
     ----------
-    model : one of `PUBLISHED`, as "resnet34" or "resnet34-imagenet".
-    notify : called with a line for every download.
+    model : str
+        One of `PUBLISHED`, as "resnet34" or "resnet34-imagenet".
+    notify : Callable[[str], None]
+        Called with a line for every download.
 
     Raises
     ------
@@ -103,16 +105,23 @@ def import_weights(
 
     Parameters
     ----------
-    file : see `load_published`. A hash in its name ("resnet34-b627a593.pth") is checked.
-    model : one of `PUBLISHED`.
-    variant : of the network; its first one, which is torchvision's, if None.
-    classes : names of the classes, as many as the last layer has; "class 0", ... if None.
-    out : where to write; below ``$FIRSTSIGHT_HOME/weights`` if None, where `load` finds it by its name.
-    replace : write over weights that came from another file.
+    file : str | Path
+        See `load_published`. A hash in its name ("resnet34-b627a593.pth") is checked.
+    model : str
+        One of `PUBLISHED`.
+    variant : str | None
+        Of the network; its first one, which is torchvision's, if None.
+    classes : Sequence[str] | None
+        Names of the classes, as many as the last layer has; "class 0", ... if None.
+    out : str | Path | None
+        Where to write; below ``$FIRSTSIGHT_HOME/weights`` if None, where `load` finds it by its name.
+    replace : bool
+        Write over weights that came from another file.
 
     Returns
     -------
-    The file that was written.
+    Path
+        The file that was written.
 
     Raises
     ------

@@ -33,12 +33,15 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
 
     Parameters
     ----------
-    path : a ``.pth`` file of torch.save, in the zip format or the older one without, or a ``.safetensors`` file.
-    notify : called with a line for what was not as usual.
+    path : str | Path
+        A ``.pth`` file of torch.save, in the zip format or the older one without, or a ``.safetensors`` file.
+    notify : Callable[[str], None]
+        Called with a line for what was not as usual.
 
     Returns
     -------
-    ``net`` itself.
+    M
+        ``net`` itself.
 
     Raises
     ------

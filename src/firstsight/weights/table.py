@@ -26,13 +26,20 @@ class Published:
 
     Parameters
     ----------
-    model : the network, as in `CLASSIFICATION_MODELS`.
-    file : the file's name, which ends in the first eight hex digits of its SHA-256.
-    megabytes : its size.
-    accuracy : share of ImageNet's 50,000 validation pictures named rightly, in percent (see `ACCURACY_SOURCE`).
-    place : the folder that the file is published in, as a URL (see `url`).
-    mean, std : of each channel, that pictures are normalised by.
-    size, shorter : a square of ``size`` pixels is cut from pictures whose shorter side is resized to ``shorter``.
+    model : str
+        The network, as in `CLASSIFICATION_MODELS`.
+    file : str
+        The file's name, which ends in the first eight hex digits of its SHA-256.
+    megabytes : float
+        Its size.
+    accuracy : float
+        Share of ImageNet's 50,000 validation pictures named rightly, in percent (see `ACCURACY_SOURCE`).
+    place : str
+        The folder that the file is published in, as a URL (see `url`).
+    mean, std : tuple[float, float, float]
+        Of each channel, that pictures are normalised by.
+    size, shorter : int
+        A square of ``size`` pixels is cut from pictures whose shorter side is resized to ``shorter``.
     """
 
     model: str

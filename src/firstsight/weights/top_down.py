@@ -24,11 +24,16 @@ class TopDownNetwork:
 
     Parameters
     ----------
-    model : in eval mode, batch norms folded.
-    skeleton : whose joints it finds.
-    size : (height, width) of its input.
-    card : model, head, stacks, skeleton, what it was trained on, metrics.
-    source : the file it is from; name : what it is called.
+    model : TopDown
+        In eval mode, batch norms folded.
+    skeleton : Skeleton
+        Whose joints it finds.
+    size : tuple[int, int]
+        (height, width) of its input.
+    card : dict[str, Any]
+        Model, head, stacks, skeleton, what it was trained on, metrics.
+    source : str
+        The file it is from; name : what it is called.
     """
 
     model: TopDown
@@ -56,8 +61,10 @@ def load_top_down(name_or_path: str | Path, *, notify: Callable[[str], None] = l
 
     Parameters
     ----------
-    name_or_path : a name of shipped weights, a run directory, or a ``.safetensors`` file that firstsight wrote.
-    notify : called with a line for what was not as usual.
+    name_or_path : str | Path
+        A name of shipped weights, a run directory, or a ``.safetensors`` file that firstsight wrote.
+    notify : Callable[[str], None]
+        Called with a line for what was not as usual.
 
     Raises
     ------

@@ -21,7 +21,8 @@ def load_pretrained(wanted: str, model: str, *, notify: Callable[[str], None] = 
 
     Parameters
     ----------
-    wanted : "imagenet" for what was published for ``model``; what `load` takes; or a ``.pth`` file of ``model``.
+    wanted : str
+        "imagenet" for what was published for ``model``; what `load` takes; or a ``.pth`` file of ``model``.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def transfer(net: nn.Module, base: Classifier, classes: Sequence[str]) -> frozen
 
     Returns
     -------
-    The names of the head's tensors.
+    frozenset[str]
+        The names of the head's tensors.
 
     Raises
     ------

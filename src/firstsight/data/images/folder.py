@@ -111,13 +111,19 @@ def read_folder(
 
     Parameters
     ----------
-    size : side in pixels that every picture is brought to.
-    channels : 1, 3, or None for 1 when every picture is stored as grey, else 3.
-    strict : refuse the set when a picture is unusable, instead of leaving it out.
-    shorter : see `Preprocess`.
-    memory : bytes of decoded pixels to hold in memory.
-    labelled : the pictures stand in folders of two classes at least; else they may also all be of one class, or stand
-        in no class folder at all.
+    size : int
+        Side in pixels that every picture is brought to.
+    channels : int | None
+        1, 3, or None for 1 when every picture is stored as grey, else 3.
+    strict : bool
+        Refuse the set when a picture is unusable, instead of leaving it out.
+    shorter : int
+        See `Preprocess`.
+    memory : int
+        Bytes of decoded pixels to hold in memory.
+    labelled : bool
+        The pictures stand in folders of two classes at least; else they may also all be of one class, or stand in no
+        class folder at all.
 
     Raises
     ------

@@ -18,7 +18,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
     Returns
     -------
-    uint8 array with the axes that the file declares: (N,) labels, (N, H, W) images.
+    NDArray[np.uint8]
+        Uint8 array with the axes that the file declares: (N,) labels, (N, H, W) images.
 
     Raises
     ------

@@ -26,14 +26,22 @@ class ImageSet:
 
     Parameters
     ----------
-    images : (N, C, H, W) uint8 tensor, C = 1 (grey) or 3 (RGB).
-    labels : (N,) int64 tensor, indices into ``classes``.
-    classes : the names of the classes.
-    name : what the set is called ("digits", "fashion-mnist", a folder's name).
-    split : "train" or "test".
-    source : where the files were found.
-    notes : what a reader of the results must know ("no test split: a fifth was held out").
-    skipped : files that could not be used.
+    images : Tensor
+        (N, C, H, W) uint8 tensor, C = 1 (grey) or 3 (RGB).
+    labels : Tensor
+        (N,) int64 tensor, indices into ``classes``.
+    classes : tuple[str, ...]
+        The names of the classes.
+    name : str
+        What the set is called ("digits", "fashion-mnist", a folder's name).
+    split : str
+        "train" or "test".
+    source : str
+        Where the files were found.
+    notes : tuple[str, ...]
+        What a reader of the results must know ("no test split: a fifth was held out").
+    skipped : tuple[SkippedImage, ...]
+        Files that could not be used.
 
     Raises
     ------
@@ -133,13 +141,17 @@ def stratified_split(
 
     Parameters
     ----------
-    keys : one string a sample (a file name, or the sample's number).
-    labels : (N,) class indices.
-    share : fraction to hold out, in (0, 1).
+    keys : list[str]
+        One string a sample (a file name, or the sample's number).
+    labels : NDArray[np.integer[Any]]
+        (N,) class indices.
+    share : float
+        Fraction to hold out, in (0, 1).
 
     Returns
     -------
-    (kept, held_out) : ascending sample numbers.
+    tuple[NDArray[np.int64], NDArray[np.int64]]
+        (kept, held_out) : ascending sample numbers.
     """
     ranks = np.array([int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) for key in keys], dtype=np.uint64)
     held: list[int] = []

@@ -44,15 +44,23 @@ def load(
 
     Parameters
     ----------
-    where : a name of `SOURCES`, or a path.
-    split : "train" or "test".
-    size : side in pixels of pictures from a folder; published sets keep their own.
-    channels : 1 or 3 for pictures from a folder; None decides by how they are stored.
-    strict : refuse a folder with an unusable picture instead of leaving it out.
-    shorter : what the shorter side of a picture from a folder is resized to before a square of ``size`` is cut out of
-        its middle; ``size`` if 0 (see `Preprocess`).
-    labelled : see `read_folder`: without, pictures need no class folders.
-    notify : called with a line for every download.
+    where : str | Path
+        A name of `SOURCES`, or a path.
+    split : str
+        "train" or "test".
+    size : int
+        Side in pixels of pictures from a folder; published sets keep their own.
+    channels : int | None
+        1 or 3 for pictures from a folder; None decides by how they are stored.
+    strict : bool
+        Refuse a folder with an unusable picture instead of leaving it out.
+    shorter : int
+        What the shorter side of a picture from a folder is resized to before a square of ``size`` is cut out of its
+        middle; ``size`` if 0 (see `Preprocess`).
+    labelled : bool
+        See `read_folder`: without, pictures need no class folders.
+    notify : Callable[[str], None]
+        Called with a line for every download.
 
     Raises
     ------

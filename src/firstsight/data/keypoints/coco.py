@@ -226,8 +226,10 @@ def outline_mask(outline: Any, *, box: Sequence[float], size: tuple[int, int]) -
 
     Parameters
     ----------
-    outline : polygons [[x, y, x, y, ...], ...], or run lengths {"size": [height, width], "counts": ...}, or None.
-    box : x, y, width, height in pixels.
+    outline : Any
+        Polygons [[x, y, x, y, ...], ...], or run lengths {"size": [height, width], "counts": ...}, or None.
+    box : Sequence[float]
+        x, y, width, height in pixels.
 
     Raises
     ------

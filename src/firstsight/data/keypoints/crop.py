@@ -20,13 +20,17 @@ def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
 
     Parameters
     ----------
-    boxes : (N, 4) x, y of the first corner, width, height.
-    aspect : width over height of the network's input.
-    padding : sides are multiplied by it (1.25 as published).
+    boxes : Tensor
+        (N, 4) x, y of the first corner, width, height.
+    aspect : float
+        Width over height of the network's input.
+    padding : float
+        Sides are multiplied by it (1.25 as published).
 
     Returns
     -------
-    (N, 4) x, y of the middle, width, height.
+    Tensor
+        (N, 4) x, y of the middle, width, height.
 
     Examples
     --------
@@ -45,14 +49,19 @@ def crop_matrices(
 
     Parameters
     ----------
-    areas : (N, 4) x, y of the middle, width, height; of the input's aspect.
-    size : (height, width) of the input.
-    degrees : (N,) turn clockwise (y points down); none if not given.
-    mirrored : (N,) bool, left and right change places before turning; none if not given.
+    areas : Tensor
+        (N, 4) x, y of the middle, width, height; of the input's aspect.
+    size : tuple[int, int]
+        (height, width) of the input.
+    degrees : Tensor | None
+        (N,) turn clockwise (y points down); none if not given.
+    mirrored : Tensor | None
+        (N,) bool, left and right change places before turning; none if not given.
 
     Returns
     -------
-    (N, 2, 3).
+    Tensor
+        (N, 2, 3).
     """
     height, width = size
     scale = height / areas[:, 3]
@@ -81,14 +90,19 @@ def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int],
 
     Parameters
     ----------
-    pictures : N of them, (C, H, W) each, uint8 or float, on the CPU; the same one may be there several times.
-    matrices : (N, 2, 3).
-    size : (height, width) of the crops.
-    fill : value outside of the picture.
+    pictures : Sequence[Tensor]
+        N of them, (C, H, W) each, uint8 or float, on the CPU; the same one may be there several times.
+    matrices : Tensor
+        (N, 2, 3).
+    size : tuple[int, int]
+        (height, width) of the crops.
+    fill : float
+        Value outside of the picture.
 
     Returns
     -------
-    (N, C, height, width) float, in the pictures' range.
+    Tensor
+        (N, C, height, width) float, in the pictures' range.
     """
     height, width = size
     back = inverse(matrices)

@@ -37,11 +37,16 @@ class CropBatch(BatchShard):
 
     Parameters
     ----------
-    images : (N, 3, H, W) float in [0, 255], red, green, blue; grey (128) where there is no picture.
-    keypoints : (N, K, 2).
-    visible : (N, K) bool: labelled, and inside the crop.
-    matrices : (N, 2, 3) from pixels of the picture's file, pixel centres at integers, to those of the crop.
-    people : (N,) their numbers in the set.
+    images : Tensor
+        (N, 3, H, W) float in [0, 255], red, green, blue; grey (128) where there is no picture.
+    keypoints : Tensor
+        (N, K, 2).
+    visible : Tensor
+        (N, K) bool: labelled, and inside the crop.
+    matrices : Tensor
+        (N, 2, 3) from pixels of the picture's file, pixel centres at integers, to those of the crop.
+    people : NDArray[np.int64]
+        (N,) their numbers in the set.
     """
 
     images: Tensor
@@ -60,15 +65,22 @@ class Crops(ProgressiveResizing):
 
     Parameters
     ----------
-    size : (height, width) of the crops; multiples of 32.
-    rotate : degrees either way. zoom : resized by a factor from 1 - zoom to 1 + zoom. move : the middle is moved by up
-        to this share of the person's size.
-    flip : mirror half of them; left and right joints change places.
-    half_body : share of the samples that show one half of a body alone, where enough of it is labelled.
-    hide : share of the samples of which a rectangle is covered; its joints are to be found all the same.
-    early, early_size : in this share of the epochs, the first ones, crops are of that size instead; ``progress`` counts
-        each of the two parts for itself.
-    rank, world : as in `Batches`.
+    size : tuple[int, int]
+        (height, width) of the crops; multiples of 32.
+    rotate : float
+        Degrees either way. zoom : resized by a factor from 1 - zoom to 1 + zoom. move : the middle is moved by up to
+        this share of the person's size.
+    flip : bool
+        Mirror half of them; left and right joints change places.
+    half_body : float
+        Share of the samples that show one half of a body alone, where enough of it is labelled.
+    hide : float
+        Share of the samples of which a rectangle is covered; its joints are to be found all the same.
+    early, early_size
+        In this share of the epochs, the first ones, crops are of that size instead; ``progress`` counts each of the two
+        parts for itself.
+    rank, world : int
+        As in `Batches`.
 
     Raises
     ------

@@ -19,12 +19,16 @@ def write_scenes(scenes: Scenes, folder: str | Path, *, ids: Sequence[int] | Non
 
     Parameters
     ----------
-    folder : is made if it is not there; files of the same names are replaced.
-    ids : samples to write; all if None. epoch : in which they are made.
+    folder : str | Path
+        Is made if it is not there; files of the same names are replaced.
+    ids : Sequence[int] | None
+        Samples to write; all if None. epoch : in which they are made.
 
     Returns
     -------
-    The annotations' file. Joints that are not visible are not labelled; places run from 0 to the side, as COCO has it.
+    Path
+        The annotations' file. Joints that are not visible are not labelled; places run from 0 to the side, as COCO has
+        it.
     """
     images = Path(folder) / "images"
     images.mkdir(parents=True, exist_ok=True)

@@ -30,18 +30,30 @@ class KeypointSet:
 
     Parameters
     ----------
-    skeleton : of K joints.
-    pictures : sorted by id; those without people are among them.
-    keypoints : (P, K, 3) float32 array of x, y, v.
-    boxes : (P, 4) float32 array of x, y, width, height in pixels.
-    areas : (P,) float64 array, of the outline in square pixels.
-    crowd : (P,) bool array; the outline is of many people, whose joints nobody labelled.
-    picture : (P,) int64 array, indices into ``pictures``.
-    ids : (P,) int64 array, of the annotations.
-    outlines : P times COCO's ``segmentation`` (a list of polygons, or run lengths), or None.
-    name : what the set is called.
-    notes : what a reader of the results must know.
-    category_id : what the file calls the kind of body.
+    skeleton : Skeleton
+        Of K joints.
+    pictures : tuple[KeypointPicture, ...]
+        Sorted by id; those without people are among them.
+    keypoints : NDArray[np.float32]
+        (P, K, 3) float32 array of x, y, v.
+    boxes : NDArray[np.float32]
+        (P, 4) float32 array of x, y, width, height in pixels.
+    areas : NDArray[np.float64]
+        (P,) float64 array, of the outline in square pixels.
+    crowd : NDArray[np.bool_]
+        (P,) bool array; the outline is of many people, whose joints nobody labelled.
+    picture : NDArray[np.int64]
+        (P,) int64 array, indices into ``pictures``.
+    ids : NDArray[np.int64]
+        (P,) int64 array, of the annotations.
+    outlines
+        P times COCO's ``segmentation`` (a list of polygons, or run lengths), or None.
+    name : str
+        What the set is called.
+    notes : tuple[str, ...]
+        What a reader of the results must know.
+    category_id : int
+        What the file calls the kind of body.
 
     Raises
     ------
@@ -133,10 +145,13 @@ def load_keypoints(
 
     Parameters
     ----------
-    json_path : the file with ``images``, ``annotations`` and ``categories``.
-    images : folder of the pictures; if not given, ``images`` beside the file, or else the file's own folder.
-    skeleton : with the joints of the category, in any order. If not given, a built-in skeleton with just these joints,
-        or else the category's own.
+    json_path : str | Path
+        The file with ``images``, ``annotations`` and ``categories``.
+    images : str | Path | None
+        Folder of the pictures; if not given, ``images`` beside the file, or else the file's own folder.
+    skeleton : Skeleton | None
+        With the joints of the category, in any order. If not given, a built-in skeleton with just these joints, or else
+        the category's own.
 
     Raises
     ------
@@ -161,8 +176,9 @@ def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
 
     Returns
     -------
-    The folder to be given as ``images``: where `load_keypoints` looks by itself if all pictures lie there, or else the
-    innermost folder that holds them all.
+    Path
+        The folder to be given as ``images``: where `load_keypoints` looks by itself if all pictures lie there, or else
+        the innermost folder that holds them all.
 
     Raises
     ------

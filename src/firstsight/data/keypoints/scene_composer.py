@@ -31,11 +31,16 @@ class Scene:
 
     Parameters
     ----------
-    image : (S, S, 3) uint8.
-    keypoints : (P, K, 2) x, y; also of joints that are not visible, where they are known.
-    visible : (P, K) bool: labelled, inside the scene, and not covered.
-    boxes : (P, 4) x, y, width, height; areas : (P,) squared pixels.
-    counts : (S / stride, S / stride) bool: from which cells may be learnt.
+    image : NDArray[np.uint8]
+        (S, S, 3) uint8.
+    keypoints : Floats
+        (P, K, 2) x, y; also of joints that are not visible, where they are known.
+    visible : NDArray[np.bool_]
+        (P, K) bool: labelled, inside the scene, and not covered.
+    boxes : Floats
+        (P, 4) x, y, width, height; areas : (P,) squared pixels.
+    counts : NDArray[np.bool_]
+        (S / stride, S / stride) bool: from which cells may be learnt.
     """
 
     image: NDArray[np.uint8]

@@ -25,8 +25,10 @@ class SceneBatch(BatchShard):
 
     Parameters
     ----------
-    images : (N, 3, S, S) uint8, red, green, blue.
-    keypoints, visible, boxes, areas, counts : as of a `Scene`, with N in front.
+    images : Tensor
+        (N, 3, S, S) uint8, red, green, blue.
+    keypoints, visible, boxes, areas, counts : Tensor
+        As of a `Scene`, with N in front.
     """
 
     images: Tensor
@@ -53,15 +55,22 @@ class Scenes(ProgressiveResizing):
 
     Parameters
     ----------
-    side : of the scenes in pixels, S; a multiple of ``stride``.
-    smallest, largest : a person's size as a share of the side: the longer side of the box, in photographs its height.
-        With n people in a composed scene the largest is divided by the cubic root of n.
-    early, early_side : in this share of the epochs, the first ones, scenes have that side instead; ``progress`` counts
-        each of the two parts for itself.
-    rotate : degrees either way. flip : mirror half of them; left and right joints change places.
-    most : people in a composed scene.
-    stride : pixels of a cell.
-    rank, world : as in `Batches`.
+    side : int
+        Of the scenes in pixels, S; a multiple of ``stride``.
+    smallest, largest : float
+        A person's size as a share of the side: the longer side of the box, in photographs its height. With n people in
+        a composed scene the largest is divided by the cubic root of n.
+    early, early_side
+        In this share of the epochs, the first ones, scenes have that side instead; ``progress`` counts each of the two
+        parts for itself.
+    rotate : float
+        Degrees either way. flip : mirror half of them; left and right joints change places.
+    most : int
+        People in a composed scene.
+    stride : int
+        Pixels of a cell.
+    rank, world : int
+        As in `Batches`.
 
     Raises
     ------

@@ -18,11 +18,13 @@ def load_people(where: str | Path, *, share: float = 0.0) -> tuple[KeypointSet, 
 
     Parameters
     ----------
-    where : a folder with annotation files whose names begin with ``person_keypoints``, one of them with ``train`` and
-        one with ``val`` in its name, or only one; or a JSON file. Pictures are in ``images``, or as COCO has them in a
+    where : str | Path
+        A folder with annotation files whose names begin with ``person_keypoints``, one of them with ``train`` and one
+        with ``val`` in its name, or only one; or a JSON file. Pictures are in ``images``, or as COCO has them in a
         folder of the file's name (``train2017``). A bare name is a folder of $FIRSTSIGHT_HOME/data.
-    share : hold out so much of the training pictures, and measure on them; 0 for the ``val`` file, or where there is
-        none a tenth or a fifth by rule (`held_out_share`).
+    share : float
+        Hold out so much of the training pictures, and measure on them; 0 for the ``val`` file, or where there is none a
+        tenth or a fifth by rule (`held_out_share`).
 
     Raises
     ------
@@ -49,8 +51,10 @@ def people_to_measure(where: str | Path, images: str | Path | None = None) -> Ke
 
     Parameters
     ----------
-    where : as of `load_people`.
-    images : the folder of a JSON file's pictures; None for where `load_people` looks.
+    where : str | Path
+        As of `load_people`.
+    images : str | Path | None
+        The folder of a JSON file's pictures; None for where `load_people` looks.
 
     Raises
     ------

@@ -76,8 +76,10 @@ class AirBench(nn.Module):
 
         Parameters
         ----------
-        images : (N, C, H, W) normalised training images; some thousand are enough.
-        eps : added to the eigenvalues, so that directions with hardly any variance are not blown up.
+        images : Tensor
+            (N, C, H, W) normalised training images; some thousand are enough.
+        eps : float
+            Added to the eigenvalues, so that directions with hardly any variance are not blown up.
         """
         weight = self.whitening.weight
         patches = F.unfold(images.double(), kernel_size=2).transpose(1, 2).flatten(0, 1)  # (patches, 4 C)

@@ -44,14 +44,22 @@ def create_gan(
 
     Parameters
     ----------
-    name : "gan", "dcgan" or "infogan".
-    latent : length of the generator's input: noise and codes.
-    size, channels : of the pictures, (channels, size, size).
-    width, g_width : of the networks, see there; the generator's may be one of its own, 0 for the same.
-    critic : the discriminator's slope is to be held down, and so it has no batch norm.
-    packing : how many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
-    classes : how many there are, if both are told the class of a picture; 0: they are not.
-    others : see the networks; those in `OPTIONS` apply.
+    name : str
+        "gan", "dcgan" or "infogan".
+    latent : int
+        Length of the generator's input: noise and codes.
+    size, channels : int
+        Of the pictures, (channels, size, size).
+    width, g_width : int
+        Of the networks, see there; the generator's may be one of its own, 0 for the same.
+    critic : bool
+        The discriminator's slope is to be held down, and so it has no batch norm.
+    packing : int
+        How many pictures the discriminator sees at once, one behind the other in its channels (PacGAN).
+    classes : int
+        How many there are, if both are told the class of a picture; 0: they are not.
+    others
+        See the networks; those in `OPTIONS` apply.
 
     Raises
     ------

@@ -20,12 +20,15 @@ def noisy(images: Tensor, deviation: float) -> Tensor:
 
     Parameters
     ----------
-    images : any shape.
-    deviation : of the noise, in the units of the images; 0 adds nothing, and draws nothing.
+    images : Tensor
+        Any shape.
+    deviation : float
+        Of the noise, in the units of the images; 0 adds nothing, and draws nothing.
 
     Returns
     -------
-    Shaped as ``images``; can be differentiated.
+    Tensor
+        Shaped as ``images``; can be differentiated.
     """
     return images + deviation * torch.randn_like(images) if deviation else images
 
@@ -35,12 +38,15 @@ def translated(images: Tensor, most: int) -> Tensor:
 
     Parameters
     ----------
-    images : (N, C, H, W).
-    most : largest move in pixels, in each direction; 0 moves nothing, and draws nothing.
+    images : Tensor
+        (N, C, H, W).
+    most : int
+        Largest move in pixels, in each direction; 0 moves nothing, and draws nothing.
 
     Returns
     -------
-    (N, C, H, W); can be differentiated.
+    Tensor
+        (N, C, H, W); can be differentiated.
 
     Examples
     --------

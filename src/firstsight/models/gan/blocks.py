@@ -15,11 +15,13 @@ def slant(images: Tensor) -> Tensor:
 
     Parameters
     ----------
-    images : (N, 1, H, W) ink, bright on dark, any scale.
+    images : Tensor
+        (N, 1, H, W) ink, bright on dark, any scale.
 
     Returns
     -------
-    (N,)
+    Tensor
+        (N,)
     """
     _, down, both = _moments(images)
     return torch.where(down > FLAT, -both / down.clamp_min(FLAT), 0.0)
@@ -33,11 +35,13 @@ def width(images: Tensor) -> Tensor:
 
     Parameters
     ----------
-    images : as in `slant`.
+    images : Tensor
+        As in `slant`.
 
     Returns
     -------
-    (N,); 0 without ink.
+    Tensor
+        (N,); 0 without ink.
     """
     across, down, both = _moments(images)
     leaning = torch.where(down > FLAT, both.square() / down.clamp_min(FLAT), 0.0)
@@ -65,11 +69,13 @@ def stroke_width(images: Tensor) -> Tensor:
 
     Parameters
     ----------
-    images : (N, 1, H, W) in [0, 1], bright on dark.
+    images : Tensor
+        (N, 1, H, W) in [0, 1], bright on dark.
 
     Returns
     -------
-    (N,); 0 without ink.
+    Tensor
+        (N,); 0 without ink.
     """
     ink = torch.nn.functional.pad(images[:, 0].double(), (1, 1, 1, 1))
     down, across = ink[:, 1:, :-1] - ink[:, :-1, :-1], ink[:, :-1, 1:] - ink[:, :-1, :-1]
@@ -82,8 +88,10 @@ def correlation(a: Tensor, b: Tensor, groups: Tensor) -> float:
 
     Parameters
     ----------
-    a, b : (N,) measures.
-    groups : (N,) group numbers from 0.
+    a, b : Tensor
+        (N,) measures.
+    groups : Tensor
+        (N,) group numbers from 0.
     """
     first, second = (_centred(values.double(), groups) for values in (a, b))
     scale = first.norm() * second.norm()
@@ -98,11 +106,13 @@ def best_correlation(values: Tensor, b: Tensor, groups: Tensor) -> float:
 
     Parameters
     ----------
-    values : (N, k) measures; b, groups : as in `correlation`.
+    values : Tensor
+        (N, k) measures; b, groups : as in `correlation`.
 
     Returns
     -------
-    In [0, 1].
+    float
+        In [0, 1].
     """
     each = torch.stack([_centred(column.double(), groups) for column in values.T], dim=1)
     wanted = _centred(b.double(), groups)

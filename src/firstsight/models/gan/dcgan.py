@@ -48,11 +48,16 @@ class Generator(nn.Module):
 
     Parameters
     ----------
-    latent : length of the noise vector.
-    size, channels : of the pictures, (channels, size, size).
-    width : channels of the last hidden map; each map before has twice as many.
-    signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
-    strided : transposed convolutions; else nearest-neighbour doubling and a 3x3 convolution.
+    latent : int
+        Length of the noise vector.
+    size, channels : int
+        Of the pictures, (channels, size, size).
+    width : int
+        Channels of the last hidden map; each map before has twice as many.
+    signed : bool
+        Pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
+    strided : bool
+        Transposed convolutions; else nearest-neighbour doubling and a 3x3 convolution.
     """
 
     def __init__(
@@ -86,13 +91,20 @@ class Discriminator(nn.Module):
 
     Parameters
     ----------
-    size, channels : of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
-    width : channels of the first hidden map; each map after has twice as many.
-    leaky : LeakyReLU 0.2 instead of ReLU.
-    strided : convolutions of stride 2; else 3x3 convolutions and a mean over 2x2.
-    spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018), without batch norm.
-    batch_norm : off for a gradient penalty, which is about single pictures (Gulrajani 2017, section 4).
-    classes : how many classes there are, if it is told that of every picture; 0: it is not.
+    size, channels : int
+        Of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
+    width : int
+        Channels of the first hidden map; each map after has twice as many.
+    leaky : bool
+        LeakyReLU 0.2 instead of ReLU.
+    strided : bool
+        Convolutions of stride 2; else 3x3 convolutions and a mean over 2x2.
+    spectral_norm : bool
+        Keep the greatest singular value of every layer at one (Miyato 2018), without batch norm.
+    batch_norm : bool
+        Off for a gradient penalty, which is about single pictures (Gulrajani 2017, section 4).
+    classes : int
+        How many classes there are, if it is told that of every picture; 0: it is not.
     """
 
     def __init__(

@@ -24,11 +24,16 @@ class Generator(nn.Module):
 
     Parameters
     ----------
-    latent : length of the noise vector.
-    size, channels : of the pictures, (channels, size, size).
-    width : the hidden layers have 4, 8 and 16 times as many units.
-    signed : pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
-    batch_norm : after every hidden layer, before its activation.
+    latent : int
+        Length of the noise vector.
+    size, channels : int
+        Of the pictures, (channels, size, size).
+    width : int
+        The hidden layers have 4, 8 and 16 times as many units.
+    signed : bool
+        Pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
+    batch_norm : bool
+        After every hidden layer, before its activation.
     """
 
     def __init__(
@@ -59,12 +64,17 @@ class Discriminator(nn.Module):
 
     Parameters
     ----------
-    size, channels : of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
-    width : the hidden layers have 8 and 4 times as many units.
-    leaky : LeakyReLU 0.2 instead of ReLU.
-    spectral_norm : keep the greatest singular value of every layer at one (Miyato 2018).
-    stuck : batch norm over the one unit before the sigmoid, as in the study that this repeats: it cannot learn, for
-        each batch is told apart from itself only.
+    size, channels : int
+        Of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
+    width : int
+        The hidden layers have 8 and 4 times as many units.
+    leaky : bool
+        LeakyReLU 0.2 instead of ReLU.
+    spectral_norm : bool
+        Keep the greatest singular value of every layer at one (Miyato 2018).
+    stuck : bool
+        Batch norm over the one unit before the sigmoid, as in the study that this repeats: it cannot learn, for each
+        batch is told apart from itself only.
     """
 
     def __init__(

@@ -25,9 +25,12 @@ class CodePrediction(NamedTuple):
 
     Parameters
     ----------
-    categories : one (N, k) tensor of logits for each categorical code.
-    means : (N, continuous codes).
-    log_variances : (N, continuous codes).
+    categories : tuple[Tensor, ...]
+        One (N, k) tensor of logits for each categorical code.
+    means : Tensor
+        (N, continuous codes).
+    log_variances : Tensor
+        (N, continuous codes).
     """
 
     categories: tuple[Tensor, ...]
@@ -44,7 +47,8 @@ class Generator(nn.Module):
 
     Parameters
     ----------
-    latent : length of the whole input: noise, one-hot categories, continuous codes.
+    latent : int
+        Length of the whole input: noise, one-hot categories, continuous codes.
     """
 
     def __init__(self, *, latent: int = 74, size: int = 28, channels: int = 1, width: int = 64) -> None:
@@ -94,9 +98,12 @@ class Discriminator(nn.Module):
 
     Parameters
     ----------
-    categories : how many values each categorical code has.
-    continuous : how many continuous codes there are.
-    batch_norm : in the trunk; off for a gradient penalty, which is about single pictures.
+    categories : tuple[int, ...]
+        How many values each categorical code has.
+    continuous : int
+        How many continuous codes there are.
+    batch_norm : bool
+        In the trunk; off for a gradient penalty, which is about single pictures.
     """
 
     def __init__(

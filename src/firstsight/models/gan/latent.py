@@ -14,10 +14,14 @@ class Latent:
 
     Parameters
     ----------
-    noise : how many values of noise.
-    categories : how many values each categorical code has.
-    continuous : how many continuous codes, in [-1, 1].
-    kind : distribution of the noise, N(0, 1) or U(-1, 1).
+    noise : int
+        How many values of noise.
+    categories : tuple[int, ...]
+        How many values each categorical code has.
+    continuous : int
+        How many continuous codes, in [-1, 1].
+    kind : Literal['normal', 'uniform']
+        Distribution of the noise, N(0, 1) or U(-1, 1).
     """
 
     noise: int
@@ -78,12 +82,15 @@ def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
 
     Parameters
     ----------
-    a, b : (d,) vectors.
-    share : (n,) in [0, 1].
+    a, b : Tensor
+        (d,) vectors.
+    share : Tensor
+        (n,) in [0, 1].
 
     Returns
     -------
-    (n, d)
+    Tensor
+        (n, d)
     """
     one, two = a / a.norm(), b / b.norm()
     angle = torch.arccos((one @ two).clamp(-1, 1))

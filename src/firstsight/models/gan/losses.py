@@ -36,12 +36,15 @@ def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Te
 
     Parameters
     ----------
-    logits : of the discriminator, any shape.
-    target : what it should say, 1 for "real"; a number, or one for each logit.
+    logits : Tensor
+        Of the discriminator, any shape.
+    target : Tensor | float
+        What it should say, 1 for "real"; a number, or one for each logit.
 
     Returns
     -------
-    The loss of each image, shaped as ``logits``.
+    Tensor
+        The loss of each image, shaped as ``logits``.
     """
     if loss in ("non-saturating", "saturating"):
         return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
@@ -72,7 +75,8 @@ def answer(loss: Loss, logits: Tensor) -> Tensor:
 
     Parameters
     ----------
-    logits : of any shape, which the answer has too.
+    logits : Tensor
+        Of any shape, which the answer has too.
     """
     if loss == "least-squares":
         return logits.clamp(0, 1)
@@ -97,12 +101,15 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
 
     Parameters
     ----------
-    real, fake : (N, C, H, W); ``fake`` without gradient.
-    mix : (N,) in [0, 1]: where between them each slope is taken.
+    real, fake : Tensor
+        (N, C, H, W); ``fake`` without gradient.
+    mix : Tensor
+        (N,) in [0, 1]: where between them each slope is taken.
 
     Returns
     -------
-    (N,) the squared differences; can be differentiated.
+    Tensor
+        (N,) the squared differences; can be differentiated.
     """
     share = mix.view(-1, 1, 1, 1)
     between = (share * real + (1 - share) * fake).requires_grad_()
@@ -115,11 +122,13 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
 
     Parameters
     ----------
-    real : (N, C, H, W).
+    real : Tensor
+        (N, C, H, W).
 
     Returns
     -------
-    (N,); can be differentiated.
+    Tensor
+        (N,); can be differentiated.
     """
     real = real.detach().requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
@@ -135,15 +144,18 @@ def information_loss(
 
     Parameters
     ----------
-    reading : Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
-    code_std : the normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which
-        makes reading the continuous codes matter more beside the categories; one for each code, which lets one matter
-        more than another; or what Q says. Learned, there is no end to what a continuous code gains by being read
-        better, while a category's gain ends at zero.
+    reading : CodePrediction
+        Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
+    code_std : CodeStd
+        The normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which makes
+        reading the continuous codes matter more beside the categories; one for each code, which lets one matter more
+        than another; or what Q says. Learned, there is no end to what a continuous code gains by being read better,
+        while a category's gain ends at zero.
 
     Returns
     -------
-    (N,)
+    Tensor
+        (N,)
     """
     learned = reading.log_variances
     if code_std == "learned":

@@ -20,13 +20,18 @@ def create_bottom_up(name: str, *, skeleton: "Skeleton", stages: int | None = No
 
     Parameters
     ----------
-    name : one of `BOTTOM_UP_MODELS`.
-    skeleton : a heatmap for each of its joints and one for the background, two maps for each of its limbs.
-    stages : refinement stages after the initial one; those of the table if None.
+    name : str
+        One of `BOTTOM_UP_MODELS`.
+    skeleton : Skeleton
+        A heatmap for each of its joints and one for the background, two maps for each of its limbs.
+    stages : int | None
+        Refinement stages after the initial one; those of the table if None.
 
     Returns
     -------
-    A module from (N, 3, H, W) pictures, blue, green, red, (pixel - 128) / 256, to (heatmaps, fields) of every stage.
+    nn.Module
+        A module from (N, 3, H, W) pictures, blue, green, red, (pixel - 128) / 256, to (heatmaps, fields) of every
+        stage.
 
     Raises
     ------
@@ -56,11 +61,16 @@ def create_top_down(
 
     Parameters
     ----------
-    name : one of `TOP_DOWN_MODELS`.
-    skeleton : a map for each of its joints.
-    size : (height, width) of its input, multiples of 32; of 64 for hourglasses.
-    head, sigma : see `firstsight.models.pose.heads.make_head`.
-    stacks : hourglasses in a row, from 1 to 8; other networks have no such thing.
+    name : str
+        One of `TOP_DOWN_MODELS`.
+    skeleton : Skeleton
+        A map for each of its joints.
+    size : tuple[int, int]
+        (height, width) of its input, multiples of 32; of 64 for hourglasses.
+    head, sigma
+        See `firstsight.models.pose.heads.make_head`.
+    stacks : int | None
+        Hourglasses in a row, from 1 to 8; other networks have no such thing.
 
     Raises
     ------

@@ -24,10 +24,12 @@ class HeatmapHead(nn.Module):
 
     Parameters
     ----------
-    sigma : standard deviation of a joint's bump, in cells.
-    loss : "mse", half the squared error, summed over cells (Xiao 2018 take the mean); or "cross-entropy", of a
-        softmax over all cells of a map against the bump that sums to one. Squares are slow to leave zeros, an answer
-        that is never far off.
+    sigma : float
+        Standard deviation of a joint's bump, in cells.
+    loss : Literal['mse', 'cross-entropy']
+        "mse", half the squared error, summed over cells (Xiao 2018 take the mean); or "cross-entropy", of a softmax
+        over all cells of a map against the bump that sums to one. Squares are slow to leave zeros, an answer that is
+        never far off.
     """
 
     def __init__(self, *, sigma: float = 2.0, loss: Literal["mse", "cross-entropy"] = "cross-entropy") -> None:
@@ -43,8 +45,10 @@ class HeatmapHead(nn.Module):
 
         Parameters
         ----------
-        answer : (N, K, h, w).
-        keypoints : (N, K, 2). visible : (N, K) bool; only those count.
+        answer : Tensor
+            (N, K, h, w).
+        keypoints : Tensor
+            (N, K, 2). visible : (N, K) bool; only those count.
         """
         places = (keypoints - (STRIDE - 1) / 2) / STRIDE
         size = (answer.shape[2], answer.shape[3])
@@ -81,9 +85,12 @@ class SimccHead(nn.Module):
 
     Parameters
     ----------
-    size : (height, width) of the network's input.
-    split : classes for one pixel of the input.
-    sigma : standard deviation of the wanted probability around the joint, in pixels of the input.
+    size : tuple[int, int]
+        (height, width) of the network's input.
+    split : int
+        Classes for one pixel of the input.
+    sigma : float
+        Standard deviation of the wanted probability around the joint, in pixels of the input.
     """
 
     def __init__(self, *, size: tuple[int, int], split: int = 2, sigma: float = 3.0) -> None:
@@ -137,8 +144,10 @@ def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> Heatmap
 
     Parameters
     ----------
-    size : (height, width) of the network's input.
-    sigma : of a wanted bump, in pixels of the input.
+    size : tuple[int, int]
+        (height, width) of the network's input.
+    sigma : float
+        Of a wanted bump, in pixels of the input.
     """
     if name == "simcc":
         return SimccHead(size=size, sigma=sigma)
@@ -150,15 +159,19 @@ def peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Tensor:
 
     Parameters
     ----------
-    heatmaps : (N, K, h, w).
-    refine : "none"; "quarter", a quarter of a cell towards the higher neighbour, along x and along y (Newell 2016); or
+    heatmaps : Tensor
+        (N, K, h, w).
+    refine : Refine
+        "none"; "quarter", a quarter of a cell towards the higher neighbour, along x and along y (Newell 2016); or
         "dark": the map is smoothed as its bumps are, and the joint is where a parabola through the logarithm around the
         highest cell has its top (Zhang 2020). At the border of a map nothing is refined.
-    sigma : of the bumps, in cells; for "dark".
+    sigma : float
+        Of the bumps, in cells; for "dark".
 
     Returns
     -------
-    (N, K, 3): x, y in cells, and the value of the highest cell.
+    Tensor
+        (N, K, 3): x, y in cells, and the value of the highest cell.
     """
     height, width = heatmaps.shape[2:]
     score, cell = heatmaps.flatten(2).max(2)

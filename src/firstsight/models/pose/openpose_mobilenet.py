@@ -101,10 +101,14 @@ class OpenPoseMobileNet(nn.Module):
 
     Parameters
     ----------
-    joints, limbs : of the skeleton; there is one heatmap more, for the background.
-    stages : refinement stages.
-    width : of the backbone, as a multiple of MobileNet's; channels : of the stages.
-    hidden : of the initial stage's branches.
+    joints, limbs : int
+        Of the skeleton; there is one heatmap more, for the background.
+    stages : int
+        Refinement stages.
+    width : float
+        Of the backbone, as a multiple of MobileNet's; channels : of the stages.
+    hidden : int
+        Of the initial stage's branches.
     """
 
     def __init__(

@@ -52,8 +52,10 @@ class OpenPoseVGG(nn.Module):
 
     Parameters
     ----------
-    joints, limbs : of the skeleton; there is one heatmap more, for the background.
-    stages : refinement stages.
+    joints, limbs : int
+        Of the skeleton; there is one heatmap more, for the background.
+    stages : int
+        Refinement stages.
     """
 
     def __init__(self, *, joints: int, limbs: int, stages: int) -> None:

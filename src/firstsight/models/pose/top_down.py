@@ -11,8 +11,10 @@ class TopDown(nn.Module):
 
     Parameters
     ----------
-    net : (N, 3, H, W), normalised, to one or several (N, K, H/4, W/4) maps, the last the best.
-    head : makes answers of maps; the same for all of them.
+    net : nn.Module
+        (N, 3, H, W), normalised, to one or several (N, K, H/4, W/4) maps, the last the best.
+    head : HeatmapHead | SimccHead
+        Makes answers of maps; the same for all of them.
     """
 
     def __init__(self, net: nn.Module, head: HeatmapHead | SimccHead) -> None:
@@ -32,13 +34,17 @@ class TopDown(nn.Module):
 
         Parameters
         ----------
-        images : (N, 3, H, W), as of `forward`.
-        flip : of the skeleton, to also show the mirror images, and average; None not to.
-        refine : see `firstsight.models.pose.heads.peaks`.
+        images : Tensor
+            (N, 3, H, W), as of `forward`.
+        flip : tuple[int, ...] | None
+            Of the skeleton, to also show the mirror images, and average; None not to.
+        refine : Refine
+            See `firstsight.models.pose.heads.peaks`.
 
         Returns
         -------
-        (N, K, 3): x, y in pixels of the picture, pixel centres at integers, and a score in [0, 1].
+        Tensor
+            (N, K, 3): x, y in pixels of the picture, pixel centres at integers, and a score in [0, 1].
         """
         likely = self.head.likely(wide(self(images)[-1]))
         if flip is not None:

@@ -29,17 +29,20 @@ class Measured:
 
     Parameters
     ----------
-    metrics : ``frechet``, the mean over draws of ``n`` pictures, beside ``frechet_sd``, the standard deviation of one
-        draw, and ``frechet_floor`` (training images in the place of generated ones); ``precision``, ``recall``,
-        ``density``, ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the judge knows
-        the classes; for each categorical code ``c1_purity`` (the mean of ``purities``), or ``c1_asked`` where it is the
-        class that the networks were told; for each continuous one
-        ``c2_slant``, ``c2_width`` (correlations); of a run with a Q ``q_error`` (one-to-one) and ``q_error_majority``,
-        of the first category on the test images.
-    purities : for each categorical code, the share of the most frequent class among the pictures of each of its values;
-        where the code is the class that the networks were told, the share of that class.
-    n : generated and real pictures compared, each; draws : how often (precision to coverage: the first of them).
-    judge, sha256 : the classifier whose features are compared, and the hash of its file.
+    metrics : Mapping[str, float]
+        ``frechet``, the mean over draws of ``n`` pictures, beside ``frechet_sd``, the standard deviation of one draw,
+        and ``frechet_floor`` (training images in the place of generated ones); ``precision``, ``recall``, ``density``,
+        ``coverage``; ``modes``, ``kl``, ``sure`` (mean probability of its answers) where the judge knows the classes;
+        for each categorical code ``c1_purity`` (the mean of ``purities``), or ``c1_asked`` where it is the class that
+        the networks were told; for each continuous one ``c2_slant``, ``c2_width`` (correlations); of a run with a Q
+        ``q_error`` (one-to-one) and ``q_error_majority``, of the first category on the test images.
+    purities : Mapping[str, tuple[float, ...]]
+        For each categorical code, the share of the most frequent class among the pictures of each of its values; where
+        the code is the class that the networks were told, the share of that class.
+    n : int
+        Generated and real pictures compared, each; draws : how often (precision to coverage: the first of them).
+    judge, sha256
+        The classifier whose features are compared, and the hash of its file.
     """
 
     metrics: Mapping[str, float]
@@ -61,10 +64,14 @@ def measure(
 
     Parameters
     ----------
-    generator : what `load_generator` takes.
-    data : what `load_data` takes; what it was trained on if None.
-    n : pictures to compare, at most as many as there are test images.
-    device : where the generator computes, see `choose_device`.
+    generator : str | Path
+        What `load_generator` takes.
+    data : str | Path | None
+        What `load_data` takes; what it was trained on if None.
+    n : int
+        Pictures to compare, at most as many as there are test images.
+    device : str
+        Where the generator computes, see `choose_device`.
     """
     made = load_generator(generator)
     move(device, made.model)

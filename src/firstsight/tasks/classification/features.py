@@ -20,10 +20,14 @@ class Features:
 
     Parameters
     ----------
-    layer : its name, as in `firstsight summary`.
-    image : (C, H, W) uint8 as the network is shown it.
-    maps : (channels, h, w) the layer's answer.
-    filters : (outputs, inputs, kh, kw) of a convolution; None for other layers.
+    layer : str
+        Its name, as in `firstsight summary`.
+    image : NDArray[np.uint8]
+        (C, H, W) uint8 as the network is shown it.
+    maps : NDArray[np.float32]
+        (channels, h, w) the layer's answer.
+    filters : NDArray[np.float32] | None
+        (outputs, inputs, kh, kw) of a convolution; None for other layers.
     """
 
     layer: str
@@ -37,7 +41,8 @@ def look(network: Classifier, image: str | Path | Image.Image, layer: str | None
 
     Parameters
     ----------
-    layer : a name of the cost table; the first convolution if None.
+    layer : str | None
+        A name of the cost table; the first convolution if None.
 
     Raises
     ------

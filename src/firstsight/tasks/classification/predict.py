@@ -47,9 +47,12 @@ def predict(
 
     Parameters
     ----------
-    classifier : a `Classifier`, or what `load` takes: "lenet-fashion", "resnet34", a run directory, a file.
-    images : paths or PIL pictures, of any size and mode; or one of them.
-    top : how many classes to name for each.
+    classifier : Classifier | str | Path
+        A `Classifier`, or what `load` takes: "lenet-fashion", "resnet34", a run directory, a file.
+    images : str | Path | Image.Image | Iterable[str | Path | Image.Image]
+        Paths or PIL pictures, of any size and mode; or one of them.
+    top : int
+        How many classes to name for each.
 
     Raises
     ------
@@ -84,8 +87,10 @@ class Evaluation:
 
     Parameters
     ----------
-    metrics : accuracy in [0, 1] and loss in nats.
-    n : images measured on.
+    metrics : Mapping[str, float]
+        Accuracy in [0, 1] and loss in nats.
+    n : int
+        Images measured on.
     """
 
     metrics: Mapping[str, float]
@@ -102,9 +107,12 @@ def evaluate(
 
     Parameters
     ----------
-    classifier : a `Classifier`, or what `load` takes.
-    data : what `load_data` takes; the data set of the classifier's card if None.
-    strict : refuse a folder with unusable pictures.
+    classifier : Classifier | str | Path
+        A `Classifier`, or what `load` takes.
+    data : str | Path | None
+        What `load_data` takes; the data set of the classifier's card if None.
+    strict : bool
+        Refuse a folder with unusable pictures.
 
     Raises
     ------

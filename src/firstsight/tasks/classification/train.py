@@ -62,11 +62,16 @@ class ClassificationTask:
 
     Parameters
     ----------
-    net : (N, C, S, S) images to (N, classes) logits.
-    batches : training batches; their preprocessing is applied to the test set too.
-    test : the images to measure on.
-    label_smoothing : share of the target spread evenly over all classes, in [0, 1).
-    views : see `average_over_views`; of the test set.
+    net : nn.Module
+        (N, C, S, S) images to (N, classes) logits.
+    batches : Batches
+        Training batches; their preprocessing is applied to the test set too.
+    test : ImageSet
+        The images to measure on.
+    label_smoothing : float
+        Share of the target spread evenly over all classes, in [0, 1).
+    views : int
+        See `average_over_views`; of the test set.
     """
 
     export_model, monitor = "net", "loss"
@@ -206,7 +211,8 @@ def classification_figures(probs: Tensor, labels: Tensor, test: ImageSet, plots:
 
     Parameters
     ----------
-    chances : (N, classes) probabilities; labels : (N,) true classes; test : the images.
+    chances
+        (N, classes) probabilities; labels : (N,) true classes; test : the images.
     """
     n = len(test.classes)
     answers = probs.argmax(1)

@@ -19,8 +19,10 @@ def read(discriminator: nn.Module, inputs: Tensor, images: ImageSet) -> ClusterM
 
     Parameters
     ----------
-    discriminator : InfoGAN's, left in the mode it was in.
-    inputs : (N, C, S, S) normalised; images : the set they are of, for its labels.
+    discriminator : nn.Module
+        InfoGAN's, left in the mode it was in.
+    inputs : Tensor
+        (N, C, S, S) normalised; images : the set they are of, for its labels.
     """
     mode = discriminator.training
     discriminator.eval()
@@ -38,8 +40,9 @@ class CodeCorrelation:
 
     Parameters
     ----------
-    slant, width, stroke : Pearson's correlation, in [-1, 1], with how far a digit leans, how wide it is, and how wide
-        its strokes are; see `gan.shape`.
+    slant, width, stroke : float
+        Pearson's correlation, in [-1, 1], with how far a digit leans, how wide it is, and how wide its strokes are; see
+        `gan.shape`.
     """
 
     slant: float
@@ -52,7 +55,8 @@ def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[CodeCorrelatio
 
     Parameters
     ----------
-    z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+    z : Tensor
+        (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
     """
     values, groups, shapes = _measured(latent, z, pictures)
     return [CodeCorrelation(*(shape.correlation(code, seen, groups) for seen in shapes)) for code in values.T]
@@ -63,7 +67,8 @@ def meaning_together(latent: Latent, z: Tensor, pictures: Tensor) -> CodeCorrela
 
     Parameters
     ----------
-    z : (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+    z : Tensor
+        (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
     """
     values, groups, shapes = _measured(latent, z, pictures)
     return CodeCorrelation(*(shape.best_correlation(values, seen, groups) for seen in shapes))

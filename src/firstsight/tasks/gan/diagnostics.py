@@ -29,11 +29,15 @@ def find(lines: History, *, classes: int, epochs: int = 0, asked: tuple[float, f
 
     Parameters
     ----------
-    lines : metrics of every epoch so far.
-    classes : how many classes there are to make; 0 where nobody can tell.
-    epochs : how many the whole training has; 0 if it is over.
-    asked : the mean of what D is asked to say to real and to generated pictures, as D(x) and D(G(z)) are told; None
-        where its answers have no scale (hinge, wasserstein), and nobody can tell from them that it wins.
+    lines : History
+        Metrics of every epoch so far.
+    classes : int
+        How many classes there are to make; 0 where nobody can tell.
+    epochs : int
+        How many the whole training has; 0 if it is over.
+    asked : tuple[float, float] | None
+        The mean of what D is asked to say to real and to generated pictures, as D(x) and D(G(z)) are told; None where
+        its answers have no scale (hinge, wasserstein), and nobody can tell from them that it wins.
     """
     count = max(LAST, len(lines) // 5)
     last = lines[-count:]

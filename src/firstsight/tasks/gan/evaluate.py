@@ -38,11 +38,13 @@ def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
 
     Parameters
     ----------
-    real, fake : (N, d) and (draws * N, d).
+    real, fake : Tensor
+        (N, d) and (draws * N, d).
 
     Returns
     -------
-    "frechet", the mean over draws; "frechet_sd", the standard deviation of one draw, if there are several.
+    dict[str, float]
+        "frechet", the mean over draws; "frechet_sd", the standard deviation of one draw, if there are several.
     """
     found = [frechet_distance(real, draw) for draw in fake.split(len(real))]
     return {"frechet": fmean(found)} | ({"frechet_sd": stdev(found)} if len(found) > 1 else {})
@@ -53,11 +55,13 @@ class GANEvaluator:
 
     Parameters
     ----------
-    judge : who looks; batches : the training images; test : those to measure against.
+    judge
+        Who looks; batches : the training images; test : those to measure against.
 
     Attributes
     ----------
-    n : generated and test pictures compared, each; draws : how often; pictures : how many are generated for it.
+    n
+        Generated and test pictures compared, each; draws : how often; pictures : how many are generated for it.
     """
 
     def __init__(self, reference: ReferenceClassifier, batches: Batches, test: ImageSet) -> None:
@@ -74,8 +78,10 @@ class GANEvaluator:
 
         Returns
         -------
-        ``frechet``, ``frechet_sd`` (see `distances`) and ``frechet_floor``, the distance of training images; ``spread``
-        (variance of the features over that of test images); ``modes`` and ``kl`` where the judge knows the classes.
+        dict[str, float]
+            ``frechet``, ``frechet_sd`` (see `distances`) and ``frechet_floor``, the distance of training images;
+            ``spread`` (variance of the features over that of test images); ``modes`` and ``kl`` where the judge knows
+            the classes.
         """
         seen, real = self.reference.look(images), self._real
         found = distances(real.features, seen.features) | {

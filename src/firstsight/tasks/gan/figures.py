@@ -22,12 +22,14 @@ def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.
 
     Parameters
     ----------
-    z : (N, length) vectors, at least `COLUMNS`. The noise and the other codes of the first stay the same in the whole
+    z : Tensor
+        (N, length) vectors, at least `COLUMNS`. The noise and the other codes of the first stay the same in the whole
         sheet; without a continuous code, each column has those of its own, and without categories each row.
 
     Returns
     -------
-    (rows * `COLUMNS`, length)
+    Tensor
+        (rows * `COLUMNS`, length)
     """
     rows = min(latent.categories[0], ROWS) if latent.categories else COLUMNS
     if continuous is None:

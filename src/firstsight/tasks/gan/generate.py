@@ -33,9 +33,12 @@ class ImageGrid:
 
     Parameters
     ----------
-    z : (N, length) latent vectors; images : (N, C, S, S) uint8, made from them.
-    columns : pictures in a row; rows, heads : names of rows and columns, or none.
-    notes : what to know about them.
+    z : Tensor
+        (N, length) latent vectors; images : (N, C, S, S) uint8, made from them.
+    columns : int
+        Pictures in a row; rows, heads : names of rows and columns, or none.
+    notes : tuple[str, ...]
+        What to know about them.
     """
 
     z: Tensor
@@ -54,12 +57,17 @@ def generate(
 
     Parameters
     ----------
-    generator : a `Generator`, or what `load_generator` takes: "infogan-mnist", a run directory, a file.
-    n : how many. A sweep of a category has a row for each of its values and a sweep of a continuous code whole rows of
+    generator : Generator | str | Path
+        A `Generator`, or what `load_generator` takes: "infogan-mnist", a run directory, a file.
+    n : int
+        How many. A sweep of a category has a row for each of its values and a sweep of a continuous code whole rows of
         `COLUMNS`, whatever ``n``.
-    seed : of the latent vectors; the same pictures in every process.
-    label : a class that the first code is to make; ``codes`` can then set the others.
-    codes : as "c1=3,c2=-1..1": a value, or a range that is swept. Categories come first and are swept down the rows,
+    seed : int
+        Of the latent vectors; the same pictures in every process.
+    label : str | int | None
+        A class that the first code is to make; ``codes`` can then set the others.
+    codes : str
+        As "c1=3,c2=-1..1": a value, or a range that is swept. Categories come first and are swept down the rows,
         continuous codes across the columns, with the same noise.
 
     Raises
@@ -136,8 +144,10 @@ def interpolate(
 
     Parameters
     ----------
-    a, b : seeds of the two; steps : pictures in all, both ends included.
-    path : "slerp", along the sphere on which normal noise lies, or "linear". Codes go straight.
+    a, b : int
+        Seeds of the two; steps : pictures in all, both ends included.
+    path : Literal['slerp', 'linear']
+        "slerp", along the sphere on which normal noise lies, or "linear". Codes go straight.
 
     Raises
     ------
@@ -168,7 +178,8 @@ def latent_arithmetic(
 
     Parameters
     ----------
-    judge : who finds the classes; `judge_of` the generator if None.
+    judge
+        Who finds the classes; `judge_of` the generator if None.
 
     Raises
     ------
@@ -225,8 +236,10 @@ def add_nearest_neighbors(
 
     Parameters
     ----------
-    k : how many for each picture, at most as many as there are training images.
-    data : what `load_data` takes; what it was trained on if None.
+    k : int
+        How many for each picture, at most as many as there are training images.
+    data : str | Path | None
+        What `load_data` takes; what it was trained on if None.
     """
     made = generator if isinstance(generator, Generator) else load_generator(generator)
     where = data if data is not None else training_data(made.source, made.card)

@@ -15,7 +15,8 @@ class Code:
 
     Parameters
     ----------
-    place : which code: the categorical ones first, then the continuous ones, from 0.
+    place : int
+        Which code: the categorical ones first, then the continuous ones, from 0.
     """
 
     place: int

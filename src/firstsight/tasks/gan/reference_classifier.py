@@ -22,9 +22,12 @@ class ClassifierOutput:
 
     Parameters
     ----------
-    features : (N, d), the input of its last layer (LeNet: d = 84).
-    labels : (N,) its answers.
-    sure : (N,) the probability of each answer.
+    features : Tensor
+        (N, d), the input of its last layer (LeNet: d = 84).
+    labels : Tensor
+        (N,) its answers.
+    sure : Tensor
+        (N,) the probability of each answer.
     """
 
     features: Tensor
@@ -37,7 +40,8 @@ class ReferenceClassifier:
 
     Parameters
     ----------
-    knows : its answers can be trusted: it was trained on the classes of the pictures.
+    knows
+        Its answers can be trusted: it was trained on the classes of the pictures.
     """
 
     def __init__(self, classifier: Classifier, name: str, *, in_domain: bool) -> None:
@@ -66,7 +70,8 @@ def reference_for(data: str, classes: tuple[str, ...]) -> ReferenceClassifier:
 
     Parameters
     ----------
-    data : the data set's name; classes : the names of its classes.
+    data : str
+        The data set's name; classes : the names of its classes.
     """
     for name in bundled():
         if name.startswith("lenet-"):

@@ -68,13 +68,20 @@ class GANTask:
 
     Parameters
     ----------
-    generator : (N, latent) to (N, C, S, S).
-    discriminator : images to (N,) logits, or to logits and a `CodePrediction`.
-    batches : real pictures, normalised to the generator's range.
-    test : the real pictures to measure against.
-    latent : what the generator is given.
-    judge : who looks at the pictures.
-    model, options : for the card: the network's name, and how to build the generator again.
+    generator : nn.Module
+        (N, latent) to (N, C, S, S).
+    discriminator : nn.Module
+        Images to (N,) logits, or to logits and a `CodePrediction`.
+    batches : Batches
+        Real pictures, normalised to the generator's range.
+    test : ImageSet
+        The real pictures to measure against.
+    latent : Latent
+        What the generator is given.
+    judge
+        Who looks at the pictures.
+    model, options
+        For the card: the network's name, and how to build the generator again.
     """
 
     export_model, monitor = "average", "g_loss"

@@ -26,11 +26,13 @@ def read_boxes(file: str | Path) -> dict[str, Floats]:
 
     Parameters
     ----------
-    file : JSON. A list of boxes, for one picture; or an object with a list of boxes for each picture's file name.
+    file : str | Path
+        JSON. A list of boxes, for one picture; or an object with a list of boxes for each picture's file name.
 
     Returns
     -------
-    By file name, (N, 4) each; a list alone is that of "".
+    dict[str, Floats]
+        By file name, (N, 4) each; a list alone is that of "".
 
     Raises
     ------

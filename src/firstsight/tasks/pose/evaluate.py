@@ -32,14 +32,20 @@ class PoseMeasured:
 
     Parameters
     ----------
-    metrics : COCO's ten numbers as `Precision` has them; ``oks``, the mean similarity of people to their poses, 0 where
-        they have none; ``pck``, the percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None where there is
+    metrics : Mapping[str, float | None]
+        COCO's ten numbers as `Precision` has them; ``oks``, the mean similarity of people to their poses, 0 where they
+        have none; ``pck``, the percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None where there is
         nothing to measure.
-    joints : for each joint of the data the share that is correct (None where none is labelled), and how many there are.
-    n : pictures; people : those to be found, which have a labelled joint and are no crowd.
-    seconds : for a picture, from the file to its people.
-    results : the people that were found, as COCO's keypoint results.
-    skeleton : of the data. model, height, method : what found them.
+    joints : Mapping[str, tuple[float | None, int]]
+        For each joint of the data the share that is correct (None where none is labelled), and how many there are.
+    n : int
+        Pictures; people : those to be found, which have a labelled joint and are no crowd.
+    seconds : float
+        For a picture, from the file to its people.
+    results : list[dict[str, Any]]
+        The people that were found, as COCO's keypoint results.
+    skeleton : str
+        Of the data. model, height, method : what found them.
     """
 
     metrics: Mapping[str, float | None]
@@ -82,13 +88,19 @@ def evaluate_pose(
 
     Parameters
     ----------
-    model, height, method, scales, flip, detector : as of `estimator_for`. A network that looks at one person at a time
-        is shown people in their labelled boxes, or with a detector where that finds them.
-    data, images : as of `people_to_measure`; if None, the pictures that were held out of the network's training.
-    limit : measure on so many pictures, those with the lowest ids.
-    strict : refuse data with a picture that cannot be used, instead of leaving it out.
-    notify : called with a line for what was not as usual with the weights.
-    progress : goes through the pictures' numbers, as to draw a bar.
+    model, height, method, scales, flip, detector
+        As of `estimator_for`. A network that looks at one person at a time is shown people in their labelled boxes, or
+        with a detector where that finds them.
+    data, images : str | Path | None
+        As of `people_to_measure`; if None, the pictures that were held out of the network's training.
+    limit : int | None
+        Measure on so many pictures, those with the lowest ids.
+    strict : bool
+        Refuse data with a picture that cannot be used, instead of leaving it out.
+    notify : Callable[[str], None]
+        Called with a line for what was not as usual with the weights.
+    progress : Callable[[Sequence[int]], Iterable[int]]
+        Goes through the pictures' numbers, as to draw a bar.
 
     Raises
     ------

@@ -18,8 +18,10 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    source : the weights file, or a run directory.
-    card : that of the weights.
+    source : str | Path
+        The weights file, or a run directory.
+    card : Mapping[str, Any]
+        That of the weights.
 
     Raises
     ------
@@ -54,8 +56,10 @@ def people_for(
 
     Parameters
     ----------
-    source, card : of the network, as of `training_data`.
-    data, images : as of `people_to_measure`; if None, the people that the training was measured on.
+    source, card
+        Of the network, as of `training_data`.
+    data, images : str | Path | None
+        As of `people_to_measure`; if None, the people that the training was measured on.
 
     Raises
     ------

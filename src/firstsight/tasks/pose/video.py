@@ -20,11 +20,16 @@ class FramePoses:
 
     Parameters
     ----------
-    number, seconds : of the frame, from 0, and of the video until then.
-    image : the frame, RGB, the right way up.
-    poses : keypoints and boxes in pixels of the frame, pixel centres at integers.
-    identities : for each pose the number of its person, from 1; None where no one is followed.
-    took : seconds for "read" (with resizing), "network", "decode" (with tracking and smoothing); see `PoseResult`.
+    number, seconds
+        Of the frame, from 0, and of the video until then.
+    image : Image.Image
+        The frame, RGB, the right way up.
+    poses : list[Pose]
+        Keypoints and boxes in pixels of the frame, pixel centres at integers.
+    identities : list[int] | None
+        For each pose the number of its person, from 1; None where no one is followed.
+    took : dict[str, float]
+        Seconds for "read" (with resizing), "network", "decode" (with tracking and smoothing); see `PoseResult`.
     """
 
     number: int
@@ -42,10 +47,13 @@ def track_video(
 
     Parameters
     ----------
-    video : a file; "camera" or "camera:1"; or a `Video`, whose ``damaged`` and ``truncated`` tell in the end what could
-        not be read.
-    track : people keep their numbers from frame to frame, see `firstsight.pose.track`.
-    smooth : also filter their joints, at the rate of the video; without numbers this cannot be, so it brings them.
+    video : str | Path | Video
+        A file; "camera" or "camera:1"; or a `Video`, whose ``damaged`` and ``truncated`` tell in the end what could not
+        be read.
+    track : bool
+        People keep their numbers from frame to frame, see `firstsight.pose.track`.
+    smooth : bool
+        Also filter their joints, at the rate of the video; without numbers this cannot be, so it brings them.
 
     Raises
     ------

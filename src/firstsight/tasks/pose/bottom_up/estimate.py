@@ -34,11 +34,15 @@ class PoseResult:
 
     Parameters
     ----------
-    poses : keypoints and boxes in pixels of the picture, pixel centres at integers.
-    picture : as it was read, "L" or "RGB".
-    seconds : "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode"; of a
-        network that looks at one person at a time also "detect".
-    scores : of each pose for COCO's evaluation, where the surest counts first.
+    poses : list[Pose]
+        Keypoints and boxes in pixels of the picture, pixel centres at integers.
+    picture : Image.Image
+        As it was read, "L" or "RGB".
+    seconds : dict[str, float]
+        "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode"; of a network
+        that looks at one person at a time also "detect".
+    scores : list[float]
+        Of each pose for COCO's evaluation, where the surest counts first.
     """
 
     poses: list[Pose]
@@ -53,11 +57,15 @@ class PoseIntermediates(PoseResult):
 
     Parameters
     ----------
-    poses, picture, seconds : as of `PoseResult`. scores : of a pose its own times its joints but one, as published.
-    heatmaps, pafs : (K + 1, h, w) and (2 limbs, h, w), the network's own.
-    decoded : peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast",
-        of maps enlarged fourfold with "exact".
-    frame : where the picture lies in the maps.
+    poses, picture, seconds
+        As of `PoseResult`. scores : of a pose its own times its joints but one, as published.
+    heatmaps, pafs : Tensor
+        (K + 1, h, w) and (2 limbs, h, w), the network's own.
+    decoded : Decoded
+        Peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast", of maps
+        enlarged fourfold with "exact".
+    frame : Frame
+        Where the picture lies in the maps.
     """
 
     heatmaps: Tensor
@@ -71,13 +79,19 @@ class PoseEstimator:
 
     Parameters
     ----------
-    model : a `PoseNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
+    model : str | Path | PoseNetwork | None
+        A `PoseNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
         along.
-    height : what pictures are resized to, in pixels; the network's own if None. Small people need more.
-    method : "fast" or "exact", see `firstsight.pose.decode`.
-    scales : pictures are shown in each, as a multiple of ``height``, and the maps averaged.
-    flip : also show the mirror image, and average.
-    min_joints : people of whom fewer joints were found are left out; those of less than `FEWEST` always are.
+    height : int | None
+        What pictures are resized to, in pixels; the network's own if None. Small people need more.
+    method : Method
+        "fast" or "exact", see `firstsight.pose.decode`.
+    scales : Sequence[float]
+        Pictures are shown in each, as a multiple of ``height``, and the maps averaged.
+    flip : bool
+        Also show the mirror image, and average.
+    min_joints : int | None
+        People of whom fewer joints were found are left out; those of less than `FEWEST` always are.
 
     Raises
     ------
@@ -119,7 +133,8 @@ class PoseEstimator:
 
         Parameters
         ----------
-        image : a path, or a picture in memory; of any size and mode.
+        image : str | Path | Image.Image
+            A path, or a picture in memory; of any size and mode.
 
         Raises
         ------
@@ -211,16 +226,21 @@ def coco_results(
 
     Parameters
     ----------
-    skeleton : of the poses.
-    image_id : what COCO calls the picture.
-    joints : whose joints are wanted, by name: those that ``skeleton`` lacks were not found, and a pose with none of
-        them is left out. COCO's if None, where ``skeleton`` has all of them; else its own.
-    category_id : what COCO calls people.
+    skeleton : Skeleton
+        Of the poses.
+    image_id : int
+        What COCO calls the picture.
+    joints : Skeleton | None
+        Whose joints are wanted, by name: those that ``skeleton`` lacks were not found, and a pose with none of them is
+        left out. COCO's if None, where ``skeleton`` has all of them; else its own.
+    category_id : int
+        What COCO calls people.
 
     Returns
     -------
-    For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros for
-    a joint that was not found; and "score", see `PoseResult`.
+    list[dict[str, Any]]
+        For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros
+        for a joint that was not found; and "score", see `PoseResult`.
     """
     if joints is None:
         joints = COCO_17 if set(COCO_17.joints) <= set(skeleton.joints) else skeleton

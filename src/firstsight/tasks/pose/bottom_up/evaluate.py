@@ -35,9 +35,11 @@ class BottomUpEvaluator:
 
     Parameters
     ----------
-    scenes : of people that it has not seen. Composed ones are measured as they are in epoch 0; photographs as whole
+    scenes : Scenes
+        Of people that it has not seen. Composed ones are measured as they are in epoch 0; photographs as whole
         pictures, fitted into the square.
-    most : scenes to measure on, and photographs for the percentage of correct keypoints.
+    most : int
+        Scenes to measure on, and photographs for the percentage of correct keypoints.
     """
 
     def __init__(self, scenes: Scenes, *, most: int) -> None:
@@ -55,12 +57,15 @@ class BottomUpEvaluator:
 
         Parameters
         ----------
-        side : of scenes and photographs in pixels, if another than that of ``scenes``.
+        side : int | None
+            Of scenes and photographs in pixels, if another than that of ``scenes``.
 
         Returns
         -------
-        "loss" per scene, in COCO's terms "ap", "ap50", "ap75", "ar", in [0, 1]; in sets of one person a picture whose
-        skeleton has a torso "pck": the percentage of correct keypoints at 0.2 of the torso, of the surest person.
+        dict[str, float]
+            "loss" per scene, in COCO's terms "ap", "ap50", "ap75", "ar", in [0, 1]; in sets of one person a picture
+            whose skeleton has a torso "pck": the percentage of correct keypoints at 0.2 of the torso, of the surest
+            person.
         """
         truths: list[GroundTruth] = []
         found: list[Detections] = []

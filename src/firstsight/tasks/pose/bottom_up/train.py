@@ -27,17 +27,25 @@ class BottomUpTask(EmaTask):
 
     Parameters
     ----------
-    net : (N, 3, S, S) to heatmaps and fields of every stage.
-    batches : training scenes.
-    measure : what to measure on.
-    ema : how much of the average is kept at every update; 0 for no average.
-    sigma : standard deviation of a joint's bump, in pixels of the scene.
-    paf_weight : of the fields' loss beside that of the heatmaps.
-    foreground : a cell of a joint's heatmap counts 1 + foreground x (what is wanted there), one of a field
-        1 + foreground x (the wanted vector's length): most are empty, and an answer of zeros is never far off.
-    restart : the learning rate after the early epochs of ``batches``, as a share of that before.
-    model, stages, height : for the card: the network's name, its refinement stages, and the height that pictures are to
-        be given to it in.
+    net : nn.Module
+        (N, 3, S, S) to heatmaps and fields of every stage.
+    batches : Scenes
+        Training scenes.
+    measure : BottomUpEvaluator
+        What to measure on.
+    ema : float
+        How much of the average is kept at every update; 0 for no average.
+    sigma : float
+        Standard deviation of a joint's bump, in pixels of the scene.
+    paf_weight : float
+        Of the fields' loss beside that of the heatmaps.
+    foreground : float
+        A cell of a joint's heatmap counts 1 + foreground x (what is wanted there), one of a field 1 + foreground x (the
+        wanted vector's length): most are empty, and an answer of zeros is never far off.
+    restart : float
+        The learning rate after the early epochs of ``batches``, as a share of that before.
+    model, stages, height
+        For the card: the network's name, its refinement stages, and the height that pictures are to be given to it in.
     """
 
     monitor = "loss"

@@ -43,9 +43,12 @@ def estimator_for(
 
     Parameters
     ----------
-    height, method, scales, min_joints : for bottom-up weights, see `PoseEstimator`.
-    detector : for weights of one person at a time, see `TopDownEstimator`.
-    notify : called with a line for what was not as usual.
+    height, method, scales, min_joints
+        For bottom-up weights, see `PoseEstimator`.
+    detector : PoseEstimator | None
+        For weights of one person at a time, see `TopDownEstimator`.
+    notify : Callable[[str], None]
+        Called with a line for what was not as usual.
 
     Raises
     ------
@@ -81,12 +84,17 @@ class TopDownEstimator:
 
     Parameters
     ----------
-    model : a `TopDownNetwork`, or what `load_top_down` takes: a run directory, a file.
-    detector : finds the people where no boxes are given: a bottom-up `PoseEstimator`. If None, all of the picture is
-        taken as one person.
-    flip : also show the mirror image, and average.
-    refine : joints between the cells: "dark", "quarter" or "none".
-    batch : so many people are looked at together; memory grows with it, not with the people.
+    model : str | Path | TopDownNetwork
+        A `TopDownNetwork`, or what `load_top_down` takes: a run directory, a file.
+    detector : PoseEstimator | None
+        Finds the people where no boxes are given: a bottom-up `PoseEstimator`. If None, all of the picture is taken as
+        one person.
+    flip : bool
+        Also show the mirror image, and average.
+    refine : Refine
+        Joints between the cells: "dark", "quarter" or "none".
+    batch : int
+        So many people are looked at together; memory grows with it, not with the people.
 
     Raises
     ------
@@ -122,8 +130,10 @@ class TopDownEstimator:
 
         Parameters
         ----------
-        image : a path, or a picture in memory; of any size and mode.
-        boxes : (N, 4) x, y of the first corner, width, height, in pixels; if None, see ``detector``.
+        image : str | Path | Image.Image
+            A path, or a picture in memory; of any size and mode.
+        boxes : Any
+            (N, 4) x, y of the first corner, width, height, in pixels; if None, see ``detector``.
 
         Raises
         ------

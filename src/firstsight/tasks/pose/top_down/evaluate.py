@@ -34,9 +34,12 @@ class CropPredictions:
 
     Parameters
     ----------
-    keypoints : (P, K, 3) x, y, score. truths : (P, K, 3) x, y, v. boxes : (P, 4).
-    loss : a person.
-    people : (P,) their numbers in the set.
+    keypoints : NDArray[np.float64]
+        (P, K, 3) x, y, score. truths : (P, K, 3) x, y, v. boxes : (P, 4).
+    loss : float
+        A person.
+    people : NDArray[np.int64]
+        (P,) their numbers in the set.
     """
 
     keypoints: NDArray[np.float64]
@@ -51,9 +54,12 @@ class TopDownEvaluator:
 
     Parameters
     ----------
-    crops : of people that it has not seen.
-    most : people to measure on.
-    flip_test : show the mirror images too, and average. refine : see `peaks`.
+    crops : Crops
+        Of people that it has not seen.
+    most : int
+        People to measure on.
+    flip_test : bool
+        Show the mirror images too, and average. refine : see `peaks`.
     """
 
     def __init__(self, crops: Crops, *, most: int, flip_test: bool = True, refine: Refine = "dark") -> None:
@@ -70,8 +76,10 @@ class TopDownEvaluator:
 
         Returns
         -------
-        "loss" per person; "pck", the percentage of correct keypoints at 0.2 of the torso, where the skeleton has one;
-        "pck_box", at 0.1 of the larger side of the box; "ap" and "ap50" in COCO's terms. In [0, 1] but for the loss.
+        dict[str, float]
+            "loss" per person; "pck", the percentage of correct keypoints at 0.2 of the torso, where the skeleton has
+            one; "pck_box", at 0.1 of the larger side of the box; "ap" and "ap50" in COCO's terms. In [0, 1] but for the
+            loss.
         """
         found = self.answers(net, size=size)
         metrics = {"loss": found.loss, "pck_box": self.pck(found, box=True).mean}

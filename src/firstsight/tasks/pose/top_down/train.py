@@ -25,12 +25,18 @@ class TopDownTask(EmaTask):
 
     Parameters
     ----------
-    net : with its head.
-    batches : training crops.
-    measure : what to measure on.
-    ema : how much of the average is kept at every update; 0 for no average.
-    restart : the learning rate after the early epochs of ``batches``, as a share of that before.
-    card : for the weights file: model, head, sigma, stacks as of `make_top_down_card`.
+    net : TopDown
+        With its head.
+    batches : Crops
+        Training crops.
+    measure : TopDownEvaluator
+        What to measure on.
+    ema : float
+        How much of the average is kept at every update; 0 for no average.
+    restart : float
+        The learning rate after the early epochs of ``batches``, as a share of that before.
+    card : Mapping[str, Any]
+        For the weights file: model, head, sigma, stacks as of `make_top_down_card`.
     """
 
     monitor = "loss"
