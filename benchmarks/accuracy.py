@@ -1,10 +1,10 @@
-"""Train a recipe over several seeds; print the last epoch's test accuracy of each, then mean and standard deviation.
+"""Train a recipe with several seeds; print the test accuracy after the last epoch, with mean and standard deviation.
 
     python benchmarks/accuracy.py lenet-digits --seeds 5
     python benchmarks/accuracy.py lenet-fashion --seeds 5 --data PATH [--out DIR]
 
-Each seed is a run of the command line in a process of its own. With --out the runs are kept, and a run that is already
-finished there is read instead of trained again.
+Each seed is a separate process of the command line. With --out the runs are kept, and finished runs are not trained
+again. Other options are passed to `firstsight train`.
 """
 
 import argparse
@@ -20,43 +20,41 @@ from firstsight.profiling import summarize
 
 
 def main() -> None:
-    """Train and print."""
+    """Train and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, help="keep the runs in this folder")
-    arguments, more = parser.parse_known_args()
+    arguments, extra_options = parser.parse_known_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(arguments.seeds):
             out = (arguments.out or Path(scratch)) / f"{arguments.recipe}-{seed}"
             command = [sys.executable, "-m", "firstsight", "train", arguments.recipe, "--seed", str(seed), "--quiet"]
-            command += [
-                "--json",
-                "--resume",
-                "--out",
-                str(out),
-                *(["--data", arguments.data] if arguments.data else []),
-            ]
-            done = subprocess.run([*command, *more], check=True, stdout=subprocess.PIPE, text=True)
+            command += ["--json", "--resume", "--out", str(out)]
+            command += ["--data", arguments.data] if arguments.data else []
+            done = subprocess.run([*command, *extra_options], check=True, stdout=subprocess.PIPE, text=True)
             row = json.loads(done.stdout)
             rows.append(row)
             accuracy, loss = row["metrics"]["accuracy"], row["metrics"]["loss"]
-            spent = f"{row['seconds'] / 60:.1f} min, {work(out):.3f} PFLOP"
-            print(f"seed {seed}: accuracy {accuracy:.4%}, loss {loss:.4f}, {spent}", flush=True)
+            cost = f"{row['seconds'] / 60:.1f} min, {train_petaflop(out):.3f} PFLOP"
+            print(f"seed {seed}: accuracy {accuracy:.4%}, loss {loss:.4f}, {cost}", flush=True)
     accuracies = [100 * row["metrics"]["accuracy"] for row in rows]
-    spread = statistics.stdev(accuracies) if len(rows) > 1 else 0.0
+    std = statistics.stdev(accuracies) if len(rows) > 1 else 0.0
     seconds = statistics.mean(row["seconds"] for row in rows)
     mean = statistics.mean(accuracies)
-    print(f"{arguments.recipe}: {mean:.2f} +- {spread:.2f} % (mean and sd of {len(rows)} seeds, last epoch)", end=", ")
+    print(
+        f"{arguments.recipe}: {mean:.2f} +- {std:.2f} % (mean and standard deviation of {len(rows)} seeds, last epoch)",
+        end=", ",
+    )
     print(f"{seconds:.0f} s each, {rows[0]['parameters']:,} parameters")
 
 
-def work(run: Path) -> float:
-    """Floating-point operations of a run's training steps, in units of 1e15.
+def train_petaflop(run: Path) -> float:
+    """Return the floating-point operations of a run's training steps, in units of 1e15.
 
-    A multiply-accumulate is two operations, and a backward pass costs two forward passes.
+    A multiply-accumulate counts as two operations, and a backward pass as two forward passes.
     """
     config = json.loads((run / "config.json").read_text())
     classifier = load(run)

@@ -1,11 +1,11 @@
-"""What a Frechet distance means: real test pictures with something done to them, against the same pictures; a table.
+"""Frechet distance of distorted test images from the original ones, as one table that calibrates the metric.
 
     python benchmarks/distance.py --data PATH [--size 32] [--generator dcgan-fashion]
 
-Measured as generators are (`firstsight evaluate`), in the features of the judge for the data set. The first row is that
-of training pictures, as many as there are test pictures: no generator should come below it. With --generator (shipped
-weights, or a run) one draw of its pictures is measured as well, as it is, blurred and sharpened, and all in its size:
-what makes the distance smaller is what the generator lacks.
+The distance is computed as in `firstsight evaluate`, in the features of the reference classifier of the data set. The
+first row has training images, as many as test images: a lower bound for a good generator. With --generator (bundled
+weights or a run), one draw of generated images is measured unchanged, blurred and sharpened, and all images have the
+generator's size. A filter that lowers the distance shows what the generated images lack.
 """
 
 import argparse
@@ -14,77 +14,77 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from firstsight import load, load_data
 from firstsight.data.batches import fit_images
 from firstsight.data.image_io import Preprocess
-from firstsight.data.images.loading import load
 from firstsight.metrics.frechet import frechet_distance
-from firstsight.models.gan.augment import noisy
-from firstsight.tasks.gan.evaluate import chosen, look_at
+from firstsight.models.gan.augment import add_noise
+from firstsight.tasks.gan.evaluator import classify_set, spread_rows
+from firstsight.tasks.gan.generator import Generator
 from firstsight.tasks.gan.reference_classifier import reference_for
-from firstsight.weights.generator import Generator, load_generator
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--size", type=int, default=32, help="side of the pictures in pixels; a generator has its own")
-    parser.add_argument("--generator", help="shipped weights, or a run, whose pictures are measured too")
+    parser.add_argument("--size", type=int, default=32, help="side of the images in pixels (ignored with --generator)")
+    parser.add_argument("--generator", help="bundled weights or a run; also measure its generated images")
     arguments = parser.parse_args()
-    made = load_generator(arguments.generator) if arguments.generator else None
-    size = made.preprocess.resize if made else arguments.size
-    train, test = (load(arguments.data, split, size=size, labelled=False) for split in ("train", "test"))
+    generator = load(arguments.generator) if arguments.generator else None
+    size = generator.preprocess.resize if generator else arguments.size
+    train, test = (load_data(arguments.data, split, size=size, labeled=False) for split in ("train", "test"))
     n, channels = min(len(train), len(test)), test.channels
-    prepare = Preprocess(
-        channels=channels, resize=size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels
-    )  # fmt: skip
+    preprocess = Preprocess(channels=channels, resize=size, pad=0, mean=(0.5,) * channels, std=(0.5,) * channels)
     reference = reference_for(test.name, test.classes)
-    seen, labels = look_at(reference, test, n, prepare)
-    images = fit_images(test, prepare)[chosen(test, n)]
-    rest = labels != 0
-    rows = {"training pictures": frechet_distance(seen.features, look_at(reference, train, n, prepare)[0].features)}
-    changes = {
-        "blurred: 0.05, 0.9, 0.05 in both directions": blurred(images, 0.05),
-        "blurred: 0.1, 0.8, 0.1": blurred(images, 0.1),
-        "noise with a deviation of 5 (of 255)": under_noise(images, 5),
-        "noise of 10": under_noise(images, 10),
-        "moved by a pixel": torch.roll(images, 1, dims=3),
-        "5 % darker": (images * 0.95).round().to(torch.uint8),
-        f"without {test.classes[0]}": images[rest],
+    real, labels = classify_set(reference, test, n, preprocess)
+    images = fit_images(test, preprocess)[spread_rows(test, n)]
+    is_other_class = labels != 0
+    rows = {
+        "training images": frechet_distance(real.features, classify_set(reference, train, n, preprocess)[0].features)
     }
-    if made:
-        changes |= generated(made, n)
+    changes = {
+        "blur with 0.05, 0.9, 0.05 in both directions": blur(images, 0.05),
+        "blur with 0.1, 0.8, 0.1": blur(images, 0.1),
+        "noise, standard deviation 5 (of 255)": add_fixed_noise(images, 5),
+        "noise, standard deviation 10": add_fixed_noise(images, 10),
+        "shift by one pixel": torch.roll(images, 1, dims=3),
+        "5 % darker": (images * 0.95).round().to(torch.uint8),
+        f"without {test.classes[0]}": images[is_other_class],
+    }
+    if generator:
+        changes |= generate_variants(generator, n)
     for name, changed in changes.items():
-        rows[name] = frechet_distance(seen.features, reference.look(changed).features)
+        rows[name] = frechet_distance(real.features, reference(changed).features)
     print(f"{test.name}, {size} pixels, features of {reference.name}, N = {n:,}\n\n| | distance |\n| --- | --- |")
     for name, value in rows.items():
         print(f"| {name} | {value:.2f} |")
 
 
-def generated(made: Generator, n: int) -> dict[str, Tensor]:
-    """Pictures of a generator, the same in every run, and what may be done to them."""
-    one = made(made.draw(n, seed=0))
+def generate_variants(generator: Generator, n: int) -> dict[str, Tensor]:
+    """Return generated images of a fixed seed, unchanged and filtered."""
+    images = generator(generator.draw(n, seed=0))
     return {
-        "generated, one draw": one,
-        "generated, blurred: 0.03, 0.94, 0.03": blurred(one, 0.03),
-        "generated, sharpened: -0.03, 1.06, -0.03": blurred(one, -0.03),
-        "generated, sharpened: -0.06, 1.12, -0.06": blurred(one, -0.06),
+        "generated, one draw": images,
+        "generated, blur with 0.03, 0.94, 0.03": blur(images, 0.03),
+        "generated, sharpened with -0.03, 1.06, -0.03": blur(images, -0.03),
+        "generated, sharpened with -0.06, 1.12, -0.06": blur(images, -0.06),
     }
 
 
-def blurred(images: Tensor, side: float) -> Tensor:
-    """Each pixel a mean with its neighbours, which weigh ``side`` in each direction; below 0 it sharpens."""
+def blur(images: Tensor, side: float) -> Tensor:
+    """Filter with the kernel (side, 1 - 2 side, side) in both directions; a negative ``side`` sharpens."""
     line = torch.tensor([side, 1 - 2 * side, side])
     channels = images.shape[1]
     kernel = (line[:, None] * line).expand(channels, 1, 3, 3)
-    wide = F.pad(images.float(), (1, 1, 1, 1), mode="replicate")
-    return F.conv2d(wide, kernel, groups=channels).round().clamp(0, 255).to(torch.uint8)
+    padded = F.pad(images.float(), (1, 1, 1, 1), mode="replicate")
+    return F.conv2d(padded, kernel, groups=channels).round().clamp(0, 255).to(torch.uint8)
 
 
-def under_noise(images: Tensor, deviation: float) -> Tensor:
-    """Normal noise on every pixel, the same in every run."""
+def add_fixed_noise(images: Tensor, std: float) -> Tensor:
+    """Add Gaussian noise of a fixed seed to every pixel."""
     torch.manual_seed(0)
-    return noisy(images.float(), deviation).round().clamp(0, 255).to(torch.uint8)
+    return add_noise(images.float(), std).round().clamp(0, 255).to(torch.uint8)
 
 
 if __name__ == "__main__":

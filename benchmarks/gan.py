@@ -1,11 +1,11 @@
-"""Train a recipe of a generative adversarial network over several seeds; measure each generator; print mean and sd.
+"""Train a GAN recipe with several seeds, evaluate each generator, and print mean and standard deviation.
 
     python benchmarks/gan.py gan-digits --seeds 5
     python benchmarks/gan.py dcgan-fashion --seeds 2 --data PATH [--out DIR] [--lr 1e-4 ...]
 
-Each seed is a run of the command line in a process of its own; more options are handed on to it. With --out the runs
-are kept, and a run that is already finished there is read instead of trained again. Measured is the average generator
-of the last epoch against the test images, as many as there are up to 10,000 (`firstsight evaluate RUN`).
+Each seed is a separate process of the command line, which receives all other options. With --out the runs are kept,
+and finished runs are not trained again. The averaged generator of the last epoch is compared with the test images, up
+to 10,000 of them (`firstsight evaluate RUN`).
 """
 
 import argparse
@@ -18,44 +18,46 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Train, measure, print."""
+    """Train, evaluate, and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data")
     parser.add_argument("--out", type=Path, help="keep the runs in this folder")
-    arguments, more = parser.parse_known_args()
+    arguments, extra_options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as scratch:
+        root = arguments.out or Path(scratch)
         rows = [
-            train(arguments.recipe, seed, (arguments.out or Path(scratch)) / f"{arguments.recipe}-{seed}",
-                  arguments.data, more)
+            train(arguments.recipe, seed, root / f"{arguments.recipe}-{seed}", arguments.data, extra_options)
             for seed in range(arguments.seeds)
-        ]  # fmt: skip
-    print(f"{arguments.recipe} {' '.join(more)}: mean +- sd of {len(rows)} seeds, N = {rows[0]['n']:,}")
+        ]
+    print(f"{arguments.recipe} {' '.join(extra_options)}:", end=" ")
+    print(f"mean +- standard deviation of {len(rows)} seeds, N = {rows[0]['n']:,}")
     for name in rows[0]["metrics"]:
         values = [row["metrics"][name] for row in rows]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        middle = statistics.median(values)
-        print(f"  {name:<18} {statistics.mean(values):9.4f} +- {spread:.4f}   median {middle:.4f}, worst",
-              f"{worst(name, values):.4f}")  # fmt: skip
+        std = statistics.stdev(values) if len(values) > 1 else 0.0
+        median, mean = statistics.median(values), statistics.mean(values)
+        print(f"  {name:<18} {mean:9.4f} +- {std:.4f}   median {median:.4f}, worst {worst(name, values):.4f}")
 
 
 def worst(name: str, values: list[float]) -> float:
-    """The value that speaks most against the generator; of correlations the weakest."""
+    """Return the worst value of a metric; for correlations the weakest."""
     if name.endswith(("_slant", "_width", "_stroke")):
         return min(values, key=abs)
-    least_is_best = ("frechet", "frechet_floor", "kl", "minutes", "q_error", "q_error_majority")
-    return max(values) if name in least_is_best else min(values)
+    lower_is_better = ("frechet", "frechet_floor", "kl", "minutes", "q_error")
+    return max(values) if name in lower_is_better else min(values)
 
 
-def train(recipe: str, seed: int, out: Path, data: str | None, more: list[str]) -> dict[str, dict[str, float]]:
-    """One seed: its metrics, as `firstsight evaluate` measures them, and the minutes it took."""
-    place = ["--data", data] if data else []
+def train(recipe: str, seed: int, out: Path, data: str | None, extra_options: list[str]) -> dict[str, dict[str, float]]:
+    """Train one seed and return the result of `firstsight evaluate`, with the training time in minutes."""
+    data_options = ["--data", data] if data else []
     command = [sys.executable, "-m", "firstsight"]
-    options = ["--seed", str(seed), "--quiet", "--json", "--resume", "--out", str(out), *place, *more]
+    options = ["--seed", str(seed), "--quiet", "--json", "--resume", "--out", str(out), *data_options, *extra_options]
     done = subprocess.run([*command, "train", recipe, *options], check=True, stdout=subprocess.PIPE, text=True)
-    asked = subprocess.run([*command, "evaluate", str(out), "--json"], check=True, stdout=subprocess.PIPE, text=True)
-    row: dict[str, dict[str, float]] = json.loads(asked.stdout)
+    evaluated = subprocess.run(
+        [*command, "evaluate", str(out), "--json"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    row: dict[str, dict[str, float]] = json.loads(evaluated.stdout)
     row["metrics"]["minutes"] = json.loads(done.stdout)["seconds"] / 60
     print(f"seed {seed}: " + ", ".join(f"{k} {v:.4g}" for k, v in row["metrics"].items()), flush=True)
     return row

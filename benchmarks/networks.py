@@ -1,10 +1,11 @@
-"""Our networks beside torchvision's: time of a forward pass and of a training step, alternating in one run.
+"""Our networks compared with torchvision's: time of a forward pass and of a training step, alternating in one run.
 
     python benchmarks/networks.py [--only resnet18 vgg11] [--rounds 5] [--batch 4]
 
-Run it in an environment of its own that has torchvision (which the project never depends on), with ``src`` on the
-path: ``PYTHONPATH=src /tmp/golden/bin/python benchmarks/networks.py``. Both networks hold the same weights and see the
-same images; the ratio of ours to theirs is given for each round's best of three, as median with least and greatest.
+Run it in a separate environment with torchvision, which is not a dependency of the project, and with ``src`` on the
+path: ``PYTHONPATH=src /tmp/golden/bin/python benchmarks/networks.py``. Both networks have the same weights and get the
+same images. Each round takes the fastest of three calls; the ratio of our time to torchvision's is printed as median
+over the rounds with minimum and maximum.
 """
 
 import argparse
@@ -23,15 +24,15 @@ from firstsight.models.registry import CLASSIFICATION_MODELS
 NAMES = [name for name in CLASSIFICATION_MODELS if hasattr(torchvision.models, name)]
 
 
-def theirs(name: str) -> nn.Module:
-    """The other network, without weights."""
+def create_torchvision(name: str) -> nn.Module:
+    """Return torchvision's network with random weights."""
     options = {"aux_logits": True, "transform_input": False, "init_weights": False} if name == "googlenet" else {}
     net: nn.Module = getattr(torchvision.models, name)(weights=None, **options)
     return net
 
 
 def forward(net: nn.Module, images: Tensor) -> Callable[[], None]:
-    """A forward pass in eval mode."""
+    """Return a function that runs a forward pass in eval mode."""
 
     def call() -> None:
         net.eval()
@@ -42,16 +43,15 @@ def forward(net: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def step(net: nn.Module, images: Tensor) -> Callable[[], None]:
-    """Forward, backward and an update, in training mode."""
+    """Return a function that runs a training step: forward, backward and optimizer."""
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
     labels = torch.arange(len(images))
 
     def call() -> None:
         net.train()
         outputs = net(images)
-        first = outputs[0] if isinstance(outputs, tuple) else outputs
-        others = outputs[1:] if isinstance(outputs, tuple) else ()
-        loss = F.cross_entropy(first, labels) + sum(0.3 * F.cross_entropy(other, labels) for other in others)
+        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = F.cross_entropy(logits, labels) + sum(0.3 * F.cross_entropy(aux, labels) for aux in auxiliary)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -60,24 +60,24 @@ def step(net: nn.Module, images: Tensor) -> Callable[[], None]:
 
 
 def ratio(ours: Callable[[], None], other: Callable[[], None], rounds: int) -> str:
-    """Median, least and greatest ratio over the rounds."""
+    """Return the median, minimum and maximum of the ratio over the rounds, as text."""
     ratios = []
     for number in range(rounds + 1):
         best = []
         for call in (ours, other) if number % 2 else (other, ours):
             times = []
             for _ in range(3):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 call()
-                times.append(time.perf_counter() - began)
+                times.append(time.perf_counter() - start)
             best.append(min(times))
-        if number:  # the first warms up
+        if number:  # the first round warms up
             ratios.append(best[0] / best[1] if number % 2 else best[1] / best[0])
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--rounds", type=int, default=5)
@@ -89,11 +89,12 @@ def main() -> None:
     print(f"{'network':12} {'forward, ours / theirs':28} training step")
     for name in arguments.only:
         torch.manual_seed(0)
-        mine, other = create_model(name), theirs(name)
-        mine.load_state_dict(other.state_dict())
+        net, reference = create_model(name), create_torchvision(name)
+        net.load_state_dict(reference.state_dict())
         images = torch.randn(arguments.batch, 3, 224, 224)
-        ahead = ratio(forward(mine, images), forward(other, images), arguments.rounds)
-        print(f"{name:12} {ahead:28} {ratio(step(mine, images), step(other, images), arguments.rounds)}", flush=True)
+        forward_ratio = ratio(forward(net, images), forward(reference, images), arguments.rounds)
+        step_ratio = ratio(step(net, images), step(reference, images), arguments.rounds)
+        print(f"{name:12} {forward_ratio:28} {step_ratio}", flush=True)
 
 
 if __name__ == "__main__":

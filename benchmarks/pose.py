@@ -1,10 +1,10 @@
-"""The whole of `firstsight pose` for one picture beside its network's forward pass alone, alternating in one run.
+"""`firstsight pose` for one image compared with the forward pass of its network, alternating in one run.
 
     python benchmarks/pose.py [--people 5] [--rounds 15] [--height 256]
 
-A JPEG of 480x640 pixels is read, resized, shown to lightweight OpenPose (weights at random, batch norms folded) and
-decoded; drawing is not part of it. What is decoded are maps of people as a network is trained to make them, handed out
-after the real forward pass, so that there is something to decode. The ratio is taken round by round.
+A JPEG of 480x640 pixels is read, resized, passed to lightweight OpenPose (random weights, folded batch norm) and
+decoded; drawing is not included. Random weights find no people, so after the real forward pass the output is replaced
+by target maps of people. Printed is the ratio of the times, as median over the rounds.
 """
 
 import argparse
@@ -27,11 +27,12 @@ from firstsight.ops import fold_batch_norm
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
-from firstsight.weights.pose import PoseNetwork
+from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
+from firstsight.weights.memory_format import channels_last
 
 
-class Drawn(nn.Module):
-    """A network that does all its work, and answers with maps of people of its input's size."""
+class ReplacedOutput(nn.Module):
+    """Network that runs a full forward pass and then returns target maps of people for its input size."""
 
     def __init__(self, network: nn.Module, people: int) -> None:
         super().__init__()
@@ -39,34 +40,34 @@ class Drawn(nn.Module):
         self.maps: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """As the network's own, with other maps at the end."""
-        answers = self.network(images)
+        """Run the network, and replace the maps of the last stage."""
+        outputs = self.network(images)
         cells = (images.shape[2] // 8, images.shape[3] // 8)
         if cells not in self.maps:
             keypoints, visible = crowd(self.people, seed=1, cells=cells, sizes=(0.4, 0.8))
             heatmaps = heatmap_targets(keypoints, visible, size=cells).float()
             self.maps[cells] = (heatmaps, paf_targets(keypoints, visible, OPENPOSE_18, size=cells).float())
-        answers[-1] = self.maps[cells]
-        return list(answers)
+        outputs[-1] = self.maps[cells]
+        return list(outputs)
 
 
 def seconds(call: Callable[[], Any]) -> float:
-    """One call's time."""
-    began = time.perf_counter()
+    """Return the time of one call in seconds."""
+    start = time.perf_counter()
     call()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--height", type=int, default=256)
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    net = Drawn(fold_batch_norm(openpose_mobilenet()).to(memory_format=torch.channels_last), arguments.people).eval()
-    network = PoseNetwork(net, OPENPOSE_18, arguments.height, {}, "random weights", "openpose-mobilenet")
+    net = ReplacedOutput(channels_last(fold_batch_norm(openpose_mobilenet())), arguments.people).eval()
+    network = BottomUpNetwork(net, OPENPOSE_18, arguments.height, {}, "random weights", "openpose-mobilenet")
     noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
     photo = io.BytesIO()
     Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC).save(photo, "JPEG", quality=90)
@@ -76,21 +77,21 @@ def main() -> None:
         print(f"{arguments.people} people, {torch.get_num_threads()} threads, median of {arguments.rounds} rounds")
         for method in ("fast", "exact"):
             estimator = PoseEstimator(network, method=method)
-            frame = estimator.steps(path).frame
-            shown = frame.network_input(np.zeros((frame.high, frame.wide, 3), np.uint8))
+            letterbox = estimator.infer(path).letterbox
+            inputs = letterbox.network_input(np.zeros((letterbox.resized_height, letterbox.resized_width, 3), np.uint8))
             for _ in range(3):
-                net(shown)
+                net(inputs)
             pairs = [
-                (seconds(lambda e=estimator: e.steps(path)), seconds(lambda x=shown: net(x)))
+                (seconds(lambda e=estimator: e.infer(path)), seconds(lambda x=inputs: net(x)))
                 for _ in range(arguments.rounds)
             ]
-            parts = estimator.steps(path).seconds
-            ratios = sorted(whole / alone for whole, alone in pairs)
+            timings = estimator.infer(path).timings
+            ratios = sorted(total / forward for total, forward in pairs)
             print(
-                f"{method:5} {1e3 * statistics.median(w for w, _ in pairs):6.1f} ms a picture at"
-                f" {shown.shape[2]}x{shown.shape[3]}, {statistics.median(ratios):.3f} x the network alone"
+                f"{method:5} {1e3 * statistics.median(total for total, _ in pairs):6.1f} ms per image at"
+                f" {inputs.shape[2]}x{inputs.shape[3]}, {statistics.median(ratios):.3f} times the forward pass"
                 f" ({ratios[0]:.2f} to {ratios[-1]:.2f}); "
-                + ", ".join(f"{name} {1e3 * taken:.1f} ms" for name, taken in parts.items())
+                + ", ".join(f"{name} {1e3 * time_s:.1f} ms" for name, time_s in timings.items())
             )
 
 

@@ -1,6 +1,8 @@
-"""How long the command line takes to answer: whole processes, the interpreter's own start subtracted beside.
+"""Startup time of the command line and of the import, measured over whole processes.
 
-python benchmarks/startup.py [--rounds 15]
+The start of the Python interpreter alone is printed for comparison.
+
+    python benchmarks/startup.py [--rounds 15]
 """
 
 import argparse
@@ -20,19 +22,19 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Measure in turn and print medians."""
+    """Measure all commands in turn, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(rounds + 1):
         for name, arguments in COMMANDS.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - start)
     for name, values in seconds.items():
-        counted = values[1:]  # the first round fills the disk cache
-        print(f"{name:32} {statistics.median(counted):.3f} s ({min(counted):.3f} to {max(counted):.3f}, n = {rounds})")
+        warm = values[1:]  # the first round fills the disk cache
+        print(f"{name:32} {statistics.median(warm):.3f} s ({min(warm):.3f} to {max(warm):.3f}, n = {rounds})")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Training time of small and large networks, idle and beside busy processes, by OpenMP's wait policy.
+"""Training time of small and large networks on an idle and a busy machine, by OpenMP's wait policy.
 
-python benchmarks/threads.py [--rounds 5] [--busy 4]
+    python benchmarks/threads.py [--rounds 5] [--busy 4]
 
-Waiting OpenMP threads of torch spin by default. On a machine that is busy, a spinning thread takes the core from the
-thread that it waits for. `firstsight` therefore lets them spin briefly, and on a busy machine not at all
-(``firstsight/cli/openmp.py``). Every variant is a process of its own that trains some steps and times them without its
-imports; variants alternate. Prints medians with minimum and maximum, and the ratio to the passive policy.
+Idle OpenMP threads of torch spin by default. On a busy machine, a spinning thread occupies the core of the thread that
+it waits for. So `firstsight` lets threads spin briefly, and on a busy machine not at all
+(``firstsight/cli/openmp.py``). Each variant is a separate process that trains some steps and times them, without the
+imports; the variants alternate. Printed are medians with minimum and maximum, and the ratio to the passive policy.
 """
 
 import argparse
@@ -38,23 +38,25 @@ optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 images, labels = torch.randn(batch, channels, size, size), torch.arange(batch) % 10
 for step in range(steps + 3):
     if step == 3:
-        began = time.perf_counter()
+        start = time.perf_counter()
     F.cross_entropy(net(images), labels).backward()
     optimizer.step()
     optimizer.zero_grad()
-print(time.perf_counter() - began)
+print(time.perf_counter() - start)
 """
 
 
 def seconds(network: tuple[object, ...], variables: dict[str, str]) -> float:
-    """Train in a process of its own and return the seconds of its steps."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    """Train in a separate process and return the time of its steps in seconds."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     command = [sys.executable, "-c", PROGRAM, *map(str, network)]
-    return float(subprocess.run(command, env=clean | variables, capture_output=True, text=True, check=True).stdout)
+    return float(
+        subprocess.run(command, env=environment | variables, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def measure(rounds: int) -> None:
-    """Measure every network with every variant and print a table."""
+    """Measure every network with every variant, and print a table."""
     for label, network in NETWORKS.items():
         times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for _ in range(rounds):
@@ -62,13 +64,15 @@ def measure(rounds: int) -> None:
                 times[variant].append(seconds(network, variables))
         base = statistics.median(times["passive"])
         for variant, values in times.items():
-            middle = statistics.median(values)
-            spread = f"{min(values):.2f} to {max(values):.2f}"
-            print(f"  {label:26} {variant:20} {middle:6.2f} s ({spread}), {middle / base:.2f} x passive", flush=True)
+            median = statistics.median(values)
+            value_range = f"{min(values):.2f} to {max(values):.2f}"
+            print(
+                f"  {label:26} {variant:20} {median:6.2f} s ({value_range}), {median / base:.2f} x passive", flush=True
+            )
 
 
 def main() -> None:
-    """Measure idle, then beside busy processes."""
+    """Measure on the idle machine, then next to busy processes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", type=int, default=4, help="busy processes in the second part")
@@ -77,7 +81,7 @@ def main() -> None:
     measure(arguments.rounds)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
     try:
-        print(f"beside {arguments.busy} busy processes:")
+        print(f"next to {arguments.busy} busy processes:")
         measure(arguments.rounds)
     finally:
         for process in busy:

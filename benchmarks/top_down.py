@@ -1,10 +1,10 @@
-"""What each part of training a network of one person at a time does: one changed, the others as they are; one table.
+"""Ablation of top-down pose training: one setting changed per row, as one table.
 
     python benchmarks/top_down.py [--data PATH] [--epochs 4] [--image-size 96] [--seeds 1] [--out DIR] [--only NAME ...]
 
-Measured on a tenth of the training people, held out (never on the set that results are reported on): correct keypoints
-at 0.2 of the torso, after the last epoch. The first row is pose-tiny-lsp at this size and budget, without smaller crops
-at first; every other differs from it by what its name says.
+The metric is PCK@0.2 of the torso after the last epoch, on 10 % of the training people that are held out, never on the
+test set. The first row is the recipe pose-tiny-lsp with this image size and number of epochs, without its smaller crops
+in the first epochs. Each other row changes what its name says.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from firstsight.recipes.train import NullCallback, train
 
 CHANGES: dict[str, dict[str, Any]] = {
     "the recipe": {},
-    "mean squares for a loss": {"head": "mse"},
+    "MSE loss": {"head": "mse"},
     "SimCC": {"head": "simcc", "sigma": 3.0},
     "sigma 4 pixels": {"sigma": 4.0},
     "sigma 12 pixels": {"sigma": 12.0},
@@ -25,18 +25,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "rotation 30": {"rotate": 30.0},
     "rotation 90": {"rotate": 90.0},
     "no scaling": {"scale": 0.0},
-    "no average of weights": {"ema_decay": 0.0},
+    "no EMA of weights": {"ema_decay": 0.0},
     "no flips in training": {"flip": "none"},
     "no flip test": {"flip_test": False},
     "half bodies, 0.3": {"half_body": 0.3},
-    "hidden parts, 0.5": {"random_erasing": 0.5},
-    "learning rate a third": {"lr": 1e-3},
-    "three quarters on smaller crops": {"low_res_fraction": 0.75},
+    "random erasing, 0.5": {"random_erasing": 0.5},
+    "a third of the learning rate": {"lr": 1e-3},
+    "smaller crops in 75 % of the epochs": {"low_res_fraction": 0.75},
 }
 
 
 def main() -> None:
-    """Train all, print the table."""
+    """Train all rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="lspet")
     parser.add_argument("--epochs", type=int, default=4)
@@ -45,34 +45,40 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the runs in this folder")
     parser.add_argument("--only", nargs="*", default=list(CHANGES))
     arguments = parser.parse_args()
-    fixed = {
-        "data": arguments.data, "epochs": arguments.epochs, "image_size": arguments.image_size, "val_fraction": 0.1,
-        "evaluate_every": arguments.epochs, "low_res_fraction": 0.0,
-    }  # fmt: skip
+    common = {
+        "data": arguments.data,
+        "epochs": arguments.epochs,
+        "image_size": arguments.image_size,
+        "val_fraction": 0.1,
+        "evaluate_every": arguments.epochs,
+        "low_res_fraction": 0.0,
+    }
     size = f"{arguments.image_size}x{arguments.image_size}"
-    print(
-        f"\n{arguments.epochs} epochs at {size}, {arguments.seeds} seed(s), a tenth of the training people held out\n"
-    )
+    print(f"\n{arguments.epochs} epochs at {size}, {arguments.seeds} seed(s), 10 % of the training people held out\n")
     print("| | PCK@0.2 | PCK-box@0.1 | people/s |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.only:
             folder = (arguments.out or Path(scratch)) / name.replace(" ", "-").replace(",", "")
             results = [
                 train(
-                    "pose-tiny-lsp", out=folder / str(seed), resume=True, callback=NullCallback(), seed=seed,
-                    **(fixed | CHANGES[name]),
+                    "pose-tiny-lsp",
+                    out=folder / str(seed),
+                    resume=True,
+                    callback=NullCallback(),
+                    seed=seed,
+                    **(common | CHANGES[name]),
                 )
                 for seed in range(arguments.seeds)
-            ]  # fmt: skip
-            cells = [spread([result.metrics[key] for result in results]) for key in ("pck", "pck_box")]
+            ]
+            cells = [format_mean_std([result.metrics[key] for result in results]) for key in ("pck", "pck_box")]
             rate = statistics.mean(result.samples_per_second for result in results)
             print(f"| {name} | {' | '.join(cells)} | {rate:.0f} |", flush=True)
 
 
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    deviation = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
+def format_mean_std(values: list[float]) -> str:
+    """Format the mean, and with several values the standard deviation."""
+    std = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{std}"
 
 
 if __name__ == "__main__":

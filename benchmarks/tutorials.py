@@ -1,9 +1,8 @@
-"""Training loops as the tutorials write them, to measure ours against.
+"""Training loops in the style of the PyTorch tutorials, as the baseline of `throughput.py`.
 
-A Dataset makes a PIL image per sample, turns it into a tensor and normalises it; a DataLoader shuffles and collates;
-forward, loss, backward, Adam. The loop of the generative adversarial networks is that of PyTorch's DCGAN tutorial:
-the generated batch serves both updates, detached in the discriminator's; with codes, both losses hold the information
-term.
+A Dataset makes a PIL image per sample, converts it to a tensor and normalizes it; a DataLoader shuffles and collates.
+The GAN loop is that of PyTorch's DCGAN tutorial: both steps use the same generated batch, detached in D's step. For
+InfoGAN both losses include the information term.
 """
 
 import time
@@ -17,14 +16,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from firstsight import create_model
-from firstsight.data import ImageSet
+from firstsight.data.images.image_set import ImageSet
 from firstsight.models.gan import create_gan
 
 Epoch = Callable[[], float]
 
 
-class Tutorial(Dataset[tuple[Tensor, int]]):
-    """The Dataset of the tutorials (what torchvision's FashionMNIST with Resize, Pad, ToTensor and Normalize does)."""
+class TutorialDataset(Dataset[tuple[Tensor, int]]):
+    """Dataset with the work of torchvision's FashionMNIST with Resize, Pad, ToTensor and Normalize."""
 
     def __init__(self, images: ImageSet, *, mean: Tensor, std: Tensor, size: int, pad: int) -> None:
         self.images, self.labels = images.images[:, 0].numpy(), images.labels.numpy()
@@ -42,70 +41,74 @@ class Tutorial(Dataset[tuple[Tensor, int]]):
         return F.pad(tensor, (self.pad,) * 4) if self.pad else tensor, int(self.labels[index])
 
 
-def classifier(images: ImageSet, batch_size: int) -> Epoch:
-    """One epoch of LeNet; returns its seconds."""
+def classifier_epoch(images: ImageSet, batch_size: int) -> Epoch:
+    """Return a function that trains LeNet for one epoch and returns the time in seconds."""
     torch.manual_seed(0)
     net = create_model("lenet")
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in images.mean_std())
-    pictures = Tutorial(images, mean=mean, std=std, size=28, pad=2)
-    loader = DataLoader(pictures, batch_size=batch_size, shuffle=True)
+    dataset = TutorialDataset(images, mean=mean, std=std, size=28, pad=2)
+    loader = DataLoader(dataset, batch_size=batch_size, shuffle=True)
 
     def epoch() -> float:
-        began = time.perf_counter()
+        start = time.perf_counter()
         for inputs, labels in loader:
             optimizer.zero_grad()
             loss = F.cross_entropy(net(inputs), labels)
             loss.backward()
             optimizer.step()
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return epoch
 
 
-def adversarial(images: ImageSet, batch_size: int, model: str, *, size: int, width: int) -> Epoch:
-    """One epoch of a generator against a discriminator; returns its seconds."""
+def gan_epoch(images: ImageSet, batch_size: int, model: str, *, size: int, width: int) -> Epoch:
+    """Return a function that trains a GAN for one epoch and returns the time in seconds."""
     torch.manual_seed(0)
-    codes = model == "infogan"
+    has_codes = model == "infogan"
     generator, discriminator = create_gan(
-        model, size=size, width=width, latent=74 if codes else 100, categories=(10,) if codes else (),
-        continuous=2 if codes else 0,
-    )  # fmt: skip
+        model,
+        size=size,
+        width=width,
+        latent=74 if has_codes else 100,
+        categories=(10,) if has_codes else (),
+        continuous=2 if has_codes else 0,
+    )
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     half = torch.tensor(0.5)
-    pictures = Tutorial(images, mean=half, std=half, size=size, pad=0)
-    loader = DataLoader(pictures, batch_size=batch_size, shuffle=True)
+    dataset = TutorialDataset(images, mean=half, std=half, size=size, pad=0)
+    loader = DataLoader(dataset, batch_size=batch_size, shuffle=True)
     criterion = nn.BCEWithLogitsLoss()
 
     def epoch() -> float:
-        began = time.perf_counter()
+        start = time.perf_counter()
         for real, _ in loader:
             n = len(real)
-            noise = torch.randn(n, 62 if codes else 100)
-            chosen, values = torch.randint(0, 10, (n,)), torch.rand(n, 2) * 2 - 1
-            z = torch.cat([noise, F.one_hot(chosen, 10).float(), values], 1) if codes else noise
+            noise = torch.randn(n, 62 if has_codes else 100)
+            labels, values = torch.randint(0, 10, (n,)), torch.rand(n, 2) * 2 - 1
+            z = torch.cat([noise, F.one_hot(labels, 10).float(), values], 1) if has_codes else noise
             fake = generator(z)
 
-            def ask(pictures: Tensor, chosen: Tensor = chosen, values: Tensor = values) -> tuple[Tensor, Tensor]:
-                if not codes:
-                    return discriminator(pictures), torch.zeros(())
-                logits, read = discriminator(pictures)
-                apart = (read.means - values).square().sum(1).mean() / 2
-                return logits, F.cross_entropy(read.categories[0], chosen) + apart
+            def discriminate(images: Tensor, labels: Tensor = labels, values: Tensor = values) -> tuple[Tensor, Tensor]:
+                if not has_codes:
+                    return discriminator(images), torch.zeros(())
+                logits, codes = discriminator(images)
+                continuous_loss = (codes.means - values).square().sum(1).mean() / 2
+                return logits, F.cross_entropy(codes.categories[0], labels) + continuous_loss
 
             d_optimizer.zero_grad()
-            on_real, _ = ask(real)
-            on_fake, information = ask(fake.detach())
-            loss = criterion(on_real, torch.full((n,), 0.9)) + criterion(on_fake, torch.zeros(n)) + information
+            real_logits, _ = discriminate(real)
+            fake_logits, info_loss = discriminate(fake.detach())
+            loss = criterion(real_logits, torch.full((n,), 0.9)) + criterion(fake_logits, torch.zeros(n)) + info_loss
             loss.backward()
             d_optimizer.step()
 
             g_optimizer.zero_grad()
-            on_fake, information = ask(fake)
-            loss = criterion(on_fake, torch.ones(n)) + information
+            fake_logits, info_loss = discriminate(fake)
+            loss = criterion(fake_logits, torch.ones(n)) + info_loss
             loss.backward()
             g_optimizer.step()
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return epoch

@@ -1,6 +1,5 @@
-"""How Sphinx builds the site. `make docs` runs it on build/source, which tools/make_site.py puts together."""
+"""Sphinx configuration. `make docs` builds build/source, which tools/make_site.py collects."""
 
-import inspect
 import re
 from typing import Any
 
@@ -19,22 +18,26 @@ project = "firstsight"
 author = "The firstsight authors"
 version = release = firstsight.__version__
 project_copyright = author
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 language = "en"
 
-nb_execution_mode = "off"  # chapters are committed with their outputs
+nb_execution_mode = "off"  # notebooks are committed with their outputs
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 highlight_language = "text"
-pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"  # every colour readable on its ground
-default_role = "py:obj"  # `Name` in a docstring: a link where it is known (see `find_name`), code where it is not
+pygments_style = "a11y-light"  # every color has enough contrast
+pygments_dark_style = "a11y-dark"
+default_role = "py:obj"  # `Name` in a docstring is a link if it is known (see `find_name`)
 autodoc_member_order = "bysource"
-maximum_signature_line_length = 80  # a longer signature has a line for each parameter
+maximum_signature_line_length = 80  # a longer signature has one line per parameter
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
-autodoc_inherit_docstrings = False  # torch's docstrings are about torch
-suppress_warnings = ["ref.python"]  # two classes of one name in two packages: the signature links to the first
+autodoc_inherit_docstrings = False  # methods of nn.Module have torch's docstrings
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+suppress_warnings = ["ref.python"]  # classes with the same name in two packages
 
 html_theme = "furo"
 html_title = f"firstsight {version}"
@@ -43,7 +46,7 @@ templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_theme_options = {  # where the theme's colours have a contrast below 4.5 on one of its grounds
+html_theme_options = {  # colors of the theme whose contrast is below 4.5
     "light_css_variables": {"color-foreground-muted": "#5f636a"},
     "dark_css_variables": {
         "color-foreground-muted": "#9ca0a5",
@@ -52,96 +55,84 @@ html_theme_options = {  # where the theme's colours have a contrast below 4.5 on
         "color-brand-visited": "#c49bf0",
     },
 }
-html_copy_source = html_show_sourcelink = False
+html_copy_source = False
+html_show_sourcelink = False
 html_show_sphinx = False
-html_math_renderer = "mathml"  # browsers draw MathML by themselves; MathJax would be fetched from elsewhere
+html_math_renderer = "mathml"  # MathJax would be fetched from another site
 html_search_language = "both"
 
-PICTURE = {"en": "picture made by the code above", "ko": "위 코드가 그린 그림"}
-"""What a screen reader says of an output without a description, after the title of its section."""
+OUTPUT_ALT = {"en": "output of the code above", "ko": "위 코드의 출력"}
+"""Alternative text of notebook outputs, after the title of the section."""
 
 log = logging.getLogger(__name__)
 
 
-class SearchBoth(SearchEnglish):
-    """Words of both languages. A Korean word is found by its beginnings too, for particles are attached to it."""
+class BilingualSearch(SearchEnglish):
+    """Search index with English and Korean words.
+
+    A Korean word is also indexed by its prefixes, because particles are attached to it.
+    """
 
     lang = "both"
-    language_name = "English"  # of the stemmer, which is a class in the page
+    language_name = "English"  # the stemmer in the page
 
     def split(self, input: str) -> list[str]:
         words: list[str] = super().split(input)
-        return [part for word in words for part in beginnings(word)]
+        return [prefix for word in words for prefix in prefixes(word)]
 
 
-def beginnings(word: str) -> list[str]:
-    """A word; of a Korean one everything that it begins with, from two syllables on."""
+def prefixes(word: str) -> list[str]:
+    """Return the prefixes of a Korean word with at least two syllables, or the word itself."""
     korean = re.fullmatch("[가-힣]+", word)
     return [word[:end] for end in range(2, len(word) + 1)] if korean and len(word) > 1 else [word]
 
 
-def house_style(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Sections of a docstring as fields.
+def prepare_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Make a docstring valid reStructuredText.
 
-    Napoleon and numpydoc take what is after ``name :`` for a type; in this house it is the description.
+    Code after "::" at the end of a docstring is indented, because ruff dedents it. The underscore of types such as
+    ``np.bool_`` is escaped.
     """
-    text = inspect.cleandoc("\n".join(lines))
-    text = re.sub(r"::\n\n(?=\S)", "::\n\n    ", text)  # code that is the rest of a docstring: ruff dedents it
-    lines[:] = re.sub(r"^(\w+)\n-{3,}\n(.*?)(?=\n\n\S|\Z)", fields, text, flags=re.M | re.S).splitlines()
-
-
-def fields(section: re.Match[str]) -> str:
-    """One section: what takes and gives as a list of fields, others (Examples, Notes) under their title."""
-    title, body = section.groups()
-    if title == "Returns":
-        return ":returns: " + " ".join(body.split())
-    kind = {"Parameters": "param", "Attributes": "ivar", "Raises": "raises"}.get(title)
-    if kind is None:
-        return f".. rubric:: {title}\n\n{body}"
-    made = []
-    for entry in re.split(r"\n(?=\S)", body):
-        names, *about = re.split(r"\n\s+" if kind == "raises" else r" : |\n\s+", entry, maxsplit=1)
-        text = " ".join(" ".join(about).split())
-        made += [f":{kind} {each}: {text}" for each in names.replace("*", r"\*").split(", ")]
-    return "\n".join(made)
+    text = re.sub(r"::\n\n(?=\S)", "::\n\n    ", "\n".join(lines))
+    lines[:] = re.sub(r"^(.* : .*np\.\w+)_(?=\W|$)", r"\1\\_", text, flags=re.MULTILINE).splitlines()
 
 
 def find_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.Node | None:
-    """A name in backticks is that of its package, or the only one of that name anywhere."""
+    """Resolve a name in backticks to an object of its package, or to the only object with this name."""
     if node.get("reftype") != "obj":
         return None
-    wanted = node["reftarget"].removesuffix("()")
-    package, _, last = wanted.rpartition(".") if wanted.startswith("firstsight.") else ("", "", wanted)
+    target = node["reftarget"].removesuffix("()")
+    package, _, last = target.rpartition(".") if target.startswith("firstsight.") else ("", "", target)
     package = package or ".".join((node.get("py:module") or "").split(".")[:2])
-    known = [name for name in env.domaindata["py"]["objects"] if name.endswith(f".{last}")]
-    near = [name for name in known if package and name.startswith(package)]
-    found = near if len(near) == 1 else known
-    if len(found) != 1:
+    candidates = [name for name in env.domaindata["py"]["objects"] if name.endswith(f".{last}")]
+    in_package = [name for name in candidates if package and name.startswith(package)]
+    matches = in_package if len(in_package) == 1 else candidates
+    if len(matches) != 1:
         return None
-    place = env.domaindata["py"]["objects"][found[0]]
-    return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, content, found[0])
+    entry = env.domaindata["py"]["objects"][matches[0]]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, matches[0])
 
 
 def visit_math(self: Any, node: nodes.math | nodes.math_block, display: str = "inline") -> None:
-    """A formula as MathML."""
-    made = convert(node.astext(), display=display)
-    if "\\" in made:
+    """Write a formula as MathML."""
+    mathml = convert(node.astext(), display=display)
+    if "\\" in mathml:
         log.warning("formula with an unknown command: %s", node.astext(), location=node)
-    self.body.append(f'<div class="formula">{made}</div>' if display == "block" else made)
+    self.body.append(f'<div class="formula">{mathml}</div>' if display == "block" else mathml)
     raise nodes.SkipNode
 
 
 def visit_math_block(self: Any, node: nodes.math_block) -> None:
-    """A formula on lines of its own."""
+    """Write a formula as a block."""
     visit_math(self, node, "block")
 
 
 def complete(app: Sphinx, tree: nodes.document) -> None:
-    """Pictures have a description; a table whose head is empty has no head."""
-    words = PICTURE["ko" if app.env.docname.startswith("chapters/ko/") else "en"]
-    for section in reversed(list(tree.findall(nodes.section))):  # inner ones before those that they are in
-        for picture in section.findall(nodes.image):
-            picture.setdefault("alt", f"{section[0].astext()}: {words}")
+    """Add alternative texts to images, and remove empty table heads."""
+    alt = OUTPUT_ALT["ko" if app.env.docname.startswith("chapters/ko/") else "en"]
+    for section in reversed(list(tree.findall(nodes.section))):  # inner sections first
+        for image in section.findall(nodes.image):
+            image.setdefault("alt", f"{section[0].astext()}: {alt}")
     for head in list(tree.findall(nodes.thead)):
         if not head.astext().strip():
             head.parent.remove(head)
@@ -150,27 +141,27 @@ def complete(app: Sphinx, tree: nodes.document) -> None:
 def list_parameters(
     app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None
 ) -> None:
-    """The parameters of a long signature as a list; Sphinx writes `dd` without any `dt`."""
+    """Write the parameters of a long signature as a list; Sphinx writes `dd` without `dt`."""
 
-    def as_list(found: re.Match[str]) -> str:
-        return f'<ul class="parameters">\n{found[1].replace("dd>", "li>")}</ul>'
+    def as_list(match: re.Match[str]) -> str:
+        return f'<ul class="parameters">\n{match[1].replace("dd>", "li>")}</ul>'
 
     context["body"] = re.sub(r"<dl>\n(<dd>.*?)</dl>", as_list, context.get("body", ""), flags=re.DOTALL)
 
 
-def tell_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
-    """Say to browsers and screen readers that a page is in Korean."""
-    if page.startswith(("chapters/ko/", "chapters.ko")):
+def set_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+    """Set the language attribute of Korean pages."""
+    if page.startswith("chapters/ko/") or page.endswith(".ko"):
         context["language"] = "ko"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """What is not a setting."""
-    app.add_search_language(SearchBoth)
+    """Register the search language, the formulas and the event handlers."""
+    app.add_search_language(BilingualSearch)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    app.connect("autodoc-process-docstring", house_style)
+    app.connect("autodoc-process-docstring", prepare_docstring, priority=400)  # before napoleon
     app.connect("missing-reference", find_name)
     app.connect("doctree-read", complete)
     app.connect("html-page-context", list_parameters)
-    app.connect("html-page-context", tell_language)
+    app.connect("html-page-context", set_language)
     return {"parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""Fixtures and settings of the whole suite."""
+"""Fixtures and settings of all tests."""
 
 import os
 
@@ -24,9 +24,9 @@ settings.load_profile("firstsight")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let every worker begin with its share of the long tests, so that none is left alone with one at the end.
+    """Order the tests so that every worker starts with its share of the slow ones; none runs alone at the end.
 
-    pytest-xdist (``--dist worksteal``) gives each worker an equal part of the list, in order.
+    pytest-xdist (``--dist worksteal``) gives each worker an equal, contiguous part of the list.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = [item for item in items if item.get_closest_marker("slow")]
@@ -36,12 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a parameter of bytes by its length: gzip and zip hold the time, and all workers must agree on the names."""
+    """Name a parameter of bytes by its length: gzip and zip contain the time, but all workers need the same names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line per reason what was not tested."""
+    """Print one line for each reason of skipped tests."""
     skipped = Counter(
         report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
         for report in terminalreporter.getreports("skipped")
@@ -51,7 +51,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def unavailable(reason: str) -> None:
-    """Skip the test because this machine lacks something; in continuous integration that is a failure."""
+    """Skip the test because this machine lacks something; fail in continuous integration."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason}; continuous integration must not skip")
     pytest.skip(reason)
@@ -59,7 +59,7 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Return the folder of the larger data sets ($FIRSTSIGHT_SHARED, default ../shared); skip where it is absent."""
+    """Return the folder of the larger data sets ($FIRSTSIGHT_SHARED, default ../shared); skip if it does not exist."""
     folder = Path(os.environ.get("FIRSTSIGHT_SHARED", ROOT.parent / "shared")) / "data"
     if not folder.is_dir():
         unavailable("the larger data sets are absent (set FIRSTSIGHT_SHARED to their folder)")
@@ -68,7 +68,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that gives the run directory of a kind of run (see `helpers.runs.KINDS`), for reading only."""
+    """Return a function from a kind of run (see `helpers.runs.KINDS`) to its run directory, for reading only."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
     folder.mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test runs in a folder of its own, with a download folder of its own, offline."""
+    """Run every test offline, in a separate folder and with a separate download folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FIRSTSIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
@@ -86,10 +86,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Callable[..., Path]:
-    """Make a folder of class/picture.png: each class a grey level of its own, with noise."""
+def make_images(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a folder of class/image.png; each class has its gray level, with noise."""
 
-    def make(counts: dict[str, int], *, where: str = "pictures", size: int = 12, mode: str = "RGB") -> Path:
+    def make(counts: dict[str, int], *, where: str = "photos", size: int = 12, mode: str = "RGB") -> Path:
         rng = np.random.default_rng(7)
         for number, (label, count) in enumerate(counts.items()):
             folder = tmp_path / where / label
@@ -105,10 +105,10 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def sticks(tmp_path: Path) -> Callable[..., Path]:
-    """Draw people of five joints on black, one in each 96x120 picture, as COCO keypoints; the path of the JSON file.
+    """Return a function that writes images of people with five joints as COCO keypoints, and returns the JSON file.
 
-    The head is a green dot, what is left red, what is right blue. A change of the category or of an annotation is made
-    in all of them.
+    Each image has 96x120 pixels and one person on black: the head is a green dot, left joints are red, right joints
+    blue. Changes of the category or of an annotation apply to all of them.
     """
 
     def make(
@@ -132,8 +132,8 @@ def sticks(tmp_path: Path) -> Callable[..., Path]:
                  "keypoints": np.concatenate([joints, np.full((5, 1), 2)], 1).ravel().tolist()} | changes
             )  # fmt: skip
         names = ["head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
-        known = {"id": 1, "name": "person", "keypoints": names, "skeleton": [[1, 2], [1, 3], [2, 4], [3, 5]]}
-        content = {"images": images, "annotations": annotations, "categories": [known | (category or {})]}
+        person = {"id": 1, "name": "person", "keypoints": names, "skeleton": [[1, 2], [1, 3], [2, 4], [3, 5]]}
+        content = {"images": images, "annotations": annotations, "categories": [person | (category or {})]}
         path.write_text(json.dumps(content))
         return path
 
@@ -142,7 +142,7 @@ def sticks(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run a command line in this process: exit code, stdout, stderr."""
+    """Return a function that runs a command line in this process and returns exit code, stdout and stderr."""
     from firstsight.cli import main
 
     def call(*arguments: object) -> tuple[int, str, str]:

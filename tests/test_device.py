@@ -1,4 +1,4 @@
-"""Where networks compute: on the device that is named; a device that is absent is refused in one sentence."""
+"""Devices: networks compute on the requested device; a device that does not exist is refused in one sentence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from firstsight import PoseEstimator
+from firstsight import load
 from firstsight.data.sample_image import sample_photo
 from firstsight.engine.device import choose_device, device_of
 from firstsight.errors import UsageError
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
-from firstsight.weights.classifier import load
-from firstsight.weights.generator import load_generator
 
 AVAILABLE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
 ABSENT = [name for name, available in AVAILABLE.items() if not available]
@@ -24,7 +23,7 @@ def test_auto_selects_an_available_device() -> None:
     assert choose_device("auto") == next(name for name in AVAILABLE if name not in ABSENT)
     assert choose_device("cpu") == "cpu"
     for name in (*ABSENT, "tpu"):
-        with pytest.raises(UsageError, match=f"has no {name}; use --device cpu"):
+        with pytest.raises(UsageError, match=f"has no {name}; use `device=cpu`"):
             choose_device(name)
 
 
@@ -35,7 +34,7 @@ def classifier() -> ModelAndCall:
 
 
 def generator() -> ModelAndCall:
-    network = load_generator("gan-digits")
+    network = load("gan-digits")
     return network.model, lambda: network(network.draw(2))
 
 
@@ -51,7 +50,7 @@ def top_down() -> ModelAndCall:
 
 @pytest.mark.parametrize("build", [classifier, generator, bottom_up, top_down])
 def test_inputs_are_moved_to_the_device_of_the_weights(build: Callable[[], ModelAndCall]) -> None:
-    """On "meta", which computes shapes only, everything works but copying the result back."""
+    """The device "meta" computes only shapes, so everything works except copying the result back."""
     model, call = build()
     assert device_of(model) == torch.device("cpu")
     call()

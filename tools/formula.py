@@ -1,7 +1,7 @@
-"""Weights and pictures as a formula of a name and an index, the same in every version of every library.
+"""Deterministic weights and images that are equal in every version of every library.
 
-SplitMix64 of (CRC-32 of the name, index) makes the numbers; the kind of tensor sets their scale, so that signals
-neither die nor explode on their way through 152 layers.
+The numbers are SplitMix64 of (CRC-32 of the name, index). Their scale depends on the kind of tensor, so that
+activations neither vanish nor explode in 152 layers.
 """
 
 import re
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 GAMMA = 0x9E3779B97F4A7C15
 BLOCK = 1 << 15
-"""Numbers that are computed at once, so that they stay in the processor's cache."""
+"""Numbers per block; a block fits into the processor's cache."""
 
 
 def uniform(name: str, count: int) -> NDArray[np.float64]:
-    """``count`` numbers in [-1, 1)."""
+    """Return ``count`` numbers in [-1, 1), determined by the name."""
     values, seed = np.empty(count), np.uint64(zlib.crc32(name.encode()) << 20)
     with np.errstate(over="ignore"):
         for start in range(0, count, BLOCK):
@@ -30,7 +30,7 @@ def uniform(name: str, count: int) -> NDArray[np.float64]:
 
 
 def tensor(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The tensor of a network's state that has this name and shape."""
+    """Return the tensor of a network's state with this name and shape."""
     values = uniform(name, int(np.prod(shape))).reshape(shape)
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, dtype=np.float32)
@@ -38,22 +38,25 @@ def tensor(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         values = 1 + 0.5 * values
     elif name.endswith("running_mean") or name.endswith("bias"):
         values = 0.1 * values
-    elif len(shape) == 1:  # a batch norm's weight; small at the end of a residual branch, so that fifty of them add up
-        last = re.search(r"layer\d\.\d+\.bn[23]", name) is not None
-        values = (0.25 if last else 1) * (1 + 0.5 * values)
+    elif (
+        len(shape) == 1
+    ):  # weight of a batch norm; smaller at the end of a residual branch, as up to 50 branches add up
+        is_last_in_branch = re.search(r"layer\d\.\d+\.bn[23]", name) is not None
+        values = (0.25 if is_last_in_branch else 1) * (1 + 0.5 * values)
     else:
         values *= np.sqrt(3 * 2 / np.prod(shape[1:]))  # variance 2 / fan-in
     return values.astype(np.float32)
 
 
 def photo(width: int, height: int) -> NDArray[np.uint8]:
-    """A picture of any shape as from a file, (height, width, 3) uint8: waves under noise."""
+    """Return a test image, (height, width, 3) uint8: waves and noise."""
     y, x, c = np.mgrid[0:height, 0:width, 0:3]
     waves = np.sin(x / (7 + 3 * c)) + np.cos(y / (11 - 2 * c)) + x / width
     noise = uniform(f"photo {width}x{height}", height * width * 3).reshape(height, width, 3)
     return np.clip(128 + 40 * waves + 30 * noise, 0, 255).astype(np.uint8)
 
 
-def picture(size: int) -> NDArray[np.float32]:
-    """One picture, (1, 3, size, size), in [-1, 1)."""
-    return uniform(f"picture {size}", 3 * size * size).reshape(1, 3, size, size).astype(np.float32)
+def input_image(size: int) -> NDArray[np.float32]:
+    """Return a network input, (1, 3, size, size), in [-1, 1)."""
+    key = f"picture {size}"  # prose: ok
+    return uniform(key, 3 * size * size).reshape(1, 3, size, size).astype(np.float32)

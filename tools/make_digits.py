@@ -1,4 +1,4 @@
-"""Write the embedded digits as gzipped IDX from scikit-learn's copy: 1,797 images of 8x8, 0..16 scaled to 0..255."""
+"""Write scikit-learn's digits as gzipped IDX files: 1,797 images of 8x8 pixels, with values 0..16 scaled to 0..255."""
 
 import gzip
 import struct

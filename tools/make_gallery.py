@@ -1,11 +1,10 @@
-"""Make the README's pictures with the commands that stand beside them.
+"""Generate the images of docs/gallery.md with the commands next to them.
 
-    python tools/make_gallery.py [--out docs/pictures]
+    python tools/make_gallery.py [--out docs/images]
 
-Every row of the README's table of pictures is a command and the picture it makes; the commands are run as they are
-written there, in a folder of their own. The sheet on top of the README, `gallery.png`, is made of all of them. Each
-picture shows what may be shown: embedded digits, generated digits and clothes, the photograph that comes along (US
-Navy, public domain).
+Each row of the table in docs/gallery.md has a command and the image that it makes. The commands run unchanged in a
+temporary folder. `gallery.png` at the top of the README shows all images. The images may be published: they show
+bundled digits, generated digits and clothes, and the sample photo (US Navy, public domain).
 """
 
 import argparse
@@ -22,81 +21,84 @@ from PIL import Image, ImageDraw, ImageFont
 from firstsight.cli import main as firstsight
 
 ROOT = Path(__file__).parents[1]
-ROW = re.compile(r"^\| `(firstsight [^`]+ --out (\S+\.png))` \| .*\(docs/pictures/(\S+\.png)\)", re.MULTILINE)
-WIDE = 640
-"""Pixels of a picture, at most."""
-TILE, COLUMNS, GAP, CAPTION = (400, 310), 3, 24, 46
-
-LETTERS = 46
-"""Of a line under a tile."""
-
-
-def rows(readme: str) -> list[tuple[str, str]]:
-    """(command, name of its picture) of every row of the table."""
-    return [(command, name) for command, out, name in ROW.findall(readme) if out == name]
+ROW = re.compile(r"^\| `(firstsight [^`]+ --out (\S+\.png))` \| .*\(images/(\S+\.png)\)", re.MULTILINE)
+MAX_WIDTH = 640
+"""Maximum width of an image in pixels."""
+TILE, COLUMNS, GAP, CAPTION_HEIGHT = (400, 310), 3, 24, 46
+CAPTION_CHARACTERS = 46
+"""Maximum number of characters per line of a caption."""
 
 
-def make(commands: list[tuple[str, str]]) -> dict[str, Image.Image]:
-    """The pictures by their commands, each at most `WIDE` pixels wide.
+def read_rows(page: str) -> list[tuple[str, str]]:
+    """Return the command and the image name of each row of the table."""
+    return [(command, name) for command, out, name in ROW.findall(page) if out == name]
+
+
+def run_commands(commands: list[tuple[str, str]]) -> dict[str, Image.Image]:
+    """Run the commands and return the image of each, scaled to at most `MAX_WIDTH` pixels.
 
     Raises
     ------
     RuntimeError
-        A command failed.
+        If a command fails.
     """
-    made, here = {}, Path.cwd()
+    images, previous_folder = {}, Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
             for command, name in commands:
                 if firstsight(shlex.split(command)[1:]):
                     raise RuntimeError(f"failed: {command}")
-                with Image.open(name) as image:
-                    picture = image.convert("RGB")
-                if picture.width > WIDE:
-                    size = WIDE, round(picture.height * WIDE / picture.width)
-                    picture = picture.resize(size, Image.Resampling.LANCZOS)
-                made[command] = picture
+                with Image.open(name) as file:
+                    image = file.convert("RGB")
+                if image.width > MAX_WIDTH:
+                    size = MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)
+                    image = image.resize(size, Image.Resampling.LANCZOS)
+                images[command] = image
         finally:
-            os.chdir(here)
-    return made
+            os.chdir(previous_folder)
+    return images
 
 
-def sheet(pictures: dict[str, Image.Image]) -> Image.Image:
-    """All of them beside one another, each over its command."""
+def caption(command: str) -> str:
+    """Return a command without ``--out``, wrapped so that options and their values stay on one line."""
+    command = re.sub(r" --out \S+", "", command)
+    unbroken = re.sub(r"(--\S+) (?!-)", "\\1\xa0", command)
+    return "\n".join(textwrap.wrap(unbroken, CAPTION_CHARACTERS, break_on_hyphens=False))
+
+
+def make_grid(images: dict[str, Image.Image]) -> Image.Image:
+    """Return one image with all images in a grid, each above its command."""
     font = ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"), 13)
-    (wide, high), lines = TILE, -(-len(pictures) // COLUMNS)
-    size = COLUMNS * (wide + GAP) + GAP, lines * (high + CAPTION + GAP) + GAP
-    whole = Image.new("RGB", size, (255, 255, 255))
-    pen = ImageDraw.Draw(whole)
-    for i, (command, picture) in enumerate(pictures.items()):
-        left = GAP + i % COLUMNS * (wide + GAP)
-        top = GAP + i // COLUMNS * (high + CAPTION + GAP)
-        scale = min(wide / picture.width, high / picture.height)
-        fitted = picture.resize(
-            (round(picture.width * scale), round(picture.height * scale)),
+    (width, height), rows = TILE, -(-len(images) // COLUMNS)
+    size = COLUMNS * (width + GAP) + GAP, rows * (height + CAPTION_HEIGHT + GAP) + GAP
+    grid = Image.new("RGB", size, (255, 255, 255))
+    draw = ImageDraw.Draw(grid)
+    for i, (command, image) in enumerate(images.items()):
+        left = GAP + i % COLUMNS * (width + GAP)
+        top = GAP + i // COLUMNS * (height + CAPTION_HEIGHT + GAP)
+        scale = min(width / image.width, height / image.height)
+        resized = image.resize(
+            (round(image.width * scale), round(image.height * scale)),
             Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS,
         )
-        whole.paste(fitted, (left + (wide - fitted.width) // 2, top + (high - fitted.height) // 2))
-        whole_options = re.sub(
-            r"(--\S+) (?!-)", "\\1\xa0", re.sub(r" --out \S+", "", command)
-        )  # a value stays with its name
-        shown = "\n".join(textwrap.wrap(whole_options, LETTERS, break_on_hyphens=False))
-        pen.text((left + wide / 2, top + high + CAPTION / 2), shown, (60, 66, 77), font, anchor="mm", align="center")
-    return whole
+        grid.paste(resized, (left + (width - resized.width) // 2, top + (height - resized.height) // 2))
+        center = left + width / 2, top + height + CAPTION_HEIGHT / 2
+        draw.text(center, caption(command), (60, 66, 77), font, anchor="mm", align="center")
+    return grid
 
 
 def main() -> None:
-    """Make them."""
+    """Generate and save the images and the grid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     folder: Path = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
-    commands = rows((ROOT / "README.md").read_text(encoding="utf-8"))
-    pictures = make(commands)
+    commands = read_rows((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8"))
+    images = run_commands(commands)
     for command, name in commands:
-        pictures[command].save(folder / name, optimize=True)
-    sheet(pictures).save(folder / "gallery.png", optimize=True)
+        images[command].save(folder / name, optimize=True)
+    make_grid(images).save(folder / "gallery.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Write what torchvision's preprocessing of published weights makes of pictures, for the tests to hold ours against.
+"""Write images preprocessed by torchvision as reference values for the tests.
 
-Run in an environment of its own that has torchvision (which the project never depends on)::
+Run it in a separate environment with torchvision, which is not a dependency of the project::
 
     python -m venv /tmp/golden && /tmp/golden/bin/pip install torchvision safetensors numpy pillow
     /tmp/golden/bin/python tools/make_golden_preprocess.py
 
-Every 16th pixel of every 16th row and the mean of each channel, of the preset ``IMAGENET1K_V1.transforms()`` on
-pictures of ``tools/formula.py``, are cached with the versions in ``tests/parity/golden-preprocess.safetensors``.
+The preset ``IMAGENET1K_V1.transforms()`` is applied to images of ``tools/formula.py``. Every 16th pixel of every 16th
+row and the mean of each channel are stored with the package versions in
+``tests/parity/golden-preprocess.safetensors``.
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ SIZES = ((500, 375), (375, 500), (1024, 683), (333, 257), (256, 256), (224, 224)
 
 
 def main() -> None:
-    """Prepare, sample, store."""
+    """Preprocess all images and store the samples."""
     preset = ResNet34_Weights.IMAGENET1K_V1.transforms()
     golden: dict[str, torch.Tensor] = {}
     for width, height in SIZES:

@@ -1,8 +1,8 @@
-"""Make the chapters in both languages from their common sources, and execute them.
+"""Generate the chapters in both languages from their common sources, and execute them.
 
     python tools/make_notebooks.py [NAME ...] [--check | --text]
 
-A source, `notebooks/source/NAME.md`, holds every code cell once and every text twice:
+A source, `notebooks/source/NAME.md`, has every code cell once and every text in both languages:
 
     <!-- en -->
     Text in English.
@@ -12,9 +12,9 @@ A source, `notebooks/source/NAME.md`, holds every code cell once and every text 
     code
     ```
 
-A text under `<!-- both -->`, a formula, say, is the same in both. Texts in a row make one cell. The notebooks are
-written to `notebooks/en` and `notebooks/ko` with their outputs. --check executes and writes nothing; an error in a cell
-is an error. --text executes nothing: where only texts have changed, the outputs that are there are kept.
+Text under `<!-- both -->`, such as a formula, is the same in both languages. Consecutive texts form one cell. The
+notebooks are written to `notebooks/en` and `notebooks/ko` with their outputs. --check executes them, fails if a cell
+fails, and writes nothing. --text executes nothing and keeps the outputs; use it if only texts have changed.
 """
 
 import argparse
@@ -33,13 +33,13 @@ from nbformat import NotebookNode
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LANGUAGES = ("en", "ko")
 SECONDS = 180
-"""What a chapter may take."""
+"""Time limit of a cell in seconds."""
 PIECES = re.compile(r"^(?:<!-- (en|ko|both) -->|```python\n(.*?)\n```)$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a chapter: code, or a text in both languages."""
+    """Cell of a chapter: code, or text in both languages."""
 
     kind: Literal["code", "markdown"]
     en: str
@@ -47,12 +47,12 @@ class Cell:
 
 
 def read_chapter(path: Path) -> list[Cell]:
-    """The cells of a source.
+    """Return the cells of a source.
 
     Raises
     ------
     ValueError
-        A text is in one language only, or before the first mark.
+        If a text is in one language only, or before the first language comment.
     """
     text = path.read_text(encoding="utf-8")
     cells: list[Cell] = []
@@ -64,25 +64,25 @@ def read_chapter(path: Path) -> list[Cell]:
             return
         if not language:
             raise ValueError(f"{path.name}: text before <!-- en -->: {part.strip()[:60]}")
-        for each in LANGUAGES if language == "both" else (language,):
-            texts[each].append(part.strip())
+        for name in LANGUAGES if language == "both" else (language,):
+            texts[name].append(part.strip())
 
     def close() -> None:
         if texts["en"] or texts["ko"]:
             if not (texts["en"] and texts["ko"]):
-                lacking = "ko" if texts["en"] else "en"
-                raise ValueError(f"{path.name}: no {lacking} beside: {(texts['en'] or texts['ko'])[0][:60]}")
+                missing = "ko" if texts["en"] else "en"
+                raise ValueError(f"{path.name}: no {missing} text for: {(texts['en'] or texts['ko'])[0][:60]}")
             cells.append(Cell("markdown", "\n\n".join(texts["en"]), "\n\n".join(texts["ko"])))
             texts["en"], texts["ko"] = [], []
 
-    for found in PIECES.finditer(text):
-        take(text[begin : found.start()])
-        begin = found.end()
-        if found[1]:
-            language = found[1]
+    for match in PIECES.finditer(text):
+        take(text[begin : match.start()])
+        begin = match.end()
+        if match[1]:
+            language = match[1]
         else:
             close()
-            cells.append(Cell("code", found[2], found[2]))
+            cells.append(Cell("code", match[2], match[2]))
             language = ""
     take(text[begin:])
     close()
@@ -90,25 +90,25 @@ def read_chapter(path: Path) -> list[Cell]:
 
 
 def notebook(name: str, cells: list[Cell], language: str) -> NotebookNode:
-    """A chapter in a language, without outputs."""
-    made = []
+    """Return a chapter in one language, without outputs."""
+    book_cells = []
     for number, cell in enumerate(cells):
         new = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
-        made.append(new(getattr(cell, language), id=f"{name[:2]}-{number:03}"))
+        book_cells.append(new(getattr(cell, language), id=f"{name[:2]}-{number:03}"))
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    return nbformat.v4.new_notebook(cells=made, metadata=metadata)
+    return nbformat.v4.new_notebook(cells=book_cells, metadata=metadata)
 
 
 def execute(book: NotebookNode) -> None:
-    """Run all cells in an empty folder.
+    """Execute all cells in an empty folder, in place.
 
     Raises
     ------
     nbclient.exceptions.CellExecutionError
-        A cell fails.
+        If a cell fails.
     """
     with tempfile.TemporaryDirectory() as scratch:
         kernel = AsyncKernelManager(kernel_name="python3")
@@ -116,29 +116,30 @@ def execute(book: NotebookNode) -> None:
             book, km=kernel, timeout=SECONDS, resources={"metadata": {"path": scratch}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )  # fmt: skip
-        client.execute(cleanup_kc=True)  # else the kernel lives as long as this process
-    book.metadata["language_info"] = {"name": "python"}  # not the version of the machine it was made on
+        client.execute(cleanup_kc=True)  # otherwise the kernel lives as long as this process
+    book.metadata["language_info"] = {"name": "python"}  # without the Python version of this machine
     for cell in book.cells:
-        cell.metadata.pop("execution", None)  # times
+        cell.metadata.pop("execution", None)  # timestamps
 
 
 def keep_outputs(book: NotebookNode, old: NotebookNode) -> None:
-    """Give a notebook the outputs of an older one with the same code.
+    """Copy the outputs from an older notebook with the same code.
 
     Raises
     ------
     ValueError
-        The code differs.
+        If the code differs.
     """
-    ours, theirs = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (book, old))
-    if [cell.source for cell in ours] != [cell.source for cell in theirs]:
-        raise ValueError("the code has changed: execute it")
-    for cell, before in zip(ours, theirs, strict=True):
-        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    new_cells, old_cells = ([cell for cell in nb.cells if cell.cell_type == "code"] for nb in (book, old))
+    if [cell.source for cell in new_cells] != [cell.source for cell in old_cells]:
+        raise ValueError("the code has changed: execute the notebook, without --text")
+    for new, before in zip(new_cells, old_cells, strict=True):
+        new.outputs = before.outputs
+        new.execution_count = before.execution_count
 
 
 def main() -> None:
-    """Read, execute, write."""
+    """Read the sources, execute the notebooks, and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--check", action="store_true")

@@ -1,10 +1,10 @@
-"""Build the site: docs/, the executed chapters, a reference made of the package's docstrings, results of its recipes.
+"""Build the website from docs/, the executed chapters, the docstrings of the package and the results of the recipes.
 
     python tools/make_site.py [--out build/site]
 
-Sphinx reads one folder, so one is put together in build/source: copies of docs/ and of notebooks/en and notebooks/ko,
-and pages that are written here by walking the package. A new document, chapter, module, recipe or card appears by
-itself. A warning is an error. Needs no network.
+Sphinx reads one folder, build/source. It gets copies of docs/, notebooks/en and notebooks/ko, and pages that this
+script generates from the package. New documents, chapters, modules, recipes and cards are included automatically.
+Warnings are errors. The build needs no network.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from firstsight.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = {"en": "In English", "ko": "한국어"}
-NOT_LIBRARY = ("cli", "lazy")
-"""What is not called from Python: the command line has its --help."""
+NOT_LIBRARY = ("cli",)
+"""Packages without a page in the reference; the command line is documented by its --help."""
 
 
 def copy_chapters(source: Path) -> None:
-    """The chapters, each with a link to itself in the other language."""
+    """Copy the chapters, and add a link to the other language to each."""
     for language in LANGUAGES:
         other = next(key for key in LANGUAGES if key != language)
         (source / "chapters" / language).mkdir(parents=True)
@@ -40,24 +40,24 @@ def copy_chapters(source: Path) -> None:
 
 
 def modules(package: str) -> list[str]:
-    """The public modules of a package, by name, without itself."""
-    place = getattr(import_module(f"firstsight.{package}"), "__path__", [])
-    return [found.name for found in pkgutil.iter_modules(place) if not found.name.startswith("_")]
+    """Return the names of the public modules of a package."""
+    path = getattr(import_module(f"firstsight.{package}"), "__path__", [])
+    return [info.name for info in pkgutil.iter_modules(path) if not info.name.startswith("_")]
 
 
 def packages() -> list[str]:
-    """Packages and modules directly below firstsight."""
-    names = (found.name for found in pkgutil.iter_modules(firstsight.__path__))
+    """Return the names of the public packages and modules directly in firstsight."""
+    names = (info.name for info in pkgutil.iter_modules(firstsight.__path__))
     return [name for name in names if not name.startswith("_") and name not in NOT_LIBRARY]
 
 
 def automodule(name: str) -> str:
-    """What a module defines itself, not what it hands on."""
+    """Return the Sphinx directive for a module's own definitions, without imported names."""
     return f".. automodule:: {name}\n   :members:\n   :ignore-module-all:\n"
 
 
 def write_reference(source: Path) -> None:
-    """A page for every package, a section for every module."""
+    """Write the reference: a page for each package, with a section for each module."""
     folder = source / "reference"
     folder.mkdir()
     for package in packages():
@@ -68,26 +68,28 @@ def write_reference(source: Path) -> None:
             parts.append(f"{module}\n{'-' * len(module)}\n\n{automodule(inner)}")
         exported = getattr(import_module(name), "__all__", [])
         if exported and modules(package):
-            parts.insert(1, "Importable from here: " + ", ".join(f"`{each}`" for each in exported) + ".\n")
+            parts.insert(1, "Importable from here: " + ", ".join(f"`{item}`" for item in exported) + ".\n")
         (folder / f"{package}.rst").write_text("\n".join(parts), encoding="utf-8")
     rows = []
     for name in firstsight.__all__:
-        thing = getattr(firstsight, name)
+        value = getattr(firstsight, name)
         if not name.startswith("_"):
-            whole = f"{thing.__module__}.{thing.__qualname__}"
-            rows.append(f"   * - :py:obj:`{name} <{whole}>`\n     - {(thing.__doc__ or '').splitlines()[0]}")
+            is_constant = not callable(value)
+            target = name if is_constant else f"{value.__module__}.{value.__qualname__}"
+            about = "Constant." if is_constant else (value.__doc__ or "").splitlines()[0]
+            rows.append(f"   * - :py:obj:`{name} <{target}>`\n     - {about}")
     lines = [
         "Reference", "=========", "",
-        "What ``import firstsight`` gives:", "",
+        "Names of ``import firstsight``:", "",
         ".. list-table::", "", *rows, "",
-        "Everything, package by package:", "",
+        "All packages:", "",
         ".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in packages()), "",
     ]  # fmt: skip
     (folder / "index.rst").write_text("\n".join(lines), encoding="utf-8")
 
 
 def write_results(source: Path) -> None:
-    """The table of recipes that results.md includes, and the cards of the shipped weights."""
+    """Write the table of recipes for results.md, and copy the cards of the bundled weights."""
     cards = source / "cards"
     cards.mkdir()
     for path in sorted((ROOT / "src" / "firstsight" / "weights").glob("*.md")):
@@ -100,7 +102,7 @@ def write_results(source: Path) -> None:
 
 
 def gather(source: Path) -> None:
-    """Put together what Sphinx reads."""
+    """Create the folder that Sphinx reads."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
@@ -110,7 +112,7 @@ def gather(source: Path) -> None:
 
 
 def main() -> int:
-    """Gather, build."""
+    """Gather the sources and run Sphinx."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site")
     out = parser.parse_args().out.resolve()

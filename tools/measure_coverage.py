@@ -1,9 +1,9 @@
-"""Measure line and branch coverage of ``src/`` by the test suite, child processes included.
+"""Measure the line and branch coverage of ``src/``, including child processes of the tests.
 
     python tools/measure_coverage.py [--fast]
 
-Prints the share of lines and of branches that `make test` reaches (`--fast`), or `make test-all` (the default), and
-writes the lines that were missed, by file, to ``build/coverage``. Children that are killed leave no data.
+Prints the coverage of `make test-all`, or with --fast that of `make test`, and writes the missed lines of each file to
+``build/coverage``. Killed child processes leave no data.
 """
 
 import argparse
@@ -19,12 +19,12 @@ OUT = ROOT / "build" / "coverage"
 
 
 def measure(*, fast: bool) -> dict[str, int]:
-    """Run the suite and return coverage's totals.
+    """Run the tests and return the totals of the coverage report.
 
     Raises
     ------
     SystemExit
-        A test failed.
+        If a test fails.
     """
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -45,9 +45,9 @@ def measure(*, fast: bool) -> dict[str, int]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the coverage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="the tests of `make test` instead of `make test-all`")
+    parser.add_argument("--fast", action="store_true", help="run `make test` instead of `make test-all`")
     totals = measure(fast=parser.parse_args().fast)
     lines, branches = totals["covered_lines"], totals["covered_branches"]
     print(f"lines    {lines / totals['num_statements']:7.2%} ({lines} of {totals['num_statements']})")

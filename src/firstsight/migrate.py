@@ -1,10 +1,10 @@
-"""Migration of files that earlier versions wrote: old names of settings and networks to the present ones.
+"""Migration of files written by earlier versions: renames old settings, networks and layers.
 
-Every function returns a new dictionary and leaves names that it does not know as they are.
+Every function returns a new dictionary and keeps unknown names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SETTINGS = {
@@ -19,20 +19,33 @@ SETTINGS = {
     "measured": "max_eval_samples", "move": "translate_fraction", "hide": "random_erasing",
 }  # fmt: skip
 VALUES = {("pixels", "signed"): "tanh", ("pixels", "unsigned"): "sigmoid", ("head", "squares"): "mse"}
-"""Values of settings that have another name now."""
+"""Renamed values of settings: (old setting, old value) to new value."""
 SCHEDULES = {"steps": ((100 / 280, 200 / 280, 260 / 280), 0.333), "tenths": ((90 / 140, 120 / 140), 0.1)}
-"""Earlier names of learning-rate schedules: milestones as fractions of the epochs, and factor."""
-HEAD_NAMES = {"squares": "mse"}
-"""Earlier names of heads of top-down networks."""
+"""Old names of learning-rate schedules: milestones as fractions of the epochs, and gamma."""
 MODELS = {"two_layer": "mlp"}
-"""Earlier names of networks."""
+"""Old names of networks."""
 
 TENSORS = {"double": "upsample", "half": "downsample"}
-"""Earlier names of layers of InfoGAN, without their numbers."""
+"""Old names of InfoGAN's layers, without their numbers."""
+
+METRICS = {"sure": "confidence", "c1_asked": "class_accuracy"}
+"""Earlier names of metrics in cards."""
+
+PARAM_GROUPS = {"pace": "lr_mult"}
+"""Earlier names of entries of an optimizer's parameter groups."""
+
+
+def migrate_param_groups(saved: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parameter groups of an optimizer under their present names.
+
+    >>> migrate_param_groups([{"lr": 0.1, "pace": 2.0}])
+    [{'lr': 0.1, 'lr_mult': 2.0}]
+    """
+    return [{PARAM_GROUPS.get(name, name): value for name, value in group.items()} for group in saved]
 
 
 def migrate_tensors(model: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tensors of a network under their present names.
+    """Return the tensors of a network under their current names.
 
     >>> list(migrate_tensors("infogan", {"double1.weight": 0, "noise.bias": 0}))
     ['upsample1.weight', 'noise.bias']
@@ -43,7 +56,7 @@ def migrate_tensors(model: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def migrate_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings under their present names.
+    """Return settings under their current names.
 
     >>> migrate_settings({"shift": 2, "pixels": "signed", "epochs": 3})
     {'translate': 2, 'output': 'tanh', 'epochs': 3}
@@ -59,9 +72,44 @@ def migrate_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def migrate_config(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a run under the present names of its network and settings."""
+    """Return the configuration of a run with the current names of its network and settings."""
     model = saved.get("model")
     return {**saved, "model": MODELS.get(str(model), model), "settings": migrate_settings(saved["settings"])}
+
+
+def migrate_metrics(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of a card under their present names; purity replaces the error by majority.
+
+    >>> migrate_metrics({"sure": 0.9, "c1_asked": 0.8, "q_error_majority": 0.25, "kl": 0.1})
+    {'confidence': 0.9, 'class_accuracy': 0.8, 'kl': 0.1, 'q_purity': 0.75}
+    """
+    metrics = {METRICS.get(name, name): value for name, value in saved.items()}
+    if "q_error_majority" in metrics:
+        metrics["q_purity"] = 1 - metrics.pop("q_error_majority")
+    return metrics
+
+
+def migrate_card(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the card of a weights file with the current names of its network, head, settings and metrics.
+
+    >>> migrate_card({"kind": "top-down", "model": "pose-tiny", "head": "squares", "about": {}})["head"]
+    'mse'
+    >>> about = {"metrics": {"sure": 0.9}, "judge": {"name": "lenet-digits", "knows": True}}
+    >>> migrate_card({"kind": "generator", "model": "gan", "about": about})["about"]
+    {'metrics': {'confidence': 0.9}, 'reference': {'name': 'lenet-digits', 'in_domain': True}}
+    """
+    card = {**saved, "model": MODELS.get(str(saved["model"]), saved["model"])}
+    if "head" in card:
+        card["head"] = VALUES.get(("head", card["head"]), card["head"])
+    about = dict(card.get("about", {}))
+    if "settings" in about:
+        about["settings"] = migrate_settings(about["settings"])
+    if "metrics" in about:
+        about["metrics"] = migrate_metrics(about["metrics"])
+    if "judge" in about:
+        judge = about.pop("judge")
+        about["reference"] = {"in_domain" if key == "knows" else key: value for key, value in judge.items()}
+    return {**card, "about": about}
 
 
 def _key(value: Any) -> Any:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from firstsight.recipes.train import RunOptions, train
+from firstsight.recipes.train import train
 
 
 @pytest.fixture(scope="session")
 def many_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a finished run of ``mlp`` that wrote a checkpoint at every step; copy it before changing it."""
-    where = RunOptions(out=tmp_path_factory.mktemp("checkpoints") / "run", checkpoint_seconds=0)
-    return train("mlp", where=where, epochs=1).run_dir
+    out = tmp_path_factory.mktemp("checkpoints") / "run"
+    return train("mlp", out=out, checkpoint_seconds=0, epochs=1).run_dir

@@ -97,10 +97,10 @@ def test_debug_raises_the_error(run: Run) -> None:
         run("train", "lenett", "--debug")
 
 
-def test_unusable_data_sets_are_refused(run: Run, pictures: Callable[..., Path], tmp_path: Path) -> None:
+def test_unusable_data_sets_are_refused(run: Run, make_images: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(run("train", "lenet", "--data", "empty"), 1, "empty: no pictures")
-    pictures({"only": 6}, where="one")
+    refused(run("train", "lenet", "--data", "empty"), 1, "empty: no images")
+    make_images({"only": 6}, where="one")
     refused(run("train", "lenet", "--data", "one"), 1, "one: only one class (only)")
     with zipfile.ZipFile("evil.zip", "w") as archive:
         archive.writestr("a/../../x.png", b"x")
@@ -140,8 +140,8 @@ def test_a_failed_download_names_the_file_and_the_reason(run: Run, monkeypatch: 
     assert err.count("firstsight: ") == 1
 
 
-def test_damaged_images_are_left_out_unless_strict(run: Run, pictures: Callable[..., Path]) -> None:
-    path = pictures({"a": 20, "b": 20}, size=24)
+def test_damaged_images_are_left_out_unless_strict(run: Run, make_images: Callable[..., Path]) -> None:
+    path = make_images({"a": 20, "b": 20}, size=24)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
     noise.save(path / "a" / "cut.jpg")
     (path / "a" / "cut.jpg").write_bytes((path / "a" / "cut.jpg").read_bytes()[:900])
@@ -153,14 +153,14 @@ def test_damaged_images_are_left_out_unless_strict(run: Run, pictures: Callable[
     assert set(json.loads(out)["metrics"]) == {"accuracy", "loss"}
     for name in (
         "a/cut.jpg: damaged",
-        "b/text.png: not a picture",
+        "b/text.png: not an image",
         "b/bomb.png: declares",
         "b/tiny.png: 1x1 pixels is too small",
     ):
         assert name in err
-    assert "pictures were left out as unusable" in err
+    assert "images were left out as unusable" in err
     assert "left out as unusable" in Path("r/report.html").read_text()
-    refused(run("train", "convnet", "--data", path, "--strict"), 1, "pictures are unusable, the first")
+    refused(run("train", "convnet", "--data", path, "--strict"), 1, "images are unusable, the first")
 
 
 def test_predict_classifies_readable_images_and_names_the_others(run: Run, lenet: Path) -> None:
@@ -264,13 +264,13 @@ def test_resume_refuses_checkpoints_of_another_network(run: Run, lenet: Path, ma
 
 
 def test_resume_refuses_other_settings_and_changed_data(
-    run: Run, lenet: Path, tmp_path: Path, pictures: Callable[..., Path]
+    run: Run, lenet: Path, tmp_path: Path, make_images: Callable[..., Path]
 ) -> None:
     shutil.copytree(lenet, "run")
     outcome = run("train", "lenet", "--out", "run", "--resume", "--lr", "0.5", "--batch-size", "32")
     refused(outcome, 2, "lr was 0.003, now 0.5", "batch_size was 64, now 32")
     refused(run("train", "lenet", "--out", "run"), 2, "already holds a run; continue it with --resume")
-    path = pictures({"a": 8, "b": 8})
+    path = make_images({"a": 8, "b": 8})
     train("lenet", out=tmp_path / "own", data=str(path), epochs=1)
     Image.new("RGB", (12, 12), "red").save(path / "a" / "new.png")
     refused(run("train", "lenet", "--out", tmp_path / "own", "--resume"), 2, "sha256 was")
@@ -278,7 +278,7 @@ def test_resume_refuses_other_settings_and_changed_data(
 
 def test_a_loss_that_is_not_finite_ends_the_run(run: Run) -> None:
     outcome = run("train", "lenet", "--optimizer", "sgd", "--lr", "900", "--warmup", "0", "--out", "run", "--quiet")
-    refused(outcome, 1, "loss ", "epoch 1, batch ", "samples ", "no checkpoint was due", "A smaller --lr usually helps")
+    refused(outcome, 1, "loss ", "epoch 1, batch ", "samples ", "no checkpoint was saved yet", "A smaller --lr")
     assert not list(Path("run").glob("model.safetensors"))
 
 
@@ -287,7 +287,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(run: Run) -> None:
     [
         ("lenet", r"loss nan at epoch 1, batch .*; the checkpoint of step (\d+) is kept"),
         # batch norm keeps the loss finite while the variance overflows
-        ("convnet", r"net\.\S+ is not finite after step \d+; the checkpoint of step (\d+) is safe"),
+        ("convnet", r"net\.\S+ is not finite after step \d+; the checkpoint of step (\d+) is kept"),
     ],
 )
 def test_values_that_are_not_finite_keep_the_last_good_checkpoint(run: Run, model: str, message: str) -> None:
@@ -297,7 +297,7 @@ def test_values_that_are_not_finite_keep_the_last_good_checkpoint(run: Run, mode
     assert code == 1
     step = re.search(message, err)
     assert step, err
-    state, failures = checkpoint.newest(Path("run/checkpoints"))
+    state, failures = checkpoint.load_newest(Path("run/checkpoints"))
     assert state is not None
     assert state.progress["loop"]["step"] == int(step[1]) > 0
     assert failures == []
@@ -323,4 +323,4 @@ def test_a_gzip_file_longer_than_its_header_declares_is_refused(run: Run, tmp_pa
         gzip.compress(idx(np.zeros((2, 4, 4))) + bytes(50_000_000))
     )
     (tmp_path / "big" / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(2)))
-    refused(run("train", "lenet", "--data", "big"), 1, "declares 2 x 4 x 4 values but holds more")
+    refused(run("train", "lenet", "--data", "big"), 1, "declares 2 x 4 x 4 values but has more")

@@ -60,8 +60,8 @@ def test_the_whole_demo_reads_all_five_digits() -> None:
     assert Path(result["report"]).is_file()
 
 
-def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, pictures: Callable[..., Path]) -> None:
-    path = pictures({"dark": 30, "light": 30}, size=40)
+def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_images: Callable[..., Path]) -> None:
+    path = make_images({"dark": 30, "light": 30}, size=40)
     code, out, err = run("train", "convnet", "--data", path, "--epochs", "8", "--json", "--seed", "3")
     assert code == 0, err
     result = json.loads(out)
@@ -69,14 +69,14 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, picture
         "recipe", "run_dir", "epochs", "headline", "metrics", "seconds", "samples_per_second", "parameters",
     ]  # fmt: skip
     assert (result["recipe"], result["run_dir"], result["epochs"]) == (
-        "convnet-pictures", "runs/convnet-pictures/1", 8,
+        "convnet-photos", "runs/convnet-photos/1", 8,
     )  # fmt: skip
     assert result["metrics"]["accuracy"] == 1.0
-    assert "12 of 60 pictures (20% of each class) held out" in err
+    assert "12 of 60 images (20% of each class)" in err
     code, out, _ = run("evaluate", result["run_dir"], "--json")
     evaluation = json.loads(out)
     assert list(evaluation) == ["metrics", "n", "model", "data"]
-    assert (code, evaluation["n"], evaluation["model"], evaluation["data"]) == (0, 12, "convnet", "pictures")
+    assert (code, evaluation["n"], evaluation["model"], evaluation["data"]) == (0, 12, "convnet", "photos")
     assert evaluation["metrics"]["accuracy"] == result["metrics"]["accuracy"]
     Image.new("RGB", (200, 150), (190, 185, 180)).save("bright.jpg")
     code, out, _ = run("predict", result["run_dir"], "bright.jpg", path / "dark" / "000.png", "--json")
@@ -88,7 +88,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, picture
     assert "bright.jpg" in out
     assert "light" in out
     assert run("train", "convnet", "--data", path, "--epochs", "1")[0] == 0
-    assert Path("runs/convnet-pictures/2/report.html").exists()
+    assert Path("runs/convnet-photos/2/report.html").exists()
 
 
 def test_resume_finds_the_latest_run_and_its_settings(run: Run, trained: Callable[[str], Path]) -> None:
@@ -118,7 +118,7 @@ def test_a_run_older_than_a_setting_resumes_with_the_same_bits(run: Run, many_ch
     code, _, err = run("train", "mlp", "--resume", "--out", "old", "--label-smoothing", "0.1")
     assert code == 2 and "started with other settings: label_smoothing was 0.0, now 0.1" in err
     code, _, err = run("train", "mlp", "--resume", "--out", "old")
-    assert code == 0 and "goes on after step 22 of 23" in err
+    assert code == 0 and "continues after step 22 of 23" in err
     assert Path("old/model.safetensors").read_bytes() == (many_checkpoints / "model.safetensors").read_bytes()
 
 
@@ -128,7 +128,7 @@ def test_a_published_data_set_is_recognized_by_its_files(run: Run, shared: Path)
     assert json.loads(out)["metrics"]["accuracy"] > 0.7
     config = json.loads(Path("runs/mlp-mnist/1/config.json").read_text())
     assert config["data"]["name"] == "mnist"
-    assert "only the test files are there" in config["notes"][0]
+    assert "only the test files were found" in config["notes"][0]
 
 
 def test_a_model_name_selects_the_recipe_made_for_the_data() -> None:

@@ -54,7 +54,7 @@ def test_one_image_gives_json_drawings_and_coco_results(pose: Run, photo: Path, 
     for one, joints in zip(found, PEOPLE, strict=True):
         np.testing.assert_allclose(np.array(one["keypoints"])[:, :2], joints, atol=0.5)
     poses = firstsight.PoseEstimator(weights)(photo)
-    drawn = plots.draw_people(Image.open(photo), poses, BODY, apart=True)
+    drawn = plots.draw_people(Image.open(photo), poses, BODY, color_by_person=True)
     assert np.array_equal(np.asarray(Image.open("people.png")), np.asarray(drawn))
     assert Image.open("people-maps.png").size[0] > 1000
     results = json.loads(Path("r.json").read_text())
@@ -68,7 +68,7 @@ def test_people_are_drawn_with_white_joints_and_a_color_each() -> None:
         for one in people
     ]
     black = Image.new("RGB", (640, 470))
-    drawn = np.asarray(plots.draw_people(black, poses, LSP_14, apart=True)).astype(int)
+    drawn = np.asarray(plots.draw_people(black, poses, LSP_14, color_by_person=True)).astype(int)
     assert drawn.shape == (470, 640, 3) and 0.005 < (drawn.sum(2) > 60).mean() < 0.1
     colors = set()
     for one in people:

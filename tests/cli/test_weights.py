@@ -60,7 +60,7 @@ def test_import_and_get_print_the_same_json(run: Run) -> None:
     assert json.loads(run("weights", "get", "resnet18", "--json")[1]) == entry  # stored: nothing to download
 
 
-def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, pictures: Callable[..., Path]) -> None:
+def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, make_images: Callable[..., Path]) -> None:
     """A fine-tuned network on a folder: the shorter side is resized to 256 pixels, and 224 are cropped."""
     torch.manual_seed(1)
     torch.save(create_model("resnet18", num_classes=2).state_dict(), "pets.pth")
@@ -69,7 +69,7 @@ def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, pictures: 
     assert code == 0
     assert out.startswith("resnet18-pets: resnet18, 2 classes; from pets.pth\n")
     assert err.startswith("pets.pth is not the published")
-    folder = pictures({"cat": 3, "dog": 3}, where="pets/test", size=280).parent
+    folder = make_images({"cat": 3, "dog": 3}, where="pets/test", size=280).parent
     shutil.copytree(folder / "test", folder / "train")
     network = load("resnet18-pets")
     files = sorted((folder / "test").rglob("*.png"))
@@ -84,11 +84,11 @@ def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, pictures: 
     assert json.loads(out)["n"] == len(files)
 
 
-def test_evaluate_needs_data_with_the_same_classes(run: Run, pictures: Callable[..., Path]) -> None:
+def test_evaluate_needs_data_with_the_same_classes(run: Run, make_images: Callable[..., Path]) -> None:
     run("weights", "import", RESNET18_FILE, "--model", "resnet18")
-    code, out, err = run("evaluate", "resnet18", "--data", pictures({"cat": 5, "dog": 5}))
+    code, out, err = run("evaluate", "resnet18", "--data", make_images({"cat": 5, "dog": 5}))
     assert (code, out) == (1, "")
-    message = "pictures has the classes cat, dog, but resnet18 was trained for tench, goldfish, great white shark, "
+    message = "photos has the classes cat, dog, but resnet18 was trained for tench, goldfish, great white shark, "
     assert message in err.splitlines()[-1]
     code, out, err = run("evaluate", "resnet18")
     assert (code, out) == (2, "")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstsight.data.augment import ANGLE, ZOOM, Augmentation, _mirror
+from firstsight.data.augment import ANGLE, SCALE, Augmentation, _reflect
 from firstsight.data.rng import uniform
 
 IMAGES = torch.randint(1, 256, (40, 3, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -18,7 +18,7 @@ IDS = np.array([3, 17, 4, 39, 0])
 @given(st.integers(-40, 40), st.integers(1, 9))
 def test_positions_outside_are_reflected_as_numpy_does(position: int, size: int) -> None:
     padded = np.pad(np.arange(size), 40, mode="reflect") if size > 1 else np.zeros(81, dtype=int)
-    assert _mirror(np.array([position]), size)[0] == padded[position + 40]
+    assert _reflect(np.array([position]), size)[0] == padded[position + 40]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_positions_outside_are_reflected_as_numpy_does(position: int, size: int)
 def test_shifted_and_flipped_images_are_crops_of_padded_images(augmentation: Augmentation) -> None:
     """Every result is the crop (and flip) of its image with reflected edges, for one of the possible offsets."""
     results = augmentation.gather(IMAGES, IDS, seed=5, epoch=3)
-    flips = augmentation.flipped(IDS, seed=5, epoch=3) if augmentation.flip != "none" else np.zeros(len(IDS), bool)
+    flips = augmentation.flip_mask(IDS, seed=5, epoch=3) if augmentation.flip != "none" else np.zeros(len(IDS), bool)
     s = augmentation.translate
     for result, i, flip in zip(results.numpy(), IDS, flips, strict=True):
         padded = np.pad(IMAGES[i].numpy(), ((0, 0), (s, s), (s, s)), mode="reflect")
@@ -57,7 +57,7 @@ def test_augmentation_of_a_sample_does_not_depend_on_its_batch(seed: int, epoch:
 def test_alternating_flip_shows_both_views_in_two_epochs() -> None:
     augmentation = Augmentation(flip="alternating")
     ids = np.arange(1000)
-    first, second, third = (augmentation.flipped(ids, seed=1, epoch=e) for e in range(3))
+    first, second, third = (augmentation.flip_mask(ids, seed=1, epoch=e) for e in range(3))
     assert (first != second).all()
     assert (first == third).all()
     assert 400 < first.sum() < 600
@@ -94,8 +94,8 @@ def test_rotation_moves_a_pixel_by_the_angle() -> None:
     assert angle == pytest.approx(30, abs=1)
 
 
-def test_zoom_scales_distances_from_the_center() -> None:
-    ids = sample_with_the_largest_number(ZOOM)
+def test_scale_multiplies_distances_from_the_center() -> None:
+    ids = sample_with_the_largest_number(SCALE)
     image = torch.zeros(1, 1, 41, 41)
     image[0, 0, 20, 30] = 1
     larger = Augmentation(scale=0.5).warp(image, ids, seed=0, epoch=0, fill=torch.zeros(1))

@@ -7,21 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from firstsight.data import Augmentation, Batches, ImageSet, Preprocess
-from firstsight.data.batches import cut, fit_images
+from firstsight.data.augment import Augmentation
+from firstsight.data.batches import Batches, batch_offsets, fit_images
+from firstsight.data.image_io import Preprocess
+from firstsight.data.images.image_set import ImageSet
 
 
 def make(n: int = 37, **options: object) -> Batches:
     images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 4, 4).contiguous()
     source = ImageSet(images, torch.arange(n) % 3, ("a", "b", "c"), "x", "train")
-    prepare = Preprocess(channels=1, resize=4, pad=0, mean=(0.0,), std=(1 / 255,))  # pixel values stay what they are
+    prepare = Preprocess(channels=1, resize=4, pad=0, mean=(0.0,), std=(1 / 255,))  # pixel values do not change
     settings: dict[str, object] = {"batch_size": 8, "epochs": 2, "seed": 1} | options
     return Batches(source, prepare, **settings)  # type: ignore[arg-type]
 
 
 @given(st.integers(1, 2000), st.integers(1, 300))
 def test_batches_have_sizes_that_differ_by_one_at_most(n: int, size: int) -> None:
-    sizes = np.diff(cut(n, size))
+    sizes = np.diff(batch_offsets(n, size))
     assert sizes.sum() == n
     assert len(sizes) == -(-n // size)
     assert 1 <= sizes.min() <= sizes.max() <= size
@@ -29,8 +31,11 @@ def test_batches_have_sizes_that_differ_by_one_at_most(n: int, size: int) -> Non
 
 
 @given(st.integers(2, 60), st.integers(1, 20), st.integers(1, 5))
-def test_shares_of_all_processes_are_the_batch_of_one_process(n: int, size: int, world: int) -> None:
-    whole, parts = make(n, batch_size=size), [make(n, batch_size=size, rank=r, world=world) for r in range(world)]
+def test_shares_of_all_processes_are_the_batch_of_one_process(n: int, size: int, world_size: int) -> None:
+    whole, parts = (
+        make(n, batch_size=size),
+        [make(n, batch_size=size, rank=r, world_size=world_size) for r in range(world_size)],
+    )
     epoch: list[int] = []
     for index in range(whole.steps):
         shares = [part.get(1, index) for part in parts]
@@ -39,7 +44,7 @@ def test_shares_of_all_processes_are_the_batch_of_one_process(n: int, size: int,
         assert {share.global_size for share in shares} == {len(one.ids)}
         assert max(len(s.ids) for s in shares) - min(len(s.ids) for s in shares) <= 1
         values = one.images.double().mean((1, 2, 3))
-        joint_batch = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world
+        joint_batch = sum(float(s.mean(s.images.double().mean((1, 2, 3)))) for s in shares) / world_size
         assert joint_batch == pytest.approx(float(values.mean()), rel=1e-6, abs=1e-5)
         epoch += one.ids.tolist()
     assert sorted(epoch) == list(range(n))
@@ -80,11 +85,11 @@ def test_images_are_resized_padded_and_converted_to_the_number_of_channels() -> 
 
 
 def test_images_of_a_set_are_cropped_as_single_images_are() -> None:
-    """To one of 255 levels, at a size other than the network's (see `Preprocess.picture`)."""
+    """The difference is at most one of 255 levels (see `Preprocess.to_pixels`)."""
     images = torch.randint(0, 256, (3, 3, 20, 28), dtype=torch.uint8)
     source = ImageSet(images, torch.tensor([0, 1, 0]), ("a", "b"), "x", "train")
     for shorter in (0, 16, 32):
         prepare = Preprocess(channels=3, resize=14, pad=1, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=shorter)
-        one_by_one = [prepare.picture(Image.fromarray(i.permute(1, 2, 0).numpy())) for i in images]
+        one_by_one = [prepare.to_pixels(Image.fromarray(i.permute(1, 2, 0).numpy())) for i in images]
         difference = fit_images(source, prepare).int() - torch.from_numpy(np.stack(one_by_one)).int()
         assert int(difference.abs().max()) <= 1

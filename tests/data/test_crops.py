@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.data.keypoints.crop import inverse, moved
+from firstsight.data.keypoints.crop import inverse, transform_points
 from firstsight.data.keypoints.crops import Crops
 from firstsight.data.keypoints.keypoint_set import load_keypoints
 from firstsight.errors import DataError
 
-EVERYTHING: dict[str, Any] = {"rotate": 90.0, "zoom": 0.3, "move": 0.1, "half_body": 0.5, "hide": 0.5}
+EVERYTHING: dict[str, Any] = {
+    "rotate": 90.0,
+    "scale": 0.3,
+    "translate_fraction": 0.1,
+    "half_body": 0.5,
+    "random_erasing": 0.5,
+}
 
 
 def crops(path: Path, **changes: Any) -> Crops:
@@ -32,26 +38,26 @@ def test_sample_is_a_function_of_seed_epoch_and_number(sticks: Callable[..., Pat
     assert sorted(whole.tolist()) == list(range(12)) and batches.samples == 12 and batches.steps == 3
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_shares_of_all_processes_are_the_batch(sticks: Callable[..., Path], world: int) -> None:
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_shares_of_all_processes_are_the_batch(sticks: Callable[..., Path], world_size: int) -> None:
     whole = crops(sticks(), **EVERYTHING).get(0, 1)
-    shares = [crops(sticks(), rank=rank, world=world, **EVERYTHING).get(0, 1) for rank in range(world)]
+    shares = [crops(sticks(), rank=rank, world_size=world_size, **EVERYTHING).get(0, 1) for rank in range(world_size)]
     for rank, share in enumerate(shares):
-        assert share.global_size == 4 and share.world == world
-        assert torch.equal(share.images, whole.images[rank::world])
-        assert torch.equal(share.visible, whole.visible[rank::world])
+        assert share.global_size == 4 and share.world_size == world_size
+        assert torch.equal(share.images, whole.images[rank::world_size])
+        assert torch.equal(share.visible, whole.visible[rank::world_size])
 
 
 def test_keypoints_stay_on_their_joints_under_augmentation(sticks: Callable[..., Path]) -> None:
-    """Rotated, scaled, shifted, mirrored: heads are green, left joints red, right ones blue, or swapped."""
-    batches = crops(sticks(24), batch_size=24, **(EVERYTHING | {"hide": 0.0, "half_body": 0.0}))
+    """Rotated, scaled, shifted, flipped: heads are green, left joints red, right ones blue, or swapped."""
+    batches = crops(sticks(24), batch_size=24, **(EVERYTHING | {"random_erasing": 0.0, "half_body": 0.0}))
     batch = batches.get(0, 0)
     colors = {0: 1, 1: 0, 3: 0, 2: 2, 4: 2}  # joint to channel
-    checked = mirrored = 0
+    checked = flipped = 0
     for image, joints, visible, matrix in zip(
         batch.images, batch.keypoints, batch.visible, batch.matrices, strict=True
     ):
-        mirrored += int(torch.linalg.det(matrix[:, :2]) < 0)
+        flipped += int(torch.linalg.det(matrix[:, :2]) < 0)
         swapped = torch.linalg.det(matrix[:, :2]) < 0
         for k in torch.nonzero(visible)[:, 0].tolist():
             x, y = joints[k].round().int().tolist()
@@ -61,21 +67,21 @@ def test_keypoints_stay_on_their_joints_under_augmentation(sticks: Callable[...,
             patch = image[:, y - 1 : y + 2, x - 1 : x + 2].mean((1, 2))
             assert patch.argmax() == channel and patch[channel] > 90
             checked += 1
-    assert checked > 60 and 4 < mirrored < 20
+    assert checked > 60 and 4 < flipped < 20
 
 
 def test_matrices_map_keypoints_back_to_the_labels(sticks: Callable[..., Path]) -> None:
     people = load_keypoints(sticks())
     batch = crops(sticks(), **EVERYTHING).get(0, 0)
-    back = moved(batch.keypoints.double(), inverse(batch.matrices))
+    back = transform_points(batch.keypoints.double(), inverse(batch.matrices))
     labels = torch.from_numpy(people.keypoints[batch.people, :, :2]).double() - 0.5
-    mirrored = torch.linalg.det(batch.matrices[:, :, :2]) < 0
-    labels[mirrored] = labels[mirrored][:, list(people.skeleton.flip)]
+    flipped = torch.linalg.det(batch.matrices[:, :, :2]) < 0
+    labels[flipped] = labels[flipped][:, list(people.skeleton.flip)]
     assert (back - labels).abs().max() < 1e-3
 
 
 def test_crops_without_augmentation_contain_the_box_enlarged_by_a_quarter(sticks: Callable[..., Path]) -> None:
-    batch = crops(sticks()).plain(np.arange(12))
+    batch = crops(sticks()).get_unaugmented(np.arange(12))
     assert batch.visible.all()
     low, high = batch.keypoints.amin(1), batch.keypoints.amax(1)
     center = (low + high) / 2
@@ -87,10 +93,10 @@ def test_crops_without_augmentation_contain_the_box_enlarged_by_a_quarter(sticks
 def test_random_erasing_covers_one_rectangle_and_few_joints_make_no_half_body(sticks: Callable[..., Path]) -> None:
     names = ["neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
     path = sticks(category={"keypoints": names})
-    plain = crops(path, rotate=0.0, zoom=0.0, flip=False).get(0, 0)
-    few = crops(path, rotate=0.0, zoom=0.0, flip=False, half_body=1.0).get(0, 0)  # five joints are too few for halves
+    plain = crops(path, rotate=0.0, scale=0.0, flip=False).get(0, 0)
+    few = crops(path, rotate=0.0, scale=0.0, flip=False, half_body=1.0).get(0, 0)  # five joints are too few for halves
     assert torch.equal(plain.images, few.images)
-    hidden = crops(path, rotate=0.0, zoom=0.0, flip=False, hide=1.0).get(0, 0)
+    hidden = crops(path, rotate=0.0, scale=0.0, flip=False, random_erasing=1.0).get(0, 0)
     changed = (hidden.images != plain.images).any(1)
     for part in changed:
         rows, columns = torch.nonzero(part.any(1))[:, 0], torch.nonzero(part.any(0))[:, 0]
@@ -100,16 +106,19 @@ def test_random_erasing_covers_one_rectangle_and_few_joints_make_no_half_body(st
     assert torch.equal(hidden.visible, plain.visible)
 
 
-def test_early_epochs_use_smaller_crops(sticks: Callable[..., Path]) -> None:
-    """Of five epochs three (0.6), of one none: the last is always of the full size. Progress begins anew."""
-    batches = crops(sticks(), epochs=5, early=0.6, early_size=(64, 48))
+def test_low_resolution_epochs_use_smaller_crops(sticks: Callable[..., Path]) -> None:
+    """Three of five epochs (0.6), none of one: the last one always has the full size. Progress restarts at 0."""
+    batches = crops(sticks(), epochs=5, low_res_fraction=0.6, low_res_size=(64, 48))
     assert [batches.get(epoch, 0).images.shape[2:] for epoch in range(5)] == [(64, 48)] * 3 + [(128, 96)] * 2
     progress = [[batches.get(epoch, index).progress for index in range(3)] for epoch in range(5)]
     np.testing.assert_allclose(progress[:3], np.arange(9).reshape(3, 3) / 9)
     np.testing.assert_allclose(progress[3:], np.arange(6).reshape(2, 3) / 6)
-    assert crops(sticks(), epochs=1, early=0.9, early_size=(64, 48)).get(0, 0).images.shape[2:] == (128, 96)
-    small, large = batches.plain(np.arange(4), size=(64, 48)), batches.plain(np.arange(4))
-    back = [moved(each.keypoints.double(), inverse(each.matrices)) for each in (small, large)]
+    assert crops(sticks(), epochs=1, low_res_fraction=0.9, low_res_size=(64, 48)).get(0, 0).images.shape[2:] == (
+        128,
+        96,
+    )
+    small, large = batches.get_unaugmented(np.arange(4), size=(64, 48)), batches.get_unaugmented(np.arange(4))
+    back = [transform_points(each.keypoints.double(), inverse(each.matrices)) for each in (small, large)]
     torch.testing.assert_close(*back, rtol=0, atol=1e-3)
 
 
@@ -120,8 +129,8 @@ def test_people_with_one_visible_joint_are_used_and_those_without_are_not(sticks
     keypoints[1, :, 2] = 0
     batches = Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64), **EVERYTHING)
     assert batches.samples == 11 and 1 not in batches.used
-    batch = batches.plain(np.array([0]))
+    batch = batches.get_unaugmented(np.array([0]))
     assert batch.visible[0].tolist() == [True, False, False, False, False] and batch.images.isfinite().all()
     keypoints[..., 2] = 0
-    with pytest.raises(DataError, match="nobody in it has a labelled joint"):
+    with pytest.raises(DataError, match="no person has a labeled joint"):
         Crops(replace(people, keypoints=keypoints), batch_size=4, epochs=1, seed=0, size=(64, 64))

@@ -146,9 +146,9 @@ def test_error_names_the_fault_of_every_mirror(server: Server, tmp_path: Path) -
     message = str(error.value)
     for part in (
         "HTTP 404",
-        "another hash than the published one",
+        "the hash of the file differs from the published one",
         "no connection",
-        "name a folder that has the files with --data",
+        "pass a folder that has the files as `data`",
     ):
         assert part in message
     assert not (tmp_path / "file.bin").exists()
@@ -167,8 +167,8 @@ def test_file_is_verified_by_the_first_digits_of_its_hash(server: Server, tmp_pa
     (tmp_path / "file.bin").unlink()
     assert fetch(PREFIX, (server.at("wrong"), server.at("fine")), tmp_path).read_bytes() == CONTENT
     (tmp_path / "file.bin").unlink()
-    with pytest.raises(DataError, match=r"another hash than the published one.*; try again, or walk there"):
-        fetch(PREFIX, (server.at("wrong"),), tmp_path, otherwise="walk there")
+    with pytest.raises(DataError, match=r"hash of the file differs from the published one.*; try again, or walk there"):
+        fetch(PREFIX, (server.at("wrong"),), tmp_path, hint="walk there")
     assert not [item for item in tmp_path.iterdir() if item.is_file()]
 
 
@@ -185,7 +185,7 @@ def test_fetch_opens_no_connection_offline(server: Server, tmp_path: Path, monke
 
 
 def test_offline_training_opens_no_socket(tmp_path: Path) -> None:
-    """In a process of its own, with an audit hook of Python."""
+    """The training runs in a separate process with an audit hook of Python."""
     code = (
         "import sys, os\n"
         "opened = []\n"

@@ -30,11 +30,11 @@ WHOLE = idx(np.arange(24).reshape(2, 3, 4))
         (b"\x89PNG" + bytes(20), "not an IDX file of bytes .it starts with 89 50 4e 47"),
         (b"\0\0\x0d\x03" + WHOLE[4:], "not an IDX file of bytes"),  # floats
         (WHOLE[:9], "truncated in its header"),
-        (WHOLE[:-1], "declares 2 x 3 x 4 values but holds 23"),
-        (WHOLE + b"x", "declares 2 x 3 x 4 values but holds more"),
+        (WHOLE[:-1], "declares 2 x 3 x 4 values but has 23"),
+        (WHOLE + b"x", "declares 2 x 3 x 4 values but has more"),
         (gzip.compress(WHOLE)[:-12], "truncated or damaged gzip"),
-        (gzip.compress(WHOLE)[:12] + b"junk" + gzip.compress(WHOLE)[16:], "truncated or damaged gzip|not an IDX|holds"),
-        (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 2**31), "at most"),
+        (gzip.compress(WHOLE)[:12] + b"junk" + gzip.compress(WHOLE)[16:], "truncated or damaged gzip|not an IDX|has"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 2**31), "the limit is"),
     ],
 )
 def test_damaged_idx_file_is_refused_and_the_damage_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -58,5 +58,5 @@ def test_idx_files_of_both_spellings_are_found(tmp_path: Path) -> None:
 def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     write_pair(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="stands alone"):
+    with pytest.raises(DataError, match=r"there is only train-images-idx3-ubyte\.gz"):
         find_idx(tmp_path)

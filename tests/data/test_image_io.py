@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data.image_io import Preprocess, frame, open_image, to_pixels
+from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_and_crop
 from firstsight.errors import DataError
 from helpers.files import bomb
 
@@ -95,20 +95,20 @@ def test_first_frame_of_an_animation_is_opened() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"hello, I am a text", "not a picture"),
-        (b"", "not a picture"),
-        (bomb(60_000, 60_000), "declare.*pixels; at most 100 million|too many pixels"),
-        (bomb(11_000, 11_000), "declares 11000x11000 pixels; at most 100 million"),
+        (b"hello, I am a text", "not an image"),
+        (b"", "not an image"),
+        (bomb(60_000, 60_000), "declare.*pixels; the limit is 100 million|too many pixels"),
+        (bomb(11_000, 11_000), "declares 11000x11000 pixels; the limit is 100 million"),
         (saved(Image.new("L", (1, 1))), "1x1 pixels is too small"),
         (saved(Image.new("L", (900, 9))), "too narrow"),
         (
             saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)), "JPEG")[:700],
             "damaged",
         ),
-        (saved(Image.fromarray(RAMP))[:50], "damaged|not a picture"),
+        (saved(Image.fromarray(RAMP))[:50], "damaged|not an image"),
         (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-            "not a picture",
+            "not an image",
         ),  # formats that run programs stay closed
     ],
 )
@@ -127,10 +127,10 @@ def test_image_is_cropped_to_its_center_square() -> None:
     """A wide image whose center is white."""
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 255
-    pixels = to_pixels(Image.fromarray(wide), channels=1, size=10)
+    pixels = resize_and_crop(Image.fromarray(wide), channels=1, size=10)
     assert pixels.shape == (1, 10, 10)
     assert (pixels == 255).all()
-    assert to_pixels(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
+    assert resize_and_crop(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -146,23 +146,22 @@ def test_image_is_cropped_to_its_center_square() -> None:
 def test_resize_to_256_and_center_crop_to_224_are_those_of_pil(
     width: int, height: int, resized: tuple[int, int], corner: tuple[int, int]
 ) -> None:
-    """To the byte."""
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
     left, top = corner
     expected = image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
-    assert frame(width, height, size=224, shorter=256) == (*resized, *corner)
+    assert center_crop_box(width, height, size=224, shorter=256) == (*resized, *corner)
     prepare = Preprocess(channels=3, resize=224, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=256)
-    assert (prepare.picture(image) == np.asarray(expected).transpose(2, 0, 1)).all()
+    assert (prepare.to_pixels(image) == np.asarray(expected).transpose(2, 0, 1)).all()
     assert prepare.input_size == 224
 
 
 def test_center_crop_larger_than_the_shorter_side_is_refused() -> None:
-    with pytest.raises(DataError, match="a square of 224 pixels cannot be cut from a side of 200"):
+    with pytest.raises(DataError, match="cannot crop 224 pixels from a side of 200"):
         Preprocess(channels=3, resize=224, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, shorter=200)
 
 
 def test_gray_value_is_the_luma_of_the_color() -> None:
-    pixels = to_pixels(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
+    pixels = resize_and_crop(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
     assert int(pixels[0, 0, 0]) == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)
 
 
@@ -174,5 +173,5 @@ def test_normalized_value_is_that_of_the_formula() -> None:
     )
     torch.testing.assert_close(prepare.normalize(images, torch.float64), expected, rtol=1e-6, atol=1e-6)
     assert prepare.input_size == 8
-    assert prepare.picture(Image.new("L", (9, 9), 255)).shape == (3, 8, 8)
-    assert prepare.picture(Image.new("L", (9, 9), 255)).sum() == 3 * 4 * 4 * 255  # the border is black
+    assert prepare.to_pixels(Image.new("L", (9, 9), 255)).shape == (3, 8, 8)
+    assert prepare.to_pixels(Image.new("L", (9, 9), 255)).sum() == 3 * 4 * 4 * 255  # the border is black

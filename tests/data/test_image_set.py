@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstsight.data import load
-from firstsight.data.images.image_set import ImageSet, held_out_share, stratified_split
+from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
+from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError
 
 
@@ -35,7 +35,7 @@ def test_constant_channel_has_a_standard_deviation_of_one() -> None:
 
 
 def test_fashion_mnist_has_its_published_mean_and_std(shared: Path) -> None:
-    mean, std = load(shared / "fashion-mnist").mean_std()
+    mean, std = load_data(shared / "fashion-mnist").mean_std()
     assert (round(mean[0], 4), round(std[0], 4)) == (0.2860, 0.3530)  # the figures everyone normalizes with
 
 
@@ -77,7 +77,7 @@ def test_held_out_images_depend_on_names_not_on_their_order() -> None:
 
 
 def test_sets_of_ten_thousand_images_hold_out_less() -> None:
-    assert (held_out_share(9_999), held_out_share(10_000)) == (0.2, 0.1)
+    assert (holdout_fraction(9_999), holdout_fraction(10_000)) == (0.2, 0.1)
 
 
 def test_fingerprint_changes_with_one_pixel_and_with_one_label() -> None:

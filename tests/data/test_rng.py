@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstsight.data.rng import GOLDEN_GAMMA, WORD, _finalise, permutation, random_bits, uniform
+from firstsight.data.rng import GOLDEN_GAMMA, MASK_64, _finalize, permutation, random_bits, uniform
 
 
 def test_random_bits_are_those_of_splitmix64() -> None:
     """The first outputs of SplitMix64 from seed 0, as published with Vigna's splitmix64.c."""
     published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
-    assert [_finalise((i + 1) * GOLDEN_GAMMA & WORD) for i in range(4)] == published
+    assert [_finalize((i + 1) * GOLDEN_GAMMA & MASK_64) for i in range(4)] == published
 
 
 def test_random_bits_of_many_ids_are_those_of_each() -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from firstsight.data.affine import Affine
-from firstsight.data.image_cache import TINY, ImageCache
+from firstsight.data.image_cache import THUMBNAIL_SIZE, ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
 from firstsight.data.keypoints.scene_composer import Kind
 from firstsight.data.keypoints.scenes import Scenes
@@ -33,7 +33,7 @@ def scenes(people: KeypointSet, kind: Kind = "composed", **changes: Any) -> Scen
 
 
 def test_scenes_are_pure_functions_of_seed_epoch_and_sample(people: KeypointSet) -> None:
-    """In batches of any size, on any number of processes."""
+    """The batch size and the number of processes do not matter."""
     one, other = scenes(people), scenes(people, batch_size=6)
     by_id: dict[int, torch.Tensor] = {}
     for index in range(other.steps):
@@ -42,25 +42,25 @@ def test_scenes_are_pure_functions_of_seed_epoch_and_sample(people: KeypointSet)
     assert sorted(by_id) == list(range(12))
     for index in range(one.steps):
         batch = one.get(1, index)
-        halves = [scenes(people, rank=rank, world=2).get(1, index) for rank in range(2)]
+        halves = [scenes(people, rank=rank, world_size=2).get(1, index) for rank in range(2)]
         assert [int(i) for half in halves for i in half.ids] == [*batch.ids[::2], *batch.ids[1::2]]
-        assert {half.global_size for half in halves} == {len(batch.ids)} and halves[0].world == 2
+        assert {half.global_size for half in halves} == {len(batch.ids)} and halves[0].world_size == 2
         for part in (batch, *halves):
             assert all(torch.equal(image, by_id[int(i)]) for image, i in zip(part.images, part.ids, strict=True))
     assert not np.array_equal(one.scene(0, 5).image, one.scene(1, 5).image)
     assert not np.array_equal(one.scene(0, 5).image, scenes(people, seed=4).scene(0, 5).image)
 
 
-def test_early_epochs_use_smaller_scenes(people: KeypointSet) -> None:
-    """Of five epochs three (0.6), with the same people in the same places; progress begins anew."""
-    batches = scenes(people, epochs=5, early=0.6, early_side=64)
+def test_low_resolution_epochs_use_smaller_scenes(people: KeypointSet) -> None:
+    """Three of five epochs (0.6), with the same people at the same positions; progress restarts at 0."""
+    batches = scenes(people, epochs=5, low_res_fraction=0.6, low_res_side=64)
     assert [batches.get(epoch, 0).images.shape[2] for epoch in (0, 2, 3, 4)] == [64, 64, 184, 184]
     assert [batches.get(epoch, 2).progress for epoch in (0, 2, 3, 4)] == pytest.approx([2 / 9, 8 / 9, 2 / 6, 5 / 6])
-    small, large = batches.get(1, 0), batches.made(1, batches.get(1, 0).ids, side=184)
+    small, large = batches.get(1, 0), batches.get_samples(1, batches.get(1, 0).ids, side=184)
     points = [(batch.keypoints.double() + 0.5) / batch.images.shape[2] for batch in (small, large)]
     torch.testing.assert_close(*points, rtol=0, atol=0.02)
-    assert batches.fitted(np.arange(2)).images.shape[2] == 184
-    assert batches.fitted(np.arange(2), side=64).counts.shape[1] == 8
+    assert batches.get_letterboxed(np.arange(2)).images.shape[2] == 184
+    assert batches.get_letterboxed(np.arange(2), side=64).loss_mask.shape[1] == 8
     assert torch.equal(batches.get(1, 0).images, scenes(people, side=64).get(1, 0).images)
 
 
@@ -74,10 +74,10 @@ def center_of_brightness(image: Any, point: Any, radius: int) -> Any:
     return np.array([(columns * window).sum(), (rows * window).sum()]) / window.sum() + (left, top)
 
 
-@pytest.mark.parametrize(("kind", "smallest"), [("composed", 0.5), ("photographs", 0.3), ("photographs", 0.2)])
-def test_keypoints_are_the_centers_of_their_dots(people: KeypointSet, kind: Kind, smallest: float) -> None:
-    """Enlarged, reduced, rotated, mirrored and shifted, to well under a pixel; also in images fitted for evaluation."""
-    batches = scenes(people, kind, most=1, smallest=smallest, largest=smallest + 0.1, rotate=40)
+@pytest.mark.parametrize(("kind", "min_scale"), [("composed", 0.5), ("photographs", 0.3), ("photographs", 0.2)])
+def test_keypoints_are_the_centers_of_their_dots(people: KeypointSet, kind: Kind, min_scale: float) -> None:
+    """Enlarged, reduced, rotated, flipped and shifted; also in letterboxed images for evaluation."""
+    batches = scenes(people, kind, max_people=1, min_scale=min_scale, max_scale=min_scale + 0.1, rotate=40)
     measured = 0
     worst = 0.0
     for epoch in range(3):
@@ -89,19 +89,19 @@ def test_keypoints_are_the_centers_of_their_dots(people: KeypointSet, kind: Kind
                     worst = max(worst, float(np.abs(center_of_brightness(scene.image, point, 6) - point).max()))
                     measured += 1
     assert measured > 120 and worst < 0.35
-    fitted = batches.fitted(np.arange(12))
-    for image, joints in zip(fitted.images, fitted.keypoints, strict=True):
+    letterboxed = batches.get_letterboxed(np.arange(12))
+    for image, joints in zip(letterboxed.images, letterboxed.keypoints, strict=True):
         for point in joints[0].numpy():
             center = center_of_brightness(image.permute(1, 2, 0).numpy(), point, 8)
             assert np.abs(center - point).max() < 0.35
 
 
 @pytest.mark.parametrize("kind", ["composed", "photographs"])
-def test_left_and_right_keypoints_are_swapped_in_a_mirrored_scene(people: KeypointSet, kind: Kind) -> None:
-    """Left joints lie on red dots; in a mirrored scene, all joints lie on the color of the other side."""
+def test_left_and_right_keypoints_are_swapped_in_a_flipped_scene(people: KeypointSet, kind: Kind) -> None:
+    """Left joints are on red dots; in a flipped scene, all joints are on the color of the other side."""
     cases = set()
     for flip in (True, False):
-        batches = scenes(people, kind, most=1, flip=flip, smallest=0.4, largest=0.5)
+        batches = scenes(people, kind, max_people=1, flip=flip, min_scale=0.4, max_scale=0.5)
         for sample in range(12):
             scene = batches.scene(0, sample)
             visible = np.flatnonzero(scene.visible[0])
@@ -115,7 +115,7 @@ def test_left_and_right_keypoints_are_swapped_in_a_mirrored_scene(people: Keypoi
 
 def test_occluded_keypoints_are_not_visible(people: KeypointSet) -> None:
     """A visible joint shows its dot; a joint inside the scene that is not visible shows none."""
-    batches = scenes(people, most=6, smallest=0.4, largest=0.6)
+    batches = scenes(people, max_people=6, min_scale=0.4, max_scale=0.6)
     visible, occluded = [], []
     for epoch in range(4):
         for sample in range(12):
@@ -131,7 +131,7 @@ def test_occluded_keypoints_are_not_visible(people: KeypointSet) -> None:
 
 
 def test_loss_leaves_out_crowds_and_people_without_labels(sticks: Callable[..., Path]) -> None:
-    """Cells whose center lies in an ignored region, wherever it was moved to; drawn here in white."""
+    """Cells whose center is in an ignored region after the transform; the regions are white here."""
     path = sticks(6)
     content = json.loads(path.read_text())
     for i in range(1, 7):
@@ -147,66 +147,70 @@ def test_loss_leaves_out_crowds_and_people_without_labels(sticks: Callable[..., 
     batch = scenes(load_keypoints(path), "photographs").get(0, 0)
     centers = batch.images[:, :, 4::8, 4::8].amin(1)
     white = centers > 128
-    assert (white == ~batch.counts).float().mean() > 0.97 and (~batch.counts).sum() > 30  # borders are blurred
+    assert (white == ~batch.loss_mask).float().mean() > 0.97 and (~batch.loss_mask).sum() > 30  # borders are blurred
     assert batch.keypoints.shape[1] == 1
-    with pytest.raises(DataError, match="no picture of one person alone"):
+    with pytest.raises(DataError, match="no image with exactly one person"):
         scenes(load_keypoints(path))
 
 
 def test_areas_and_boxes_are_scaled_with_the_image(people: KeypointSet) -> None:
-    scene = scenes(people, most=1, rotate=0, flip=False).scene(0, 2)
+    scene = scenes(people, max_people=1, rotate=0, flip=False).scene(0, 2)
     scale = scene.boxes[0, 3] / people.boxes[2, 3]
     assert scene.areas[0] == pytest.approx(3000 * scale**2, rel=1e-6)
     low, high = scene.keypoints[0].min(0), scene.keypoints[0].max(0)
     np.testing.assert_allclose(scene.boxes[0], [*low, *(high - low)], atol=1e-4)
 
 
-def test_people_have_sizes_between_smallest_and_largest(people: KeypointSet) -> None:
-    batches = scenes(people, most=1, rotate=0, smallest=0.3, largest=0.5)
+def test_people_have_sizes_between_min_scale_and_max_scale(people: KeypointSet) -> None:
+    batches = scenes(people, max_people=1, rotate=0, min_scale=0.3, max_scale=0.5)
     sizes = [batches.scene(e, i).boxes[0, 2:].max() / 184 for e in range(3) for i in range(12)]
     assert 0.3 <= min(sizes) < 0.35 and 0.45 < max(sizes) <= 0.5
 
 
 def test_affine_map_and_its_inverse_give_the_same_points() -> None:
-    move = Affine(scale=0.7, degrees=33, mirrored=True, origin=(4, 5), target=(20, 9))
+    transform = Affine(scale=0.7, degrees=33, flipped=True, origin=(4, 5), target=(20, 9))
     points = np.random.default_rng(0).uniform(-20, 20, (7, 2))
-    np.testing.assert_allclose(move.back(move(points)), points, atol=1e-12)
-    np.testing.assert_allclose(move([[4, 5]]), [[20, 9]])
+    np.testing.assert_allclose(transform.inverse(transform(points)), points, atol=1e-12)
+    np.testing.assert_allclose(transform([[4, 5]]), [[20, 9]])
 
 
 def test_image_cache_shrinks_large_images_and_keeps_as_many_as_fit(people: KeypointSet) -> None:
-    pool = ImageCache(people, longest=60, capacity=60 * 48 * 3 * 2)
-    assert pool.size(0) == (48, 60) and pool.factor(0).tolist() == [0.5, 0.5]
-    first = [pool.pixels(i) for i in range(4)]
-    assert [pool.pixels(i) is first[i] for i in range(4)] == [True, True, False, False]
-    assert np.array_equal(pool.pixels(3), first[3])
+    cache = ImageCache(people, max_side=60, capacity=60 * 48 * 3 * 2)
+    assert cache.size(0) == (48, 60) and cache.scale_factor(0).tolist() == [0.5, 0.5]
+    first = [cache.pixels(i) for i in range(4)]
+    assert [cache.pixels(i) is first[i] for i in range(4)] == [True, True, False, False]
+    assert np.array_equal(cache.pixels(3), first[3])
 
 
 def test_thumbnails_of_the_image_cache_are_means_of_blocks(people: KeypointSet) -> None:
     """12 by 12 cells of a 48x60 image: 4 columns by 5 rows each."""
-    pool = ImageCache(people, longest=60, capacity=10**6)
-    means = pool.pixels(0).reshape(TINY, 60 // TINY, TINY, 48 // TINY, 3).mean((1, 3))
-    np.testing.assert_allclose(np.asarray(pool.thumbnail(0), dtype=float), means, atol=1.01)
+    cache = ImageCache(people, max_side=60, capacity=10**6)
+    means = (
+        cache.pixels(0)
+        .reshape(THUMBNAIL_SIZE, 60 // THUMBNAIL_SIZE, THUMBNAIL_SIZE, 48 // THUMBNAIL_SIZE, 3)
+        .mean((1, 3))
+    )
+    np.testing.assert_allclose(np.asarray(cache.thumbnail(0), dtype=float), means, atol=1.01)
 
 
 def test_keypoint_files_of_both_splits_are_found_or_one_is_split(sticks: Callable[..., Path]) -> None:
     single = sticks(10)
     train, test = load_people(single)
-    assert (len(train), len(test)) == (8, 2) and "measured on 2 of 10 pictures" in train.notes[0]
-    assert not {p.path for p in train.pictures} & {p.path for p in test.pictures}
+    assert (len(train), len(test)) == (8, 2) and "evaluated on 2 of 10 images" in train.notes[0]
+    assert not {p.path for p in train.images} & {p.path for p in test.images}
     again, _ = load_people(single.parent)
-    assert [p.path for p in again.pictures] == [p.path for p in train.pictures]
+    assert [p.path for p in again.images] == [p.path for p in train.images]
     both = sticks(6, where="both/person_keypoints_train.json")
     sticks(3, where="both/person_keypoints_val.json")
     train, test = load_people(both.parent)
     assert (len(train), len(test), train.notes) == (6, 3, ())
-    train, test = load_people(both.parent, share=0.5)
-    assert (len(train), len(test)) == (3, 3) and "--val-fraction 0.5" in train.notes[0]
+    train, test = load_people(both.parent, val_fraction=0.5)
+    assert (len(train), len(test)) == (3, 3) and "val_fraction=0.5" in train.notes[0]
     with pytest.raises(DataError, match="no such file or folder"):
         load_people("nowhere")
     with pytest.raises(DataError, match="no person_keypoints file"):
         load_people(both.parent / "images")
-    with pytest.raises(DataError, match="one picture is too few"):
+    with pytest.raises(DataError, match="one image is too few"):
         load_people(sticks(1, where="one/person_keypoints.json"))
 
 
@@ -219,12 +223,12 @@ def test_folders_of_coco_are_recognized(sticks: Callable[..., Path]) -> None:
 
 
 def test_scenes_of_real_photographs_have_visible_keypoints_and_ignored_regions(shared: Path) -> None:
-    """Composed of single athletes, and parts of photographs with crowds."""
+    """Scenes composed of single athletes, and parts of photographs with crowds."""
     athletes = load_keypoints(shared / "lspet" / "person_keypoints_val.json")
     batch = scenes(athletes, batch_size=16).get(0, 3)
-    assert batch.images.shape == (16, 3, 184, 184) and batch.visible.any(2).sum() > 16 and batch.counts.all()
+    assert batch.images.shape == (16, 3, 184, 184) and batch.visible.any(2).sum() > 16 and batch.loss_mask.all()
     photographs = load_keypoints(shared / "coco-mini" / "person_keypoints.json")
-    source = scenes(photographs, "photographs", batch_size=12, smallest=0.3, largest=0.66)
+    source = scenes(photographs, "photographs", batch_size=12, min_scale=0.3, max_scale=0.66)
     batches = [source.get(0, index) for index in range(source.steps)]
     assert all(batch.visible.any(2).any(1).all() for batch in batches)
-    assert not all(batch.counts.all() for batch in batches)
+    assert not all(batch.loss_mask.all() for batch in batches)

@@ -129,7 +129,7 @@ def test_video_without_frames_is_closed_and_refused_when_read(tmp_path: Path) ->
     path = tmp_path / "none.mp4"
     with VideoWriter(path, frames_per_second=30):
         pass
-    with pytest.raises(DataError, match=r"none\.mp4: (not a video|there are no pictures)"):
+    with pytest.raises(DataError, match=r"none\.mp4: (not a video|it has no video stream)"):
         Video(str(path))
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from numpydoc.hooks.validate_docstrings import process_file
 
 import firstsight
 from firstsight import errors
@@ -194,3 +195,80 @@ def test_shapes_are_recognized() -> None:
         assert SHAPE.search(text), text
     for text in ("images of any kind", "(see there)", "(Cao 2017)"):
         assert not SHAPE.search(text), text
+
+
+NUMPYDOC = {"SS01", "SS03", "SS04", "SS06", "PR02", "PR03", "PR04", "PR10", "GL06", "GL07", "RT02", "YD01"}
+"""Checks of numpydoc: summary, parameters and their order, one per line with a type, names of sections."""
+
+
+def numpydoc_findings(path: Path, checks: set[str]) -> list[tuple[str, str, str]]:
+    """Return (object, check, message) of the public objects of a file."""
+    config = {"checks": checks, "exclude": set(), "overrides": {}, "exclude_files": set()}
+    findings = [(name, check, message) for _, name, check, message in process_file(str(path), config)]
+    return [
+        (name, check, message)
+        for name, check, message in findings
+        if not re.search(r"(^|\.)_(?!_)", name)
+        and not (check.startswith("PR0") and name.rpartition(".")[2] in classes_without_init(path))
+    ]
+
+
+@cache
+def classes_without_init(path: Path) -> frozenset[str]:
+    """Return the dataclasses and named tuples of a file, whose parameters are their fields; numpydoc does not see them."""
+    classes = [node for node in ast.walk(parse(path)) if isinstance(node, ast.ClassDef)]
+    return frozenset(
+        node.name
+        for node in classes
+        if not any(isinstance(inner, ast.FunctionDef) and inner.name == "__init__" for inner in node.body)
+    )
+
+
+def test_fields_in_docstrings_exist() -> None:
+    """Those of dataclasses; a field may be inherited."""
+    fields = {
+        inner.target.id
+        for path in FILES
+        for inner in ast.walk(parse(path))
+        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name)
+    }
+    unknown = []
+    for path in FILES:
+        for definition in definitions(path):
+            if isinstance(definition.node, ast.ClassDef) and definition.node.name in classes_without_init(path):
+                section = re.search(r"^(?:Parameters|Attributes)\n-+\n(.*?)(?=\n\n\S|\Z)", definition.doc, re.M | re.S)
+                names = re.findall(r"^(\w+(?:, \w+)*) : ", section[1], re.M) if section else []
+                own = {name for inner in definition.node.body for name in re.findall(r"def (\w+)", ast.unparse(inner))}
+                unknown += [
+                    f"{definition.name}: {name}"
+                    for name in ", ".join(names).split(", ")
+                    if name and name not in fields | own
+                ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_docstrings_have_the_form_of_numpydoc(path: Path) -> None:
+    assert numpydoc_findings(path, NUMPYDOC) == []
+
+
+def test_a_docstring_with_parameters_documents_all_of_them() -> None:
+    """And every function of the top level has the section."""
+    public = set(firstsight.__all__)
+    lacking = []
+    for path in FILES:
+        docs = {definition.name.rpartition(".")[2]: definition.doc for definition in definitions(path)}
+        for name, _, message in numpydoc_findings(path, {"PR01"}):
+            last = name.rpartition(".")[2]
+            if last in public or re.search(r"^Parameters\n-+$", docs.get(last, ""), re.MULTILINE):
+                lacking.append(f"{path.relative_to(SOURCE)}: {name}: {message}")
+    assert lacking == []
+
+
+def test_a_missing_parameter_would_be_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(
+        'def f(a: int, b: int) -> None:\n    """Return nothing.\n\n    Parameters\n    ----------\n'
+        '    c : int\n        Nothing.\n    """\n'
+    )
+    assert {check for _, check, _ in numpydoc_findings(file, {"PR01", "PR02"})} == {"PR01", "PR02"}

@@ -1,4 +1,4 @@
-"""The commands and the Python of the README, the how-tos and the chapters are collected from the text and run."""
+"""The commands and the Python of the README, the quickstart, the how-tos and the notebooks are run."""
 
 import os
 import re
@@ -12,20 +12,26 @@ from pathlib import Path
 import pytest
 import torch
 
+import firstsight
 from firstsight.cli import COMMANDS
 from firstsight.cli.demo import write_digits
-from firstsight.cli.parse import parse
+from firstsight.cli.parse import parse, parse_given
 from firstsight.cli.train import read as read_train
-from firstsight.data import load
 from firstsight.data.image_io import open_image
+from firstsight.data.images.loading import load_data
 from firstsight.data.sample_image import sample_photo
 from firstsight.data.video import VideoWriter
 from firstsight.recipes import RECIPES
+from firstsight.tasks.pose.evaluate import PoseOptions
+from firstsight.weights.bundled import bundled
+from helpers.pages import blocks, sessions, shell_lines
 from helpers.stand_ins import store_published, write_cifar10_like, write_mnist_like, write_weights
 
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+QUICKSTART = (ROOT / "docs" / "quickstart.md").read_text()
+RESULTS = (ROOT / "docs" / "results.md").read_text()
 HOWTOS = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "howto").glob("*.md"))}
 CHAPTERS = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks" / "source").glob("*.md"))}
 PAGES = {"README": README, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
@@ -34,9 +40,9 @@ SHORT_HOWTOS = ("export", "resume")
 
 
 def commands_of(text: str, before: str = "") -> list[list[str]]:
-    """Return the words of every different command in the indented blocks of a text, or of those after ``before``."""
-    lines = re.findall(rf"^ {{4}}{before}firstsight (.*)$", text, flags=re.MULTILINE)
-    commands = dict.fromkeys(tuple(shlex.split(line.split("#")[0])) for line in lines)
+    """Return the words of each different command in the code blocks, without the text that matches ``before``."""
+    matches = [re.fullmatch(rf"{before}firstsight (.*)", line) for line in shell_lines(text)]
+    commands = dict.fromkeys(tuple(shlex.split(match[1])) for match in matches if match)
     return [list(command) for command in commands]
 
 
@@ -48,11 +54,12 @@ def commands_within(text: str) -> list[list[str]]:
 
 def python_of(text: str) -> list[str]:
     """Return the Python blocks of a text."""
-    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return blocks(text, "python")
 
 
 def test_commands_are_found_in_every_page() -> None:
-    assert {command[0] for command in commands_of(README)} == set(COMMANDS)
+    assert {command[0] for command in commands_of(QUICKSTART)} == set(COMMANDS)
+    assert len(commands_of(README)) >= 3
     assert len(HOWTOS) >= 7
     for name, text in HOWTOS.items():
         assert name == "index" or len(commands_of(text)) >= 2, name
@@ -66,6 +73,8 @@ def test_commands_of_every_page_can_be_parsed(page: str) -> None:
         module = import_module(f"firstsight.cli.{command}")
         if command == "train":
             read_train(words)
+        elif command == "evaluate":
+            parse_given(module.Arguments, command, words, settings=[PoseOptions()])
         elif command == "weights":
             parse(getattr(module, f"{words[0].capitalize()}Arguments"), f"weights {words[0]}", words[1:])
         else:
@@ -74,17 +83,17 @@ def test_commands_of_every_page_can_be_parsed(page: str) -> None:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with weights of others, and with ResNet-34 stored below ``home``."""
+    """Return a folder with published weights, and with ResNet-34 cached in ``home``."""
     folder = tmp_path_factory.mktemp("weights")
     write_weights(folder)
     return folder
 
 
 @pytest.fixture
-def user_files(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sticks: Callable[..., Path]) -> None:
-    """Put into the current folder what the pages take for granted, in small."""
+def user_files(weights: Path, tmp_path: Path, make_images: Callable[..., Path], sticks: Callable[..., Path]) -> None:
+    """Write small versions of the files that the pages use to the current folder."""
     shutil.copytree(weights, tmp_path, dirs_exist_ok=True, copy_function=os.link)
-    photos = pictures({"cat": 6, "dog": 6}, where="my-photos", size=40)
+    photos = make_images({"cat": 6, "dog": 6}, where="my-photos", size=40)
     Path("classes.txt").write_text("\n".join(sorted(path.name for path in photos.iterdir())))
     sticks(2, where="coco/val.json").with_name("images").rename("coco/val")
     for split, count in (("train", 8), ("val", 4)):
@@ -103,7 +112,7 @@ def user_files(weights: Path, tmp_path: Path, pictures: Callable[..., Path], sti
 
 
 def run_commands(commands: list[list[str]], run: Run) -> None:
-    """Run every command to its end, in order, in one folder; trainings with one epoch."""
+    """Run all commands in order in one folder; trainings with one epoch."""
     for command in commands:
         shorter = ["--epochs", "1"] if command[0] in ("demo", "train") else []
         code, out, err = run(*command, *shorter)
@@ -121,8 +130,8 @@ def run_python(code: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_files")
-def test_commands_of_the_readme_run(run: Run) -> None:
-    run_commands(commands_of(README), run)
+def test_commands_of_the_quickstart_run(run: Run) -> None:
+    run_commands(commands_of(QUICKSTART), run)
     assert {path.parent.name for path in Path("runs").glob("*/1")} == {
         "lenet-digits",
         "lenet-fashion",
@@ -157,13 +166,60 @@ def test_commands_of_a_chapter_run(chapter: str, run: Run, tmp_path: Path) -> No
     run_commands(commands, run)
 
 
-@pytest.mark.parametrize("code", python_of(README))
-def test_python_of_the_readme_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def without_numbers(line: str) -> str:
+    """Return a line with every number replaced by 0, and with single spaces."""
+    return " ".join(re.sub(r"\d[\d,.]*", "0", line).split())
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme_print_what_it_shows(run: Run) -> None:
+    """Numbers and spaces may differ; a line "..." stands for any number of lines."""
+    shown = sessions(README)
+    assert len(shown) == 3
+    for command, lines in shown:
+        code, out, _ = run(*shlex.split(command)[1:], *(["--epochs", "1"] if " train " in command else []))
+        assert code == 0
+        printed = "\n".join(without_numbers(line) for line in out.splitlines() if line.strip())
+        pattern = "\n".join(".*" if line == "..." else re.escape(without_numbers(line)) for line in lines)
+        assert re.fullmatch(pattern, printed, re.DOTALL), printed
+
+
+@pytest.mark.parametrize("code", python_of(QUICKSTART))
+def test_python_of_the_quickstart_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("runs/lenet-digits/1/digits")  # as after the demo
     folder.parent.mkdir(parents=True)
-    write_digits(load("digits", "test"), folder)
+    write_digits(load_data("digits", "test"), folder)
     run_python(code)
     assert "accuracy" in capsys.readouterr().out or "by_hand" in code
+
+
+def test_the_readme_has_the_python_of_the_quickstart() -> None:
+    assert python_of(README) and set(python_of(README)) <= set(python_of(QUICKSTART))
+
+
+def test_the_readme_is_short_and_narrow() -> None:
+    """It has at most 1,000 words, and at most 80 columns outside of tables and images."""
+    assert len(README.split()) <= 1000
+    assert [line for line in README.splitlines() if len(line) > 80 and line[0] not in "|!"] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_blocks_of_every_page_are_narrow(page: str) -> None:
+    for language in ("bash", "console", "python", "json", "text"):
+        for block in blocks(PAGES[page], language):
+            assert [line for line in block.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_of_the_package_on_every_page_exist(page: str) -> None:
+    """These are all ``firstsight.NAME`` in Python blocks and in the text."""
+    for dotted in re.findall(r"\bfirstsight\.([a-z_]+(?:\.[a-zA-Z_]+)*)", PAGES[page]):
+        value: object = firstsight
+        for at, name in enumerate(parts := dotted.split(".")):
+            if not hasattr(value, name):
+                value = import_module(".".join(["firstsight", *parts[: at + 1]]))
+            else:
+                value = getattr(value, name)
 
 
 def test_links_between_pages_lead_to_files() -> None:
@@ -173,6 +229,7 @@ def test_links_between_pages_lead_to_files() -> None:
         ROOT / "README.md",
         ROOT / "README.ko.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks" / "README.md",
         *sorted((ROOT / "docs").rglob("*.md")),
     ):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
@@ -183,13 +240,29 @@ def test_make_targets_that_pages_mention_are_in_make_help() -> None:
     printed = subprocess.run(["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^  make (\S+) ", printed, re.MULTILINE))
     pages = (ROOT / "README.md", ROOT / "README.ko.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "testing.md")
-    mentioned = {name for page in pages for name in re.findall(r"(?:`|^ {4})make ([a-z-]+)", page.read_text(), re.M)}
+    mentioned = {name for page in pages for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.M)}
     assert {"demo", "test", "test-all"} <= mentioned <= targets
 
 
-def test_the_readme_quotes_the_results_of_the_recipes() -> None:
+def rows_of(text: str, name: str) -> str:
+    """Return the table rows that begin with a name."""
+    return "\n".join(re.findall(rf"^\| `{re.escape(name)}`.*$", text, flags=re.MULTILINE))
+
+
+def numbers_in(text: str) -> list[str]:
+    """Return the numbers of a text as they are written there."""
+    return re.findall(r"\d+(?:[,.]\d+)*", text)
+
+
+def test_the_results_page_has_every_number_of_every_measured_recipe() -> None:
     measured = [recipe for recipe in RECIPES.values() if recipe.result != "not measured"]
-    assert len(measured) >= 6
+    assert len(measured) >= 15
     for recipe in measured:
-        assert f"`{recipe.name}`" in README
-        assert recipe.result.split(" (")[0] in README
+        assert set(numbers_in(recipe.result)) <= set(numbers_in(rows_of(RESULTS, recipe.name))), recipe.name
+
+
+def test_the_readme_lists_the_bundled_weights_with_numbers_of_the_results_page() -> None:
+    for name in bundled():
+        row = rows_of(README, name)
+        assert row, name
+        assert set(numbers_in(row)) <= set(numbers_in(rows_of(RESULTS, name))), name

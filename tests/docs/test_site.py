@@ -1,4 +1,4 @@
-"""The site: built without warnings and without network, fetches nothing from elsewhere, complete, no broken links."""
+"""The site is built without warnings and network, is complete, fetches only its own files, has no broken links."""
 
 import json
 import os
@@ -25,13 +25,13 @@ FETCHED = {
     "script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "audio": "src", "embed": "src",
     "object": "data",
 }  # fmt: skip
-"""What a browser fetches by itself. Of ``link`` it depends on ``rel``."""
+"""Attributes with addresses that a browser fetches automatically; for ``link`` it depends on ``rel``."""
 NOT_FETCHED = {"canonical", "next", "prev", "index", "search", "author", "help", "license"}
 
 
 @dataclass
 class Page(HTMLParser):
-    """What a page contains: addresses that are fetched, links, anchors, alternative texts of images."""
+    """Content of a page: fetched addresses, links, anchors, alternative texts of images."""
 
     fetched: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
@@ -99,7 +99,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 REMOTE = re.compile(r"""(url\(|@import)\s*["']?(https?:)?//""")
-"""What makes a stylesheet fetch something from elsewhere."""
+"""Rules of a stylesheet that fetch a file from another site."""
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_the_site_has_all_chapters_pages_modules_recipes_and_cards(site: Path, p
 
 @pytest.mark.slow
 def test_the_search_index_has_words_of_both_languages(site: Path) -> None:
-    """A Korean word also without the particle attached to it: the index has its beginnings."""
+    """A Korean word is also found without its particle: the index has its prefixes."""
     text = (site / "searchindex.js").read_text(encoding="utf-8").strip()
     terms = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))["terms"]
     assert "convolut" in terms  # English words by their stem
@@ -169,7 +169,7 @@ def test_the_search_index_has_words_of_both_languages(site: Path) -> None:
 
 
 def test_the_sources_of_the_site_are_complete(tmp_path: Path) -> None:
-    """What Sphinx reads: a page for every package, a section for every module, recipes, cards, linked chapters."""
+    """Sphinx reads a page per package, a section per module, recipes, cards and linked notebooks."""
     source = tmp_path / "source"
     gather(source)
     for package in packages():
@@ -203,25 +203,15 @@ def test_own_styles_fetch_nothing_from_elsewhere() -> None:
 CONF = runpy.run_path(str(ROOT / "docs" / "conf.py"))
 
 
-def test_korean_words_are_indexed_by_their_beginnings() -> None:
-    assert CONF["beginnings"]("합성곱을") == ["합성", "합성곱", "합성곱을"]
-    assert CONF["beginnings"]("convolution") == ["convolution"]
+def test_korean_words_are_indexed_by_their_prefixes() -> None:
+    assert CONF["prefixes"]("합성곱을") == ["합성", "합성곱", "합성곱을"]
+    assert CONF["prefixes"]("convolution") == ["convolution"]
 
 
-def test_sections_of_docstrings_become_fields() -> None:
-    lines = [
-        "Scale x.", "", "Parameters", "----------", "x, y : images", "    in [0, 1]", "*rest : more", "",
-        "Returns", "-------", "The image.", "", "Raises", "------", "DataError", "    It is empty.", "",
-        "Examples", "--------", "None.",
-    ]  # fmt: skip
-    CONF["house_style"](None, "function", "f", None, None, lines)
-    assert lines == [
-        "Scale x.", "",
-        ":param x: images in [0, 1]", ":param y: images in [0, 1]", r":param \*rest: more", "",
-        ":returns: The image.", "",
-        ":raises DataError: It is empty.", "",
-        ".. rubric:: Examples", "", "None.",
-    ]  # fmt: skip
+def test_docstrings_are_prepared_for_sphinx() -> None:
+    lines = ["Scale x.", "", "x : NDArray[np.bool_]", "", "Use it as::", "", "scale(x)"]
+    CONF["prepare_docstring"](None, "function", "f", None, None, lines)
+    assert lines == ["Scale x.", "", r"x : NDArray[np.bool\_]", "", "Use it as::", "", "    scale(x)"]
 
 
 FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Checkpoints: exact on resume, whole or refused, without pickle."""
+"""Checkpoints: exact resume, detection of damage, no pickle."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import nn
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
 from firstsight.models.classification import create_model
-from firstsight.tasks.classification.train import OptimizerConfig, make_optimizer
+from firstsight.optim.config import OptimizerConfig, make_optimizer
 
 Kind = Literal["adam", "adamw", "sgd", "muon"]
 Pair = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
@@ -43,7 +43,7 @@ def test_restored_network_and_optimizer_continue_with_the_same_bits(tmp_path: Pa
     pair = trained_pair(kind, name)
     save(tmp_path, 3, pair)
     other = trained_pair(kind, name, steps=0)
-    state, problems = checkpoint.newest(tmp_path)
+    state, problems = checkpoint.load_newest(tmp_path)
     assert state is not None
     assert problems == []
     assert state.progress == {"step": 3}
@@ -68,7 +68,7 @@ def test_saving_a_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
     save(tmp_path, 1, trained_pair(steps=1))
     save(tmp_path, 1, trained_pair(steps=2))
     assert checkpoint.list_steps(tmp_path) == [1]
-    checkpoint.read(tmp_path / "00000001")
+    checkpoint.load(tmp_path / "00000001")
 
 
 def test_saving_removes_unfinished_checkpoints_of_a_killed_process(tmp_path: Path) -> None:
@@ -80,17 +80,17 @@ def test_saving_removes_unfinished_checkpoints_of_a_killed_process(tmp_path: Pat
 
 
 def test_failed_save_keeps_the_checkpoints_before_it(tmp_path: Path) -> None:
-    """A file in the place of the new checkpoint makes the last operation, a rename, fail."""
+    """A file with the name of the new checkpoint makes the last operation, a rename, fail."""
     pair = trained_pair()
     save(tmp_path, 1, pair)
     (tmp_path / "00000002").write_bytes(b"x")
     with pytest.raises(OSError):
         save(tmp_path, 2, pair)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["00000001", "00000002"]
-    checkpoint.read(tmp_path / "00000001")
+    checkpoint.load(tmp_path / "00000001")
 
 
-def test_checkpoint_holds_json_and_safetensors_alone(tmp_path: Path) -> None:
+def test_checkpoint_contains_only_json_and_safetensors(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
@@ -113,12 +113,12 @@ DAMAGE = {
     "bit of a header": lambda folder: flip(folder / "net.safetensors", 40),
     "bit of the optimizer": lambda folder: flip(folder / "net-optimizer.safetensors", -7),
     "bit of the manifest": lambda folder: flip(folder / "manifest.json", 30),
-    "file cut short": lambda folder: (folder / "net.safetensors").write_bytes(
+    "file truncated": lambda folder: (folder / "net.safetensors").write_bytes(
         (folder / "net.safetensors").read_bytes()[:5000]
     ),
     "file empty": lambda folder: (folder / "net-optimizer.safetensors").write_bytes(b""),
-    "file gone": lambda folder: (folder / "net.safetensors").unlink(),
-    "manifest gone": lambda folder: (folder / "manifest.json").unlink(),
+    "file missing": lambda folder: (folder / "net.safetensors").unlink(),
+    "manifest missing": lambda folder: (folder / "manifest.json").unlink(),
     "manifest empty": lambda folder: (folder / "manifest.json").write_bytes(b""),
     "manifest of bytes": lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe\x00"),
 }
@@ -130,7 +130,7 @@ def test_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) ->
     save(tmp_path, 1, pair)
     newest = save(tmp_path, 2, pair)
     DAMAGE[damage](newest)
-    state, problems = checkpoint.newest(tmp_path)
+    state, problems = checkpoint.load_newest(tmp_path)
     assert state is not None
     assert state.folder.name == "00000001"
     assert len(problems) == 1
@@ -138,7 +138,7 @@ def test_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) ->
     assert "\n" not in problems[0]
     DAMAGE[damage](tmp_path / "00000001")
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
-        checkpoint.newest(tmp_path)
+        checkpoint.load_newest(tmp_path)
 
 
 def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> None:
@@ -148,20 +148,20 @@ def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> 
         for position in range(0, len(content), max(1, len(content) // 37)):
             flip(path, position)
             with pytest.raises(CheckpointError):
-                checkpoint.read(folder)
+                checkpoint.load(folder)
             path.write_bytes(content)
-    checkpoint.read(folder)
+    checkpoint.load(folder)
 
 
 def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     save(tmp_path, 1, trained_pair(name="convnet"))
-    state, _ = checkpoint.newest(tmp_path)
+    state, _ = checkpoint.load_newest(tmp_path)
     models, optimizers = trained_pair()
     assert state is not None
     with pytest.raises(CheckpointError, match=r"another network.*missing conv1.weight.*unexpected classifier.bias, "):
         checkpoint.restore(state, models=models, optimizers=optimizers)
     save(tmp_path, 2, ({"net": create_model("lenet", num_classes=4)}, trained_pair()[1]))
-    state, _ = checkpoint.newest(tmp_path)
+    state, _ = checkpoint.load_newest(tmp_path)
     assert state is not None
     with pytest.raises(CheckpointError, match=r"misshapen fc3.weight \(4x84, expected 10x84\)"):
         checkpoint.restore(state, models=models, optimizers=optimizers)
@@ -169,11 +169,11 @@ def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(
 
 def test_checkpoint_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
-    body = json.loads(checkpoint._unsealed((folder / "manifest.json").read_text()))
+    body = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_text()))
     (folder / "manifest.json").write_text(checkpoint._with_checksum(json.dumps(body | {"format": 99})))
     with pytest.raises(CheckpointError, match="later version"):
-        checkpoint.read(folder)
+        checkpoint.load(folder)
 
 
-def test_missing_folder_holds_no_checkpoint(tmp_path: Path) -> None:
-    assert checkpoint.newest(tmp_path / "none") == (None, [])
+def test_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
+    assert checkpoint.load_newest(tmp_path / "none") == (None, [])

@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next tensors."""
+"""Freed memory is kept for later tensors."""
 
 import platform
 import subprocess
@@ -22,7 +22,7 @@ print(page_faults(1), keep_freed_memory(), page_faults(20))
 
 
 def test_tensors_in_kept_memory_cause_no_page_faults() -> None:
-    """In a process of its own, because the setting holds for a whole process. Without glibc nothing is changed."""
+    """The setting affects the whole process, so a child process runs it. Without glibc it has no effect."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     faults, is_kept, faults_when_kept = done.stdout.split()
     if platform.libc_ver()[0] == "glibc":

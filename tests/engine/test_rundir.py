@@ -1,4 +1,4 @@
-"""Run directories: configuration, metrics, lock, numbers; the report."""
+"""Run directories: configuration, metrics, lock, numbering; the HTML report."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Pa
     run = RunDirectory(tmp_path / "r")
     run.begin(CONFIG, resume=False)
     run.begin(CONFIG, resume=True)
-    with pytest.raises(UsageError, match="already holds a run; continue it with --resume"):
+    with pytest.raises(UsageError, match="already holds a run; continue it with `resume=True`"):
         run.begin(CONFIG, resume=False)
     other = {"settings": {"lr": 0.2, "seed": 0}, "data": {"train_sha256": "xyz"}}
     with pytest.raises(UsageError, match=r"lr was 0.1, now 0.2; train_sha256 was abc, now xyz"):
@@ -32,7 +32,7 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     for step in (10, 20, 30):
         run.append_metrics({"step": step, "loss": 1 / step})
     with (tmp_path / "metrics.jsonl").open("a") as out:
-        out.write('{"step": 40, "lo')  # cut short by a crash
+        out.write('{"step": 40, "lo')  # truncated by a crash
     assert [line["step"] for line in rundir.read_metrics(tmp_path)] == [10, 20, 30]
     run.rewind_metrics(20)
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [10, 20]
@@ -51,13 +51,13 @@ def test_run_directory_is_locked_against_a_second_process_until_the_first_ends(t
         with pytest.raises(RunError, match="another process is training in this directory"):
             RunDirectory(tmp_path)
     finally:
-        holder.kill()  # the lock of a killed process is gone with it
+        holder.kill()  # this releases the lock, too
         holder.wait()
     RunDirectory(tmp_path).close()
 
 
 def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    """Those of atomic writes, in the folder and one level below; other files stay."""
+    """Only the names of atomic writes are removed, in the folder and its direct subfolders."""
     (tmp_path / "figures").mkdir()
     (tmp_path / "deep" / "er").mkdir(parents=True)
     leftovers = [tmp_path / ".report.html.123.tmp", tmp_path / "figures" / ".curves.png.4965.tmp"]
@@ -70,7 +70,7 @@ def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None
 
 def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    (tmp_path / "report.html").mkdir()  # a file cannot be renamed to it
+    (tmp_path / "report.html").mkdir()  # a rename cannot replace a folder
     with pytest.raises(OSError):
         run.write("report.html", "x")
     run.close()
@@ -79,17 +79,17 @@ def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
 
 def test_run_directory_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match=r"a part of the path is a file, not a folder; choose another place with --out"):
+    with pytest.raises(RunError, match=r"a part of the path is a file, not a folder; choose another folder with `out`"):
         RunDirectory(tmp_path / "file" / "run")
 
 
 def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
-    assert rundir.latest(root) is None
-    assert [rundir.create(root).name for _ in range(11)] == [str(i) for i in range(1, 12)]
-    assert rundir.latest(root) == root / "11"
+    assert rundir.latest_run(root) is None
+    assert [rundir.create_run(root).name for _ in range(11)] == [str(i) for i in range(1, 12)]
+    assert rundir.latest_run(root) == root / "11"
     (root / "notes").mkdir()
-    assert rundir.create(root).name == "12"
+    assert rundir.create_run(root).name == "12"
 
 
 def test_unreadable_config_is_refused(tmp_path: Path) -> None:
@@ -102,11 +102,11 @@ def test_unreadable_config_is_refused(tmp_path: Path) -> None:
 
 def test_report_is_one_html_file_that_escapes_its_text() -> None:
     page = Report(
-        title="<script>alert(1)</script>", subtitle="s", figures=[("a", "1")], pictures=[("p", b"\x89PNG", "<b>")],
+        title="<script>alert(1)</script>", subtitle="s", metrics=[("a", "1")], figures=[("p", b"\x89PNG", "<b>")],
         notes=["x & y"], commands=["firstsight evaluate <run>"], tables=[("T", {"k": "<v>"})],
     ).html()  # fmt: skip
     assert "<script" not in page
-    assert "http" not in page.replace("http-equiv", "")  # nothing is loaded from elsewhere
+    assert "http" not in page.replace("http-equiv", "")  # no external resources
     assert 'src="data:image/png;base64,iVBORw=="' in page
     for text in ("&lt;script&gt;", "x &amp; y", "&lt;v&gt;", "&lt;b&gt;", "firstsight evaluate &lt;run&gt;"):
         assert text in page

@@ -60,27 +60,27 @@ def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkp
         assert (code, stdout, stderr.count("\n")) == (1, "", 1), stderr
     for _, _, stderr in (stopped, first_checkpoint, first_folder):
         assert "the disk is full" in stderr
-    assert "the checkpoint of step 2 is safe" in stopped[2]
-    assert "nothing was saved yet" in first_checkpoint[2]
+    assert "the checkpoint of step 2 is kept" in stopped[2]
+    assert "no checkpoint was saved yet" in first_checkpoint[2]
     assert checkpoints[1].split() == ["00000001", "00000002"]
     assert resumed[0] == 0, resumed[2]
     assert "after epoch 2" in resumed[1] and "report.html" in resumed[1]
-    assert out[2] == f"firstsight: {read_only}/r: the file system is read-only; choose another place with --out\n"
-    assert "read-only; choose another place with --out" in current[2]
+    assert out[2] == f"firstsight: {read_only}/r: the file system is read-only; choose another folder with --out\n"
+    assert "read-only; choose another folder with --out" in current[2]
 
 
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("metrics.jsonl", "nothing was saved yet"),
-        ("report.html", "the training is saved; continue with --resume"),
+        ("metrics.jsonl", "no checkpoint was saved yet"),
+        ("report.html", "the training is saved; continue with `resume=True`"),
     ],
 )
 def test_file_of_a_run_that_cannot_be_written_is_named_with_what_is_saved(
-    tmp_path: Path, pictures: Callable[..., Path], name: str, advice: str
+    tmp_path: Path, make_images: Callable[..., Path], name: str, advice: str
 ) -> None:
     """A folder stands in its place."""
-    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    images = make_images({"dark": 10, "light": 10}, size=8, mode="L")
     (tmp_path / "r" / name).mkdir(parents=True)
     with pytest.raises(RunError, match=f"{name}: Is a directory .{advice}"):
         train("mlp", out=tmp_path / "r", data=str(images), image_size=8, batch_size=8, epochs=1)

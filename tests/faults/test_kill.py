@@ -20,9 +20,9 @@ GAN = ("train", "infogan", "--d-width", "4", "--categories", "2")
 
 
 @pytest.fixture
-def kill_training(tmp_path: Path, pictures: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
+def kill_training(tmp_path: Path, make_images: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
     """Return a function that runs `helpers.kill_training` in ``tmp_path`` on 20 images of 8x8 pixels."""
-    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    images = make_images({"dark": 10, "light": 10}, size=8, mode="L")
 
     def run(mode: str, *numbers: int, arguments: tuple[str, ...], epochs: int) -> dict[str, Any]:
         options = ["--data", str(images), "--epochs", str(epochs), "--image-size", "8", "--batch-size", "8"]
@@ -137,7 +137,7 @@ def test_run_stopped_by_sigterm_and_resumed_ends_with_the_same_bits(tmp_path: Pa
     class Stopper(NullCallback):
         steps = 0
 
-        def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+        def on_step_end(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
             self.steps += 1
             if self.steps == 6:  # of 4 in an epoch
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -178,7 +178,7 @@ def test_evaluating_less_often_changes_no_bit_of_the_weights(tmp_path: Path, sma
 
 
 @pytest.fixture
-def small_run(pictures: Callable[..., Path]) -> dict[str, Any]:
+def small_run(make_images: Callable[..., Path]) -> dict[str, Any]:
     """Return settings of a training that takes a moment: 20 images of 8x8 pixels, two steps an epoch."""
-    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+    images = make_images({"dark": 10, "light": 10}, size=8, mode="L")
     return {"data": str(images), "image_size": 8, "batch_size": 8}

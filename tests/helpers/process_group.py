@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from safetensors.torch import save_file
 from torch.distributed import TCPStore
 
 from firstsight.cli import main as command_line
-from firstsight.data import load
-from firstsight.engine.accelerator import leave_at_exit
+from firstsight.data.images.loading import load_data
+from firstsight.engine.accelerator import destroy_process_group_at_exit
 from firstsight.errors import FirstsightError
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun, train
@@ -74,17 +74,17 @@ def store_gradients(folder: Path, model: str, batch_sizes: list[int]) -> int:
         settings = replace(recipe.settings, precision="float64", batch_size=batch_size, data="digits")
         session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
         cached = gradients(session)
-        if session.first:
+        if session.is_main:
             world = session.accelerator.num_processes
             save_file(cached, folder / f"{world}-{batch_size}.safetensors")
         session.accelerator.wait_for_everyone()
-    leave_at_exit()
+    destroy_process_group_at_exit()
     return 0
 
 
 def gradients(session: TrainingRun) -> dict[str, torch.Tensor]:
     """Return every gradient, the loss and the sample numbers of the first steps, and the metrics after them."""
-    task = session.make_task(load("digits"), load("digits", "test"))
+    task = session.make_task(load_data("digits"), load_data("digits", "test"))
     cached: dict[str, torch.Tensor] = {}
     net = session.accelerator.unwrap_model(task.models["net"])
     step = 0
@@ -113,7 +113,7 @@ class Stopper(NullCallback):
     def __init__(self, stop_after: int) -> None:
         self.steps, self.stop_after = 0, stop_after
 
-    def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+    def on_step_end(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
         """Count a step."""
         self.steps += 1
         if self.steps == self.stop_after:
@@ -130,7 +130,7 @@ def run_training(job: dict[str, Any]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     if os.environ.get("RANK", "0") == "0":
-        print(json.dumps(asdict(result), default=str))
+        print(json.dumps(result.to_dict()))
     return 0
 
 

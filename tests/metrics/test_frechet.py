@@ -1,11 +1,11 @@
-"""Distances between sets of images: known distributions, brute force, cases worked out by hand."""
+"""Metrics of generated images compared with known distributions, brute force and values by hand."""
 
 import math
 
 import pytest
 import torch
 
-from firstsight.metrics.frechet import divergence, frechet_distance, modes, overlap
+from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
 
 
 def points(seed: int, *shape: int) -> torch.Tensor:
@@ -13,7 +13,7 @@ def points(seed: int, *shape: int) -> torch.Tensor:
 
 
 def test_frechet_distance_of_shifted_and_scaled_points() -> None:
-    """The same points, shifted by v and scaled by s along each axis: |v|^2 + sum of variance (1 - s)^2."""
+    """Shifted by v and scaled by s along each axis, the distance is |v|^2 + sum of variance (1 - s)^2."""
     cloud = points(1, 500, 6)
     cloud = cloud - cloud.mean(0)
     shift, scale = points(2, 6), torch.tensor([1.0, 2.0, 0.5, 1.0, 3.0, 1.0], dtype=torch.float64)
@@ -25,7 +25,7 @@ def test_frechet_distance_of_shifted_and_scaled_points() -> None:
 
 
 def test_frechet_distance_with_covariances_that_do_not_commute() -> None:
-    """Against the square root of their product, by its (complex) eigenvalues."""
+    """The reference is the square root of their product, by its (complex) eigenvalues."""
     one, two = points(3, 300, 5) @ points(4, 5, 5), points(5, 400, 5) @ points(6, 5, 5) + 1
     first, second = torch.cov(one.T), torch.cov(two.T)
     root = torch.linalg.eigvals(first @ second).sqrt().real.sum()
@@ -35,13 +35,13 @@ def test_frechet_distance_with_covariances_that_do_not_commute() -> None:
 
 
 def test_precision_recall_density_and_coverage_are_their_definitions() -> None:
-    """Against loops over all pairs."""
+    """The reference is a loop over all pairs."""
     real, fake, k = points(7, 40, 3), points(8, 30, 3) * 0.7 + 0.4, 3
     radius_real = [sorted(float((a - b).norm()) for b in real)[k] for a in real]
     radius_fake = [sorted(float((a - b).norm()) for b in fake)[k] for a in fake]
     near = [[float((r - f).norm()) <= radius_real[i] for i, r in enumerate(real)] for f in fake]
     back = [[float((r - f).norm()) <= radius_fake[j] for j, f in enumerate(fake)] for r in real]
-    result = overlap(real, fake, k=k)
+    result = compute_prdc(real, fake, k=k)
     assert result.precision == pytest.approx(sum(map(any, near)) / 30)
     assert result.recall == pytest.approx(sum(map(any, back)) / 40)
     assert result.density == pytest.approx(sum(map(sum, near)) / (k * 30))
@@ -51,18 +51,18 @@ def test_precision_recall_density_and_coverage_are_their_definitions() -> None:
 def test_copies_of_one_real_image_have_full_precision_and_no_recall() -> None:
     real = points(9, 200, 4)
     same = real[:1].expand(200, 4) + 1e-6 * points(10, 200, 4)
-    result = overlap(real, same)
+    result = compute_prdc(real, same)
     assert result.precision == 1 and result.recall < 0.02 and result.coverage < 0.1
-    assert overlap(real, points(11, 200, 4) + 50).precision == 0
-    with pytest.raises(ValueError, match="more than 5 pictures on each side; got 3 and 200"):
-        overlap(real[:3], real)
+    assert compute_prdc(real, points(11, 200, 4) + 50).precision == 0
+    with pytest.raises(ValueError, match="`real` and `fake` must have more than k=5 images, got 3 and 200"):
+        compute_prdc(real[:3], real)
 
 
 def test_number_of_modes_and_kl_divergence_by_hand() -> None:
     fake = torch.tensor([0] * 50 + [1] * 49 + [2])
-    assert modes(fake, 10) == 3 and modes(fake, 10, share=0.02) == 2
+    assert count_modes(fake, 10) == 3 and count_modes(fake, 10, min_fraction=0.02) == 2
     real = torch.tensor([0, 1, 2, 2])
     expected = 0.5 * math.log(0.5 / 0.25) + 0.49 * math.log(0.49 / 0.25) + 0.01 * math.log(0.01 / 0.5)
-    assert divergence(fake, real, 10) == pytest.approx(expected)
-    assert divergence(real, real, 3) == 0
-    assert divergence(torch.tensor([5]), real, 10) == math.inf
+    assert class_kl_divergence(fake, real, 10) == pytest.approx(expected)
+    assert class_kl_divergence(real, real, 3) == 0
+    assert class_kl_divergence(torch.tensor([5]), real, 10) == math.inf

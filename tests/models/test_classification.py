@@ -17,13 +17,22 @@ import torch.nn.functional as F
 from torch import nn
 
 from firstsight.errors import UsageError
-from firstsight.models.classification import create_model
+from firstsight.models.classification import airbench, convnet, create_model, mobilenet, resnet, resnet_cifar
+from firstsight.models.gan import dcgan, gan, infogan
+from firstsight.models.pose import hourglass as hourglass_module
+from firstsight.models.pose import openpose_tiny as openpose_tiny_module
+from firstsight.models.pose import pose_tiny as pose_tiny_module
+from firstsight.models.pose import simple_baseline
+from firstsight.models.pose.hourglass import hourglass
 from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
+from firstsight.models.pose.openpose_tiny import openpose_tiny
 from firstsight.models.pose.openpose_vgg import openpose_vgg19
+from firstsight.models.pose.pose_tiny import pose_tiny
+from firstsight.models.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
 from firstsight.models.registry import CLASSIFICATION_MODELS, list_models
 from helpers.state_dicts import make_state
 
-MACS = {  # multiply-accumulates at the published size; those of the papers and of torchvision
+MACS = {  # multiply-accumulates at the published size, as in the papers and in torchvision
     "alexnet": 714_188_480, "vgg11": 7_609_090_048, "vgg16": 15_470_264_320, "vgg19": 19_632_062_464,
     "googlenet": 1_498_376_192, "resnet18": 1_814_073_344, "resnet34": 3_663_761_408, "resnet50": 4_089_184_256,
     "resnet101": 7_801_405_440, "resnet152": 11_513_626_624, "resnet20": 40_551_040, "mobilenet": 568_740_352,
@@ -42,7 +51,7 @@ def count_parameters(net: nn.Module) -> int:
 
 
 def multiply_accumulates(net: nn.Module, *shape: int) -> int:
-    """Return those of convolutions and linear layers for one image; biases are not counted."""
+    """Return the multiply-accumulates of convolutions and linear layers for one image, without biases."""
     total = [0]
 
     def count(module: nn.Module, _: Any, out: torch.Tensor) -> None:
@@ -167,9 +176,19 @@ def test_lenet_computes_the_textbook_sequence() -> None:
     """Pooling before ReLU has the outputs and gradients of ReLU before pooling."""
     net = create_model("lenet").double()
     textbook = nn.Sequential(
-        net.conv1, nn.ReLU(), nn.MaxPool2d(2), net.conv2, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        net.fc1, nn.ReLU(), net.fc2, nn.ReLU(), net.fc3,
-    )  # fmt: skip
+        net.conv1,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        net.conv2,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        net.fc1,
+        nn.ReLU(),
+        net.fc2,
+        nn.ReLU(),
+        net.fc3,
+    )
     images, labels = torch.randn(8, 1, 32, 32, dtype=torch.float64), torch.arange(8)
     outputs, gradients = [], []
     for module in (net, textbook):
@@ -204,7 +223,7 @@ def test_convnet_computes_its_formula() -> None:
 
 
 def network_with_state(name: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """Return a network in eval mode and double precision, and its tensors; batch norms are not as in a new network."""
+    """Return a network in eval mode and double precision, and its tensors, with batch norms that are not trivial."""
     state = {key: value.double() for key, value in make_state(name, num_classes=5).items()}
     net = create_model(name, num_classes=5).double().eval()
     net.load_state_dict(state)
@@ -293,13 +312,22 @@ def test_convnet_has_at_most_a_hundred_thousand_parameters() -> None:
 
 
 FAST = (
-    "mlp", "convnet", "lenet", "alexnet", "vgg11", "googlenet", "resnet18", "resnet50", "resnet20", "airbench",
+    "mlp",
+    "convnet",
+    "lenet",
+    "alexnet",
+    "vgg11",
+    "googlenet",
+    "resnet18",
+    "resnet50",
+    "resnet20",
+    "airbench",
     "mobilenet",
-)  # fmt: skip
-"""One network of each kind; the others are trained in slow tests."""
+)
+"""One network of each architecture; the others are trained in slow tests."""
 LEARNING_RATES = {"alexnet": 5e-4, "vgg11": 3e-4, "vgg13": 1e-4, "vgg16": 1e-4, "vgg19": 1e-4}
 LEARNING_RATES |= {"vgg11_bn": 3e-4, "vgg13_bn": 3e-4, "vgg16_bn": 3e-4, "vgg19_bn": 3e-4}
-"""For the networks that need smaller steps than 1e-3."""
+"""Learning rates of the networks that need less than 1e-3."""
 HIDDEN = 128
 
 
@@ -323,7 +351,7 @@ def narrow_hidden_layers(classifier: nn.Sequential) -> None:
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in CLASSIFICATION_MODELS]
 )
 def test_a_new_network_overfits_four_images(name: str) -> None:
-    """From the published initialization, auxiliary classifiers too; VGG also without batch norm. Dropout is off."""
+    """Every network starts from its published initialization, also VGG without batch norm; dropout is off."""
     torch.manual_seed(0)
     size = max(32, CLASSIFICATION_MODELS[name].min_size)
     net = create_model(name, num_classes=4, in_channels=1, image_size=size)
@@ -345,36 +373,44 @@ def test_a_new_network_overfits_four_images(name: str) -> None:
     assert max(losses) < 0.05
 
 
-def shape_comments(source: str) -> dict[int, str]:
-    """Return the shapes in the comments at the ends of lines, by line number."""
+def shape_comments(source: str) -> dict[int, tuple[str, str]]:
+    """Return the variables (or "return") and the shapes in the comments at the ends of lines, by line number."""
     shapes = {}
     for number, line in enumerate(source.splitlines(), 1):
-        match = re.search(r"#\s*\((N,[^)]*\)?[^)]*)\)\s*$", line)
+        match = re.search(r"^\s*(?:(\w+) = |return ).*#\s*\((N,[^)]*\)?[^)]*)\)\s*$", line)
         if match:
-            shapes[number] = match.group(1)
+            shapes[number] = (match[1] or "return", match[2])
     return shapes
 
 
-def evaluate_term(term: str, names: dict[str, int]) -> int:
-    """Evaluate a term of a shape comment: numbers and names with products, ceiling quotients and differences."""
-    result = 1
-    for i, factor in enumerate(re.split(r"([*/-])", term.strip())):
-        if factor in "*/-":
-            operator = factor
-            continue
-        number = int(factor) if factor.isdigit() else names[factor]
-        if i == 0:
-            result = number
-        else:
-            result = {"*": result * number, "/": math.ceil(result / number), "-": result - number}[operator]
-    return result
+def evaluate_term(term: str, names: dict[str, Any]) -> int:
+    """Evaluate a term of a shape comment: sums and differences of products and ceiling quotients."""
+    total = 0
+    for sign, product in re.findall(r"([+-]?)([^+-]+)", term.strip()):
+        value = 1
+        for operator, factor in re.findall(r"([*/]?)(\w+)", product):
+            number = int(factor) if factor.isdigit() else names[factor]
+            value = math.ceil(value / number) if operator == "/" else value * number
+        total += -value if sign == "-" else value
+    return total
 
 
-def check_shape_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> None:
-    """Run a network line by line and compare the comments of its forward with the shapes of the tensors there."""
+@pytest.mark.parametrize(
+    ("term", "value"), [("3", 3), ("H", 7), ("H/2", 4), ("H/2-1", 3), ("2*H*C/4", 7), ("H+2*C", 11), ("C-H/2+1", -1)]
+)
+def test_terms_of_shape_comments_are_evaluated(term: str, value: int) -> None:
+    assert evaluate_term(term, {"H": 7, "C": 2}) == value
+
+
+def check_shape_comments(net: nn.Module, *inputs: torch.Tensor, **names: int) -> None:
+    """Run a network line by line and compare the comments of its forward with the shapes of the tensors there.
+
+    Names in the comments are attributes of the network, or N, C, H and W of the first input, unless they are given.
+    """
     code = type(net).forward.__code__
     lines, first = inspect.getsourcelines(type(net).forward)
-    expected = {first + number - 1: text for number, text in shape_comments("".join(lines)).items()}
+    expected = {first + number - 1: comment for number, comment in shape_comments("".join(lines)).items()}
+    names = dict(zip("NCHW", inputs[0].shape, strict=False)) | vars(net) | names
     checked: set[int] = set()
     state = {"line": first}
 
@@ -382,9 +418,10 @@ def check_shape_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> 
         if frame.f_code is not code:
             return None
         if event in ("line", "return"):
-            tensor = argument if event == "return" else frame.f_locals.get("x")
-            if state["line"] in expected and tensor is not None:
-                sizes = tuple(evaluate_term(term, names) for term in expected[state["line"]].split(","))
+            variable, comment = expected.get(state["line"], ("", ""))
+            tensor = argument if variable == "return" else frame.f_locals.get(variable)
+            if tensor is not None and (variable != "return" or event == "return"):
+                sizes = tuple(evaluate_term(term, names) for term in comment.rstrip(",").split(","))
                 assert tuple(tensor.shape) == sizes, f"{Path(code.co_filename).name}:{state['line']}"
                 checked.add(state["line"])
             state["line"] = frame.f_lineno
@@ -393,7 +430,7 @@ def check_shape_comments(net: nn.Module, *shape: int, names: dict[str, int]) -> 
     previous = sys.gettrace()
     sys.settrace(watch)
     try:
-        net(torch.empty(*shape, device="meta"))
+        net(*inputs)
     finally:
         sys.settrace(previous)
     assert checked == set(expected)
@@ -407,18 +444,64 @@ def test_shape_comments_are_right(name: str, size: int) -> None:
     entry = CLASSIFICATION_MODELS[name]
     size = entry.image_size if entry.is_fixed_size else max(size, -(-entry.min_size // 32) * 32)
     net = on_meta(name, num_classes=7, in_channels=3, image_size=size)
-    names = {"N": 2, "C": 3, "H": size, "W": size, "num_classes": 7, "hidden": 100, "width": getattr(net, "width", 0)}
-    check_shape_comments(net, 2, 3, size, size, names=names)
+    check_shape_comments(net, torch.empty(2, 3, size, size, device="meta"), num_classes=7, hidden=100)
     assert len(shape_comments(inspect.getsource(type(net).forward))) >= 2
 
 
 @pytest.mark.source
-@pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19])
+@pytest.mark.parametrize("build", [openpose_mobilenet, openpose_vgg19, openpose_tiny])
 @pytest.mark.parametrize(("height", "width"), [(32, 96), (41, 63)])
-def test_shape_comments_of_pose_networks_are_right(build: Callable[[], nn.Module], height: int, width: int) -> None:
+def test_shape_comments_of_bottom_up_networks_are_right(
+    build: Callable[[], nn.Module], height: int, width: int
+) -> None:
     with torch.device("meta"):
-        net = build().eval()
-    check_shape_comments(net, 2, 3, height, width, names={"N": 2, "H": height, "W": width})
+        check_shape_comments(build().eval(), torch.empty(2, 3, height, width))
+
+
+@pytest.mark.source
+@pytest.mark.parametrize("build", [hourglass, pose_tiny, simple_baseline_resnet18, simple_baseline_resnet50])
+def test_shape_comments_of_top_down_networks_are_right(build: Callable[..., nn.Module]) -> None:
+    with torch.device("meta"):
+        check_shape_comments(build(joints=5).eval(), torch.empty(2, 3, 128, 64), joints=5)
+
+
+@pytest.mark.source
+@pytest.mark.parametrize("size", [28, 64])
+def test_shape_comments_of_gans_are_right(size: int) -> None:
+    with torch.device("meta"):
+        z, images, labels = torch.empty(2, 9), torch.empty(2, 3, size, size), torch.zeros(2, dtype=torch.int64)
+        sizes = {"size": size, "channels": 3, "width": 8}
+        for module in (gan, dcgan, infogan):
+            check_shape_comments(module.Generator(latent=9, **sizes).eval(), z, **sizes)
+        check_shape_comments(gan.Discriminator(**sizes).eval(), images, **sizes)
+        check_shape_comments(dcgan.Discriminator(classes=4, **sizes).eval(), images, labels, classes=4, **sizes)
+        check_shape_comments(infogan.Discriminator(**sizes).eval(), images, **sizes)
+        check_shape_comments(infogan.Discriminator(**sizes).trunk.eval(), images, **sizes)
+
+
+@pytest.mark.source
+@pytest.mark.parametrize(
+    "block",
+    [
+        airbench.Stage,
+        convnet.Stage,
+        mobilenet.SeparableConv,
+        resnet_cifar.Block,
+        resnet.BasicBlock,
+        resnet.Bottleneck,
+        openpose_tiny_module.Block,
+        pose_tiny_module.Block,
+        simple_baseline.BasicBlock,
+        simple_baseline.Bottleneck,
+        hourglass_module.Residual,
+    ],
+    ids=lambda block: f"{block.__module__.rpartition('.')[2]}.{block.__name__}",
+)
+def test_shape_comments_of_blocks_are_right(block: type[nn.Module]) -> None:
+    options = {"stride": 2} if "stride" in inspect.signature(block).parameters else {}
+    with torch.device("meta"):
+        net = block(6, 8, **options).eval()
+        check_shape_comments(net, torch.empty(2, 6, 12, 10), channels_in=6, channels=8, width=8, **options)
 
 
 def test_unknown_names_and_impossible_sizes_are_refused() -> None:
@@ -426,7 +509,7 @@ def test_unknown_names_and_impossible_sizes_are_refused() -> None:
         create_model("lenett")
     with pytest.raises(UsageError, match="lenet needs images of 32x32 pixels; got 28"):
         create_model("lenet", image_size=28)
-    with pytest.raises(UsageError, match="at least 2 classes; got 1"):
+    with pytest.raises(UsageError, match="`num_classes` must be at least 2; got 1"):
         create_model("lenet", num_classes=1)
     with pytest.raises(UsageError, match="alexnet needs images of at least 63x63 pixels; got 32x32"):
         create_model("alexnet", image_size=32)

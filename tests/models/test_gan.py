@@ -37,8 +37,8 @@ def test_table_of_networks_has_their_number_of_parameters() -> None:
 def test_g_width_changes_the_generator_alone(name: str) -> None:
     """0 is the same width for both networks."""
     narrow, wide, mixed, same = (
-        create_gan(name, width=width, g_width=own, latent=14, size=16, categories=(10,))
-        for width, own in ((8, 0), (12, 0), (8, 12), (8, 8))
+        create_gan(name, width=width, g_width=g_width, latent=14, size=16, categories=(10,))
+        for width, g_width in ((8, 0), (12, 0), (8, 12), (8, 8))
     )
     assert [parameters(net) for net in mixed] == [parameters(wide[0]), parameters(narrow[1])]
     assert [parameters(net) for net in same] == [parameters(net) for net in narrow]
@@ -58,7 +58,7 @@ def test_dcgan_generates_images_of_any_multiple_of_four(size: int, channels: int
 
 @pytest.mark.parametrize("size", range(8, 132, 4))
 def test_dcgan_begins_with_4_to_7_pixels_and_crops_less_than_a_quarter(size: int) -> None:
-    side, count, edge = dcgan.doublings(size)
+    side, count, edge = dcgan.plan_upsampling(size)
     assert 4 <= side <= 7 and count >= 1
     assert size == side * 2**count - 2 * edge
     assert 2 * edge < size / 4
@@ -87,9 +87,9 @@ def test_image_size_that_is_no_multiple_of_4_from_8_to_128_is_refused(size: int)
 def test_infogan_discriminator_predicts_every_code() -> None:
     net = infogan.Discriminator(width=4, categories=(10, 3), continuous=4, size=12)
     images = torch.randn(5, 1, 12, 12)
-    logits, reading = net.eval()(images)
-    assert logits.shape == (5,) and [c.shape for c in reading.categories] == [(5, 10), (5, 3)]
-    assert reading.means.shape == reading.log_variances.shape == (5, 4)
+    logits, prediction = net.eval()(images)
+    assert logits.shape == (5,) and [c.shape for c in prediction.categories] == [(5, 10), (5, 3)]
+    assert prediction.means.shape == prediction.log_variances.shape == (5, 4)
     only = infogan.Discriminator(width=4, categories=(7,), continuous=0)(torch.randn(2, 1, 28, 28))[1]
     assert only.means.shape == (2, 0) and only.categories[0].shape == (2, 7)
 
@@ -98,12 +98,12 @@ def test_class_conditional_discriminator_adds_the_product_of_a_filter_per_class_
     """A projection discriminator (Miyato 2018): the logit without a class, and the filter times the last map."""
     torch.manual_seed(0)
     _, net = create_gan("dcgan", size=16, width=4, classes=3)
-    assert isinstance(net, dcgan.Discriminator) and net.own is not None
+    assert isinstance(net, dcgan.Discriminator) and net.class_filters is not None
     images, labels = torch.randn(6, 1, 16, 16), torch.tensor([2, 0, 1, 1, 2, 0])
     maps: list[torch.Tensor] = []
-    net.own.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    net.class_filters.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
     logits, without_class = net(images, labels), net(images)
-    expected = without_class + (maps[0] * net.own.weight[labels]).sum((1, 2, 3))
+    expected = without_class + (maps[0] * net.class_filters.weight[labels]).sum((1, 2, 3))
     torch.testing.assert_close(logits, expected)
     assert not torch.equal(logits, net(images, labels.flip(0)))
     _, plain = create_gan("dcgan", size=16, width=4)
@@ -111,7 +111,7 @@ def test_class_conditional_discriminator_adds_the_product_of_a_filter_per_class_
 
 
 def test_batch_norm_on_the_logit_gives_mean_0_and_standard_deviation_1_for_any_batch() -> None:
-    net = gan.Discriminator(stuck=True).double()
+    net = gan.Discriminator(bn_on_logit=True).double()
     for scale in (1.0, 10.0):
         logits = net(scale * torch.randn(256, 1, 28, 28, dtype=torch.float64) + scale)
         assert abs(float(logits.detach().mean())) < 1e-9
@@ -130,5 +130,7 @@ def test_spectral_norm_of_every_layer_is_one() -> None:
 @pytest.mark.parametrize("name", GAN_MODELS)
 @pytest.mark.parametrize("channels", [0, 2, 4])
 def test_channels_other_than_1_and_3_are_refused(name: str, channels: int) -> None:
-    with pytest.raises(UsageError, match=f"{name} makes pictures of 1 channel .grey. or 3 .*; got {channels}"):
+    with pytest.raises(
+        UsageError, match=f"{name} needs images of 1 channel .grayscale. or 3 channels .RGB.; got {channels}"
+    ):
         create_gan(name, channels=channels, categories=(10,))

@@ -2,7 +2,7 @@
 
 import torch
 
-from firstsight.models.gan.augment import noisy, translated
+from firstsight.models.gan.augment import add_noise, random_translate
 
 
 def test_images_are_shifted_uniformly_and_all_channels_alike() -> None:
@@ -10,7 +10,7 @@ def test_images_are_shifted_uniformly_and_all_channels_alike() -> None:
     images = torch.zeros(4000, 2, 9, 11)
     images[:, 0, 4, 5], images[:, 1, 4, 5] = 1.0, 0.5
     torch.manual_seed(0)
-    moved = translated(images, 2)
+    moved = random_translate(images, 2)
     assert moved.shape == images.shape and torch.equal(moved[:, 0], 2 * moved[:, 1])
     image, row, column = moved[:, 0].nonzero(as_tuple=True)
     assert torch.equal(image, torch.arange(4000))
@@ -22,7 +22,7 @@ def test_images_are_shifted_uniformly_and_all_channels_alike() -> None:
 def test_shifted_images_repeat_the_edge() -> None:
     """An image whose rows are 0, 1, 2, 3 has equal rows again; each is one of the shifts written out."""
     images = torch.arange(4.0).expand(200, 1, 3, 4).clone()
-    shifted = translated(images, 1)
+    shifted = random_translate(images, 1)
     assert {tuple(image[0, 0].tolist()) for image in shifted} == {(0, 1, 2, 3), (0, 0, 1, 2), (1, 2, 3, 3)}
     assert all((image[0] == image[0, 0]).all() for image in shifted)
 
@@ -32,7 +32,7 @@ def test_shift_is_differentiable_and_its_gradient_sums_to_the_number_of_pixels()
 
     def shifted(x: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(7)
-        return translated(x, 2)
+        return random_translate(x, 2)
 
     assert torch.autograd.gradcheck(shifted, (images,))
     shifted(images).sum().backward()
@@ -42,19 +42,19 @@ def test_shift_is_differentiable_and_its_gradient_sums_to_the_number_of_pixels()
 def test_no_random_number_is_drawn_when_shift_and_noise_are_off() -> None:
     images = torch.randn(2, 1, 4, 4)
     state = torch.get_rng_state()
-    assert translated(images, 0) is images and noisy(images, 0.0) is images
+    assert random_translate(images, 0) is images and add_noise(images, 0.0) is images
     assert torch.equal(torch.get_rng_state(), state)
-    translated(images, 1)
+    random_translate(images, 1)
     assert not torch.equal(torch.get_rng_state(), state)
 
 
 def test_noise_has_mean_zero_its_standard_deviation_and_no_correlation() -> None:
-    """Of each pixel over 4,000 images, within 5 standard errors; its gradient is 1."""
+    """Each pixel is checked over 4,000 images, within 5 standard errors; the gradient is 1."""
     images = torch.rand(4000, 1, 5, 5, dtype=torch.float64, requires_grad=True)
     torch.manual_seed(0)
-    added = noisy(images, 0.4) - images
+    added = add_noise(images, 0.4) - images
     assert added.mean(0).abs().max() < 5 * 0.4 / 4000**0.5
     assert (added.std(0) - 0.4).abs().max() < 5 * 0.4 / 8000**0.5
     assert added[:, 0, 0, 0].dot(added[:, 0, 0, 1]).abs() / 4000 < 5 * 0.16 / 4000**0.5  # of neighbors
-    (gradient,) = torch.autograd.grad(noisy(images, 0.4).sum(), images)
+    (gradient,) = torch.autograd.grad(add_noise(images, 0.4).sum(), images)
     assert torch.equal(gradient, torch.ones_like(images))

@@ -5,14 +5,16 @@ import math
 import pytest
 import torch
 
+from firstsight.errors import UsageError
 from firstsight.models.gan.losses import (
     LOSSES,
-    Loss,
+    GANLoss,
     fake_loss,
     generator_loss,
     gradient_penalty,
     r1_penalty,
     real_loss,
+    register_loss,
 )
 
 HALF = math.log(2)
@@ -28,7 +30,7 @@ HALF = math.log(2)
         ("wasserstein", 0.0, 0.0, 0.0),
     ],
 )
-def test_losses_at_a_logit_of_zero(loss: Loss, real: float, fake: float, generator: float) -> None:
+def test_losses_at_a_logit_of_zero(loss: str, real: float, fake: float, generator: float) -> None:
     zero = torch.zeros(1, dtype=torch.float64)
     assert float(real_loss(loss, zero)) == pytest.approx(real)
     assert float(fake_loss(loss, zero)) == pytest.approx(fake)
@@ -36,7 +38,7 @@ def test_losses_at_a_logit_of_zero(loss: Loss, real: float, fake: float, generat
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_discriminator_raises_real_logits_and_generator_raises_fake_logits(loss: Loss) -> None:
+def test_discriminator_raises_real_logits_and_generator_raises_fake_logits(loss: str) -> None:
     """And the discriminator lowers fake logits; large logits overflow in no loss."""
     logits = torch.linspace(0.1, 0.9, 7, dtype=torch.float64, requires_grad=True)  # no loss is flat there
     for value, sign in (
@@ -88,3 +90,27 @@ def test_r1_penalty_is_the_squared_length_of_the_gradient_at_real_images() -> No
     torch.testing.assert_close(linear, torch.full((3,), 9.0))
     (gradient,) = torch.autograd.grad(linear.mean(), weight)
     torch.testing.assert_close(gradient, 2 * weight.detach())
+
+
+def test_a_new_loss_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RaLSGAN's absolute form for one image, trained through the settings of a recipe."""
+    from dataclasses import replace
+
+    from firstsight.recipes import find_recipe
+
+    settings = replace(find_recipe("gan-digits").settings, loss="absolute")
+    with pytest.raises(UsageError, match=r"`loss` must be one of non-saturating, .*; got absolute"):
+        settings.validate()
+    monkeypatch.setitem(LOSSES, "absolute", LOSSES["hinge"])  # restores the table afterwards
+    register_loss(
+        GANLoss(
+            name="absolute",
+            real=lambda logits, target: (logits - target).abs(),
+            fake=lambda logits, target: (logits - target).abs(),
+            generator=lambda logits: (logits - 1).abs(),
+        )
+    )
+    settings.validate()
+    assert real_loss("absolute", torch.tensor([0.5])).tolist() == [0.5]
+    assert fake_loss("absolute", torch.tensor([0.5]), target=0.0).tolist() == [0.5]
+    assert generator_loss("absolute", torch.tensor([3.0])).tolist() == [2.0]

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from firstsight.models.pose.heads import HeatmapHead, SimccHead, make_head, peaks, smoothed
+from firstsight.models.pose.heads import HeatmapHead, SimccHead, locate_peaks, make_head, smooth_heatmaps
 from firstsight.pose.skeleton import LSP_14
 from firstsight.pose.targets import gaussian_heatmaps
 
@@ -40,16 +40,16 @@ def test_quarter_offset_by_hand() -> None:
     maps[0, 0, 2, 1:4] = torch.tensor([0.2, 1.0, 0.5])
     maps[0, 0, 3, 2] = 0.1
     maps[0, 1, 0, 4] = 0.7  # in a corner there is nothing to compare with
-    found = peaks(maps, refine="quarter")
-    torch.testing.assert_close(found, torch.tensor([[[2.25, 2.25, 1.0], [4.0, 0.0, 0.7]]]))
+    result = locate_peaks(maps, refine="quarter")
+    torch.testing.assert_close(result, torch.tensor([[[2.25, 2.25, 1.0], [4.0, 0.0, 0.7]]]))
 
 
 def test_dark_is_one_newton_step_of_the_logarithm() -> None:
     """Derivatives by finite differences of the smoothed logarithms."""
     places, _ = random_joints(1)
     noisy = bumps(places) * (1 + 0.1 * torch.rand(6, 14, 32, 24, dtype=torch.float64))
-    found = peaks(noisy, refine="dark", sigma=2.0)
-    logs = smoothed(noisy, 2.0).log()
+    result = locate_peaks(noisy, refine="dark", sigma=2.0)
+    logs = smooth_heatmaps(noisy, 2.0).log()
     for n, k in ((0, 0), (3, 7), (5, 13)):
         cell = int(noisy[n, k].argmax())
         y, x = divmod(cell, 24)
@@ -63,7 +63,7 @@ def test_dark_is_one_newton_step_of_the_logarithm() -> None:
             ]
         )
         step = -torch.linalg.solve(second, gradient)
-        torch.testing.assert_close(found[n, k, :2], torch.tensor([x, y]) + step)
+        torch.testing.assert_close(result[n, k, :2], torch.tensor([x, y]) + step)
 
 
 def test_heatmap_losses_by_hand() -> None:
@@ -77,7 +77,7 @@ def test_heatmap_losses_by_hand() -> None:
     torch.testing.assert_close(
         named.losses(maps, places, visible), HeatmapHead(sigma=2.0, loss="mse").losses(maps, places, visible)
     )
-    assert named.likely(maps) is maps
+    assert named.to_scores(maps) is maps
     cross = HeatmapHead().losses(maps, places, visible)
     total = torch.zeros(6, dtype=torch.float64)
     for n, k in torch.nonzero(visible).tolist():
@@ -100,9 +100,9 @@ def test_minimizing_the_loss_decodes_to_the_target_joints(name: str) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    found = head.decode(head.likely(logits.detach()), refine="dark")
-    assert (found[..., :2] - places)[visible].abs().max() < 0.3
-    assert found[..., 2][visible].min() > 0.85 and (logits.detach()[~visible] == 0).all()
+    result = head.decode(head.to_scores(logits.detach()), refine="dark")
+    assert (result[..., :2] - places)[visible].abs().max() < 0.3
+    assert result[..., 2][visible].min() > 0.85 and (logits.detach()[~visible] == 0).all()
 
 
 def test_simcc_shares_two_linear_layers_across_joints() -> None:
@@ -115,7 +115,7 @@ def test_simcc_shares_two_linear_layers_across_joints() -> None:
 
 
 @pytest.mark.parametrize("name", ["heatmap", "mse", "simcc"])
-def test_mirrored_predictions_decode_to_mirrored_joints(name: str) -> None:
+def test_flipped_predictions_decode_to_flipped_joints(name: str) -> None:
     """Joints change sides; no shift by a cell is needed."""
     places, _ = random_joints(3)
     head = make_head(name, size=SIZE, sigma=8.0)
@@ -124,14 +124,14 @@ def test_mirrored_predictions_decode_to_mirrored_joints(name: str) -> None:
         likely = torch.cat([-(c - places[..., i, None]).square() for i, c in enumerate(classes)], 2).exp()
     else:
         likely = bumps(places)
-    plain, mirrored = head.decode(likely), head.decode(head.mirrored(likely, LSP_14.flip))
-    torch.testing.assert_close(mirrored[..., 0], 95 - plain[:, list(LSP_14.flip), 0])
-    torch.testing.assert_close(mirrored[..., 1], plain[:, list(LSP_14.flip), 1])
-    torch.testing.assert_close(head.mirrored(head.mirrored(likely, LSP_14.flip), LSP_14.flip), likely)
+    plain, flipped = head.decode(likely), head.decode(head.flip_back(likely, LSP_14.flip))
+    torch.testing.assert_close(flipped[..., 0], 95 - plain[:, list(LSP_14.flip), 0])
+    torch.testing.assert_close(flipped[..., 1], plain[:, list(LSP_14.flip), 1])
+    torch.testing.assert_close(head.flip_back(head.flip_back(likely, LSP_14.flip), LSP_14.flip), likely)
 
 
 def test_empty_flat_and_tiny_maps_decode_to_finite_peaks() -> None:
     for refine in ("none", "quarter", "dark"):
         for maps in (torch.zeros(1, 2, 8, 6), torch.full((1, 1, 8, 8), math.pi), torch.rand(1, 3, 1, 1)):
-            found = peaks(maps, refine=refine)
-            assert found.isfinite().all() and found.shape == (1, maps.shape[1], 3)
+            result = locate_peaks(maps, refine=refine)
+            assert result.isfinite().all() and result.shape == (1, maps.shape[1], 3)

@@ -42,11 +42,11 @@ def test_stages_equal_convolutions_written_out() -> None:
         inputs = features = written_out(
             state, "cpm", written_out(state, "features", images, last_relu=True), last_relu=True
         )
-        for part, found in zip(("initial_stage", "refinement_stages.0", "refinement_stages.1"), maps, strict=True):
+        for part, output in zip(("initial_stage", "refinement_stages.0", "refinement_stages.1"), maps, strict=True):
             heatmaps, pafs = (
                 written_out(state, f"{part}.{name}", inputs, last_relu=False) for name in ("heatmaps", "pafs")
             )
-            torch.testing.assert_close(found, (heatmaps, pafs), rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(output, (heatmaps, pafs), rtol=1e-9, atol=1e-12)
             assert heatmaps.shape == (2, 5, 2, 3) and pafs.shape == (2, 6, 2, 3) and heatmaps.std() > 1e-4
             inputs = torch.cat([pafs, heatmaps, features], 1)
     first, later = (
@@ -60,8 +60,8 @@ def test_stages_equal_convolutions_written_out() -> None:
 def test_the_backbone_takes_the_weights_of_vgg19_and_computes_the_same() -> None:
     """Ten layers, with torchvision's names."""
     with torch.device("meta"):
-        whole = vgg19()
-    ours, theirs = openpose_vgg19(stages=0).features, whole.features[:23]
+        vgg = vgg19()
+    ours, theirs = openpose_vgg19(stages=0).features, vgg.features[:23]
     theirs.to_empty(device="cpu").load_state_dict(ours.state_dict())
     images = torch.rand(1, 3, 16, 16)
     with torch.inference_mode():

@@ -13,9 +13,12 @@ from firstsight.models.registry import TOP_DOWN_MODELS
 from firstsight.pose.skeleton import COCO_17, LSP_14, Skeleton
 
 JOINTS_16 = Skeleton(
-    name="sixteen", joints=tuple(f"j{i}" for i in range(16)), limbs=tuple((i, i + 1) for i in range(15)), flip_pairs=(),
+    name="sixteen",
+    joints=tuple(f"j{i}" for i in range(16)),
+    limbs=tuple((i, i + 1) for i in range(15)),
+    flip_pairs=(),
     sigmas=(0.08,) * 16,
-)  # fmt: skip
+)
 
 
 def count(net: nn.Module) -> int:
@@ -87,12 +90,15 @@ def test_names_and_shapes_of_published_tensors() -> None:
 @pytest.mark.parametrize(
     ("name", "head"),
     [
-        ("pose-tiny", "heatmap"), ("pose-tiny", "mse"), ("pose-tiny", "simcc"), ("hourglass", "heatmap"),
+        ("pose-tiny", "heatmap"),
+        ("pose-tiny", "mse"),
+        ("pose-tiny", "simcc"),
+        ("hourglass", "heatmap"),
         ("simple-baseline-resnet18", "mse"),
         pytest.param("hourglass", "simcc", marks=pytest.mark.slow),
         pytest.param("simple-baseline-resnet18", "simcc", marks=pytest.mark.slow),
     ],
-)  # fmt: skip
+)
 def test_predictions_do_not_depend_on_the_batch(name: str, head: str) -> None:
     torch.manual_seed(0)
     net = create_top_down(name, skeleton=LSP_14, size=(128, 64), head=head).eval()
@@ -110,9 +116,9 @@ def test_the_loss_sums_over_all_hourglass_stacks() -> None:
     net = create_top_down("hourglass", skeleton=LSP_14, size=(64, 64), stacks=2)
     outputs = net(torch.randn(2, 3, 64, 64))
     places, visible = torch.full((2, 14, 2), 30.0), torch.ones(2, 14, dtype=torch.bool)
-    whole = net.losses(outputs, places, visible)
-    torch.testing.assert_close(whole, sum(net.losses([output], places, visible) for output in outputs))
-    whole.sum().backward()
+    losses = net.losses(outputs, places, visible)
+    torch.testing.assert_close(losses, sum(net.losses([output], places, visible) for output in outputs))
+    losses.sum().backward()
     assert all(
         p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "heatmaps.weight" in n
     )
@@ -134,10 +140,10 @@ def test_the_second_hourglass_receives_features_and_heatmaps_of_the_first() -> N
 def test_unknown_names_sizes_and_stacks_are_refused() -> None:
     for arguments, message in (
         ({"name": "pose-tyni"}, "did you mean pose-tiny"),
-        ({"name": "pose-tiny", "size": (100, 100)}, "multiples of 32, at most 1024; got 100x100"),
+        ({"name": "pose-tiny", "size": (100, 100)}, "multiples of 32, at most 1024, for pose-tiny; got 100x100"),
         ({"name": "hourglass", "size": (96, 96)}, "multiples of 64"),
-        ({"name": "hourglass", "stacks": 9}, "1 to 8 stacks; got 9"),
-        ({"name": "pose-tiny", "stacks": 2}, "has no stacks; got 2"),
+        ({"name": "hourglass", "stacks": 9}, "`stacks` must be between 1 and 8; got 9"),
+        ({"name": "pose-tiny", "stacks": 2}, "`stacks` applies to hourglass only; pose-tiny got 2"),
     ):
         with pytest.raises(UsageError, match=message):
             create_top_down(**({"skeleton": LSP_14, "size": (128, 128)} | arguments))

@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from make_notebooks import LANGUAGES, Cell, execute, notebook, read_chapter
 
+from helpers.glossary import korean_terms
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("*.md"))
 NAMES = [path.stem for path in SOURCES]
@@ -48,7 +50,7 @@ def test_every_chapter_has_the_required_sections(name: str) -> None:
     """An overview, formulas, checked numbers, three exercises with hidden solutions, references."""
     cells = chapter(name)
     required = {"en": ("**What you will see.**", "## Exercises", "**References.**"),
-              "ko": ("**무엇을 보게 되나요.**", "## 연습 문제", "**참고 문헌.**")}  # fmt: skip
+              "ko": ("**이 장에서 배울 내용.**", "## 연습 문제", "**참고 문헌.**")}  # fmt: skip
     for language, words in required.items():
         text = "\n".join(getattr(cell, language) for cell in cells if cell.kind == "markdown")
         assert all(word in text for word in words) and "$$" in text
@@ -74,31 +76,18 @@ def test_committed_notebooks_are_executed_without_errors_and_small(name: str, la
     assert (ROOT / "notebooks" / language / f"{name}.ipynb").stat().st_size < 400_000
 
 
-def terms() -> list[tuple[str, str, list[str]]]:
-    """Return the rows of the glossary: the English term, the Korean one, Korean words not to use for it."""
-    rows = [
-        [cell.strip() for cell in line.strip("|\n").split("|")]
-        for line in (ROOT / "docs" / "glossary.md").read_text().splitlines()
-        if line.startswith("| ") and not line.startswith(("| English", "| ---"))
-    ]
-    return [
-        (english, korean, [word.strip() for word in other.split(",") if word.strip()])
-        for english, korean, other in rows
-    ]
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_every_concept_has_one_korean_term(name: str) -> None:
     text = "\n".join(cell.ko for cell in chapter(name) if cell.kind == "markdown")
-    for english, korean, others in terms():
+    for english, korean, others in korean_terms():
         for word in others:
             assert word not in text, f"{word}: the term for {english} is {korean}"
 
 
 def test_every_korean_term_of_the_glossary_is_used() -> None:
     text = "\n".join(cell.ko for name in NAMES for cell in chapter(name) if cell.kind == "markdown")
-    assert len(terms()) == len({korean for _, korean, _ in terms()})
-    assert [korean for _, korean, _ in terms() if korean not in text] == []
+    assert len(korean_terms()) == len({korean for _, korean, _ in korean_terms()})
+    assert [korean for _, korean, _ in korean_terms() if korean not in text] == []
 
 
 @pytest.mark.parametrize("name", SHORT)
@@ -136,7 +125,7 @@ def test_both_notebooks_of_a_chapter_run_in_jupyter(name: str) -> None:
 
 def test_a_text_in_one_language_only_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "01_x.md"
-    for text, message in (("hello", "text before"), ("<!-- en -->\nhello\n```python\n1\n```", "no ko beside: hello")):
+    for text, message in (("hello", "text before"), ("<!-- en -->\nhello\n```python\n1\n```", "no ko text for: hello")):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
             read_chapter(path)

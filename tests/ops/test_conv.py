@@ -136,7 +136,7 @@ def test_images_may_have_any_memory_layout(algorithm: Any, padding: int) -> None
 
 @pytest.mark.parametrize(("width", "rows"), [(200, 1), (60, 1), (32, 3), (13, 8)])
 def test_im2col_computes_a_large_image_in_strips_of_rows(width: int, rows: int) -> None:
-    """As many rows as have at most 2**18 numbers in their columns, but at least one; the last strip is shorter."""
+    """A strip has at most 2**18 column values, but at least one row; the last strip is shorter."""
     x = torch.randn(2, 256, 13, width + 2, dtype=torch.float64)
     weight = torch.randn(3, 256, 3, 3, dtype=torch.float64)
     assert rows == max(1, 2**18 // (256 * 9 * width))
@@ -146,7 +146,7 @@ def test_im2col_computes_a_large_image_in_strips_of_rows(width: int, rows: int) 
 
 @pytest.mark.parametrize(("algorithm", "count"), [("loops", 0), ("im2col", 1), ("taps", 9)])
 def test_algorithms_compute_zero_one_or_nine_matrix_products(algorithm: Any, count: int) -> None:
-    """For one image and nine kernel positions."""
+    """One image, nine kernel taps."""
     x, weight = torch.randn(1, 2, 5, 5), torch.randn(2, 2, 3, 3)
     for stride in (1, 2):
         assert count_products(lambda s=stride: conv2d(x, weight, stride=s, algorithm=algorithm)) == count
@@ -172,20 +172,20 @@ def test_gradients_are_computed_only_where_required() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"groups": 2}, "2 groups do not divide 3 input and 4 output channels"),
-        ({"weight": torch.zeros(4, 2, 3, 3)}, "the weights see 2 channels a group; the image has 3"),
+        ({"groups": 2}, "got 2 groups, 3 input channels and 4 output channels"),
+        ({"weight": torch.zeros(4, 2, 3, 3)}, "`weight` expects 2 input channels per group, got 3 in `x`"),
         ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
-        ({"x": torch.zeros(1, 3, 2, 5)}, "conv2d: the kernel spans 3x3 pixels, the padded image has 2x5"),
-        ({"bias": torch.zeros(3)}, r"bias must be \(4,\); got \(3,\)"),
-        ({"padding": "full"}, "'valid' or 'same'; got 'full'"),
-        ({"padding": (1, 2, 3)}, "one number, two or four"),
-        ({"padding": -1}, "none below 0; got -1"),
-        ({"stride": 0}, "stride must be a number of at least 1"),
-        ({"dilation": (1, 0)}, "dilation must be a number of at least 1"),
-        ({"algorithm": "fft"}, "unknown algorithm 'fft' .loops, im2col, taps"),
+        ({"x": torch.zeros(1, 3, 2, 5)}, "conv2d: the kernel spans 3x3 pixels, but the padded image has only 2x5"),
+        ({"bias": torch.zeros(3)}, r"`bias` must have shape \(4,\), got \(3,\)"),
+        ({"padding": "full"}, "'valid' or 'same', got 'full'"),
+        ({"padding": (1, 2, 3)}, "`padding` must be one, two or four integers"),
+        ({"padding": -1}, "integers of at least 0, got -1"),
+        ({"stride": 0}, "`stride` must be one or two integers of at least 1, got 0"),
+        ({"dilation": (1, 0)}, "`dilation` must be one or two integers of at least 1"),
+        ({"algorithm": "fft"}, "unknown `algorithm` 'fft' .available: loops, im2col, taps"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(change: dict[str, Any], message: str) -> None:
     arguments = {"x": torch.zeros(1, 3, 5, 5), "weight": torch.zeros(4, 3, 3, 3)} | change
     with pytest.raises(ValueError, match=message):
         conv2d(**arguments)

@@ -19,10 +19,10 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     """Generate shapes and options for which the output is not empty."""
     groups = draw(st.integers(1, 2))
     kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
-    more = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
+    extra = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
     size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     spans = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(size, stride, dilation, kernel, strict=True)]
-    padding = [draw(st.integers(0, min(2, (span + m - 1) // 2))) for span, m in zip(spans, more, strict=True)]
+    padding = [draw(st.integers(0, min(2, (span + e - 1) // 2))) for span, e in zip(spans, extra, strict=True)]
     return {
         "images": (draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)), *size),
         "outputs": draw(small),
@@ -30,10 +30,13 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         "bias": draw(st.booleans()),
         "seed": draw(st.integers(0, 10**6)),
         "options": {
-            "stride": stride, "padding": tuple(padding), "output_padding": tuple(more), "dilation": dilation,
+            "stride": stride,
+            "padding": tuple(padding),
+            "output_padding": tuple(extra),
+            "dilation": dilation,
             "groups": groups,
         },
-    }  # fmt: skip
+    }
 
 
 @generated(cases())
@@ -61,12 +64,10 @@ def test_output_worked_out_by_hand(algorithm: Any) -> None:
     # every pixel adds its product with 1 10 / 100 1000, at its own position and to the right and below
     expected = torch.tensor([[[[1.0, 12.0, 20.0], [103.0, 1234.0, 2040.0], [300.0, 3400.0, 4000.0]]]])
     assert torch.equal(conv_transpose2d(x, weight, algorithm=algorithm), expected)
-    # with stride 2 nothing overlaps; of two rows and one more the first and the last are cut off
-    apart = conv_transpose2d(
-        x[..., :1, :], weight, torch.tensor([0.5]), stride=2, padding=(1, 0), output_padding=(1, 0),
-        algorithm=algorithm,
-    )  # fmt: skip
-    assert torch.equal(apart, torch.tensor([[[[100.5, 1000.5, 200.5, 2000.5]]]]))
+    # with stride 2 nothing overlaps; padding 1 removes the first and the last of the 2 + 1 rows
+    options = {"stride": 2, "padding": (1, 0), "output_padding": (1, 0)}
+    strided = conv_transpose2d(x[..., :1, :], weight, torch.tensor([0.5]), algorithm=algorithm, **options)
+    assert torch.equal(strided, torch.tensor([[[[100.5, 1000.5, 200.5, 2000.5]]]]))
 
 
 def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
@@ -83,18 +84,21 @@ def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"groups": 2}, "2 groups do not divide 3 input channels"),
-        ({"weight": torch.zeros(2, 4, 3, 3)}, "the weights are for 2 channels; the image has 3"),
+        ({"groups": 2}, "got 2 groups and 3 input channels"),
+        ({"weight": torch.zeros(2, 4, 3, 3)}, "`weight` expects 2 input channels, got 3 in `x`"),
         ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
-        ({"bias": torch.zeros(3)}, r"bias must be \(4,\); got \(3,\)"),
-        ({"padding": 4}, r"padding \(4, 4\) cuts everything off an output of 7x7 pixels"),
-        ({"padding": -1}, "padding must be a number of at least 0"),
-        ({"stride": 2, "output_padding": 2}, r"output_padding \(2, 2\) must be less than stride \(2, 2\) or dilation"),
-        ({"stride": (1, 2, 3)}, "stride must be a number of at least 1, or two"),
-        ({"algorithm": "fft"}, "unknown algorithm 'fft' .loops, im2col, taps"),
+        ({"bias": torch.zeros(3)}, r"`bias` must have shape \(4,\), got \(3,\)"),
+        ({"padding": 4}, r"`padding` \(4, 4\) removes all pixels of an output of 7x7"),
+        ({"padding": -1}, "`padding` must be one or two integers of at least 0"),
+        (
+            {"stride": 2, "output_padding": 2},
+            r"`output_padding` must be less than stride \(2, 2\) or dilation \(1, 1\), got \(2, 2\)",
+        ),
+        ({"stride": (1, 2, 3)}, "`stride` must be one or two integers of at least 1"),
+        ({"algorithm": "fft"}, "unknown `algorithm` 'fft' .available: loops, im2col, taps"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(change: dict[str, Any], message: str) -> None:
     arguments = {"x": torch.zeros(1, 3, 5, 5), "weight": torch.zeros(3, 4, 3, 3)} | change
     with pytest.raises(ValueError, match=message):
         conv_transpose2d(**arguments)

@@ -42,11 +42,11 @@ def test_relu_at_zero_infinity_and_nan() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((torch.zeros(2, 3), torch.zeros(5, 4)), r"the weights are for 4 inputs; got \(2, 3\)"),
-        ((torch.zeros(2, 4), torch.zeros(4)), r"weights \(O, I\); got 1 axes"),
-        ((torch.zeros(2, 4), torch.zeros(5, 4), torch.zeros(4)), r"bias must be \(5,\); got \(4,\)"),
+        ((torch.zeros(2, 3), torch.zeros(5, 4)), r"`weight` expects 4 inputs, got `x` of shape \(2, 3\)"),
+        ((torch.zeros(2, 4), torch.zeros(4)), r"`weight` must have shape \(O, I\), got 1 axes"),
+        ((torch.zeros(2, 4), torch.zeros(5, 4), torch.zeros(4)), r"`bias` must have shape \(5,\), got \(4,\)"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(arguments: Any, message: str) -> None:
+def test_invalid_arguments_are_rejected(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         linear(*arguments)

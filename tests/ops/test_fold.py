@@ -27,9 +27,11 @@ def with_random_norms(net: nn.Module) -> nn.Module:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor, low, high in (
-                (module.running_mean, -0.3, 0.3), (module.running_var, 0.5, 2.0), (module.weight, 0.5, 1.5),
+                (module.running_mean, -0.3, 0.3),
+                (module.running_var, 0.5, 2.0),
+                (module.weight, 0.5, 1.5),
                 (module.bias, -0.3, 0.3),
-            ):  # fmt: skip
+            ):
                 if tensor is not None:
                     tensor.detach().uniform_(low, high, generator=generator)
     return net.train()
@@ -62,7 +64,7 @@ def test_all_batch_norms_of_pose_networks_are_folded(build: Callable[[], nn.Modu
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet20", "googlenet", "mobilenet", "convnet", "airbench"])
 def test_batch_norms_of_classifiers_are_folded(name: str) -> None:
-    """All but three of airbench, where a pooling stands between convolution and norm."""
+    """All are folded except three of airbench, which have a pooling between convolution and norm."""
     torch.manual_seed(0)
     net = with_random_norms(create_model(name, in_channels=3, num_classes=10))
     assert_same(net, left=3 if name == "airbench" else 0)
@@ -108,14 +110,14 @@ def test_folded_weights_worked_out_by_hand() -> None:
 
 
 class Scaled(nn.Conv2d):
-    """A convolution with a forward of its own."""
+    """Convolution with an overridden forward."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight - self.weight.mean())
 
 
 class Uses(nn.Module):
-    """Convolution and norm, defined in this order, used in one of several ways."""
+    """Convolution and norm, defined in this order, called in one of several ways."""
 
     def __init__(self, way: str) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ def test_gradients_of_batch_norm_equal_finite_differences(training: bool) -> Non
 def test_batch_norm_worked_out_by_hand() -> None:
     x, mean, variance = torch.tensor([[1.0], [3.0], [5.0]]), torch.zeros(1), torch.ones(1)
     out = batch_norm(x, mean, variance, training=True, momentum=0.5, eps=0.0)
-    # mean 3; variance (4 + 0 + 4) / 3, for the average over batches / 2
+    # mean 3; variance (4 + 0 + 4) / 3, or unbiased (4 + 0 + 4) / 2 for the running average
     torch.testing.assert_close(out, torch.tensor([[-2.0], [0.0], [2.0]]) / (8 / 3) ** 0.5)
     torch.testing.assert_close((mean, variance), (torch.tensor([1.5]), torch.tensor([2.5])))
     evaluated = batch_norm(x, mean, variance, eps=1.5)
@@ -58,23 +58,28 @@ def test_batch_norm_worked_out_by_hand() -> None:
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [
-        ((1, 3), {"training": True}, r"more than one value per channel in training; got \(1, 3\)"),
-        ((1, 3, 1, 1), {"training": True}, "more than one value per channel in training"),
-        ((4, 3), {}, "needs running averages in evaluation; got none"),
-        ((4, 3), {"running_mean": torch.zeros(3)}, "both running averages or neither; got one"),
-        ((4, 3), {"training": True, "weight": torch.zeros(4)}, r"weight must be \(3,\); got \(4,\)"),
+        ((1, 3), {"training": True}, r"training needs more than one value per channel, got `x` of \(1, 3\)"),
+        ((1, 3, 1, 1), {"training": True}, "training needs more than one value per channel"),
+        ((4, 3), {}, "`running_mean` and `running_var` are required in evaluation, got None"),
+        ((4, 3), {"running_mean": torch.zeros(3)}, "must both be given or both be None, got one"),
+        ((4, 3), {"training": True, "weight": torch.zeros(4)}, r"`weight` must have shape \(3,\), got \(4,\)"),
         ((4,), {"training": True}, "got 1 axes"),
     ],
 )
-def test_batch_norm_refuses_what_does_not_fit(shape: tuple[int, ...], options: dict[str, Any], message: str) -> None:
+def test_batch_norm_rejects_invalid_arguments(shape: tuple[int, ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         batch_norm(torch.zeros(shape), **options)
 
 
 @generated(
     st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 3), st.integers(1, 3)),
-    st.integers(1, 9), st.floats(0, 2), st.floats(0.1, 2), st.floats(0.5, 3), st.integers(0, 10**6), slow=200,
-)  # fmt: skip
+    st.integers(1, 9),
+    st.floats(0, 2),
+    st.floats(0.1, 2),
+    st.floats(0.5, 3),
+    st.integers(0, 10**6),
+    slow=200,
+)
 def test_local_response_norm_equals_torch(
     shape: tuple[int, ...], size: int, alpha: float, beta: float, k: float, seed: int
 ) -> None:
@@ -94,8 +99,8 @@ def test_local_response_norm_of_three_axes_equals_torch() -> None:
     assert_same(local_response_norm(x, 3), F.local_response_norm(x, 3), [x])
 
 
-def test_local_response_norm_refuses_what_does_not_fit() -> None:
-    with pytest.raises(ValueError, match="size must be at least 1; got 0"):
+def test_local_response_norm_rejects_invalid_arguments() -> None:
+    with pytest.raises(ValueError, match="`size` must be at least 1, got 0"):
         local_response_norm(torch.zeros(1, 2, 3, 3), 0)
-    with pytest.raises(ValueError, match="at least 3 axes; got 2"):
+    with pytest.raises(ValueError, match="at least 3 axes, got 2"):
         local_response_norm(torch.zeros(1, 2), 3)

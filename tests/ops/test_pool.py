@@ -1,4 +1,4 @@
-"""Pooling by hand equals torch: outputs and gradients."""
+"""Pooling equals torch: outputs and gradients."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from helpers.gradients import assert_same, generated, tensors
 
 @st.composite
 def cases(draw: st.DrawFn, *, dilated: bool) -> dict[str, Any]:
-    """Generate windows that torch takes, too."""
+    """Generate windows that torch accepts."""
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) if dilated else (1, 1)
     options = {
@@ -41,7 +41,7 @@ def test_max_pooling_equals_torch(case: dict[str, Any], ties: bool) -> None:
             max_pool2d(x, **case["options"])
         assume(False)
     actual = max_pool2d(x, **case["options"])
-    if expected.isinf().any():  # a dilated window without a pixel: torch's gradient then writes outside its memory
+    if expected.isinf().any():  # a dilated window without a pixel, for which torch's gradient writes out of bounds
         assert torch.equal(actual, expected)
     else:
         assert_same(actual, F.max_pool2d(x, **case["options"]), [x])
@@ -98,15 +98,15 @@ def test_averages_worked_out_by_hand() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel_size": 6}, "the kernel spans 6x6 pixels, the padded image has 5x5"),
-        ({"kernel_size": 3, "padding": 2}, r"padding must be at most half the kernel \(3, 3\); got \(2, 2\)"),
-        ({"kernel_size": 0}, "kernel_size must be a number of at least 1"),
-        ({"kernel_size": 2, "stride": 0}, "stride must be a number of at least 1"),
-        ({"kernel_size": 2, "padding": -1}, "padding must be a number of at least 0"),
+        ({"kernel_size": 6}, "the kernel spans 6x6 pixels, but the padded image has only 5x5"),
+        ({"kernel_size": 3, "padding": 2}, r"`padding` must be at most half of `kernel_size` \(3, 3\), got \(2, 2\)"),
+        ({"kernel_size": 0}, "`kernel_size` must be one or two integers of at least 1"),
+        ({"kernel_size": 2, "stride": 0}, "`stride` must be one or two integers of at least 1"),
+        ({"kernel_size": 2, "padding": -1}, "`padding` must be one or two integers of at least 0"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(pool: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(pool: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pool(torch.zeros(1, 1, 5, 5), **options)
-    with pytest.raises(ValueError, match=r"_pool2d needs images \(N, C, H, W\); got 3 axes"):
+    with pytest.raises(ValueError, match=r"_pool2d: `x` must have shape \(N, C, H, W\), got 3 axes"):
         pool(torch.zeros(1, 5, 5), 2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from firstsight import ops
 from firstsight.models.classification import create_model
-from firstsight.models.classification.alexnet import features_of_the_paper
+from firstsight.models.classification.alexnet import build_paper_features
 from firstsight.models.classification.googlenet import googlenet
 
 
@@ -71,7 +71,7 @@ def test_convnet_and_resnet20_by_hand_have_the_same_logits_and_gradients() -> No
 
 def test_alexnet_of_the_paper_by_hand_has_the_same_logits_and_gradients() -> None:
     """Convolutions, local response norms and poolings; a small layer takes the place of the large linear ones."""
-    net = nn.Sequential(features_of_the_paper(3), nn.Flatten(), nn.Linear(256, 4)).double()
+    net = nn.Sequential(build_paper_features(3), nn.Flatten(), nn.Linear(256, 4)).double()
     assert_same_network(net, *batch(2, 3, 67, 67))
 
 
@@ -82,23 +82,28 @@ def test_googlenet_by_hand_has_the_same_logits_in_training_and_evaluation() -> N
     for training in (True, False):
         outputs = []
         for model in (hand, net):
-            torch.manual_seed(1)  # the same units drop out
+            torch.manual_seed(1)  # dropout zeroes the same units
             outputs.append(model.train(training)(images))
         torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-10, atol=1e-10)
 
 
 class Everything(nn.Module):
-    """Every layer and every function that is replaced, in the forms that networks use."""
+    """Network with every layer and function that is replaced, called in all usual ways."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), nn.BatchNorm2d(4, momentum=None),
-            nn.ReLU(inplace=True), nn.Conv2d(4, 4, 2, padding="same", groups=2), nn.LocalResponseNorm(3, k=2.0),
-            nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True), nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+            nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"),
+            nn.BatchNorm2d(4, momentum=None),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 4, 2, padding="same", groups=2),
+            nn.LocalResponseNorm(3, k=2.0),
+            nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+            nn.AvgPool2d(3, 2, 1, count_include_pad=False),
             nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1),
-            nn.BatchNorm2d(3, affine=False, track_running_stats=False), nn.ReLU(),
-        )  # fmt: skip
+            nn.BatchNorm2d(3, affine=False, track_running_stats=False),
+            nn.ReLU(),
+        )
         self.kernel = nn.Parameter(torch.randn(3, 2, 3, 3))
         self.norm = nn.BatchNorm1d(3)
         self.head = nn.Linear(3, 3)
@@ -213,24 +218,24 @@ def test_transposed_convolution_takes_an_output_size() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.MaxPool2d(2, return_indices=True), "max_pool2d by hand has no return_indices; got True"),
-        (nn.AvgPool2d(2, divisor_override=3), "avg_pool2d by hand has no divisor_override; got 3"),
+        (nn.MaxPool2d(2, return_indices=True), "firstsight.ops.max_pool2d does not support `return_indices`, got True"),
+        (nn.AvgPool2d(2, divisor_override=3), "firstsight.ops.avg_pool2d does not support `divisor_override`, got 3"),
     ],
 )
-def test_options_that_are_not_implemented_are_refused(layer: nn.Module, message: str) -> None:
+def test_options_that_are_not_implemented_are_rejected(layer: nn.Module, message: str) -> None:
     x = torch.zeros(1, 1, 4, 4)
     with pytest.raises(ValueError, match=message):
         ops.by_hand(layer)(x)
 
     class Calls(nn.Module):
         def forward(self, x: Tensor) -> Any:
-            return layer(x)  # a layer of torch: only the function that it calls is replaced
+            return layer(x)  # not a submodule: only the function that it calls is replaced
 
     with pytest.raises(ValueError, match=message):
         ops.by_hand(Calls())(x)
 
 
-def test_class_weights_and_ignored_labels_are_refused() -> None:
+def test_class_weights_and_ignored_labels_are_rejected() -> None:
     for loss in (ops.CrossEntropyLoss(weight=torch.ones(2)), ops.CrossEntropyLoss(ignore_index=1)):
-        with pytest.raises(ValueError, match="no weight and no ignore_index"):
+        with pytest.raises(ValueError, match="supports neither `weight` nor `ignore_index`"):
             loss(torch.zeros(1, 2), torch.tensor([0]))

@@ -1,4 +1,4 @@
-"""The learning rate schedules."""
+"""Learning-rate schedules compared with torch, and by their properties."""
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,12 @@ from firstsight.optim.schedule import learning_rate_factor
 
 def test_cosine_schedule_is_that_of_torch() -> None:
     optimizer = SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-    peer = CosineAnnealingLR(optimizer, T_max=50)
+    torch_schedule = CosineAnnealingLR(optimizer, T_max=50)
     for step in range(50):
-        assert learning_rate_factor(step / 50, "cosine", 0.0) == pytest.approx(peer.get_last_lr()[0], abs=1e-9)
+        expected = torch_schedule.get_last_lr()[0]
+        assert learning_rate_factor(step / 50, "cosine", 0.0) == pytest.approx(expected, abs=1e-9)
         optimizer.step()
-        peer.step()
+        torch_schedule.step()
 
 
 @given(st.floats(0, 0.999), st.sampled_from(["constant", "linear", "cosine"]), st.floats(0, 0.9))

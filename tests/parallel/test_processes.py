@@ -111,7 +111,7 @@ def test_torchrun_restarts_a_killed_worker_and_the_run_finishes(tmp_path: Path, 
     )  # fmt: skip
     assert job.returncode == 0, job.stderr
     assert json.loads(job.stdout)["epochs"] == 2
-    assert "goes on after step" in job.stderr
+    assert "continues after step" in job.stderr
     assert json.loads((out / "config.json").read_text())["processes"] == 2
     epochs = [json.loads(line)["epoch"] for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from formula import picture, tensor
+from formula import input_image, tensor
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -50,6 +50,6 @@ def test_logits_are_those_of_torchvision(
         state[key] = (make_shared_tensor if is_shared else make_tensor)(key, tuple(value.shape))
     net.load_state_dict(state, assign=True)
     with torch.inference_mode():
-        logits = net(torch.from_numpy(picture(224)).double())[0]
+        logits = net(torch.from_numpy(input_image(224)).double())[0]
     assert logits.dtype == GOLDEN[name].dtype == torch.float64
     assert (logits - GOLDEN[name]).abs().max() < 1e-10 * GOLDEN[name].std()

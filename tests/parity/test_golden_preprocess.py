@@ -19,7 +19,7 @@ def test_preprocessed_pixels_are_those_of_torchvision(size: str) -> None:
     """The largest difference is 5e-7, of float32 rounding; one gray level would be 0.017."""
     prepare = preprocess_of(PUBLISHED["resnet34"])
     width, height = map(int, size.split("x"))
-    pixels = torch.from_numpy(prepare.picture(Image.fromarray(photo(width, height))))[None]
+    pixels = torch.from_numpy(prepare.to_pixels(Image.fromarray(photo(width, height))))[None]
     torch.testing.assert_close(prepare.normalize(pixels)[0, :, ::16, ::16], GOLDEN[size], rtol=0, atol=2e-6)
     mean = prepare.normalize(pixels, torch.float64)[0].mean((1, 2))
     torch.testing.assert_close(mean, GOLDEN[f"{size} mean"], rtol=0, atol=1e-6)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from firstsight import load_data
-from firstsight.metrics.clustering import fit, purity
-from firstsight.metrics.frechet import frechet_distance, nearest, overlap
+from firstsight.metrics.clustering import cluster_purity, match_clusters
+from firstsight.metrics.frechet import compute_prdc, frechet_distance, nearest_neighbors
 from firstsight.tasks.gan.reference_classifier import reference_for
 
 
@@ -63,7 +63,7 @@ def test_precision_and_recall_are_those_by_nearest_neighbors_of_scikit_learn(k: 
     distances, indices = NearestNeighbors(n_neighbors=len(fake)).fit(fake.numpy()).kneighbors(real.numpy())
     matrix = np.empty((700, 500))
     np.put_along_axis(matrix, indices, distances, axis=1)
-    result = overlap(real, fake, k=k)
+    result = compute_prdc(real, fake, k=k)
     assert result.precision == pytest.approx((matrix <= radii[0][:, None]).any(0).mean())
     assert result.recall == pytest.approx((matrix <= radii[1]).any(1).mean())
     assert result.density == pytest.approx((matrix <= radii[0][:, None]).sum() / (k * 500))
@@ -73,7 +73,7 @@ def test_precision_and_recall_are_those_by_nearest_neighbors_of_scikit_learn(k: 
 def test_nearest_images_are_those_of_scikit_learn() -> None:
     images, among = draw(6, 40, 1, 4, 4), draw(7, 90, 1, 4, 4)
     peer = NearestNeighbors(n_neighbors=3).fit(among.flatten(1).numpy())
-    assert nearest(images, among, k=3).tolist() == peer.kneighbors(images.flatten(1).numpy())[1].tolist()
+    assert nearest_neighbors(images, among, k=3).tolist() == peer.kneighbors(images.flatten(1).numpy())[1].tolist()
 
 
 def test_accuracy_of_matched_categories_and_purity_are_those_of_scikit_learn() -> None:
@@ -83,9 +83,10 @@ def test_accuracy_of_matched_categories_and_purity_are_those_of_scikit_learn() -
     other = torch.randint(0, 10, (2000,), generator=generator)
     noisy = torch.where(torch.rand(2000, generator=generator) < 0.3, other, labels)
     categories = torch.randperm(10, generator=generator)[noisy]
-    result = fit(categories, labels, values=10, classes=10)
+    result = match_clusters(categories, labels, num_clusters=10, num_classes=10)
     renamed = torch.tensor(result.table)[categories]
     assert result.hungarian_accuracy == pytest.approx(accuracy_score(labels, renamed))
     table = contingency_matrix(labels, categories)
-    assert result.majority == pytest.approx(table.max(0).sum() / 2000)
-    assert purity(categories, labels, values=10, classes=10) == pytest.approx(table.max(0) / table.sum(0))
+    assert result.purity == pytest.approx(table.max(0).sum() / 2000)
+    purity = cluster_purity(categories, labels, num_clusters=10, num_classes=10)
+    assert purity == pytest.approx(table.max(0) / table.sum(0))

@@ -115,7 +115,7 @@ def compare_decoding(seeds: range) -> int:
         before = maps.clone()
         peaks = find_peaks(maps[:18])
         assert torch.equal(maps, before)
-        assert peaks.first.tolist() == [0, *np.cumsum([len(kind) for kind in by_kind]).tolist()], seed
+        assert peaks.offsets.tolist() == [0, *np.cumsum([len(kind) for kind in by_kind]).tolist()], seed
         if len(everything):
             np.testing.assert_array_equal(peaks.xy, everything[:, :2])
             np.testing.assert_array_equal(peaks.scores, everything[:, 2].astype(np.float32))

@@ -7,24 +7,25 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from firstsight.pose.complete import give_joints, join_fragments
+from firstsight.pose.complete import fill_missing_joints, join_fragments
 from firstsight.pose.fast import find_limbs, find_peaks
 from firstsight.pose.oks import object_keypoint_similarity
 from firstsight.pose.parts import Peaks, People, assemble
 from firstsight.pose.skeleton import LSP_14
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
-NOBODY = People(np.empty((0, 6), dtype=np.int64), np.empty(0), np.empty(0, dtype=np.int64))
+NO_PEOPLE = People(np.empty((0, 6), dtype=np.int64), np.empty(0), np.empty(0, dtype=np.int64))
 
 
 def peaks_of(*joints: tuple[int, float, float, float]) -> Peaks:
     """Return peaks from (type, x, y, score), sorted by type; there are six types."""
-    kinds, x, y, scores = np.array(joints, dtype=np.float64).T
-    assert (np.diff(kinds) >= 0).all()
-    return Peaks(np.stack([x, y], 1), scores.astype(np.float32), np.searchsorted(kinds, np.arange(7)))
+    types, x, y, scores = np.array(joints, dtype=np.float64).T
+    assert (np.diff(types) >= 0).all()
+    return Peaks(np.stack([x, y], 1), scores.astype(np.float32), np.searchsorted(types, np.arange(7)))
 
 
 def people_of(*rows: tuple[list[int], float, int]) -> People:
+    """Return people from (joints, score, count)."""
     joints, scores, counts = zip(*rows, strict=True)
     return People(np.array(joints), np.array(scores), np.array(counts))
 
@@ -40,7 +41,7 @@ def test_adjacent_fragments_are_merged_into_one_person() -> None:
     parts = people_of(([0, 1, 2, -1, -1, -1], 3.0, 3), ([-1, -1, -1, 3, 4, 5], 2.5, 3))
     assert len(join_fragments(BODY, parts).joints) == 2
     lower = BODY.xy[:3] + np.array([0, 5.5])  # the gap is 0.5, of a longer side of 6
-    near = Peaks(np.concatenate([lower, BODY.xy[3:]]), BODY.scores, BODY.first)
+    near = Peaks(np.concatenate([lower, BODY.xy[3:]]), BODY.scores, BODY.offsets)
     joined = join_fragments(near, parts)
     assert joined.joints.tolist() == [[0, 1, 2, 3, 4, 5]]
     assert joined.scores.tolist() == [5.5] and joined.counts.tolist() == [6]
@@ -66,32 +67,33 @@ def test_the_nearest_fragments_are_merged_first() -> None:
 
 
 def test_missing_joints_are_taken_from_free_peaks_around_the_person() -> None:
-    """A box of 4 by 4 around (10, 2) is grown by 2. Of two joints at its foot the nearer one has the higher value."""
+    """A 4x4 box around (10, 2) is extended by 2. Of two joints near its bottom, the nearer one has the higher value."""
     peaks = peaks_of(
         (0, 10, 0, 1), (1, 8, 4, 1), (2, 12, 4, 1), (3, 10, 6.1, 1), (4, 12, 5, 0.5), (4, 10, 5, 0.4), (5, 14, 6, 0.2),
     )  # fmt: skip
-    given = give_joints(peaks, people_of(([0, 1, 2, -1, -1, -1], 3.0, 3)))
-    # 0.5 exp(-(4 + 9) / 16) = 0.22 is less than 0.4 exp(-9 / 16) = 0.23; 6.1 is beyond; (14, 6) is the very corner
-    assert given.joints.tolist() == [[0, 1, 2, -1, 5, 6]]
-    assert given.scores.tolist() == [3.0] and given.counts.tolist() == [3]
+    filled = fill_missing_joints(peaks, people_of(([0, 1, 2, -1, -1, -1], 3.0, 3)))
+    # 0.5 exp(-(4 + 9) / 16) = 0.22 is less than 0.4 exp(-9 / 16) = 0.23; 6.1 is outside; (14, 6) is in the corner
+    assert filled.joints.tolist() == [[0, 1, 2, -1, 5, 6]]
+    assert filled.scores.tolist() == [3.0] and filled.counts.tolist() == [3]
 
 
 def test_a_more_confident_person_takes_a_joint_from_a_less_confident_one() -> None:
-    """Who is left with two joints is dropped; a joint of a more confident person stays."""
+    """A person left with two joints is dropped; joints of a more confident person are not taken."""
     peaks = peaks_of((0, 10, 2, 1), (1, 8, 4, 1), (1, 16, 4, 1), (2, 12, 4, 1), (2, 13, 4, 1), (3, 10, 5, 0.9))
     one, other = [0, 1, 3, -1, -1, -1], [-1, 2, 4, 5, -1, -1]
-    given = give_joints(peaks, people_of((other, 2.0, 3), (one, 4.0, 3)))
-    assert given.joints.tolist() == [[0, 1, 3, 5, -1, -1]] and given.scores.tolist() == [4.0]
-    given = give_joints(peaks, people_of((other, 5.0, 3), (one, 4.0, 3)))
-    assert given.joints.tolist() == [[0, 2, 4, 5, -1, -1]]  # the head is in reach of the more confident one
+    filled = fill_missing_joints(peaks, people_of((other, 2.0, 3), (one, 4.0, 3)))
+    assert filled.joints.tolist() == [[0, 1, 3, 5, -1, -1]] and filled.scores.tolist() == [4.0]
+    filled = fill_missing_joints(peaks, people_of((other, 5.0, 3), (one, 4.0, 3)))
+    assert filled.joints.tolist() == [[0, 2, 4, 5, -1, -1]]  # the head is near the more confident person
 
 
-def test_without_people_nothing_is_merged_or_given() -> None:
-    assert len(join_fragments(BODY, NOBODY).joints) == len(give_joints(BODY, NOBODY).joints) == 0
+def test_without_people_nothing_is_merged_or_filled_in() -> None:
+    assert len(join_fragments(BODY, NO_PEOPLE).joints) == 0
+    assert len(fill_missing_joints(BODY, NO_PEOPLE).joints) == 0
 
 
 def noisy_people(seed: int, *, noise: float, people: int = 5) -> tuple[Peaks, People, NDArray[np.float64]]:
-    """Return peaks and people that the published steps find in noisy maps, and the ground truth in cells (P, 14, 2)."""
+    """Return peaks and people decoded from noisy maps as published, and the true joints (P, 14, 2) in cells."""
     rng = np.random.default_rng(seed)
     standing = np.array(
         [(-12, 78), (-11, 40), (-9, 0), (9, 0), (11, 40), (12, 78), (-26, -6), (-22, -30), (-16, -58), (16, -58),
@@ -110,7 +112,7 @@ def noisy_people(seed: int, *, noise: float, people: int = 5) -> tuple[Peaks, Pe
 
 
 def mean_best_oks(peaks: Peaks, people: People, truth: NDArray[np.float64]) -> float:
-    """Return the highest object keypoint similarity (OKS) of anyone found, mean over the true people."""
+    """Return the highest object keypoint similarity (OKS) to any person found, mean over the true people."""
     low, high = truth.min(1), truth.max(1)
     places = np.where((people.joints >= 0)[..., None], peaks.xy.take(people.joints, 0, mode="clip"), np.inf)
     every = object_keypoint_similarity(
@@ -122,11 +124,11 @@ def mean_best_oks(peaks: Peaks, people: People, truth: NDArray[np.float64]) -> f
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_completion_brings_people_nearer_to_the_ground_truth(noise: float) -> None:
-    """In twelve scenes together; the number of people comes nearer to the true one as well."""
+    """Measured over twelve scenes; the number of people is nearer to the true number too."""
     before, after, counts = [], [], []
     for seed in range(12):
         peaks, people, truth = noisy_people(seed, noise=noise)
-        completed = give_joints(peaks, join_fragments(peaks, people))
+        completed = fill_missing_joints(peaks, join_fragments(peaks, people))
         before.append(mean_best_oks(peaks, people, truth))
         after.append(mean_best_oks(peaks, completed, truth))
         counts.append((len(people.joints), len(completed.joints)))
@@ -139,13 +141,13 @@ def test_completion_brings_people_nearer_to_the_ground_truth(noise: float) -> No
     [(0, 0.06), (1, 0.08), *(pytest.param(seed, 0.1, marks=pytest.mark.slow) for seed in (2, 3))],
 )
 def test_completion_only_uses_found_joints_and_keeps_scores_and_counts(seed: int, noise: float) -> None:
-    """Every joint is one of the peaks of its type, and none is given to two people."""
+    """Every joint is one of the peaks of its type, and no joint is added to a second person."""
     peaks, people, _ = noisy_people(seed, noise=noise, people=8)
     joined = join_fragments(peaks, people)
-    completed: Any = give_joints(peaks, joined)
+    completed: Any = fill_missing_joints(peaks, joined)
     assert joined.scores.sum() == pytest.approx(people.scores.sum()) and joined.counts.sum() == people.counts.sum()
     assert (np.diff(completed.scores) <= 0).all() and set(completed.scores.tolist()) <= set(joined.scores.tolist())
-    types = np.searchsorted(peaks.first, completed.joints, side="right") - 1
+    types = np.searchsorted(peaks.offsets, completed.joints, side="right") - 1
     assert (types == np.arange(14))[completed.joints >= 0].all()
     before, after = (np.bincount(who.joints[who.joints >= 0], minlength=len(peaks.xy)) for who in (joined, completed))
     assert (after <= np.maximum(before, 1)).all()

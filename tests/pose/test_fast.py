@@ -1,4 +1,4 @@
-"""Fast decoding of the network's own maps: subpixel peaks, suppression of near peaks, the people of "exact"."""
+"""Fast decoding of the network's own maps: subpixel peaks, suppression of close peaks, comparison with "exact"."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from firstsight.pose.skeleton import LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
 
-def bump(x: float, y: float, *, sigma: float = 0.9, size: tuple[int, int] = (12, 16)) -> Tensor:
+def gaussian(x: float, y: float, *, sigma: float = 0.9, size: tuple[int, int] = (12, 16)) -> Tensor:
     rows, columns = torch.arange(size[0])[:, None], torch.arange(size[1])[None]
     return torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
 
@@ -24,8 +24,8 @@ def bump(x: float, y: float, *, sigma: float = 0.9, size: tuple[int, int] = (12,
 @pytest.mark.parametrize("x", [3.0, 3.2, 3.5, 3.9, 8.01])
 @pytest.mark.parametrize("y", [5.0, 5.49, 6.7])
 def test_peaks_of_a_gaussian_are_found_to_a_thousandth_of_a_cell(x: float, y: float) -> None:
-    """Its height as well, to a thousandth."""
-    peaks = fast.find_peaks(0.8 * bump(x, y)[None])
+    """The peak value is also found to a thousandth."""
+    peaks = fast.find_peaks(0.8 * gaussian(x, y)[None])
     np.testing.assert_allclose(peaks.xy, [[x, y]], atol=1e-3)
     assert peaks.scores.tolist() == pytest.approx([0.8], abs=1e-3)
 
@@ -36,7 +36,7 @@ def test_of_near_peaks_the_highest_stays() -> None:
     heat[0, 4, 12], heat[0, 4, 14] = 0.5, 0.9  # two cells: both stay
     heat[1, 2, 2] = heat[1, 2, 3] = 0.8  # a plateau is one peak, at its center
     peaks = fast.find_peaks(heat)
-    assert peaks.first.tolist() == [0, 3, 4]
+    assert peaks.offsets.tolist() == [0, 3, 4]
     np.testing.assert_allclose(peaks.xy, [[4, 5], [12, 4], [14, 4], [2.5, 2]], atol=1e-5)
 
 
@@ -68,18 +68,19 @@ def test_fast_finds_the_people_of_exact_with_smaller_errors(skeleton: Skeleton, 
     inside = ((keypoints >= 4) & (keypoints < torch.tensor([684, 508]))).all(-1)
     heat = heatmap_targets(keypoints, visible & inside, size=(64, 86))[0].float()
     fields = paf_targets(keypoints, visible & inside, skeleton, size=(64, 86))[0].float()
-    large, wide = (
+    large_heat, large_fields = (
         F.interpolate(maps[None], scale_factor=4, mode="bicubic", align_corners=False)[0] for maps in (heat, fields)
     )
-    found, exact = decode(heat, fields, skeleton), decode(large, wide, skeleton, method="exact")
+    found = decode(heat, fields, skeleton)
+    exact = decode(large_heat, large_fields, skeleton, method="exact")
     assert len(found) == 3 and len(exact) >= 3
 
     def errors(poses: list[Pose], stride: int) -> NDArray[np.float64]:
         """Return the distance from each joint found to the nearest true one of its type, in image pixels."""
-        every = np.stack([pose.keypoints for pose in poses])
-        places = stride * every[:, None, :, :2] + (stride - 1) / 2
-        apart = np.linalg.norm(keypoints[0].numpy()[None] - places, axis=3).min(1)
-        return np.asarray(apart[every[:, :, 2] >= 0])
+        joints = np.stack([pose.keypoints for pose in poses])
+        pixels = stride * joints[:, None, :, :2] + (stride - 1) / 2
+        distances = np.linalg.norm(keypoints[0].numpy()[None] - pixels, axis=3).min(1)
+        return np.asarray(distances[joints[:, :, 2] >= 0])
 
     fast_errors = errors(found, 8)
     assert len(fast_errors) >= int(inside.sum()) - 1 and fast_errors.max() < 4
@@ -92,7 +93,7 @@ def test_decode_steps_returns_peaks_limbs_and_people() -> None:
     fields = paf_targets(keypoints, visible, LSP_14, size=(64, 86))[0]
     steps = decode_steps(heat, fields, LSP_14)
     assert len(steps.limbs) == len(LSP_14.limbs) and steps.people.joints.shape == (len(steps.poses), 14)
-    assert steps.peaks.first[-1] == len(steps.peaks.xy) and all(len(limb.ends) <= 4 for limb in steps.limbs)
+    assert steps.peaks.offsets[-1] == len(steps.peaks.xy) and all(len(limb.ends) <= 4 for limb in steps.limbs)
     assert steps.people.joints.max() < len(steps.peaks.xy)
 
 
@@ -101,5 +102,5 @@ def test_empty_maps_give_no_people_and_unknown_methods_are_refused() -> None:
     assert decode(torch.zeros(19, 1, 1), torch.zeros(38, 1, 1), OPENPOSE_18) == []
     assert decode(torch.full((18, 8, 8), torch.nan), torch.zeros(38, 8, 8), OPENPOSE_18) == []
     wrong: Any = "slow"
-    with pytest.raises(ValueError, match=r"unknown method 'slow' \(fast, exact\)"):
+    with pytest.raises(ValueError, match=r"`method` must be one of fast, exact, got 'slow'"):
         decode(torch.zeros(19, 8, 8), torch.zeros(38, 8, 8), OPENPOSE_18, method=wrong)

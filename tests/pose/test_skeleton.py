@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from firstsight.errors import DataError
-from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton, grown
+from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton, order_limbs
 
 STICK: dict[str, Any] = {
-    "name": "stick", "keypoints": ["head", "left_hand", "right_hand", "hip", "foot"],
+    "name": "stick",
+    "keypoints": ["head", "left_hand", "right_hand", "hip", "foot"],
     "skeleton": [[4, 5], [1, 2], [1, 3], [1, 4], [2, 4]],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
@@ -22,28 +23,28 @@ def test_built_in_skeletons_are_symmetric_and_survive_a_round_trip(skeleton: Ske
     assert {skeleton.joints[a].replace("left", "right") for a, b in skeleton.flip_pairs} == {
         skeleton.joints[b] for a, b in skeleton.flip_pairs
     }
-    again = Skeleton.from_category(json.loads(json.dumps(skeleton.category())))
+    again = Skeleton.from_category(json.loads(json.dumps(skeleton.to_category())))
     assert replace(again, paf_channels=skeleton.paf_channels) == skeleton
     assert sorted(skeleton.paf_channels) == list(range(0, 2 * len(skeleton.limbs), 2))
 
 
 def test_openpose_joints_limbs_and_sigmas_are_the_published_ones() -> None:
     to_coco = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
-    assert OPENPOSE_18.places_in(COCO_17) == to_coco
-    assert OPENPOSE_18.filling == ((2, 16), (5, 17))
+    assert OPENPOSE_18.indices_in(COCO_17) == to_coco
+    assert OPENPOSE_18.extra_limbs == ((2, 16), (5, 17))
     expected = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]  # fmt: skip
     assert [10 * sigma for sigma in COCO_17.sigmas] == pytest.approx(expected)  # as in COCO's own evaluation
 
 
 def test_categories_of_coco_and_lsp_files_give_the_built_in_skeletons(shared: Path) -> None:
-    for place, skeleton in (
+    for path, expected in (
         ("coco-mini/person_keypoints.json", COCO_17),
         ("lspet/person_keypoints_val.json", LSP_14),
     ):
-        found = Skeleton.from_category(json.loads((shared / place).read_text())["categories"][0])
-        assert (found.joints, found.sigmas, found.flip_pairs) == (
-            skeleton.joints, skeleton.sigmas, skeleton.flip_pairs,
-        )  # fmt: skip
+        result = Skeleton.from_category(json.loads((shared / path).read_text())["categories"][0])
+        assert result.joints == expected.joints
+        assert result.sigmas == expected.sigmas
+        assert result.flip_pairs == expected.flip_pairs
     assert {frozenset(limb) for limb in COCO_17.limbs} == {
         frozenset((a - 1, b - 1))
         for a, b in json.loads((shared / "coco-mini/person_keypoints.json").read_text())["categories"][0]["skeleton"]
@@ -53,32 +54,32 @@ def test_categories_of_coco_and_lsp_files_give_the_built_in_skeletons(shared: Pa
 def test_a_custom_skeleton_gets_sorted_limbs_flip_pairs_and_sigmas() -> None:
     """Limbs come in any order and direction; they are sorted into a tree, and those that close a cycle come last."""
     stick = Skeleton.from_category(STICK)
-    assert stick.limbs == ((3, 4), (3, 0), (0, 1), (0, 2), (1, 3)) and stick.filling == ((1, 3),)
+    assert stick.limbs == ((3, 4), (3, 0), (0, 1), (0, 2), (1, 3)) and stick.extra_limbs == ((1, 3),)
     assert stick.flip == (0, 2, 1, 3, 4)
     assert stick.sigmas == (0.079, 0.067, 0.067, 0.107, 0.067)
-    assert grown([(0, 1), (2, 3), (1, 2)]) == ((0, 1), (1, 2), (2, 3))
+    assert order_limbs([(0, 1), (2, 3), (1, 2)]) == ((0, 1), (1, 2), (2, 3))
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
-        ({"keypoints": None}, "category 'stick': needs 'keypoints', a list of names"),
+        ({"keypoints": None}, "category 'stick': it must have 'keypoints', a list of names"),
         ({"skeleton": [[1, 2, 3]]}, "a list of pairs of numbers"),
-        ({"skeleton": [[1, 2], [1, 3], [4, 5]]}, "must lead from a joint that the limbs before it reach"),
+        ({"skeleton": [[1, 2], [1, 3], [4, 5]]}, "must lead from a joint that earlier limbs reach"),
         ({"skeleton": [[1, 2], [1, 3], [1, 4]]}, "no limb leads to foot"),
-        ({"skeleton": [[1, 2], [1, 3], [1, 4], [4, 9]]}, r"limb 4 is \(3, 8\); joints are 0 to 4"),
-        ({"keypoints": ["head", "head", "a", "b", "c"]}, "the joint 'head' is there twice"),
-        ({"flip_pairs": [[2, 3], [3, 4]]}, "a joint has one mirror image"),
-        ({"sigmas": [0.1]}, "5 joints, but 1 sigmas"),
-        ({"sigmas": [0.1, 0.1, 0.1, 0.1, 3]}, "sigmas must lie between 0 and 1"),
-        ({"sigmas": ["x"]}, "'sigmas' numbers"),
+        ({"skeleton": [[1, 2], [1, 3], [1, 4], [4, 9]]}, r"limb 4 is \(3, 8\).* two different joints from 0 to 4"),
+        ({"keypoints": ["head", "head", "a", "b", "c"]}, "joint names must be unique, but 'head' is repeated"),
+        ({"flip_pairs": [[2, 3], [3, 4]]}, "each joint from 0 to 4 may be in one of flip_pairs only"),
+        ({"sigmas": [0.1]}, "got 1 sigmas for 5 joints"),
+        ({"sigmas": [0.1, 0.1, 0.1, 0.1, 3]}, "sigmas must be between 0 and 1, got"),
+        ({"sigmas": ["x"]}, "must be pairs of numbers, and 'sigmas' numbers"),
     ],
 )
-def test_impossible_categories_are_refused(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(DataError, match=words):
+def test_impossible_categories_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         Skeleton.from_category(STICK | change)
 
 
 def test_channels_must_be_a_permutation() -> None:
-    with pytest.raises(DataError, match=r"paf_channels must be \[0, 2, 4"):
+    with pytest.raises(DataError, match=r"paf_channels must be a permutation of \[0, 2, 4"):
         replace(LSP_14, paf_channels=(1, *LSP_14.paf_channels[1:]))

@@ -1,4 +1,4 @@
-"""Tracking of people who cross, leave and come back; the 1 euro filter, by hand and by its properties."""
+"""Tracking of people who cross, leave and return; the 1 euro filter, by hand and by its properties."""
 
 import math
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from scipy.optimize import linear_sum_assignment
 
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, Skeleton
-from firstsight.pose.track import OneEuro, Tracker, _Person, similarity
+from firstsight.pose.track import OneEuro, Tracker, _Track, pose_similarity
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.05))
 HEIGHTS = {
     "nose": 0, "eye": -4, "ear": -2, "shoulder": 22, "elbow": 52, "wrist": 80, "hip": 85, "knee": 130, "ankle": 175,
@@ -23,8 +23,8 @@ HEIGHTS = {
 SWINGS = {"elbow": 12, "wrist": 26, "knee": 14, "ankle": 30}
 
 
-def walker(skeleton: Skeleton, frame: int, *, x: float, y: float = 100, speed: float, phase: float = 0) -> Floats:
-    """A stick figure 187 pixels tall, seen from the side; arms and legs swing against each other."""
+def walker(skeleton: Skeleton, frame: int, *, x: float, y: float = 100, speed: float, phase: float = 0) -> FloatArray:
+    """Return the joints of a stick figure 187 pixels tall, seen from the side, whose arms and legs swing."""
     xy = np.zeros((len(skeleton), 2))
     for i, joint in enumerate(skeleton.joints):
         side, name = (-1, joint[5:]) if joint.startswith("left_") else (1, joint.removeprefix("right_"))
@@ -34,42 +34,44 @@ def walker(skeleton: Skeleton, frame: int, *, x: float, y: float = 100, speed: f
     return xy
 
 
-def pose(xy: Floats, found: NDArray[np.bool_] | None = None) -> Pose:
+def pose(xy: FloatArray, detected: NDArray[np.bool_] | None = None) -> Pose:
     """Return a pose with these joints; the others are -1."""
-    there = np.ones(len(xy), dtype=bool) if found is None else found
-    keypoints = np.column_stack([np.where(there[:, None], xy, -1.0), np.where(there, 0.8, -1.0)])
-    low, high = xy[there].min(0), xy[there].max(0)
+    detected = np.ones(len(xy), dtype=bool) if detected is None else detected
+    keypoints = np.column_stack([np.where(detected[:, None], xy, -1.0), np.where(detected, 0.8, -1.0)])
+    low = xy[detected].min(0)
+    high = xy[detected].max(0)
     return Pose(keypoints, 20.0, (*low.tolist(), *(high - low).tolist()))
 
 
-def noisy_pose(rng: np.random.Generator, xy: Floats, *, noise: float, missing: float) -> Pose:
-    """Return a pose with noise and missing joints, but three at least."""
-    found = rng.random(len(xy)) >= missing
-    found[rng.permutation(len(xy))[:3]] = True
-    return pose(xy + rng.normal(0, noise, xy.shape), found)
+def noisy_pose(rng: np.random.Generator, xy: FloatArray, *, noise: float, missing: float) -> Pose:
+    """Return a pose with noise and missing joints, with at least three joints."""
+    detected = rng.random(len(xy)) >= missing
+    detected[rng.permutation(len(xy))[:3]] = True
+    return pose(xy + rng.normal(0, noise, xy.shape), detected)
 
 
 def idf1(truth: list[list[int]], ids: list[list[int]]) -> float:
-    """Return IDF1 = 2 IDTP / (2 IDTP + IDFP + IDFN), people and ids matched at best (Ristani 2016)."""
+    """Return IDF1 = 2 IDTP / (2 IDTP + IDFP + IDFN) with the best matching of people and ids (Ristani 2016)."""
     pairs = [pair for frame in zip(truth, ids, strict=True) for pair in zip(*frame, strict=True)]
     people, numbers = (sorted(set(names)) for names in zip(*pairs, strict=True))
     counts = np.array([[pairs.count((person, number)) for number in numbers] for person in people])
-    right = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
-    return 2 * right / (2 * right + 2 * (len(pairs) - right))
+    correct = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
+    return 2 * correct / (2 * correct + 2 * (len(pairs) - correct))
 
 
 def crossing(
     seed: int, skeleton: Skeleton, *, noise: float, missing: float, phase: float = 1.0, **options: Any
 ) -> float:
-    """Return the IDF1 of two people who walk through each other; their poses come in a random order."""
+    """Return the IDF1 of two people who cross; their poses are in random order."""
     rng = np.random.default_rng(seed)
-    tracker, apart = Tracker(skeleton, **options), 240 + 3 * rng.random()
+    tracker = Tracker(skeleton, **options)
+    distance = 240 + 3 * rng.random()
     truth: list[list[int]] = []
     ids: list[list[int]] = []
     for frame in range(80):
         figures = [
             walker(skeleton, frame, x=100, speed=3),
-            walker(skeleton, frame, x=100 + apart, y=103, speed=-3, phase=phase),
+            walker(skeleton, frame, x=100 + distance, y=103, speed=-3, phase=phase),
         ]
         order = rng.permutation(2).tolist()
         truth.append(order)
@@ -78,7 +80,7 @@ def crossing(
 
 
 def test_idf1_by_hand() -> None:
-    """Two people in four frames swap ids before the last: six of eight are right."""
+    """Two people in four frames swap ids before the last frame: six of eight ids are correct."""
     assert idf1([[0, 1]] * 4, [[7, 9], [7, 9], [7, 9], [9, 7]]) == 0.75
     assert idf1([[0, 1], [1, 0]], [[5, 2], [2, 5]]) == 1
     assert idf1([[0], [0], [0]], [[1], [2], [3]]) == pytest.approx(1 / 3)
@@ -88,13 +90,13 @@ def test_similarity_over_common_joints_by_hand() -> None:
     """Area 100: 2 * 100 * 0.2^2 = 8 for the first joint, 2 for the second; 2 and 1 pixels away both give exp(-1/2)."""
     one = np.array([[5.0, 5, 0.9], [9, 9, 0.1]])
     other = np.array([[7.0, 5, 0.2], [9, 10, 0.2]])
-    assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
-    other[0] = 5, 9, 0  # a score of 0 counts as found
-    assert similarity(one, other, PAIR, area=100) == pytest.approx((math.exp(-2) + math.exp(-0.5)) / 2)
+    assert pose_similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
+    other[0] = 5, 9, 0  # a score of 0 counts as detected
+    assert pose_similarity(one, other, PAIR, area=100) == pytest.approx((math.exp(-2) + math.exp(-0.5)) / 2)
     other[0] = -1
-    assert similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
+    assert pose_similarity(one, other, PAIR, area=100) == pytest.approx(math.exp(-0.5))
     other[1] = -1
-    assert similarity(one, other, PAIR, area=100) == 0
+    assert pose_similarity(one, other, PAIR, area=100) == 0
 
 
 @pytest.mark.parametrize("skeleton", [LSP_14, COCO_17], ids=lambda skeleton: skeleton.name)
@@ -105,45 +107,46 @@ def test_people_who_cross_keep_their_ids(skeleton: Skeleton, noise: float, missi
 
 
 def test_without_velocity_people_who_cross_in_step_swap_ids() -> None:
-    """They differ by their direction alone."""
+    """Only the direction of their motion differs."""
     assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2) == 1
     assert crossing(0, COCO_17, noise=1, missing=0.1, phase=2, velocity_gain=0.0) < 1
 
 
-def ids_of(tracker: Tracker, numbers: range, figure: Callable[[int], Floats], *, seed: int = 0) -> set[int]:
+def ids_of(tracker: Tracker, numbers: range, figure: Callable[[int], FloatArray], *, seed: int = 0) -> set[int]:
     """Return the ids that one person gets in these frames."""
     rng = np.random.default_rng(seed)
     return {tracker.update([noisy_pose(rng, figure(frame), noise=1.5, missing=0.2)])[0] for frame in numbers}
 
 
-def right(frame: int) -> Floats:
+def walk_right(frame: int) -> FloatArray:
     return walker(COCO_17, frame, x=80, speed=4)
 
 
-def left(frame: int) -> Floats:
+def walk_left(frame: int) -> FloatArray:
     return walker(COCO_17, frame, x=500, speed=-4)
 
 
 def test_a_person_missing_for_a_few_frames_keeps_the_id() -> None:
     tracker = Tracker(COCO_17)
-    assert ids_of(tracker, range(20), right) == {1}
+    assert ids_of(tracker, range(20), walk_right) == {1}
     assert [tracker.update([]) for _ in range(5)] == [[]] * 5 and tracker.poses == []
-    assert ids_of(tracker, range(25, 40), right) == {1}
+    assert ids_of(tracker, range(25, 40), walk_right) == {1}
 
 
 def test_ids_are_dropped_after_patience_frames_and_never_reused() -> None:
-    """Someone else gets a new id; a person who was away for the whole patience does as well."""
+    """Another person gets a new id; so does a person who was missing for ``patience`` frames."""
     tracker = Tracker(COCO_17)
-    assert ids_of(tracker, range(20), right) == {1}
-    assert ids_of(tracker, range(20, 30), left) == {2}
+    assert ids_of(tracker, range(20), walk_right) == {1}
+    assert ids_of(tracker, range(20, 30), walk_left) == {2}
     for _ in range(30):
         assert tracker.update([]) == []
-    assert ids_of(tracker, range(20), right) == {3}
-    short, still = Tracker(COCO_17, patience=4), pose(right(0))
-    assert short.update([still]) == [1]
-    for away, number in ((3, 1), (4, 2), (3, 2)):
-        assert all(short.update([]) == [] for _ in range(away))
-        assert short.update([still]) == [number]
+    assert ids_of(tracker, range(20), walk_right) == {3}
+    tracker = Tracker(COCO_17, patience=4)
+    still = pose(walk_right(0))
+    assert tracker.update([still]) == [1]
+    for missing, number in ((3, 1), (4, 2), (3, 2)):
+        assert all(tracker.update([]) == [] for _ in range(missing))
+        assert tracker.update([still]) == [number]
 
 
 def standing(x: float) -> Pose:
@@ -151,7 +154,7 @@ def standing(x: float) -> Pose:
 
 
 def test_each_id_is_given_to_the_nearest_pose_and_only_once() -> None:
-    """Wherever the pose stands in the list."""
+    """The order of the poses has no effect."""
     tracker = Tracker(LSP_14)
     assert tracker.update([standing(100)]) == [1]
     assert tracker.update([standing(106), standing(100), standing(500)]) == [2, 1, 3]
@@ -159,65 +162,66 @@ def test_each_id_is_given_to_the_nearest_pose_and_only_once() -> None:
 
 
 def test_the_assignment_maximizes_the_sum_of_similarities() -> None:
-    """Two people 20 pixels apart move by 14: the first is nearest to where the second was, and still keeps its id."""
-    tracker = Tracker(LSP_14, least_similarity=0.01)
+    """Two people at a distance of 20 pixels move by 14: the first is near the second's old place, but keeps its id."""
+    tracker = Tracker(LSP_14, min_similarity=0.01)
     assert tracker.update([standing(100), standing(120)]) == [1, 2]
     assert tracker.update([standing(114), standing(134)]) == [1, 2]
 
 
 def test_joints_are_remembered_for_patience_frames() -> None:
-    """The upper body, then the lower one: they have no joint in common, but the whole body was found before."""
+    """Upper and lower body have no joint in common, but the whole body was detected before."""
     upper = np.arange(17) < 11
     tracker = Tracker(COCO_17, patience=5)
-    assert tracker.update([pose(right(0))]) == [1]
+    assert tracker.update([pose(walk_right(0))]) == [1]
     for _ in range(4):
-        assert tracker.update([pose(right(0), upper)]) == [1]
-    assert tracker.update([pose(right(0), ~upper)]) == [1]
+        assert tracker.update([pose(walk_right(0), upper)]) == [1]
+    assert tracker.update([pose(walk_right(0), ~upper)]) == [1]
     for _ in range(5):
-        assert tracker.update([pose(right(0), upper)]) == [1]
-    assert tracker.update([pose(right(0), ~upper)]) == [2]  # not found in five frames: forgotten
+        assert tracker.update([pose(walk_right(0), upper)]) == [1]
+    assert tracker.update([pose(walk_right(0), ~upper)]) == [2]  # not detected in five frames: forgotten
 
 
 def test_the_larger_area_of_pose_and_person_is_used() -> None:
-    """Of a whole body the face alone may be three pixels off."""
+    """An error of three pixels is small for a whole body, but not for a face."""
     tracker, face = Tracker(COCO_17), np.arange(17) < 5
-    assert tracker.update([pose(right(0))]) == [1] == tracker.update([pose(right(0) + 3, face)])
+    assert tracker.update([pose(walk_right(0))]) == [1] == tracker.update([pose(walk_right(0) + 3, face)])
 
 
 def test_predicted_positions_and_velocities_by_hand() -> None:
-    """After a motion by 10 the velocity is 4; frames without the joint damp it.
+    """After a motion by 10 the velocity is 4; it is damped in frames without the joint.
 
-    Predicted at 14, 14 + 3.6 and 17.6 + 3.24 = 20.84; found at 26.84 after three frames: 3.24 + 0.4 * 6 / 3 = 4.04.
+    The predictions are 14, 14 + 3.6 and 17.6 + 3.24 = 20.84. A detection at 26.84 after three frames gives a velocity
+    of 3.24 + 0.4 * 6 / 3 = 4.04.
     """
-    person = _Person(1, 1, 3)
-    person.see(np.array([[0.0, 5, 1]]))
-    person.go_on(3)
-    assert person.keypoints.tolist() == [[0, 5, 1]]
-    person.see(np.array([[10.0, 5, 1]]))
+    track = _Track(1, 1, 3)
+    track.update(np.array([[0.0, 5, 1]]))
+    track.predict(3)
+    assert track.keypoints.tolist() == [[0, 5, 1]]
+    track.update(np.array([[10.0, 5, 1]]))
     for expected in (14.0, 17.6, 20.84):
-        person.go_on(3)
-        assert person.keypoints[0].tolist() == pytest.approx([expected, 5, 1])
-    person.see(np.array([[26.84, 5, 1]]))
-    assert person.velocity[0].tolist() == pytest.approx([4.04, 0])
+        track.predict(3)
+        assert track.keypoints[0].tolist() == pytest.approx([expected, 5, 1])
+    track.update(np.array([[26.84, 5, 1]]))
+    assert track.velocity[0].tolist() == pytest.approx([4.04, 0])
     for score in (1, 1, 1, -1):
-        person.go_on(3)
-        assert person.keypoints[0, 2] == score
-    person.see(np.array([[50.0, 5, 1]]))
-    assert person.velocity.tolist() == [[0, 0]]
+        track.predict(3)
+        assert track.keypoints[0, 2] == score
+    track.update(np.array([[50.0, 5, 1]]))
+    assert track.velocity.tolist() == [[0, 0]]
 
 
-def test_a_joint_of_score_0_is_found_and_one_of_score_minus_1_is_not() -> None:
-    person = _Person(1, 1, 3)
-    person.see(np.array([[0.0, 5, 0]]))
-    person.go_on(3)
-    person.see(np.array([[10.0, 5, 0]]))
-    assert person.velocity.tolist() == [[4, 0]]
+def test_a_joint_of_score_0_is_detected_and_one_of_score_minus_1_is_not() -> None:
+    track = _Track(1, 1, 3)
+    track.update(np.array([[0.0, 5, 0]]))
+    track.predict(3)
+    track.update(np.array([[10.0, 5, 0]]))
+    assert track.velocity.tolist() == [[4, 0]]
     tracker = Tracker(PAIR, smooth=True)
-    places = np.array([[50.0, 20], [50, 80]])
+    joints = np.array([[50.0, 20], [50, 80]])
     for shift in (0, 3):
-        weak = pose(places + shift)
+        weak = pose(joints + shift)
         tracker.update([replace(weak, keypoints=np.column_stack([weak.keypoints[:, :2], [0, 0]]))])
-    assert (tracker.poses[0].keypoints[:, :2] < places + 3).all()  # smoothed: behind the motion
+    assert (tracker.poses[0].keypoints[:, :2] < joints + 3).all()  # smoothed joints lag
 
 
 def test_collinear_and_empty_poses_get_ids() -> None:
@@ -231,11 +235,11 @@ def test_collinear_and_empty_poses_get_ids() -> None:
     assert smooth.update([empty]) == [1] and (smooth.poses[0].keypoints == -1).all()
 
 
-def test_each_person_is_smoothed_by_a_filter_of_their_own() -> None:
+def test_each_person_is_smoothed_by_a_separate_filter() -> None:
     rng = np.random.default_rng(5)
     tracker, plain = Tracker(LSP_14, smooth=True), Tracker(LSP_14)
     bodies = [walker(LSP_14, 0, x=x, speed=0) for x in (100, 300)]
-    out: list[list[Floats]] = [[], []]
+    errors: list[list[FloatArray]] = [[], []]
     for frame in range(90):
         order = rng.permutation(2).tolist()
         given = [noisy_pose(rng, bodies[i], noise=1.5, missing=0.05) for i in order]
@@ -245,14 +249,15 @@ def test_each_person_is_smoothed_by_a_filter_of_their_own() -> None:
         for i, item, was, result in zip(order, given, before, tracker.poses, strict=True):
             np.testing.assert_array_equal(item.keypoints, was)
             np.testing.assert_array_equal(result.keypoints[:, 2], was[:, 2])
-            there = was[:, 2] >= 0
-            low, high = result.keypoints[there, :2].min(0), result.keypoints[there, :2].max(0)
+            detected = was[:, 2] >= 0
+            low = result.keypoints[detected, :2].min(0)
+            high = result.keypoints[detected, :2].max(0)
             assert result.box == pytest.approx((*low, *(high - low))) and result.score == item.score
-            assert (result.keypoints[~there] == -1).all()
+            assert (result.keypoints[~detected] == -1).all()
             if frame == 0:
                 np.testing.assert_array_equal(result.keypoints, was)
-            out[i].append(np.where(there[:, None], result.keypoints[:, :2] - bodies[i], np.nan))
-    assert all(np.nanvar(np.stack(one[20:])) < 0.6 * 1.5**2 for one in out)
+            errors[i].append(np.where(detected[:, None], result.keypoints[:, :2] - bodies[i], np.nan))
+    assert all(np.nanvar(np.stack(one[20:])) < 0.6 * 1.5**2 for one in errors)
     tracker.update([])
     again = pose(bodies[0] + 2)
     tracker.update([again])
@@ -269,7 +274,7 @@ def test_the_tracker_passes_the_frame_rate_to_its_filters() -> None:
 
 
 def test_three_steps_of_the_one_euro_filter_by_hand() -> None:
-    """At 30 frames per second alpha(1 Hz) = 2 pi / (2 pi + 30) = 0.1731707.
+    """The weight alpha(1 Hz) at 30 frames per second is 2 pi / (2 pi + 30) = 0.1731707.
 
     From 10 to 16: speed 0.1731707 * 180 = 31.17073, cutoff 1 + 0.05 * 31.17073 = 2.558536, alpha 0.3488984: 12.093390.
     16 again is 3.906610 from the last output, which is 117.19829 per second: speed 31.17073 + 0.1731707 * 86.02756 =
@@ -296,14 +301,16 @@ def test_the_filter_restarts_after_a_missing_joint() -> None:
         assert (result[0, 0] == place) == (place in (10, -1, 90))
         if place >= 90:
             assert result[0].tolist() == fresh(np.full((1, 2), place))[0].tolist()
-    outside = np.array([[-2.0, 5], [30, 5]])  # a little outside the picture, but found
+    outside = np.array([[-2.0, 5], [30, 5]])  # outside the image, but detected
     assert both(outside, np.array([True, True]))[0, 0] > -2
 
 
 def test_the_filter_copies_its_inputs_and_outputs() -> None:
-    one_euro, xy, found = OneEuro(1), np.array([[10.0, 7]]), np.array([True])
-    result = one_euro(xy, found)
-    result[:], found[:], xy[:] = 0, False, 16
+    one_euro = OneEuro(1)
+    xy = np.array([[10.0, 7]])
+    detected = np.array([True])
+    result = one_euro(xy, detected)
+    result[:], detected[:], xy[:] = 0, False, 16
     assert one_euro(xy)[0, 0] == pytest.approx(12.093390, abs=1e-6)
 
 
@@ -315,7 +322,7 @@ def test_the_filter_reduces_the_variance_of_noise() -> None:
 
 @pytest.mark.parametrize("speed", [30.0, 300.0, 3000.0])
 def test_the_lag_is_bounded_at_every_speed(speed: float) -> None:
-    """By 1 / (2 pi beta) in the end; with beta 0 it is the speed times tau = 1 / (2 pi min_cutoff) seconds."""
+    """The bound is 1 / (2 pi beta); with beta 0 the lag is the speed times tau = 1 / (2 pi min_cutoff) seconds."""
     one_euro, fixed = OneEuro(1), OneEuro(1, beta=0.0)
     for frame in range(150):
         xy = np.full((1, 2), speed * frame / 30)
@@ -326,12 +333,12 @@ def test_the_lag_is_bounded_at_every_speed(speed: float) -> None:
 
 
 def test_the_same_motion_is_filtered_alike_at_two_frame_rates() -> None:
-    """At 30 and 60 frames per second, if the filter is given the rate."""
+    """The rates are 30 and 60 frames per second; the filter must know the rate."""
 
-    def filtered(rate: int, given: float) -> Floats:
+    def filtered(rate: int, given: float) -> FloatArray:
         one_euro = OneEuro(1, frames_per_second=given, beta=0.0)
-        places = 100 + 40 * np.sin(2 * math.pi * 0.5 * np.arange(4 * rate) / rate)
-        return np.array([one_euro(np.full((1, 2), place))[0, 0] for place in places])[:: rate // 30]
+        joints = 100 + 40 * np.sin(2 * math.pi * 0.5 * np.arange(4 * rate) / rate)
+        return np.array([one_euro(np.full((1, 2), place))[0, 0] for place in joints])[:: rate // 30]
 
     slow, fast, wrong = filtered(30, 30.0), filtered(60, 60.0), filtered(60, 30.0)
     assert np.abs(slow - fast).max() < 1 < 8 < np.abs(slow - wrong).max()
@@ -339,9 +346,9 @@ def test_the_same_motion_is_filtered_alike_at_two_frame_rates() -> None:
 
 def test_impossible_values_are_refused() -> None:
     for wrong in ({"frames_per_second": 0.0}, {"min_cutoff": -1.0}, {"beta": -0.1}, {"derivative_cutoff": 0.0}):
-        with pytest.raises(ValueError, match="must be above 0, beta at least 0; got OneEuro"):
+        with pytest.raises(ValueError, match="must be above 0, `beta` at least 0, got OneEuro"):
             OneEuro(3, **wrong)
-    with pytest.raises(ValueError, match=r"at most 1, patience at least 1; got \(1.5, 15\)"):
-        Tracker(PAIR, least_similarity=1.5)
+    with pytest.raises(ValueError, match=r"at most 1, `patience` at least 1, got \(1.5, 15\)"):
+        Tracker(PAIR, min_similarity=1.5)
     with pytest.raises(ValueError, match=r"got \(0.2, 0\)"):
         Tracker(PAIR, patience=0)

@@ -15,7 +15,7 @@ from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.profiling import Summary, summarize
 
 Run = Callable[..., tuple[int, str, str]]
-MACS = {  # at the published size, and the unit of the last digit that is published
+MACS = {  # published value, and the unit of its last digit
     "alexnet": (0.714e9, 1e6), "vgg11": (7.609e9, 1e6), "vgg16": (15.47e9, 1e7), "vgg19": (19.632e9, 1e6),
     "vgg11_bn": (7.609e9, 1e6), "vgg16_bn": (15.47e9, 1e7), "vgg19_bn": (19.632e9, 1e6),
     "googlenet": (1.498e9, 1e6), "resnet34": (3.664e9, 1e6), "lenet": (416_520, 1), "airbench": (160_651_552, 1),
@@ -48,8 +48,13 @@ def test_layers_of_lenet_have_the_costs_counted_by_hand() -> None:
     assert (second.output_shape, second.macs) == ((16, 10, 10), 16 * 6 * 25 * 100)
     assert (last.type, last.parameters, last.macs) == ("Linear", 850, 840)
     assert layers["max_pool2d"].output_shape == (6, 14, 14)
-    document = second.document()
-    assert document["receptive_field"] == {"size": [14, 14], "stride": [2, 2], "centre": [6.5, 6.5], "exact": True}
+    document = second.to_dict()
+    assert document["receptive_field"] == {
+        "size": [14, 14],
+        "stride": [2, 2],
+        "center": [6.5, 6.5],
+        "exact": True,
+    }
 
 
 def test_alexnet_has_its_parameters_in_linear_layers_and_its_macs_in_convolutions() -> None:
@@ -68,7 +73,7 @@ def test_auxiliary_classifiers_are_listed_as_unused() -> None:
 
 
 class Shared(nn.Module):
-    """One layer used twice, a parameter used by a function, a matrix product, a tuple as output."""
+    """Network with a layer called twice, a parameter used by a function, a matrix product, and a tuple as output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +91,7 @@ def test_a_module_with_shared_layers_and_functions_is_summarized() -> None:
     assert [layer.parameters for layer in summary.layers] == [38, 0, 0, 0, 10]
     assert [layer.macs for layer in summary.layers] == [36 * 48, 36 * 48, 0, 0, 10]
     assert summary.parameters == 48 and not summary.unused
-    with pytest.raises(UsageError, match=r"Shared does not take an image of 3x8x6: .*channels"):
+    with pytest.raises(UsageError, match=r"Shared does not accept an image of 3x8x6: .*channels"):
         summarize(Shared(), (3, 8, 6))
 
 
@@ -104,10 +109,16 @@ def test_summary_command_prints_json_tables_figures_and_times(run: Run) -> None:
     document = json.loads(out)
     assert code == 0 and document["macs"] == 1_814_073_344 and document["parameters"] == 11_689_512
     assert set(document["layers"][0]) == {
-        "name", "type", "output_shape", "parameters", "macs", "activation_bytes", "receptive_field",
-    }  # fmt: skip
+        "name",
+        "type",
+        "output_shape",
+        "parameters",
+        "macs",
+        "activation_bytes",
+        "receptive_field",
+    }
     code, out, _ = run("summary", "googlenet", "--out", "cost.png", "--all")
-    assert code == 0 and "inception5b.cat" in out and "not used in a prediction: aux1 3,188,968" in out
+    assert code == 0 and "inception5b.cat" in out and "not used in inference: aux1 3,188,968" in out
     assert Image.open("cost.png").width > 800
     code, out, _ = run("summary", "lenet-digits", "--time", "--input", "1x32x32")
     assert code == 0 and " ms" in out and "61,706 parameters" in out
@@ -126,7 +137,7 @@ def test_summary_command_takes_a_module_of_the_user(run: Run) -> None:
     code, out, _ = run("summary", "mine:build", "--input", "3x20x30", "--json")
     assert code == 0 and json.loads(out)["layers"][0]["output_shape"] == [4, 16, 26]
     for name, message in (
-        ("mine:wrong", "gives a int, not a torch.nn.Module"),
+        ("mine:wrong", "mine:wrong: is a int, not a torch.nn.Module"),
         ("mine:nothing", "cannot be built"),
         ("nowhere:build", "cannot be built (No module named 'nowhere')"),
     ):
@@ -143,11 +154,11 @@ def test_summary_command_takes_a_module_of_the_user(run: Run) -> None:
         (["alexnet", "--input", "3x40x40"], "alexnet needs images of at least 63x63 pixels; got 40x40"),
         (["lenet", "--variant", "paper"], "lenet has no variant 'paper'"),
         (["lenet", "--out", "cost.pdf"], "--out must be a .png file"),
-        (["lenet", "--out", "no/cost.png"], "there is no folder no"),
-        (["lenet-digits", "--input", "3x32x32"], "LeNet does not take an image of 3x32x32"),
+        (["lenet", "--out", "no/cost.png"], "--out no/cost.png: the folder no does not exist"),
+        (["lenet-digits", "--input", "3x32x32"], "LeNet does not accept an image of 3x32x32"),
     ],
 )
-def test_summary_command_refuses_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
+def test_summary_command_rejects_invalid_arguments(run: Run, arguments: list[str], message: str) -> None:
     code, out, err = run("summary", *arguments)
     assert code == 2 and not out and message in err
     assert len(err.splitlines()) == 1

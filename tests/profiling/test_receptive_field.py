@@ -14,13 +14,14 @@ from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.profiling import Step, trace
 from firstsight.profiling.receptive_field import Axis
-from firstsight.profiling.trace import Watch
+from firstsight.profiling.trace import OperationRecorder
 
 
-class Thin(TorchFunctionMode):
-    """Runs any network with one channel and positive weights: the same windows, and no sum cancels.
+class SingleChannel(TorchFunctionMode):
+    """Runs any network with one channel and positive weights, so that no gradients cancel; windows are unchanged.
 
-    Maxima become means, as the gradient of a maximum is zero but for one pixel; norms become the identity.
+    Max pooling becomes average pooling, since the gradient of a maximum is zero except at one pixel. Norms become the
+    identity.
     """
 
     def __torch_function__(
@@ -42,15 +43,20 @@ class Thin(TorchFunctionMode):
 
 
 def mean_over_windows(
-    x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0, dilation: int = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Tensor:  # fmt: skip
+    x: Tensor,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
     assert dilation == 1 and not return_indices
     return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
 
 
-class Means(TorchFunctionMode):
-    """Replaces maxima by means, nothing else."""
+class AverageInsteadOfMax(TorchFunctionMode):
+    """Replaces max pooling by average pooling."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -61,12 +67,12 @@ class Means(TorchFunctionMode):
 
 def steps_with_gradients(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[Step]:
     """Return the steps of a forward pass through which gradients can be computed."""
-    watch = Watch(net.eval(), images)
-    with watch.hooks(), ExitStack() as stack:
-        for mode in (*modes, watch):
+    recorder = OperationRecorder(net.eval(), images)
+    with recorder.hooks(), ExitStack() as stack:
+        for mode in (*modes, recorder):
             stack.enter_context(mode)
         net(images)
-    return watch.steps
+    return recorder.steps
 
 
 def measured_field(step: Step, images: Tensor, position: tuple[int, int]) -> list[tuple[int, int]]:
@@ -78,17 +84,17 @@ def measured_field(step: Step, images: Tensor, position: tuple[int, int]) -> lis
 
 
 def computed_field(axis: Axis, position: int, size: int) -> tuple[int, int]:
-    """Return the first and last pixel of a field by rule, without what is outside the image."""
-    start = axis.start + axis.step * position
+    """Return the first and last pixel of a field by rule, clipped to the image."""
+    start = axis.start + axis.stride * position
     return max(0, int(start)), min(size - 1, int(start + axis.size - 1))
 
 
 def compare(net: nn.Module, images: Tensor, *modes: TorchFunctionMode) -> list[str]:
-    """Compare both fields of one unit of every spatial layer; returns the names of the layers."""
+    """Compare both fields of one unit of every spatial layer, and return the names of the layers."""
     steps = [step for step in steps_with_gradients(net, images, *modes) if step.output.ndim == 4]
     for step in steps:
         assert step.field is not None
-        assert all(axis.exact for axis in step.field), step.name
+        assert all(axis.is_exact for axis in step.field), step.name
         position = step.output.shape[2] // 2, step.output.shape[3] // 3
         expected = [computed_field(a, p, n) for a, p, n in zip(step.field, position, images.shape[2:], strict=True)]
         assert measured_field(step, images, position) == expected, step.name
@@ -100,7 +106,7 @@ def ones(channels: int, side: int) -> Tensor:
 
 
 FAST = ("convnet", "lenet", "alexnet", "vgg11", "googlenet", "resnet18", "resnet20", "airbench", "mobilenet")
-"""One network of each kind; the others are compared in slow tests."""
+"""One network of each kind; slow tests compare the others."""
 
 
 @pytest.mark.parametrize(
@@ -116,18 +122,18 @@ def test_fields_of_all_spatial_layers_are_those_of_gradients(name: str) -> None:
     with torch.device("meta"):
         net = create_model(name)
         steps = trace(net, torch.empty(1, entry.in_channels, entry.image_size, entry.image_size))
-    names = compare(net, ones(1, entry.image_size), Thin())
+    names = compare(net, ones(1, entry.image_size), SingleChannel())
     assert names == [step.name for step in steps if step.output.ndim == 4]
 
 
 @pytest.mark.parametrize("name", ["lenet", "convnet", "resnet20", "airbench"])
 def test_fields_of_small_networks_with_all_channels_are_those_of_gradients(name: str) -> None:
-    """As above, without the reduction to one channel."""
+    """Compare as above, without the reduction to one channel."""
     net = create_model(name).double()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.full_like(parameter, 1 / parameter[0].numel()))
-    assert len(compare(net, ones(CLASSIFICATION_MODELS[name].in_channels, 32), Means())) > 5
+    assert len(compare(net, ones(CLASSIFICATION_MODELS[name].in_channels, 32), AverageInsteadOfMax())) > 5
 
 
 def test_fields_worked_out_by_hand() -> None:
@@ -142,9 +148,9 @@ def test_fields_worked_out_by_hand() -> None:
     steps = trace(net, torch.zeros(1, 1, 32, 32))
     fields = [step.field[0] for step in steps if step.field]
     assert fields[:2] == [Axis(-1, 3, 2), Axis(-1, 7, 4)]
-    assert fields[0].centre == 0 and fields[1].centre == 2
-    assert fields[2] == Axis(-1, 7 + 2 * 4, 4 * 7 / 5, exact=False)  # the widest mean is over three
-    assert fields[3].step == 0
+    assert fields[0].center == 0 and fields[1].center == 2
+    assert fields[2] == Axis(-1, 7 + 2 * 4, 4 * 7 / 5, is_exact=False)  # the largest window has three pixels
+    assert fields[3].stride == 0
 
 
 def test_fields_of_unequal_windows_slices_and_branches() -> None:
@@ -166,4 +172,4 @@ def test_unknown_operations_have_the_whole_image_as_their_field() -> None:
             return F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)
 
     step = trace(Net(), torch.zeros(1, 1, 8, 8))[-1]
-    assert step.field == (Axis(0, 8, 0, exact=False),) * 2
+    assert step.field == (Axis(0, 8, 0, is_exact=False),) * 2

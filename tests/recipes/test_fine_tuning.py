@@ -1,4 +1,4 @@
-"""Fine-tuning: which weights are transferred, frozen or new, and how images are preprocessed."""
+"""Fine-tuning: transferred, frozen and new weights, and the preprocessing of images."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from firstsight import load
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
-from firstsight.recipes.train import NullCallback, RunOptions, train
-from firstsight.weights.transfer import freeze, head_of, train_mode
+from firstsight.recipes.train import NullCallback, train
+from firstsight.tasks.classification.transfer import freeze, head_of, restore_train_mode
 from helpers.stand_ins import store_published
 
 Run = Callable[..., tuple[int, str, str]]
@@ -32,15 +32,15 @@ def resnet18(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def imagenet(resnet18: Path, tmp_path: Path) -> Path:
-    """Put those files into the current folder; return the stored one."""
+    """Link these files into the current folder, and return the cached weights file."""
     shutil.copytree(resnet18, tmp_path, dirs_exist_ok=True, copy_function=os.link)
     return tmp_path / "home" / "weights" / "resnet18-imagenet.safetensors"
 
 
 def test_freeze_trains_only_a_new_head_with_the_published_preprocessing(
-    imagenet: Path, pictures: Callable[..., Path]
+    imagenet: Path, make_images: Callable[..., Path]
 ) -> None:
-    folder = pictures({"cat": 8, "dog": 8, "owl": 8}, size=60)
+    folder = make_images({"cat": 8, "dog": 8, "owl": 8}, size=60)
     result = train("resnet18", data=str(folder), weights="imagenet", freeze=True, out="run", **SMALL)
     before, after = load_file(imagenet), load_file(result.run_dir / "model.safetensors")
     assert {name for name in after if not torch.equal(before[name], after[name])} == {"fc.weight", "fc.bias"}
@@ -52,9 +52,9 @@ def test_freeze_trains_only_a_new_head_with_the_published_preprocessing(
     assert network.classes == ("cat", "dog", "owl")
 
 
-def test_without_freeze_all_layers_are_fine_tuned(imagenet: Path, pictures: Callable[..., Path], run: Run) -> None:
-    """By the command, from the original file, on gray images, which are repeated in three channels."""
-    folder = pictures({"cat": 8, "dog": 8}, size=20, mode="L")
+def test_without_freeze_all_layers_are_fine_tuned(imagenet: Path, make_images: Callable[..., Path], run: Run) -> None:
+    """The command line starts from the original file; gray images are repeated in three channels."""
+    folder = make_images({"cat": 8, "dog": 8}, size=20, mode="L")
     code, out, err = run(
         "train", "resnet18", "--data", folder, "--weights", "resnet18.pth", "--epochs", 2, "--image-size", 40,
         "--out", "run", "--json",
@@ -65,11 +65,11 @@ def test_without_freeze_all_layers_are_fine_tuned(imagenet: Path, pictures: Call
     assert {"conv1.weight", "layer4.1.conv2.weight", "bn1.running_mean", "fc.weight"} <= changed
     change = (after["conv1.weight"] - before["conv1.weight"]).abs().mean() / before["conv1.weight"].abs().mean()
     assert change < 0.1  # training started from the file
-    assert "resnet18-pictures" in json.loads(out)["recipe"]
+    assert "resnet18-photos" in json.loads(out)["recipe"]
 
 
 def test_the_head_is_kept_if_the_classes_are_the_same(trained: Callable[[str], Path]) -> None:
-    """LeNet continues on digits: with a tiny learning rate it stays as accurate as it was."""
+    """LeNet is fine-tuned on digits again; with a tiny learning rate its accuracy does not change."""
     first = json.loads((trained("lenet") / "metrics.jsonl").read_text().splitlines()[-1])["test/accuracy"]
     again = train("lenet", weights=str(trained("lenet")), epochs=1, lr=1e-7, warmup=0.0, out="again")
     assert again.metrics["accuracy"] == pytest.approx(first, abs=0.01)
@@ -77,19 +77,18 @@ def test_the_head_is_kept_if_the_classes_are_the_same(trained: Callable[[str], P
 
 
 class StopAfterOneEpoch(NullCallback):
-    """Observer that ends the training as Ctrl-C does."""
+    """Callback that ends the training as Ctrl-C does."""
 
-    def epoch(self, line: object, epochs: int) -> None:
+    def on_epoch_end(self, line: object, epochs: int) -> None:
         raise KeyboardInterrupt
 
 
-def test_resume_of_a_fine_tuning_continues_with_the_same_bits(imagenet: Path, pictures: Callable[..., Path]) -> None:
-    folder = str(pictures({"cat": 8, "dog": 8}, size=40))
+def test_resume_of_a_fine_tuning_continues_with_the_same_bits(imagenet: Path, make_images: Callable[..., Path]) -> None:
+    folder = str(make_images({"cat": 8, "dog": 8}, size=40))
     settings = {**SMALL, "epochs": 2, "image_size": 40, "weights": "imagenet", "freeze": True, "data": folder}
     whole = train("resnet18", out="whole", **settings)
-    where = RunOptions(out=Path("stopped"), checkpoint_seconds=0)
     with pytest.raises(KeyboardInterrupt):
-        train("resnet18", where=where, callback=StopAfterOneEpoch(), **settings)
+        train("resnet18", out="stopped", checkpoint_seconds=0, callback=StopAfterOneEpoch(), **settings)
     resumed = train("resnet18", out="stopped", resume=True)
     one, two = (load_file(result.run_dir / "model.safetensors") for result in (whole, resumed))
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
@@ -112,11 +111,11 @@ def test_frozen_batch_norms_keep_their_statistics() -> None:
     net = create_model("resnet20")
     freeze(net, frozenset({"fc.weight", "fc.bias"}))
     before = {name: value.clone() for name, value in net.named_buffers()}
-    train_mode(net)
+    restore_train_mode(net)
     net(torch.randn(4, 3, 32, 32))
     assert net.training and all(torch.equal(before[name], value) for name, value in net.named_buffers())
-    air = create_model("airbench")  # its norms learn a shift, so they are not frozen
-    train_mode(air)
+    air = create_model("airbench")  # its norms have a trainable bias, so they are not frozen
+    restore_train_mode(air)
     air(torch.randn(4, 3, 32, 32))
     assert all(float(v.abs().sum()) > 0 for name, v in air.named_buffers() if name.endswith("running_mean"))
 
@@ -138,7 +137,7 @@ def test_unusable_weights_are_refused(run: Run, arguments: str, message: str) ->
 
 
 def test_weights_of_other_shapes_are_refused() -> None:
-    """The two-layer network's first layer depends on the image's size."""
+    """The first layer of the MLP depends on the image size."""
     train("mlp", epochs=1, out="first")
     with pytest.raises((UsageError, WeightsError), match=r"does not fit this mlp: .*fc1.weight"):
         train("mlp", weights="first", epochs=1, image_size=16, out="second")

@@ -1,4 +1,4 @@
-"""Precision: "auto" selects what the processor computes fast, and is recorded; emulated bfloat16 is warned of."""
+"""Precision: "auto" selects what the processor computes fast and is recorded; emulated bfloat16 causes a warning."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from firstsight.engine.accelerator import computes_bfloat16
+from firstsight.engine.accelerator import supports_bfloat16
 from firstsight.recipes.zoo import RECIPES
 from firstsight.tasks.classification.settings import ClassificationSettings
 
@@ -23,17 +23,17 @@ def recorded(run_dir: str) -> str:
 def test_bfloat16_support_matches_the_cpu_flags() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text().split() if cpuinfo.is_file() else []
-    assert computes_bfloat16("cpu") == ("avx512_bf16" in flags or "amx_bf16" in flags)
-    assert not computes_bfloat16("mps")
+    assert supports_bfloat16("cpu") == ("avx512_bf16" in flags or "amx_bf16" in flags)
+    assert not supports_bfloat16("mps")
 
 
-EMULATED = "to have no arithmetic for bfloat16; imitated"
+EMULATED = "emulated bfloat16 is many times slower than float32"
 """Part of the warning."""
 
 
 def test_auto_precision_is_recorded_as_the_one_selected(run: Run) -> None:
-    """So a run resumed on another machine keeps its precision; its bits are those of naming the precision."""
-    selected = "bfloat16" if computes_bfloat16("cpu") else "float32"
+    """A run resumed on another machine keeps its precision; the bits equal those of an explicit precision."""
+    selected = "bfloat16" if supports_bfloat16("cpu") else "float32"
     for precision, out in (("auto", "auto"), (selected, "named")):
         code, _, err = run("train", *SMALL, "--precision", precision, "--out", out)
         assert code == 0 and EMULATED not in err
@@ -48,7 +48,7 @@ def test_auto_precision_is_recorded_as_the_one_selected(run: Run) -> None:
 
 def test_emulated_bfloat16_is_warned_of(run: Run) -> None:
     code, _, err = run("train", *SMALL, "--precision", "bfloat16", "--out", "run")
-    assert code == 0 and (EMULATED in err) == (not computes_bfloat16("cpu"))
+    assert code == 0 and (EMULATED in err) == (not supports_bfloat16("cpu"))
 
 
 def test_recipes_use_float32_or_auto_precision() -> None:

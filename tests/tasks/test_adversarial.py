@@ -13,16 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from firstsight import add_nearest_neighbors, generate, load_generator, measure, train
-from firstsight.data import ImageSet
-from firstsight.data import load as load_data
+from firstsight import add_nearest_neighbors, evaluate, generate, load, train
+from firstsight.data.images.image_set import ImageSet
+from firstsight.data.images.loading import load_data
 from firstsight.engine.loop import seed_everything
 from firstsight.errors import RunError, UsageError
 from firstsight.metrics.frechet import frechet_distance
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
-from firstsight.tasks.gan import diagnostics as trouble
-from firstsight.tasks.gan.evaluate import distances
+from firstsight.tasks.gan.diagnostics import diagnose
+from firstsight.tasks.gan.evaluator import distances
 from firstsight.tasks.gan.settings import GANSettings
 from firstsight.tasks.gan.train import GANTask
 
@@ -181,20 +181,20 @@ def test_losses_with_batch_norm_on_the_logit_stay_at_their_theoretical_value() -
 
 
 def test_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"d_loss (nan|inf).* at epoch 1, batch \d+ of 23 \(samples .*smaller --lr"):
+    with pytest.raises(RunError, match=r"d_loss (nan|inf).* at epoch 1, batch \d+ of 23 \(samples .*smaller `lr`"):
         train("gan-digits", out=tmp_path / "r", lr=900.0, optimizer="sgd", loss="least-squares", epochs=1)
     assert not (tmp_path / "r" / "model.safetensors").exists()
 
 
 def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
-    tmp_path: Path, pictures: Callable[..., Path]
+    tmp_path: Path, make_images: Callable[..., Path]
 ) -> None:
-    images = pictures({"dark": 30, "light": 30}, size=8, mode="L")
+    images = make_images({"dark": 30, "light": 30}, size=8, mode="L")
     train("gan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=8)
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "48 training pictures are fewer than a batch of 128: all are in one" in page
-    few = pictures({"dark": 2, "light": 2}, size=20, where="few")
-    with pytest.raises(UsageError, match="are too few; every batch needs 8 at least"):
+    assert "48 training images are fewer than `batch_size=128`: all are in one batch" in page
+    few = make_images({"dark": 2, "light": 2}, size=20, where="few")
+    with pytest.raises(UsageError, match="are too few; every batch needs at least 8"):
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
 
 
@@ -315,7 +315,7 @@ def test_discriminator_gets_no_gradient_in_the_step_of_the_generator() -> None:
     task = make_task()
     batch = task.batches.get(0, 0)
     fake = task.models["generator"](task.latent.draw(8, dtype=torch.float64))
-    task._train_generator(batch, fake, torch.empty(8, 100))
+    task.step.train_generator(batch, fake, torch.empty(8, 100))
     assert all(p.grad is None and p.requires_grad for p in task.models["discriminator"].parameters())
 
 
@@ -338,7 +338,7 @@ def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> 
     untrained = task.evaluate()
     assert set(untrained) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
     assert untrained["frechet"] > 10 * untrained["frechet_floor"] > 0
-    assert (task.measure.n, task.measure.draws) == (359, 3)
+    assert (task.evaluator.n, task.evaluator.draws) == (359, 3)
     task.models["average"] = CopyOfTestSet(task.batches.preprocess.normalize(task.test.images))
     copied = task.evaluate()
     assert copied["frechet"] == pytest.approx(0, abs=1e-3) and copied["spread"] == pytest.approx(1, rel=5e-3)
@@ -363,14 +363,14 @@ LINE = {
 )
 def test_failure_modes_are_diagnosed_from_the_metrics(change: dict[str, float], words: str) -> None:
     lines = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
-    messages = trouble.find(lines, classes=10)
+    messages = diagnose(lines, classes=10)
     if words == "D wins":
-        assert trouble.find(lines, classes=10, asked=None) == []  # where logits have no scale
+        assert diagnose(lines, classes=10, targets=None) == []  # where logits have no scale
     assert len(messages) == (1 if words else 0) and words in "".join(messages)
-    assert trouble.find(lines[:9], classes=10) == []
-    early = trouble.find(lines, classes=10, epochs=40)  # many trainings begin with few classes
+    assert diagnose(lines[:9], classes=10) == []
+    early = diagnose(lines, classes=10, epochs=40)  # many trainings begin with few classes
     assert early == (messages if words in ("", "D wins") else [])
-    assert trouble.find(lines, classes=10, epochs=36) == messages
+    assert diagnose(lines, classes=10, epochs=36) == messages
 
 
 def test_frechet_distance_is_the_mean_over_draws() -> None:
@@ -386,15 +386,15 @@ def test_frechet_distance_is_the_mean_over_draws() -> None:
 def test_winning_discriminator_is_diagnosed_relative_to_its_targets() -> None:
     """With a target of 0.9 and a tenth of the labels flipped, D reaches 0.81 and 0.09 at best."""
     lines = [LINE | {"train/d_real": 0.80, "train/d_fake": 0.10, "train/g_loss": 3 + 0.2 * (i % 2)} for i in range(12)]
-    assert trouble.find(lines, classes=10) == [] == trouble.find(lines, classes=10, asked=(0.9, 0.0))
-    assert "D wins" in trouble.find(lines, classes=10, asked=(0.81, 0.09))[0]
-    assert trouble.find(lines, classes=10, asked=(0.45, 0.45)) == []
+    assert diagnose(lines, classes=10) == [] == diagnose(lines, classes=10, targets=(0.9, 0.0))
+    assert "D wins" in diagnose(lines, classes=10, targets=(0.81, 0.09))[0]
+    assert diagnose(lines, classes=10, targets=(0.45, 0.45)) == []
 
 
 @pytest.mark.parametrize(
     ("recipe", "changes", "words"),
     [
-        ("gan-stuck", {"d_width": 32}, ["stand still"]),
+        ("gan-stuck", {"d_width": 32}, ["constant"]),
         (
             "gan-digits",
             {"lr": 2e-6, "d_lr_mult": 500.0, "ema_decay": 0.0},
@@ -445,8 +445,8 @@ def test_discriminator_with_a_gradient_penalty_treats_every_image_on_its_own() -
         torch.testing.assert_close(alone[0], joint_batch[0])
 
 
-def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    images = pictures({"dark": 10, "light": 10}, size=8, mode="L")
+def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, make_images: Callable[..., Path]) -> None:
+    images = make_images({"dark": 10, "light": 10}, size=8, mode="L")
     small = {"data": str(images), "epochs": 5, "image_size": 8, "d_width": 4, "batch_size": 8}  # two steps an epoch
     result = train("gan", out=tmp_path / "r", max_steps=5, **small)
     assert result.epochs == 2
@@ -457,27 +457,27 @@ def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, pi
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_gan_trains_on_images_in_one_class_folder_or_in_none(
-    flat: bool, tmp_path: Path, pictures: Callable[..., Path]
+    flat: bool, tmp_path: Path, make_images: Callable[..., Path]
 ) -> None:
-    images = pictures({"all": 20}, size=20)
+    images = make_images({"all": 20}, size=20)
     images = images / "all" if flat else images
     train("dcgan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=4)
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "no trained network knows" in page and "4 of 20 pictures" in page
-    measured = measure(tmp_path / "r")
-    assert measured.n == 4 and "recall" not in measured.metrics and measured.metrics["frechet"] > 0
-    assert any("too few for precision" in note for note in measured.notes)
+    assert "no bundled classifier knows" in page and "4 of 20 images" in page
+    result = evaluate(tmp_path / "r")
+    assert result.n == 4 and "recall" not in result.metrics and result.metrics["frechet"] > 0
+    assert any("coverage need more than 5 images" in note for note in result.notes)
     grid = add_nearest_neighbors(tmp_path / "r", generate(tmp_path / "r", 10), 30)
     assert grid.images.shape == (2 * 17 * 8, 3, 8, 8) and grid.rows[:2] == ("generated", "nearest 1")
 
 
-def test_one_class_is_trained_as_without_classes(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_one_class_is_trained_as_without_classes(tmp_path: Path, make_images: Callable[..., Path]) -> None:
     """--conditional then changes nothing, and an InfoGAN has codes all the same."""
-    small = {"data": str(pictures({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "d_width": 4}
+    small = {"data": str(make_images({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "d_width": 4}
     train("dcgan", out=tmp_path / "r", **small)
     train("dcgan", out=tmp_path / "c", conditional=True, **small)
-    assert "one class, so --conditional has nothing to tell" in (tmp_path / "c" / "report.html").read_text()
-    one, two = (load_generator(tmp_path / name) for name in "rc")
+    assert "one class, so `conditional` has no effect" in (tmp_path / "c" / "report.html").read_text()
+    one, two = (load(tmp_path / name) for name in "rc")
     z = one.draw(5)
     assert torch.equal(one(z), two(z))
     train("infogan", out=tmp_path / "i", continuous=0, **small)
@@ -487,7 +487,7 @@ def test_one_class_is_trained_as_without_classes(tmp_path: Path, pictures: Calla
 def test_infogan_with_continuous_codes_alone_is_trained_measured_and_used(tmp_path: Path) -> None:
     small = {"epochs": 1, "image_size": 8, "d_width": 4, "batch_size": 512}
     train("infogan", out=tmp_path / "r", categories="", continuous=2, **small)
-    assert set(measure(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
+    assert set(evaluate(tmp_path / "r").metrics) >= {"c1_slant", "c2_width"}
     grid = generate(tmp_path / "r", 16, codes="c1=-1..1")
     assert grid.images.shape == (16, 1, 8, 8) and grid.heads[0] == "c1 = -1.00"
     assert "Continuous code c2" in (tmp_path / "r" / "report.html").read_text()
@@ -495,34 +495,34 @@ def test_infogan_with_continuous_codes_alone_is_trained_measured_and_used(tmp_pa
 
 def test_losses_that_stand_still_are_diagnosed_unless_the_images_are_good() -> None:
     still = [LINE] * 12
-    assert "stand still" in trouble.find(still, classes=10)[0]
-    (only,) = trouble.find([LINE | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
-    assert "stand still" in only
-    assert trouble.find([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
+    assert "constant" in diagnose(still, classes=10)[0]
+    (only,) = diagnose([LINE | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
+    assert "constant" in only
+    assert diagnose([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
     fallen = [LINE | {"test/frechet": 4 * LINE["test/frechet"]}, *still]
-    assert trouble.find(fallen, classes=10) == []  # G and D are in balance, and the images have become better
+    assert diagnose(fallen, classes=10) == []  # G and D are in balance, and the images have become better
 
 
 @pytest.mark.parametrize(
     ("recipe", "changes", "words"),
     [
-        ("dcgan-digits", {"image_size": 30}, ["a multiple of 4 from 8 to 128; got 30", "--image-size"]),
+        ("dcgan-digits", {"image_size": 30}, ["a multiple of 4 from 8 to 128; got 30", "`image_size`"]),
         ("infogan-digits", {"image_size": 132}, ["a multiple of 4", "got 132"]),
-        ("infogan-digits", {"spectral_norm": True}, ["infogan has no --spectral-norm", "gan and dcgan"]),
-        ("infogan-digits", {"activation": "relu"}, ["infogan has no --activation"]),
-        ("gan-digits", {"resampling": "plain"}, ["gan has no --resampling", "dcgan"]),
-        ("dcgan-digits", {"bn_on_logit": True}, ["dcgan has no --bn-on-logit"]),
-        ("dcgan-digits", {"batch_norm": True}, ["dcgan has no --batch-norm"]),
-        ("gan-digits", {"categories": "10"}, ["gan has no --categories", "infogan"]),
-        ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes: --categories"]),
-        ("dcgan-digits", {"info_weight": 0.5}, ["dcgan has no --info-weight"]),
-        ("gan-digits", {"info_warmup": 0.5}, ["gan has no --info-warmup"]),
-        ("infogan-category", {"code_std": "learned"}, ["--code-std is that of continuous codes"]),
+        ("infogan-digits", {"spectral_norm": True}, ["infogan does not support `spectral_norm`", "gan and dcgan"]),
+        ("infogan-digits", {"activation": "relu"}, ["infogan does not support `activation`"]),
+        ("gan-digits", {"resampling": "plain"}, ["gan does not support `resampling`", "by dcgan"]),
+        ("dcgan-digits", {"bn_on_logit": True}, ["dcgan does not support `bn_on_logit`"]),
+        ("dcgan-digits", {"batch_norm": True}, ["dcgan does not support `batch_norm`"]),
+        ("gan-digits", {"categories": "10"}, ["gan does not support `categories`", "by infogan"]),
+        ("infogan-digits", {"categories": "", "continuous": 0}, ["infogan needs codes; set `categories`"]),
+        ("dcgan-digits", {"info_weight": 0.5}, ["dcgan does not support `info_weight`"]),
+        ("gan-digits", {"info_warmup": 0.5}, ["gan does not support `info_warmup`"]),
+        ("infogan-category", {"code_std": "learned"}, ["`code_std` needs continuous codes"]),
         ("infogan-digits", {"code_std": "1,2,3"}, ["one for each of the 2 continuous codes", "got 1,2,3"]),
         ("infogan-digits", {"code_std": "0.3,-1"}, ["`code_std` must be a number above 0"]),
-        ("gan-digits", {"conditional": True}, ["gan has no --conditional; dcgan can have it"]),
-        ("dcgan-digits", {"conditional": True, "packing": 2}, ["--packing shows D several; choose one"]),
-        ("gan-digits", {"gp_weight": 1.0}, ["--gp-weight goes with --loss wasserstein"]),
+        ("gan-digits", {"conditional": True}, ["gan does not support `conditional` (supported by dcgan)"]),
+        ("dcgan-digits", {"conditional": True, "packing": 2}, ["`conditional` and `packing` exclude each other"]),
+        ("gan-digits", {"gp_weight": 1.0}, ["`gp_weight` needs"]),
     ],
 )
 def test_options_that_a_network_does_not_have_are_refused(

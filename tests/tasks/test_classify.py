@@ -12,18 +12,14 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight import create_model, evaluate, load, plots, predict
-from firstsight.data import load as load_data
 from firstsight.data.batches import fit_images
+from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError, UsageError
+from firstsight.optim.config import OptimizerConfig, make_optimizer
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun, train
-from firstsight.tasks.classification.train import (
-    ClassificationTask,
-    OptimizerConfig,
-    classification_figures,
-    make_optimizer,
-)
-from firstsight.weights.classifier import average_over_views
+from firstsight.tasks.classification.classifier import average_over_views
+from firstsight.tasks.classification.train import ClassificationTask, prediction_figures
 
 
 def make_task(**changes: object) -> ClassificationTask:
@@ -63,8 +59,8 @@ def test_training_is_that_of_plain_torch(optimizer: str, smoothing: float) -> No
         loss.backward()
         plain.step()
         assert float(scalars["loss"]) == pytest.approx(loss.item(), rel=1e-8)
-        right = (logits.argmax(1) == train_set.labels[ids]).double().mean()
-        assert float(scalars["accuracy"]) == pytest.approx(float(right))
+        accuracy = (logits.argmax(1) == train_set.labels[ids]).double().mean()
+        assert float(scalars["accuracy"]) == pytest.approx(float(accuracy))
     for a, b in zip(ours.models["net"].parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
@@ -92,14 +88,14 @@ def test_weight_decay_leaves_out_biases_and_batch_norm() -> None:
     ]
 
 
-def test_figures_are_drawn_when_all_predictions_are_right_and_when_all_are_wrong() -> None:
+def test_figures_are_drawn_when_all_predictions_are_correct_and_when_all_are_wrong() -> None:
     test = load_data("digits", "test")
     truth = F.one_hot(test.labels, 10).double()
     texts = []
     for probabilities in (truth, truth.roll(1, dims=1)):
-        figures = classification_figures(probabilities, test.labels, test, plots)
-        assert list(figures) == ["Confusion matrix", "Wrong answers, the surest first", "Right answers"]
-        assert all(plots.png(figure).startswith(b"\x89PNG") for figure in figures.values())
+        figures = prediction_figures(probabilities, test.labels, test)
+        assert list(figures) == ["Confusion matrix", "Wrong predictions, most confident first", "Correct predictions"]
+        assert all(plots.encode_png(figure).startswith(b"\x89PNG") for figure in figures.values())
         texts.append([text.get_text() for text in figures["Confusion matrix"].axes[0].texts])
     assert texts[0] == texts[1] == [str(int((test.labels == label).sum())) for label in range(10)]
 
@@ -119,9 +115,9 @@ def test_predictions_are_the_softmax_of_the_networks_logits(lenet_run: Path, tmp
     values = network.preprocess.normalize(test.images[:6])
     with torch.no_grad():
         expected = torch.softmax(network.model(values), 1)
-    for answer, row in zip(predict(network, paths, top=3), expected, strict=True):
-        assert len(answer.top) == 3
-        for guess in answer.top:
+    for prediction, row in zip(predict(network, paths, top=3), expected, strict=True):
+        assert len(prediction.top) == 3
+        for guess in prediction.top:
             assert guess.probability == pytest.approx(float(row[int(guess.label)]), abs=1e-5)
     in_memory = predict(network, [Image.open(path) for path in paths], top=3)
     assert [a.top for a in in_memory] == [a.top for a in predict(lenet_run, paths, top=3)]
@@ -138,9 +134,9 @@ def test_evaluate_gives_the_metrics_of_the_last_epoch(lenet_run: Path) -> None:
     assert (result.n, result.model, result.data) == (359, "lenet", "digits")
 
 
-def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, pictures: Callable[..., Path]) -> None:
+def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, make_images: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3"):
-        evaluate(lenet_run, pictures({"cat": 5, "dog": 5}))
+        evaluate(lenet_run, make_images({"cat": 5, "dog": 5}))
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])

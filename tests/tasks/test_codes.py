@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score
 from torch.distributions import Categorical, Normal
 
-from firstsight.metrics.clustering import asked, fit, purity
-from firstsight.models.gan.blocks import best_correlation, correlation, slant, stroke_width, width
+from firstsight.metrics.clustering import class_accuracy, cluster_purity, match_clusters
+from firstsight.models.gan.digit_shape import best_correlation, correlation, slant, stroke_width, width
 from firstsight.models.gan.infogan import CodePrediction
 from firstsight.models.gan.losses import information_loss
 
@@ -41,20 +41,21 @@ def test_categories_are_matched_with_classes_one_to_one_and_by_majority() -> Non
     """Two categories share the class 0: only one of them may have it, the majority counts both."""
     categories = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
     labels = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
-    match = fit(categories, labels, values=3, classes=3)
-    assert match.hungarian_accuracy == 6 / 8 and match.majority == 7 / 8 and match.table == (0, 1, 2)
-    assert purity(categories, labels, values=3, classes=3) == (1.0, pytest.approx(2 / 3), 1.0)
-    assert asked(categories, labels, values=4) == (1.0, pytest.approx(1 / 3), 1.0, 0.0)
-    more = fit(categories, labels.clamp_max(1), values=3, classes=2)  # a category too many: it is named by its majority
+    match = match_clusters(categories, labels, num_clusters=3, num_classes=3)
+    assert match.hungarian_accuracy == 6 / 8 and match.purity == 7 / 8 and match.table == (0, 1, 2)
+    assert cluster_purity(categories, labels, num_clusters=3, num_classes=3) == (1.0, pytest.approx(2 / 3), 1.0)
+    assert class_accuracy(categories, labels, num_classes=4) == (1.0, pytest.approx(1 / 3), 1.0, 0.0)
+    # one category more than classes: it gets its most frequent class
+    more = match_clusters(categories, labels.clamp_max(1), num_clusters=3, num_classes=2)
     assert more.table == (0, 0, 1) or more.table == (0, 1, 1)
-    assert more.majority == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])
+    assert more.purity == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])
 
 
 def test_permuted_classes_are_matched_perfectly() -> None:
     torch.manual_seed(1)
     labels, names = torch.randint(10, (500,)), torch.randperm(10)
-    match = fit(names[labels], labels, values=10, classes=10)
-    assert match.hungarian_accuracy == match.majority == 1
+    match = match_clusters(names[labels], labels, num_clusters=10, num_classes=10)
+    assert match.hungarian_accuracy == match.purity == 1
     assert [match.table[int(names[i])] for i in range(10)] == list(range(10))
 
 

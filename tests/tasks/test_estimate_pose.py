@@ -22,7 +22,7 @@ from firstsight.optim.muon import Muon
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
-from firstsight.tasks.ema_task import make_optimizers
+from firstsight.optim.config import make_pose_optimizers
 from firstsight.tasks.pose.bottom_up.evaluate import network_input
 from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
 from firstsight.tasks.pose.bottom_up.train import BottomUpTask
@@ -34,7 +34,7 @@ def make_task(path: Path, name: str = "openpose-tiny-lsp", **changes: Any) -> Bo
     recipe = find_recipe(name)
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"skeleton": "data"} | changes))
     session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
-    task = session.make_task(*session.materials.load())
+    task = session.make_task(*session.builder.load())
     assert isinstance(task, BottomUpTask)
     return task
 
@@ -58,8 +58,8 @@ def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
         max_people=2,
     )
     batch = task.batches.get(0, 0)
-    counts = torch.rand(batch.counts.shape, generator=torch.Generator().manual_seed(0)) < 0.7
-    batch = replace(batch, counts=counts)
+    counts = torch.rand(batch.loss_mask.shape, generator=torch.Generator().manual_seed(0)) < 0.7
+    batch = replace(batch, loss_mask=counts)
     maps = predict(task, batch)
     assert [heatmaps.shape[1:] for heatmaps, _ in maps] == [(6, 4, 4)] * 3
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(4, 4), sigma=7.0)
@@ -84,7 +84,7 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
     pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(8, 8))
     assert heatmaps[:, :-1].max() > 0.5 and pafs.abs().max() > 0.5
-    counts = batch.counts[:, None]
+    counts = batch.loss_mask[:, None]
     expected = torch.zeros(len(batch.ids), dtype=torch.float64)
     for found, _ in maps:
         squares = (found - heatmaps).square() * counts
@@ -99,11 +99,11 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
 def test_masked_cells_have_no_gradient(sticks: Callable[..., Path]) -> None:
     task = make_task(sticks(), precision="float64", foreground_weight=0.0)
     batch = task.batches.get(0, 0)
-    counts = torch.ones_like(batch.counts)
+    counts = torch.ones_like(batch.loss_mask)
     counts[:, :3] = False
     n = len(batch.ids)
     maps = [(torch.rand(n, 6, 8, 8).double().requires_grad_(), torch.rand(n, 8, 8, 8).double().requires_grad_())]
-    losses, _ = task.losses(maps, replace(batch, counts=counts))
+    losses, _ = task.losses(maps, replace(batch, loss_mask=counts))
     batch.mean(losses).backward()
     target = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
     for found in maps[0]:
@@ -138,7 +138,7 @@ def test_a_step_equals_plain_torch_and_updates_the_average(sticks: Callable[...,
 
 def test_depthwise_filters_have_no_weight_decay(sticks: Callable[..., Path]) -> None:
     task = make_task(sticks(), name="openpose-mobilenet-coco", scenes="composed")
-    mixing, rest = make_optimizers(task.models["net"], task.optimizer_config)["net"].param_groups
+    mixing, rest = make_pose_optimizers(task.models["net"], task.optimizer_config)["net"].param_groups
     assert mixing["weight_decay"] == 5e-4 and rest["weight_decay"] == 0
     assert {p.ndim for p in mixing["params"]} == {4}
     assert {tuple(p.shape[1:]) for p in rest["params"]} == {(), (1, 3, 3)}
@@ -217,13 +217,13 @@ class LabelNetwork(nn.Module):
         super().__init__()
         scenes, most = task.measure.scenes, task.measure.most
         ids = np.arange(most) * scenes.samples // most
-        self.task, self.batches = task, [scenes.made(0, ids), scenes.fitted(ids)]
+        self.task, self.batches = task, [scenes.get_samples(0, ids), scenes.get_letterboxed(ids)]
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         for batch in self.batches:
             same = (network_input(batch.images)[None] == images[:, None]).flatten(2).all(2)  # (images, scenes)
             if same.any(1).all():
-                scenes, size = same.int().argmax(1), tuple(batch.counts.shape[1:])
+                scenes, size = same.int().argmax(1), tuple(batch.loss_mask.shape[1:])
                 keypoints, visible = batch.keypoints[scenes], batch.visible[scenes]
                 heatmaps = heatmap_targets(keypoints, visible, size=size, sigma=self.task.sigma)
                 return [(heatmaps, paf_targets(keypoints, visible, self.task.skeleton, size=size))]
@@ -273,7 +273,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
     class Stopper(NullCallback):
         steps = 0
 
-        def step(self, *_: Any) -> None:
+        def on_step_end(self, *_: Any) -> None:
             self.steps += 1
             if self.steps == 4:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -290,7 +290,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
     optimizers = {f"{name}-optimizer.safetensors" for name in ("net", "filters")}
     assert set(checkpoint_hashes(tmp_path / "r")) == {"net.safetensors", "average.safetensors", *optimizers}
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "measured on 2 of 12 pictures, those that a training holds out" in page and "head-left_shoulder" in page
+    assert "evaluated on 2 of 12 images, held out of training" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
     assert figures == {"learning-curves.png", "answers.png", "labels.png"}
 
@@ -325,11 +325,11 @@ def test_train_options_of_the_command_line(
     path = sticks(4, where="mine/person_keypoints_val.json")
     options = ["--data", path.parent, "--image-size", 64, "--batch-size", 4, "--max-steps", 3, "--max-eval-samples", 4]
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2)
-    assert code == 0 and "openpose-tiny-mine: AP" in out and "8 images, 4 to test" in err and "1 epoch on cpu" in err
+    assert code == 0 and "openpose-tiny-mine: AP" in out and "8 training images, 4 test images" in err and "1 epoch on cpu" in err
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2, "--resume")
     assert code == 0 and "runs/openpose-tiny-mine/1 is finished" in err
     code, out, err = run("train", "openpose-tiny", *options, "--val-fraction", 0.25, "--json")
-    assert code == 0 and json.loads(out)["run_dir"].endswith("openpose-tiny-mine/2") and "measured on 2 of 8" in err
+    assert code == 0 and json.loads(out)["run_dir"].endswith("openpose-tiny-mine/2") and "evaluated on 2 of 8" in err
     code, out, err = run(
         "train", "openpose-mobilenet-coco", *options, "--skeleton", "data", "--stages", 0, "--epochs", 1
     )
@@ -337,7 +337,7 @@ def test_train_options_of_the_command_line(
     code, out, err = run("models", "openpose")
     assert code == 0 and "openpose-tiny-lsp" in out and "openpose-mobilenet-coco" in out
     code, out, err = run("train", "openpose-tiny-lsp")
-    assert code == 1 and "lspet: there is no such file or folder" in err
+    assert code == 1 and "lspet: no such file or folder" in err
 
 
 def test_joints_that_the_data_lack_have_no_labels(sticks: Callable[..., Path]) -> None:
@@ -368,7 +368,7 @@ def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tm
 
 
 def test_data_without_usable_people_are_refused(sticks: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match="none of the 12 people has a labelled joint"):
+    with pytest.raises(DataError, match="none of the 12 people has a labeled joint"):
         make_task(sticks(keypoints=[0] * 15))
     with pytest.raises(DataError, match="1 usable pictures are too few; every batch needs 2 at least"):
         make_task(sticks(2, where="few/person_keypoints.json"))

@@ -18,10 +18,10 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 
 from firstsight import evaluate_pose
-from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, with_skeleton
+from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, convert_skeleton
 from firstsight.errors import DataError, UsageError
 from firstsight.models.pose import create_bottom_up
-from firstsight.pose.frame import Frame
+from firstsight.pose.letterbox import Letterbox
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.tasks.pose.evaluate import PoseMeasured, truth_of
@@ -84,7 +84,7 @@ def write_set(
         annotations += [
             {"id": 1000 + len(annotations) + i, "image_id": number} | person for i, person in enumerate(truth)
         ]
-    content = {"images": images, "annotations": annotations, "categories": [skeleton.category() | {"id": category}]}
+    content = {"images": images, "annotations": annotations, "categories": [skeleton.to_category() | {"id": category}]}
     path.write_text(json.dumps(content))
     return path
 
@@ -237,12 +237,13 @@ class LabelNetwork(nn.Module):
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         index, rng = self.calls % len(self.people), np.random.default_rng(self.calls % len(self.people))
         self.calls += 1
-        picture, here = self.people.pictures[index], self.people.people(index)
-        frame = Frame.of((picture.width, picture.height), height=self.height)
+        picture, here = self.people.images[index], self.people.people_in(index)
+        letterbox = Letterbox.for_image((picture.width, picture.height), height=self.height)
         truth = self.people.keypoints[here].astype(np.float64)
         shake = self.error * np.sqrt(self.people.areas[here])[:, None, None] * rng.choice([0.1, 1], (len(here), 1, 1))
         xy = truth[..., :2] + shake * rng.standard_normal(truth[..., :2].shape)
-        xy = xy * (frame.wide / frame.width, frame.high / frame.height) + (frame.left - 0.5, frame.top - 0.5)
+        scale = (letterbox.resized_width / letterbox.width, letterbox.resized_height / letterbox.height)
+        xy = xy * scale + (letterbox.pad_left - 0.5, letterbox.pad_top - 0.5)
         places, visible = torch.tensor(xy)[None], torch.tensor(truth[..., 2] > 0)[None]
         size = (images.shape[2] // 8, images.shape[3] // 8)
         heatmaps, pafs = (
@@ -261,7 +262,7 @@ def test_metrics_on_coco_photographs_are_those_of_pycocotools(shared: Path) -> N
     """Crowds and people without labels among them; found by a network of eighteen joints."""
     path = shared / "coco-mini/person_keypoints.json"
     people = load_keypoints(path)
-    network = label_network(with_skeleton(people, OPENPOSE_18), height=368, error=0.03)
+    network = label_network(convert_skeleton(people, OPENPOSE_18), height=368, error=0.03)
     found = measured(network, path)
     assert any("have no labelled torso: left out of PCK" in note for note in found.notes)
     assert_as_pycocotools(found, path)
@@ -277,7 +278,7 @@ def test_a_folder_is_measured_on_its_validation_file_with_its_own_sigmas(shared:
     path = shared / "lspet/person_keypoints_val.json"
     people = load_keypoints(path, shared / "lspet/images")
     found = measured(label_network(people, height=256, error=0.09), path.parent, limit=25)
-    ids = [picture.id for picture in people.pictures[:25]]
+    ids = [picture.id for picture in people.images[:25]]
     assert (found.n, found.people, found.data) == (25, 25, "person_keypoints_val")
     assert_as_pycocotools(found, path, ids=ids, sigmas=LSP_14.sigmas)
     assert 0.1 < found.metrics["ap"] < 0.9 and 0.3 < found.metrics["pck"] < 1
@@ -375,15 +376,15 @@ def test_unusable_images_are_named_and_left_out_or_refused_with_strict(run: Run,
     assert code == 0 and (document["n"], document["people"]) == (1, 1)
     assert document["metrics"]["ap"] == pytest.approx(1)
     assert err.count("\n") == 1 and err.startswith("people: 2 of 3 pictures cannot be used and are left out (")
-    assert "12.png: damaged picture" in err and "13.png: is 100x90 pixels" in err
+    assert "12.png: damaged image" in err and "13.png: is 100x90 pixels" in err
     code, out, err = run("evaluate", colors, "--data", path, "--strict")
-    assert (code, out) == (1, "") and "12.png: damaged picture" in err
+    assert (code, out) == (1, "") and "12.png: damaged image" in err
     Path("images/11.png").write_text("not an image")
     code, out, err = run("evaluate", colors, "--data", path)
-    assert (code, out) == (1, "") and "none of its 3 pictures can be used" in err and "11.png: not a picture" in err
+    assert (code, out) == (1, "") and "none of its 3 pictures can be used" in err and "11.png: not an image" in err
     Path("images/11.png").unlink()
     code, out, err = run("evaluate", colors, "--data", path)
-    assert (code, out) == (1, "") and "1 of 3 pictures are missing, the first" in err
+    assert (code, out) == (1, "") and "1 of 3 images are missing, the first" in err
 
 
 def test_an_image_too_wide_for_the_network_is_named_and_left_out(run: Run, colors: Path) -> None:
@@ -416,15 +417,15 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("arguments", "code", "message"),
     [
         ("net.safetensors", 2, "its training data (not known) were not found; give a JSON file of COCO keypoints"),
-        ("net.safetensors --data gone.json", 1, "gone.json: there is no such file or folder"),
+        ("net.safetensors --data gone.json", 1, "gone.json: no such file or folder"),
         ("net.safetensors --data bad.json", 1, "bad.json: not JSON"),
         ("net.safetensors --data list.json", 1, "list.json: 'images' must be a list of objects"),
         ("net.safetensors --data people.json --images gone", 1, "--images gone: there is no such folder"),
-        ("net.safetensors --data people.json --images empty", 1, "2 of 2 pictures are missing"),
-        ("net.safetensors --data . --images images", 1, "--images images is for the pictures of a JSON file"),
+        ("net.safetensors --data people.json --images empty", 1, "2 of 2 images are missing"),
+        ("net.safetensors --data . --images images", 1, "--images images requires a JSON file as --data"),
         ("net.safetensors --images images", 2, "name the JSON file of these pictures with --data"),
-        ("net.safetensors --data empty", 1, "holds no person_keypoints file"),
-        ("net.safetensors --data digits", 1, "digits: there is no such file or folder"),
+        ("net.safetensors --data empty", 1, "contains no person_keypoints file"),
+        ("net.safetensors --data digits", 1, "digits: no such file or folder"),
         ("hand.safetensors --data people.json", 1, "have no joint in common"),
         ("net.safetensors --data people.json --height 5", 2, "--height must lie between 32 and 2,000 pixels; got 5"),
         ("net.safetensors --data people.json --scales 0,5", 2, "--scales must lie between 0.1 and 4; got 0, 5"),
@@ -492,7 +493,7 @@ def test_the_data_named_by_the_card_are_looked_for_in_the_download_folder(
     held = untrained_weights("held.safetensors", settings={"data": "mine", "holdout": 0.5})
     code, out, err = run("evaluate", held, "--json")
     assert json.loads(out)["data"] == "person_keypoints_train"
-    assert "those that a training holds out (--val-fraction 0.5)" in err
+    assert "held out of training (val_fraction=0.5)" in err
 
 
 def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
@@ -576,7 +577,7 @@ def test_a_skeleton_of_five_joints_is_trained_drawn_and_evaluated(run: Run, stic
         assert Image.open(f"drawn/{image.stem}-maps.png").size[0] > 300
     code, out, err = run("evaluate", "run", "--json", "--results", "r.json")
     document = json.loads(out)
-    assert code == 0 and "measured on 5 of 24 pictures, those that a training holds out" in err
+    assert code == 0 and "evaluated on 5 of 24 images, held out of training" in err
     assert list(document["joints"]) == names and document["n"] == document["people"] == 5
     assert document["metrics"]["ap50"] > 0.1 and document["metrics"]["pck"] > 0.2
     results, content = json.loads(Path("r.json").read_text()), json.loads(path.read_text())

@@ -13,14 +13,14 @@ from firstsight import load
 from firstsight.data.sample_image import sample_photo
 from firstsight.errors import UsageError
 from firstsight.models.classification.lenet import LeNet
-from firstsight.tasks.classification.features import look
+from firstsight.tasks.classification.features import compute_features
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 def test_feature_maps_are_the_outputs_of_the_layers() -> None:
     network = load("lenet-fashion")
-    result = look(network, sample_photo())
+    result = compute_features(network, sample_photo())
     net = network.model
     assert isinstance(net, LeNet)
     inputs = network.preprocess.normalize(torch.from_numpy(result.image)[None])
@@ -30,9 +30,9 @@ def test_feature_maps_are_the_outputs_of_the_layers() -> None:
     assert result.layer == "conv1" and result.filters is not None
     np.testing.assert_array_equal(result.maps, maps[0].numpy())
     np.testing.assert_array_equal(result.filters, net.conv1.weight.detach().numpy())
-    second = look(network, Image.open(sample_photo()), "conv2")
+    second = compute_features(network, Image.open(sample_photo()), "conv2")
     np.testing.assert_allclose(second.maps, net.conv2(pooled)[0].detach().numpy(), rtol=1e-5, atol=1e-5)
-    assert look(network, sample_photo(), "relu").filters is None
+    assert compute_features(network, sample_photo(), "relu").filters is None
 
 
 def test_features_command_draws_every_map_and_refuses_layers_without_maps(run: Run) -> None:
@@ -42,5 +42,5 @@ def test_features_command_draws_every_map_and_refuses_layers_without_maps(run: R
     assert Image.open("features.png").height > 1500
     code, out, err = run("features", "lenet-digits", "--layer", "conv9")
     assert code == 2 and not out and "unknown layer 'conv9': did you mean conv" in err
-    with pytest.raises(UsageError, match="fc1 gives a list of numbers, not maps"):
-        look(load("lenet-digits"), sample_photo(), "fc1")
+    with pytest.raises(UsageError, match="fc1 has a vector as output, no feature maps; layers with maps: conv1"):
+        compute_features(load("lenet-digits"), sample_photo(), "fc1")

@@ -57,7 +57,7 @@ def test_exact_places_joints_by_the_published_formula() -> None:
     assert np.abs(errors + ratio - 0.5).max() < 1.5 * ratio
     assert np.abs(errors.mean((0, 1)) + ratio - 0.5).max() < 0.5
     peaks = steps.decoded.peaks.xy
-    assert steps.frame.input_size == (256, 352) and (steps.frame.left, steps.frame.top) == (1, 0)
+    assert steps.letterbox.input_size == (256, 352) and (steps.letterbox.pad_left, steps.letterbox.pad_top) == (1, 0)
     assert peaks.max() > 60  # of maps four times as fine
     first = steps.poses[0].keypoints[0, :2]
     own = peaks[steps.decoded.people.joints[0, 0]]
@@ -70,7 +70,7 @@ def test_flip_gives_the_same_maps_and_joints(skeleton: Skeleton) -> None:
     person = [stick(300, 240, skeleton=skeleton, size=330)]
     image = scene(person, size=(611, 470))
     plain, flipped = (PoseEstimator(seeing(skeleton), flip=flip).steps(image) for flip in (False, True))
-    assert plain.frame.left * 2 + plain.frame.wide < plain.frame.input_size[1]  # an odd border
+    assert plain.letterbox.pad_left * 2 + plain.letterbox.resized_width < plain.letterbox.input_size[1]  # an odd border
     np.testing.assert_allclose(flipped.heatmaps, plain.heatmaps, atol=0.05)
     np.testing.assert_allclose(flipped.poses[0].keypoints[:, :2], plain.poses[0].keypoints[:, :2], atol=0.4)
     assert np.abs(joint_errors(flipped.poses, rounded(person))).max() < 0.5
@@ -98,7 +98,7 @@ def test_steps_have_seconds_extent_and_boxes_around_the_joints() -> None:
         x, y, wide, high = pose.box
         low, far = pose.keypoints[:, :2].min(0), pose.keypoints[:, :2].max(0)
         np.testing.assert_allclose([x, y, x + wide, y + high], [*low, *far])
-    left, right, bottom, top = steps.frame.extent
+    left, right, bottom, top = steps.letterbox.extent
     assert left < 0 < 639 < right and top == -0.5 and bottom == pytest.approx(469.5)
 
 
@@ -202,7 +202,7 @@ def test_flip_is_refused_for_an_asymmetric_skeleton() -> None:
         name="lame", joints=("left_foot", "right_foot", "head"), limbs=((2, 0), (0, 1)), flip_pairs=((0, 1),),
         sigmas=(0.1,) * 3,
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"the limb from head to left_foot has no mirror image .none from head to"):
+    with pytest.raises(DataError, match=r"the limb from head to left_foot has no counterpart from head to right_foot"):
         PoseEstimator(seeing(asymmetric), flip=True)
     assert PoseEstimator(seeing(asymmetric)).flip is False
 

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from firstsight import plots
 from firstsight.data.video import Frame, Video, VideoWriter
 from firstsight.errors import DataError
-from firstsight.plots.skeletons import identity_colour
+from firstsight.plots.skeletons import identity_color
 from firstsight.pose.parts import Pose
 from firstsight.pose.track import OneEuro
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
@@ -144,12 +144,12 @@ def test_people_are_drawn_in_the_color_of_their_id_with_its_number() -> None:
     drawn = np.asarray(plots.draw_people(gray, poses, BODY, identities=[7, 12]))
     for one, number in zip(people, (7, 12), strict=True):
         x, y = np.rint((one[1] + one[3]) / 2).astype(int)  # of a hand and a foot
-        assert drawn[y, x].tolist() == list(identity_colour(number))
+        assert drawn[y, x].tolist() == list(identity_color(number))
         x, y = np.rint(one[0]).astype(int)
         above = drawn[max(y - 25, 0) : y - 6, x - 12 : x + 12].reshape(-1, 3)
-        assert (above == identity_colour(number)).all(1).sum() > 30
+        assert (above == identity_color(number)).all(1).sum() > 30
     plain = np.asarray(plots.draw_people(gray, poses, BODY))
     assert (plain[:10] == 96).all() and not (drawn[:10] == 96).all()
-    assert len({identity_colour(number) for number in range(1, 40)}) == 39
+    assert len({identity_color(number) for number in range(1, 40)}) == 39
     high = Pose(poses[0].keypoints - (0, 20, 0), 9.0, (poses[0].box[0], -5.0, *poses[0].box[2:]))
-    assert (np.asarray(plots.draw_people(gray, [high], BODY, identities=[1]))[:16] == identity_colour(1)).all(2).any()
+    assert (np.asarray(plots.draw_people(gray, [high], BODY, identities=[1]))[:16] == identity_color(1)).all(2).any()

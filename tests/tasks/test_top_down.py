@@ -107,7 +107,7 @@ class Stopper(NullCallback):
 
     steps = 0
 
-    def step(self, *_: Any) -> None:
+    def on_step_end(self, *_: Any) -> None:
         self.steps += 1
         if self.steps == 3:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -140,7 +140,7 @@ def make_session(path: Path, **changes: Any) -> TrainingRun:
 
 def make_task(path: Path, **changes: Any) -> TopDownTask:
     session = make_session(path, **changes)
-    task = session.make_task(*session.materials.load())
+    task = session.make_task(*session.builder.load())
     assert isinstance(task, TopDownTask)
     return task
 
@@ -153,9 +153,9 @@ def test_crowds_and_people_without_labels_are_left_out_with_a_note(sticks: Calla
     content["annotations"][5]["keypoints"] = [0] * 15
     path.write_text(json.dumps(content))
     session = make_session(path.parent)
-    task = session.make_task(*session.materials.load())
+    task = session.make_task(*session.builder.load())
     assert isinstance(task, TopDownTask) and task.batches.samples == 6
-    assert "person_keypoints_train: 2 of 8 people are crowds, or without a labelled joint" in session.materials.notes
+    assert "person_keypoints_train: 2 of 8 people are crowds, or without a labelled joint" in session.builder.notes
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_weights_of_another_kind_are_refused() -> None:
     "change",
     [
         {"model": "openpose-huge"}, {"stages": 10**9}, {"stages": "many"}, {"height": 1}, {"height": None},
-        {"skeleton": {}}, {"skeleton": []}, {"skeleton": LSP_14.category()},
-        {"skeleton": LSP_14.category() | {"paf_channels": [0, 1]}},
+        {"skeleton": {}}, {"skeleton": []}, {"skeleton": LSP_14.to_category()},
+        {"skeleton": LSP_14.to_category() | {"paf_channels": [0, 1]}},
     ],
 )  # fmt: skip
 def test_damaged_cards_are_refused(change: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def test_parameter_counts_are_those_of_the_table(name: str) -> None:
 def test_unknown_names_and_impossible_numbers_of_stages_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown pose network 'openpose-tyni': did you mean openpose-tiny"):
         create_bottom_up("openpose-tyni", skeleton=LSP_14)
-    with pytest.raises(UsageError, match="stages must lie between 0 and 20; got -1"):
+    with pytest.raises(UsageError, match="`stages` must be between 0 and 20; got -1"):
         create_bottom_up("openpose-tiny", skeleton=LSP_14, stages=-1)
     assert len(create_bottom_up("openpose-tiny", skeleton=LSP_14, stages=3).refinement_stages) == 3
 

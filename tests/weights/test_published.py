@@ -20,9 +20,9 @@ from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, cached, card_of
-from firstsight.weights.classifier import make_card, read, write
-from firstsight.weights.published import get, import_weights, published
-from firstsight.weights.table import PUBLISHED, find, imagenet_classes, named_hash, read_classes
+from firstsight.weights.io import make_card, read_weights, write_weights
+from firstsight.weights.published import get, import_weights
+from firstsight.weights.table import BASE_URL, PUBLISHED, find_published, imagenet_classes, named_hash, read_classes
 from helpers.state_dicts import RESNET18_FILE, make_state
 
 Copy = Callable[[str], Path]
@@ -38,7 +38,7 @@ def test_published_entries_agree_with_their_networks() -> None:
         assert len(entry.sha256) == 8
         assert 0.9 < entry.megabytes * 1e6 / (4 * CLASSIFICATION_MODELS[entry.model].parameters) < 1.1
         assert 50 < entry.accuracy < 80
-    assert find("vgg16_bn") is find("vgg16_bn-imagenet") is PUBLISHED["vgg16_bn"]
+    assert find_published("vgg16_bn") is find_published("vgg16_bn-imagenet") is PUBLISHED["vgg16_bn"]
 
 
 def test_imagenet_classes_are_in_the_published_order() -> None:
@@ -50,9 +50,9 @@ def test_imagenet_classes_are_in_the_published_order() -> None:
 
 def test_unknown_names_and_networks_without_published_weights_are_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown published weights 'resnet35': did you mean .*resnet34"):
-        published("resnet35")
+        get("resnet35")
     with pytest.raises(UsageError, match="no weights of lenet are published"):
-        published("lenet")
+        get("lenet")
 
 
 class Mirror(ThreadingHTTPServer):
@@ -111,7 +111,7 @@ def test_load_downloads_published_weights_once_and_stores_them(mirror: Mirror, s
     assert "non-commercial" in about["terms"]
     assert [path.suffix for path in (cache_dir() / "downloads").iterdir()] == [".lock"]  # the original is removed
 
-    for again in (published("resnet18"), load("resnet18-imagenet")):
+    for again in (load("resnet18"), load("resnet18-imagenet")):
         assert again.card == network.card
     assert get("resnet18-imagenet") == get("resnet18") == PUBLISHED["resnet18"].target
     assert len(mirror.requests) == 1
@@ -125,19 +125,19 @@ def test_weights_come_from_the_mirror_that_the_environment_names(monkeypatch: py
         monkeypatch.setenv("FIRSTSIGHT_WEIGHTS_URL", url)
         assert entry.url == "https://mirror.example.org/models/resnet34-b627a593.pth"
     monkeypatch.setenv("FIRSTSIGHT_WEIGHTS_URL", "")
-    assert entry.base_url == "https://download.pytorch.org/models/"
+    assert entry.download_url == entry.base_url == BASE_URL == "https://download.pytorch.org/models/"
 
 
 def test_a_download_with_another_hash_is_refused_and_deleted(mirror: Mirror) -> None:
     (mirror.folder / RESNET18_FILE.name).write_bytes(b"not what was published")
     by_hand = "then: firstsight weights import resnet18-f37072fd.pth --model resnet18"
-    with pytest.raises(WeightsError, match=f"another hash than the published one.*{by_hand}"):
+    with pytest.raises(WeightsError, match=f"hash of the file differs.*{by_hand}"):
         get("resnet18")
     assert [path.suffix for path in (cache_dir() / "downloads").iterdir()] == [".lock"]
     assert not cached()
     damaged = cache_dir() / "downloads" / RESNET18_FILE.name
     damaged.write_bytes(b"damaged")  # a wrong file that is there already is refused, too
-    with pytest.raises(WeightsError, match="another hash"):
+    with pytest.raises(WeightsError, match="hash of the file differs"):
         get("resnet18")
     assert not damaged.exists()
     assert len(mirror.requests) == 2
@@ -145,15 +145,15 @@ def test_a_download_with_another_hash_is_refused_and_deleted(mirror: Mirror) -> 
 
 @pytest.mark.usefixtures("mirror")
 def test_a_file_that_the_server_lacks_is_reported() -> None:
-    with pytest.raises(WeightsError, match=r"could not be downloaded .*HTTP 404.*fetch it in another way and then"):
-        published("resnet18")
+    with pytest.raises(WeightsError, match=r"could not be downloaded .*HTTP 404.*download it in another way and then"):
+        get("resnet18")
 
 
 def test_a_complete_download_is_imported_without_another_request(mirror: Mirror, copy_file18: Copy) -> None:
     """The state after a process was killed between the download and the import."""
     (cache_dir() / "downloads").mkdir(parents=True)
     copy_file18(RESNET18_FILE.name).rename(cache_dir() / "downloads" / RESNET18_FILE.name)
-    assert published("resnet18").classes == imagenet_classes()
+    assert load("resnet18").classes == imagenet_classes()
     assert mirror.requests == []
 
 
@@ -161,11 +161,11 @@ def test_offline_names_the_file_to_fetch_and_opens_no_connection(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
-    for function in (load, published):
+    for function in (load, get):
         with pytest.raises(WeightsError) as caught:
             function("resnet18")
         assert str(caught.value) == (
-            f"resnet18-imagenet is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; fetch"
+            f"resnet18-imagenet is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; download"
             f" {mirror.url}resnet18-f37072fd.pth and then: firstsight weights import resnet18-f37072fd.pth"
             " --model resnet18"
         )
@@ -201,7 +201,7 @@ def test_import_reports_a_file_that_is_not_the_published_one(other_file: Path) -
     path = import_weights(other_file, "resnet18", notify=messages.append)
     assert messages == [
         "mine.pth is not the published resnet18-f37072fd.pth;"
-        " its pictures are prepared and its classes named as for that"
+        " images are preprocessed and classes are named as for that file"
     ]
     network = load("resnet18")
     assert Path(network.source) == path == PUBLISHED["resnet18"].target
@@ -222,16 +222,18 @@ def test_a_file_with_another_hash_than_in_its_name_is_refused(other_file: Path, 
 def test_import_does_not_overwrite_other_weights(other_file: Path) -> None:
     path = import_weights(RESNET18_FILE, "resnet18")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"is there already, from another file; remove it, or .*--out"):
+    with pytest.raises(
+        UsageError, match=r"exists already, from another file; remove it, or choose another file with `out`"
+    ):
         import_weights(other_file, "resnet18")
     Path("note.safetensors").write_text("a text")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         import_weights(other_file, "resnet18", out="note.safetensors")
     assert path.read_bytes() == before
     out = import_weights(other_file, "resnet18", out="folder/b.safetensors")
     assert out == Path("folder/b.safetensors")
     assert torch.equal(load(out).model.state_dict()["fc.bias"], torch.ones(1000))
-    with pytest.raises(UsageError, match=r"--out must end in .safetensors; got b.pth"):
+    with pytest.raises(UsageError, match=r"`out` must end in .safetensors; got b.pth"):
         import_weights(other_file, "resnet18", out="b.pth")
 
 
@@ -256,7 +258,7 @@ def test_weights_for_other_classes_are_stored_under_the_name_of_their_file(state
 def test_weights_for_other_classes_never_take_the_published_name(state18: State, name: str) -> None:
     assert import_weights(save_with_three_classes(state18, name), "resnet18") != PUBLISHED["resnet18"].target
     with pytest.raises(WeightsError, match="FIRSTSIGHT_OFFLINE"):
-        published("resnet18")
+        get("resnet18")
 
 
 def test_import_of_a_variant_without_auxiliary_classifiers() -> None:
@@ -267,7 +269,7 @@ def test_import_of_a_variant_without_auxiliary_classifiers() -> None:
     messages: list[str] = []
     path = import_weights("mine.pth", "googlenet", variant="paper", notify=messages.append)
     assert "has no auxiliary classifiers" in messages[0]
-    network = read(path)
+    network = load(path)
     assert network.card["options"]["variant"] == "paper"
     assert network.preprocess.mean == network.preprocess.std == (0.5, 0.5, 0.5)
     before = path.read_bytes()
@@ -296,7 +298,7 @@ def test_a_file_without_the_last_layer_is_refused(state18: State) -> None:
 def test_an_unwritable_weights_folder_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
     monkeypatch.setenv("FIRSTSIGHT_HOME", "file")
-    with pytest.raises(WeightsError, match="choose another place with FIRSTSIGHT_HOME or --out"):
+    with pytest.raises(WeightsError, match="choose another place with FIRSTSIGHT_HOME or `out`"):
         import_weights(RESNET18_FILE, "resnet18")
     monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
     with pytest.raises(WeightsError, match="choose another place with FIRSTSIGHT_HOME"):
@@ -326,10 +328,10 @@ def test_old_cards_without_shorter_side_crop_nothing_and_other_files_have_no_car
 
 
 def test_a_card_with_an_impossible_crop_is_refused() -> None:
-    network = read(import_weights(RESNET18_FILE, "resnet18"))
-    card = make_card(
-        model="resnet18", in_channels=3, preprocess=network.preprocess, classes=network.classes, about={}
-    ).replace('"shorter": 256', '"shorter": 100')
-    write(Path("y.safetensors"), create_model("resnet18").state_dict(), card)
-    with pytest.raises(WeightsError, match=r"y.safetensors: a square of 224 pixels cannot be cut from a side of 100"):
+    card = read_weights(import_weights(RESNET18_FILE, "resnet18")).card
+    card["preprocess"]["shorter"] = 100
+    fields = {name: card[name] for name in ("options", "preprocess", "classes")}
+    state = create_model("resnet18").state_dict()
+    write_weights(Path("y.safetensors"), state, make_card("classifier", model="resnet18", about={}, **fields))
+    with pytest.raises(WeightsError, match=r"y.safetensors: cannot crop 224 pixels from a side of 100"):
         load("y.safetensors")

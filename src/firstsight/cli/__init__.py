@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Every command is a file; torch is imported only by those that need it."""
+"""Command line: parse, call, print. Each command is one file; only those that need torch import it."""
 
 import atexit
 import errno
@@ -11,52 +11,53 @@ from firstsight.cli.openmp import is_busy, wait_policy
 from firstsight.errors import FirstsightError, UsageError, unknown_name
 
 COMMANDS = {
-    "demo": "the tour: train LeNet on real digits, evaluate, predict, write a report (under a minute)",
+    "demo": "train LeNet on digits, evaluate, predict, write a report (under a minute)",
     "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
-    "evaluate": "measure a run, or weights, on a test set",
-    "predict": "say what pictures show",
-    "generate": "make pictures with a trained generator",
-    "pose": "find people and their joints in photographs and videos",
-    "summary": "what a network's layers hold, compute and see",
-    "filter": "lay a kernel on a picture; the arithmetic of one pixel",
-    "features": "draw a layer's filters and its answers to a picture",
-    "models": "the networks and recipes, with their size and the result they reach",
-    "data": "the data sets: where each was found, or how to get it",
-    "weights": "trained weights: list them, get published ones, import a .pth file",
+    "evaluate": "evaluate a run or weights on a test set",
+    "predict": "predict the classes of images",
+    "generate": "generate images with a trained generator",
+    "pose": "estimate the poses of people in images and videos",
+    "summary": "print parameters, MACs and receptive field of every layer",
+    "filter": "convolve an image with a kernel; print the arithmetic of one pixel",
+    "features": "draw the filters of a layer and its feature maps",
+    "models": "list networks and recipes, with their size and result",
+    "data": "list data sets, and where each was found",
+    "weights": "list trained weights, download published ones, import a .pth file",
 }
 
-USAGE = """firstsight {version} - the classic vision networks, readable at first sight
+USAGE = """firstsight {version} - the classic networks of computer vision
 
 usage: firstsight COMMAND [options]
 
 {commands}
 
-  firstsight COMMAND --help    the options of a command
+  firstsight COMMAND --help        the most important options of a command
+  firstsight COMMAND --help-all    all options
   firstsight --version
 
-Everywhere: --json prints one JSON document on stdout; --debug shows the traceback of an error.
+All commands: --json prints one JSON document on stdout; --debug shows the traceback of an error.
 Environment variables:
   FIRSTSIGHT_HOME         folder of downloads
   FIRSTSIGHT_OFFLINE=1    never open a connection
   FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
   FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
-  OMP_WAIT_POLICY         how threads wait; chosen by the load unless it is set
+  OMP_WAIT_POLICY         how threads wait; chosen by the load of the machine unless it is set
   NO_COLOR                no colors
 """
 
 
 def entry() -> int:
-    """Run `main` as a process of its own.
+    """Run `main` as the only code of a process.
 
-    How OpenMP threads wait is chosen here, before torch is imported; see `firstsight.cli.openmp`.
+    The wait policy of OpenMP threads is chosen here, before torch is imported; see `firstsight.cli.openmp`.
 
-    A process of torchrun ends without taking Python down: threads of its group (gloo, torch 2.13) that still run then
-    would abort it now and then, and a job that has done all its work would be reported as failed.
+    A process of torchrun exits without the shutdown of Python: threads of its process group (gloo, torch 2.13) that
+    still run would sometimes abort it, and a successful job would be reported as failed.
     """
     os.environ.update(wait_policy(os.environ, busy=is_busy()))
     code = main()
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        atexit._run_exitfuncs()  # leaves the group; see `leave_at_exit`
+        atexit._run_exitfuncs()  # leaves the group; see `destroy_process_group_at_exit`
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(code)
@@ -64,7 +65,7 @@ def entry() -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code (0 done, 1 fault, 2 usage, 130 Ctrl-C, 143 SIGTERM)."""
+    """Run a command; return the exit code (0 success, 1 error, 2 usage, 130 Ctrl-C, 143 SIGTERM)."""
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -76,13 +77,13 @@ def main(argv: list[str] | None = None) -> int:
     except FirstsightError as error:
         if debug:
             raise
-        if is_first_process() or not isinstance(error, UsageError):  # of several processes, one says it
+        if is_first_process() or not isinstance(error, UsageError):  # only one of several processes prints it
             print(f"firstsight: {as_options(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("firstsight: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as in `firstsight models | head`
+    except BrokenPipeError:  # the reader of the output has exited, as in `firstsight models | head`
         return 0
     except OSError as error:
         if debug:
@@ -109,16 +110,16 @@ def as_options(message: str) -> str:
 
 
 def _flush() -> None:
-    """Write what stdout still buffers, where a closed pipe and a full disk are handled, not when Python exits."""
+    """Flush stdout now, where a closed pipe and a full disk are handled, not at the exit of Python."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at exit
         raise
 
 
 def is_first_process() -> bool:
-    """Is this the process that prints (the only one, or rank 0 under torchrun)?"""
+    """Return whether this process prints: the only one, or rank 0 of torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from firstsight.cli.parse import Flag, parse
 
-POSES = "https://cocodataset.org (COCO), http://sam.johnson.io/research/lspet.html (LSP extended, to be converted)"
+POSES = "https://cocodataset.org (COCO), http://sam.johnson.io/research/lspet.html (LSP extended, must be converted)"
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The data sets: where each was found, or how to get it."""
+    """List the data sets, and where each was found or can be downloaded."""
 
     json: Flag = False
     """Print as one JSON document."""
@@ -17,43 +17,43 @@ class Arguments:
 
 def run(argv: list[str]) -> int:
     """Parse and print."""
-    arguments = parse(Arguments, "data", argv)
+    arguments = parse(Arguments, "data", argv, examples=("firstsight data", "firstsight data --json"))
     from firstsight.cli.console import out, print_json, table
-    from firstsight.data.datasets import SOURCES
-    from firstsight.data.fetch import home
-    from firstsight.data.find import find
+    from firstsight.data.datasets import DATASETS
+    from firstsight.data.fetch import get_home
+    from firstsight.data.find import find_dataset
 
-    places = {name: find(source) for name, source in SOURCES.items()}
+    locations = {name: find_dataset(source) for name, source in DATASETS.items()}
     if arguments.json:
         print_json(
             [
                 {
-                    "name": s.name, "title": s.title, "images": s.shape, "licence": s.licence, "homepage": s.homepage,
-                    "found": str(places[s.name]) if places[s.name] else None,
+                    "name": s.name, "title": s.title, "images": s.shape, "license": s.license, "homepage": s.homepage,
+                    "found": str(locations[s.name]) if locations[s.name] else None,
                     "download_bytes": sum(file.size for file in s.files),
                 }
-                for s in SOURCES.values()
+                for s in DATASETS.values()
             ]
         )  # fmt: skip
         return 0
     console = out()
-    shown = table("data set", "images", "licence", "where")
-    for source in SOURCES.values():
+    rows = table("data set", "images", "license", "location")
+    for source in DATASETS.values():
         size = sum(file.size for file in source.files) / 1e6
-        place = "inside the package" if source.name == "digits" else places[source.name]
-        shown.add_row(
+        location = "in the package" if source.name == "digits" else locations[source.name]
+        rows.add_row(
             source.name,
             source.shape,
-            source.licence,
-            str(place or f"not here; --data {source.name} downloads {size:.0f} MB"),
+            source.license,
+            str(location or f"not found; --data {source.name} downloads {size:.0f} MB"),
         )
-    console.print(shown)
+    console.print(rows)
     console.print()
     console.print(
-        f"Downloads go to {home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection."
+        f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection."
     )
     console.print(
-        "Your own: --data FOLDER or FILE.zip of class/picture, or train/class/picture and test/class/picture."
+        "Your own images: --data FOLDER or FILE.zip of class/image, or of train/class/image and test/class/image."
     )
-    console.print(f"Poses: --data FOLDER or FILE.json of COCO keypoints; from {POSES}.", markup=False)
+    console.print(f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.", markup=False)
     return 0

@@ -1,74 +1,81 @@
-"""``firstsight demo``: the tour."""
+"""``firstsight demo``."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstsight.cli.parse import Flag, Maybe, parse
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train LeNet on real handwritten digits, evaluate it, let it read some, write a report. Needs no network."""
+    """Train LeNet on handwritten digits, evaluate it, predict some images, write a report; without a network connection."""
 
     out: Maybe[Path] = None
     """Run directory (default: runs/lenet-digits/1, 2, ...)."""
     epochs: Maybe[int] = None
-    """Passes over the training images (default: those of the recipe lenet-digits)."""
+    """Number of passes over the training images (default: that of the recipe lenet-digits)."""
     json: Flag = False
     """Print the result as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
-    """Parse and walk through."""
-    arguments = parse(Arguments, "demo", argv)
+    """Train, evaluate, predict, print."""
+    arguments = parse(Arguments, "demo", argv, examples=("firstsight demo", "firstsight demo --epochs 5"))
     import time
 
-    from firstsight.cli.console import ConsoleCallback, err, out, print_json, table
+    from firstsight.cli import as_options
+    from firstsight.cli.console import err, out, print_json, table
+    from firstsight.data.images.loading import load_data
+    from firstsight.recipes.progress import ProgressBar
+    from firstsight.recipes.train import train
+    from firstsight.tasks.classification.predict import predict
+    from firstsight.tasks.evaluate import evaluate
 
-    began = time.monotonic()
+    start = time.monotonic()
     console = err()
-    console.print("1. Train LeNet-5 on 1,438 real handwritten digits (firstsight train lenet)", markup=False)
-    from firstsight.data import load as load_data
-    from firstsight.recipes.train import RunOptions, train
-    from firstsight.tasks.classification.predict import evaluate, predict
-
-    changes: dict[str, Any] = {} if arguments.epochs is None else {"epochs": arguments.epochs}
-    with ConsoleCallback() as watcher:
-        result = train("lenet-digits", callback=watcher, where=RunOptions(out=arguments.out), **changes)
-    console.print(f"2. Evaluate it on 359 it has not seen (firstsight evaluate {result.run_dir})", markup=False)
-    found = evaluate(result.run_dir)
-    console.print(f"   accuracy {found.metrics['accuracy']:.2%}, loss {found.metrics['loss']:.4f} nats", markup=False)
-    console.print(f"3. Let it read five of them (firstsight predict {result.run_dir} PICTURE...)", markup=False)
-    pictures = write_digits(load_data("digits", "test"), result.run_dir / "digits")
-    answers = predict(result.run_dir, pictures, top=3)
-    seconds = time.monotonic() - began
-    report = result.run_dir / "report.html"
+    console.print("1. Train LeNet-5 on 1,438 handwritten digits (firstsight train lenet)", markup=False)
+    with ProgressBar(translate=as_options) as callback:
+        if arguments.epochs is None:
+            result = train("lenet-digits", callback=callback, out=arguments.out)
+        else:
+            result = train("lenet-digits", callback=callback, out=arguments.out, epochs=arguments.epochs)
+    console.print(f"2. Evaluate it on 359 test images (firstsight evaluate {result.run_dir})", markup=False)
+    evaluation = evaluate(result.run_dir)
+    accuracy = evaluation.metrics["accuracy"] or 0.0
+    console.print(f"   accuracy {accuracy:.2%}, loss {evaluation.metrics['loss']:.4f} nats", markup=False)
+    console.print(f"3. Predict five of them (firstsight predict {result.run_dir} IMAGE...)", markup=False)
+    images = write_digits(load_data("digits", "test"), result.run_dir / "digits")
+    predictions = predict(result.run_dir, images, top=3)
+    seconds = time.monotonic() - start
     if arguments.json:
-        print_json(
-            {
-                "recipe": result.recipe, "run_dir": str(result.run_dir), "metrics": dict(found.metrics), "n": found.n,
-                "predictions": [{"image": a.image, "label": a.top[0].label} for a in answers], "report": str(report),
-                "seconds": seconds,
-            }
-        )  # fmt: skip
+        document = {
+            "recipe": result.recipe,
+            "run_dir": str(result.run_dir),
+            "metrics": dict(evaluation.metrics),
+            "n": evaluation.n,
+            "predictions": [{"image": item.image, "label": item.label} for item in predictions],
+            "report": str(result.report),
+            "seconds": seconds,
+        }
+        print_json(document)
         return 0
-    shown = table("picture", "it reads", "how sure", right=("how sure",))
-    for answer in answers:
-        shown.add_row(answer.image, answer.top[0].label, f"{answer.top[0].probability:.1%}")
+    rows = table("image", "class", "probability", right=("probability",))
+    for item in predictions:
+        rows.add_row(item.image, item.label, f"{item.probability:.1%}")
     screen = out()
-    screen.print(shown)
-    accuracy = f"{found.metrics['accuracy']:.2%} of {found.n} unseen digits"
-    screen.print(f"\nLeNet read {accuracy} correctly; all of it took {seconds:.0f} s.")
-    screen.print(f"Look at the report: {report}")
+    screen.print(rows)
+    screen.print(
+        f"\nLeNet classified {accuracy:.2%} of {evaluation.n} test images correctly, in {seconds:.0f} s in all."
+    )
+    screen.print(f"Open the report: {result.report}")
     return 0
 
 
 def write_digits(images: object, folder: Path) -> list[Path]:
-    """Write one test image of every second class as PNG files, named by what they show."""
+    """Write one test image of every second class as a PNG file named after its class."""
     from PIL import Image
 
-    from firstsight.data import ImageSet
+    from firstsight.data.images.image_set import ImageSet
 
     assert isinstance(images, ImageSet)
     folder.mkdir(exist_ok=True)

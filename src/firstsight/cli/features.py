@@ -9,46 +9,56 @@ from tyro.conf import Positional
 
 from firstsight.cli.parse import Flag, Maybe, parse
 
+EXAMPLES = (
+    "firstsight features lenet-mnist digit.png",
+    "firstsight features resnet34 photo.jpg --layer layer1.0.conv1",
+)
+
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw what a layer has learned (its filters) and what it answers to a picture (its feature maps)."""
+    """Draw the filters of a layer and its feature maps for an image."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, weights by name (see: firstsight weights list), or a .safetensors file."""
-    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="[IMAGE]", help_behavior_hint="")] = None
-    """A picture; without one, a photograph that comes along."""
+    """A run directory, the name of weights (see: firstsight weights list), or a .safetensors file."""
+    image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
+    """Image file; without one, a bundled photograph is used."""
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     out: Path = Path("features.png")
-    """The figure to write (PNG)."""
+    """Figure to write (.png)."""
     json: Flag = False
-    """Print what was drawn as one JSON document."""
+    """Print a description of the figure as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
-    """Parse, look, draw, print."""
-    arguments = parse(Arguments, "features", argv)
+    """Parse, compute, draw, print."""
+    arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
     from firstsight import plots
     from firstsight.cli.console import log, print_json, write_figure
     from firstsight.data.sample_image import sample_photo
-    from firstsight.tasks.classification.features import look
-    from firstsight.weights.classifier import load
+    from firstsight.tasks.classification.features import compute_features
+    from firstsight.tasks.load import load_as
 
     image = arguments.image or sample_photo()
-    seen = look(load(arguments.weights, notify=log), image, arguments.layer)
-    title = f"{arguments.weights}, {seen.layer}: {Path(image).name}"
-    write_figure(plots.features(seen.image, seen.maps, seen.filters, title), arguments.out)
-    channels, height, width = seen.maps.shape
+    classifier = load_as("classification", arguments.weights, device="cpu", notify=log)
+    features = compute_features(classifier, image, arguments.layer)
+    title = f"{arguments.weights}, {features.layer}: {Path(image).name}"
+    write_figure(plots.features(features.image, features.maps, features.filters, title), arguments.out)
+    channels, height, width = features.maps.shape
+    low, high = float(features.maps.min()), float(features.maps.max())
     if arguments.json:
-        print_json(
-            {
-                "weights": arguments.weights, "image": str(image), "layer": seen.layer,
-                "maps": list(seen.maps.shape), "filters": None if seen.filters is None else list(seen.filters.shape),
-                "range": [float(seen.maps.min()), float(seen.maps.max())], "out": str(arguments.out),
-            }
-        )  # fmt: skip
+        document = {
+            "weights": arguments.weights,
+            "image": str(image),
+            "layer": features.layer,
+            "maps": list(features.maps.shape),
+            "filters": None if features.filters is None else list(features.filters.shape),
+            "range": [low, high],
+            "out": str(arguments.out),
+        }
+        print_json(document)
         return 0
-    print(f"{seen.layer}: {channels} maps of {width}x{height}, values {seen.maps.min():.3g} to {seen.maps.max():.3g}")
+    print(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
     print(f"figure: {arguments.out}")
     return 0

@@ -10,54 +10,63 @@ from tyro.conf import Positional
 from firstsight.cli.parse import Flag, Maybe, parse
 
 
+EXAMPLES = ("firstsight filter", 'firstsight filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0" --color')
+
+
 @dataclass(frozen=True)
 class Arguments:
-    """Lay a kernel on a picture and draw input, kernel, output, and the arithmetic of one pixel.
+    """Convolve an image with a kernel; draw input, kernel, output, and the arithmetic of one pixel.
 
     Kernels: identity, box, gaussian, motion, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss; or
-    numbers, rows parted by semicolons.
+    numbers, rows separated by semicolons.
     """
 
-    image: Annotated[Positional[str | None], tyro.conf.arg(metavar="[IMAGE]", help_behavior_hint="")] = None
-    """A picture; without one, a photograph that comes along (Grace Hopper, public domain)."""
+    image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
+    """Image file; without one, a bundled photograph is used (Grace Hopper, public domain)."""
     kernel: str = "sobel-x"
     """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0" (1/9 is a number too)."""
     size: Maybe[int] = None
     """Side of box, gaussian and motion in pixels."""
     stride: int = 1
-    """Move the kernel by so many pixels."""
+    """Step between output pixels."""
     padding: str = "same"
-    """Black pixels on every side; same: as many as keep the size (divided by the stride)."""
+    """Zeros on every side in pixels; same keeps the size (divided by the stride)."""
     dilation: int = 1
-    """Distance between the pixels that the kernel meets."""
-    colour: Flag = False
-    """Filter red, green and blue instead of a grey picture."""
+    """Distance between the taps of the kernel in pixels."""
+    color: Flag = False
+    """Filter red, green and blue instead of a gray image."""
     at: Maybe[str] = None
-    """Output pixel whose arithmetic to show, as X,Y from 0 (default: the strongest answer away from the border)."""
+    """Output pixel whose arithmetic to print, as X,Y from 0 (default: the strongest response away from the border)."""
     out: Path = Path("filter.png")
-    """The figure to write (PNG)."""
+    """Figure to write (.png)."""
     json: Flag = False
     """Print the arithmetic as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
     """Parse, filter, draw, print."""
-    arguments = parse(Arguments, "filter", argv)
+    arguments = parse(Arguments, "filter", argv, examples=EXAMPLES)
     from firstsight import plots
     from firstsight.cli.console import print_json, write_figure
     from firstsight.data.sample_image import sample_photo
-    from firstsight.tasks.filter import filter_picture
+    from firstsight.tasks.filter import apply_filter
 
     image = arguments.image or sample_photo()
-    result = filter_picture(
-        image, arguments.kernel, size=arguments.size, stride=arguments.stride, padding=_padding(arguments.padding),
-        dilation=arguments.dilation, colour=arguments.colour, at=_place(arguments.at),
-    )  # fmt: skip
+    result = apply_filter(
+        image,
+        arguments.kernel,
+        size=arguments.size,
+        stride=arguments.stride,
+        padding=_parse_padding(arguments.padding),
+        dilation=arguments.dilation,
+        color=arguments.color,
+        at=_parse_pixel(arguments.at),
+    )
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
     write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), arguments.out)
     if arguments.json:
-        print_json({"image": str(image), "out": str(arguments.out), **result.document()})
+        print_json({"image": str(image), "out": str(arguments.out), **result.to_dict()})
         return 0
     rows, columns = result.output.shape[1:]
     (y, x), low, high = result.at, result.output.min(), result.output.max()
@@ -71,22 +80,22 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _padding(text: str) -> int | Literal["same"]:
+def _parse_padding(text: str) -> int | Literal["same"]:
     from firstsight.errors import UsageError
 
     if text == "same":
         return "same"
     if not text.isdigit():
-        raise UsageError(f"--padding must be a number of pixels, or same; got {text}")
+        raise UsageError(f"`padding` must be a number of pixels, or same; got {text}")
     return int(text)
 
 
-def _place(text: str | None) -> tuple[int, int] | None:
+def _parse_pixel(text: str | None) -> tuple[int, int] | None:
     from firstsight.errors import UsageError
 
     if text is None:
         return None
     numbers = text.replace("x", ",").split(",")
     if len(numbers) != 2 or not all(number.strip().isdigit() for number in numbers):
-        raise UsageError(f"--at must be X,Y, two numbers from 0; got {text}")
+        raise UsageError(f"`at` must be X,Y, two numbers from 0; got {text}")
     return int(numbers[0]), int(numbers[1])

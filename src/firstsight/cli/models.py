@@ -6,43 +6,57 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import Flag, parse
+from firstsight.cli.parse import Flag, Maybe, parse
+
+EXAMPLES = ("firstsight models", "firstsight models 'resnet*'")
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The networks and recipes, with their size and the result they reach."""
+    """List the networks and the recipes, with their size and the result that they reach."""
 
-    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="[PATTERN]", help_behavior_hint="")] = ""
-    """Only names that contain this."""
+    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="[PATTERN]")] = ""
+    """Part of a name, or a glob pattern such as resnet*."""
+    kind: Maybe[str] = None
+    """Only networks of this kind: classification, gan, bottom-up or top-down."""
     json: Flag = False
     """Print as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
     """Parse and print; an unknown pattern is an error with the close matches."""
-    arguments = parse(Arguments, "models", argv)
+    arguments = parse(Arguments, "models", argv, examples=EXAMPLES)
     from firstsight.cli.console import out, print_json, table
-    from firstsight.errors import unknown_name
+    from firstsight.errors import UsageError, unknown_name
     from firstsight.models.registry import MODELS, list_models, matches
     from firstsight.recipes import RECIPES
+    from firstsight.tasks.spec import TASKS
     from firstsight.weights.bundled import bundled
 
-    kept = bundled()
-    models = [MODELS[name] for name in list_models(arguments.pattern)]
-    recipes = [r for r in RECIPES.values() if matches(r.name, arguments.pattern) or arguments.pattern == r.model]
+    if arguments.kind is not None and arguments.kind not in TASKS:
+        raise UsageError(f"`kind` must be one of {', '.join(TASKS)}; got {arguments.kind}")
+    models = [MODELS[name] for name in list_models(arguments.pattern, kind=arguments.kind)]
+    recipes = [
+        recipe
+        for recipe in RECIPES.values()
+        if (matches(recipe.name, arguments.pattern) or arguments.pattern == recipe.model)
+        and arguments.kind in (None, MODELS[recipe.model].kind)
+    ]
     if not models and not recipes:
         raise unknown_name("model or recipe", arguments.pattern, [*MODELS, *RECIPES], "see: firstsight models")
+    weights = bundled()
     if arguments.json:
         print_json(
             {
-                "models": [{"name": m.name, "summary": m.summary, "parameters": m.parameters} for m in models],
+                "models": [
+                    {"name": m.name, "kind": m.kind, "summary": m.summary, "parameters": m.parameters} for m in models
+                ],
                 "recipes": [
                     {
                         "name": r.name,
                         "model": r.model,
                         "result": r.result,
-                        "weights": r.name in kept,
+                        "weights": r.name in weights,
                         "settings": asdict(r.settings),
                     }
                     for r in recipes
@@ -52,25 +66,20 @@ def run(argv: list[str]) -> int:
         return 0
     console = out()
     if models:
-        shown = table("model", "parameters", "what it is", right=("parameters",))
-        for entry in models:
-            shown.add_row(entry.name, f"{entry.parameters:,}", entry.summary)
-        console.print(shown)
+        rows = table("model", "kind", "parameters", "description", right=("parameters",))
+        for info in models:
+            rows.add_row(info.name, info.kind, f"{info.parameters:,}", info.summary)
+        console.print(rows)
     if recipes:
-        shown = table("recipe", "data", "epochs", "result (measured)", "weights", right=("epochs",))
+        rows = table("recipe", "data", "epochs", "result (measured)", "weights", right=("epochs",))
         for recipe in recipes:
             settings = recipe.settings
-            shown.add_row(
-                recipe.name,
-                settings.data,
-                str(settings.epochs),
-                recipe.result,
-                "shipped" if recipe.name in kept else "-",
-            )
+            available = "bundled" if recipe.name in weights else "-"
+            rows.add_row(recipe.name, settings.data, str(settings.epochs), recipe.result, available)
         console.print()
-        console.print(shown)
+        console.print(rows)
         console.print()
-        console.print("firstsight train RECIPE trains it. Where weights are shipped, its name is enough to use them:")
-        console.print("firstsight predict RECIPE IMAGE; of a generator firstsight generate RECIPE; of a pose network")
-        console.print("firstsight pose IMAGE --model RECIPE.")
+        console.print("Train a recipe: firstsight train RECIPE. Use bundled weights by the name of their recipe:")
+        commands = dict.fromkeys(spec.command for spec in TASKS.values())
+        console.print(", ".join(f"firstsight {command} --help" for command in commands) + " say how.")
     return 0

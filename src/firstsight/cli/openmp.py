@@ -1,4 +1,4 @@
-"""How OpenMP threads of torch wait for each other, chosen before torch is imported."""
+"""Wait policy of the OpenMP threads of torch, chosen before torch is imported."""
 
 import os
 from collections.abc import Mapping

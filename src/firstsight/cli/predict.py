@@ -1,6 +1,6 @@
 """``firstsight predict``."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,82 +12,80 @@ from firstsight.cli.parse import Device, Flag, parse
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from firstsight.weights.classifier import Classifier
+    from firstsight.tasks.classification.classifier import Classifier
 
 LARGE = 4
-"""A picture is strange to a network of pictures so many times smaller."""
+"""An image this many times larger than the training images is probably of another kind."""
+EXAMPLES = ("firstsight predict lenet-mnist digit.png", "firstsight predict resnet34 photo.jpg --top 3")
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Say what pictures show: the most probable classes of each."""
+    """Predict the classes of images."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, shipped or published weights (see: firstsight weights list), or a .safetensors file."""
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="")]
-    """Pictures: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
+    """A run directory, the name of weights (see: firstsight weights list), or a .safetensors file."""
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    """Image files: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     top: int = 5
-    """How many classes to name for each picture."""
+    """Number of classes to print for each image."""
     device: Device = "auto"
-    """Where to compute; auto takes a GPU if there is one."""
+    """Device to compute on; auto uses a GPU if there is one."""
     json: Flag = False
     """Print the result as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
-    """Parse, predict, print. A picture that cannot be read is named on stderr; the others are answered, exit code 1."""
-    arguments = parse(Arguments, "predict", argv)
+    """Parse, predict, print; report unreadable images on stderr, with exit code 1, and classify the others."""
+    arguments = parse(Arguments, "predict", argv, examples=EXAMPLES)
     from firstsight.cli.console import log, out, print_json, report_failures, table
-    from firstsight.engine.device import move
     from firstsight.errors import UsageError
     from firstsight.tasks.classification.predict import predict
-    from firstsight.weights.classifier import load
+    from firstsight.tasks.load import load_as
 
     if not arguments.images:
-        raise UsageError("missing: IMAGE; name at least one picture (see: firstsight predict --help)")
-    pictures, refused = _read(arguments.images)
-    answers = []
-    if pictures:
-        network = load(arguments.weights, notify=log)
-        move(arguments.device, network.model)
-        warn_out_of_domain(arguments.weights, network, pictures)
-        answers = predict(network, list(pictures.values()), top=arguments.top)
-    found = [replace(answer, image=name) for name, answer in zip(pictures, answers, strict=True)]
+        raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
+    images, refused = _read(arguments.images)
+    predictions = []
+    if images:
+        classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
+        warn_out_of_domain(arguments.weights, classifier, images)
+        predictions = predict(classifier, list(images.values()), top=arguments.top)
+    predictions = [replace(item, image=name) for name, item in zip(images, predictions, strict=True)]
     if arguments.json:
-        print_json([asdict(prediction) for prediction in found])
-    elif found:
-        shown = table("picture", "answer", "probability", "then", right=("probability",))
-        for prediction in found:
-            first, *others = prediction.top
-            then = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in others)
-            shown.add_row(prediction.image, first.label, f"{first.probability:.1%}", then)
-        out().print(shown)
+        print_json([prediction.to_dict() for prediction in predictions])
+    elif predictions:
+        rows = table("image", "class", "probability", "next", right=("probability",))
+        for prediction in predictions:
+            others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
+            rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
+        out().print(rows)
     return report_failures(refused)
 
 
-def warn_out_of_domain(name: str, network: "Classifier", pictures: "dict[str, Image]") -> None:
-    """Of large photographs in colour, shown to a network of small grey pictures."""
+def warn_out_of_domain(name: str, classifier: "Classifier", images: "dict[str, Image]") -> None:
+    """Warn if a network that was trained on small gray images gets large color photographs."""
     from firstsight.cli.console import log
 
-    prepare = network.preprocess
-    odd = [image for image, p in pictures.items() if p.mode != "L" and min(p.size) > LARGE * prepare.resize]
-    if prepare.channels == 1 and odd:
-        more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+    preprocess = classifier.preprocess
+    unlike = [key for key, image in images.items() if image.mode != "L" and min(image.size) > LARGE * preprocess.resize]
+    if preprocess.channels == 1 and unlike:
+        more = f" and {len(unlike) - 1} more" if len(unlike) > 1 else ""
         log(
-            f"{odd[0]}{more}: large and in colour, and {name} was trained on grey pictures of {prepare.resize}x"
-            f"{prepare.resize}; it answers with one of its {len(network.classes)} classes whatever it is shown"
+            f"{unlike[0]}{more}: a large color image, but {name} was trained on gray images of {preprocess.resize}x"
+            f"{preprocess.resize}; the prediction is one of its {len(classifier.classes)} classes for any image"
         )
 
 
-def _read(images: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
-    """The pictures that can be read, by name, and a sentence for each that cannot."""
-    from firstsight.data import open_image
+def _read(names: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
+    """Return the images that can be read, by name, and an error message for each of the others."""
+    from firstsight.data.image_io import open_image
     from firstsight.errors import DataError
 
-    good, refused = {}, []
-    for image in images:
+    images, refused = {}, []
+    for name in names:
         try:
-            good[image] = open_image(Path(image))
+            images[name] = open_image(Path(name))
         except DataError as error:
             refused.append(str(error))
-    return good, refused
+    return images, refused

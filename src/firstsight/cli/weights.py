@@ -12,26 +12,29 @@ from firstsight.errors import UsageError, unknown_name
 
 USAGE = """usage: firstsight weights {list,get,import} [options]
 
-Trained weights: those inside the package, those that others published, trained on ImageNet, and your own.
+List trained weights, download published ones, import a file of PyTorch.
 
-  firstsight weights list                               what there is, what it reaches, where it lies
-  firstsight weights get resnet34                       download, verify, store
-  firstsight weights import FILE --model resnet34       the same from a .pth or .safetensors file on this machine
+  firstsight weights list                            list bundled, published and imported weights
+  firstsight weights get resnet34                    download published weights, verify and store them
+  firstsight weights import FILE --model resnet34    the same from a .pth or .safetensors file
 
   firstsight weights list --help, ... get --help, ... import --help    the options of each
 
-Stored weights are used by their name: firstsight predict resnet34 PHOTO
-They lie in $FIRSTSIGHT_HOME/weights (by default ~/.cache/firstsight/weights).
+Use cached weights by their name: firstsight predict resnet34 PHOTO
+They are stored in $FIRSTSIGHT_HOME/weights (default: ~/.cache/firstsight/weights).
 """
 
 
-NO_POSE = dict.fromkeys(("skeleton", "joints", "parameters", "folded", "ap", "pck"))
-"""What is told of pose networks only."""
+EMPTY: dict[str, Any] = {
+    "name": "", "source": "", "kind": "not known", "model": None, "data": None, "classes": None, "metrics": {},
+    "parameters": None, "skeleton": None, "joints": None, "path": None, "usable": False,
+}  # fmt: skip
+"""Entry of weights of which nothing is known."""
 
 
 @dataclass(frozen=True)
 class ListArguments:
-    """The weights there are, shipped, published or imported: what each reaches, where it lies."""
+    """List the weights, bundled, published or imported, with their result and location."""
 
     json: Flag = False
     """Print as one JSON document."""
@@ -39,7 +42,7 @@ class ListArguments:
 
 @dataclass(frozen=True)
 class GetArguments:
-    """Download published weights, check them against the hash in their file's name, store them with their card."""
+    """Download published weights, verify the hash in the file name, and store them with a card."""
 
     name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
     """A network with published weights, like resnet34 (see: firstsight weights list)."""
@@ -49,28 +52,28 @@ class GetArguments:
 
 @dataclass(frozen=True)
 class ImportArguments:
-    """Store weights from a file of torch.save, or a .safetensors file, with a card; nothing in it is executed.
+    """Import weights from a file of torch.save, or a .safetensors file, and store them with a card.
 
-    1000 classes are taken as ImageNet's and stored as MODEL-imagenet; any others as MODEL-FILE. Pictures are prepared
-    as for the published weights. A hash in the file's name is checked.
+    Nothing in the file is executed. 1000 classes are taken to be those of ImageNet and stored as MODEL-imagenet, others
+    as MODEL-FILE. Images are preprocessed as for the published weights. A hash in the file name is verified.
     """
 
     file: Annotated[Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """The file; the names of its tensors are torchvision's."""
+    """File whose tensors have the names of torchvision."""
     model: str
     """The network, like resnet34 (see: firstsight weights list)."""
     variant: Maybe[str] = None
-    """paper or torchvision, for the networks that have both."""
+    """paper or torchvision, for networks that have both."""
     classes: Maybe[Path] = None
-    """A text file with the names of the classes, one a line (default: ImageNet's, or class 0, class 1, ...)."""
+    """Text file with the names of the classes, one per line (default: those of ImageNet, or class 0, class 1, ...)."""
     out: Maybe[Path] = None
-    """Write here (.safetensors) instead of where it is found by its name."""
+    """Write to this .safetensors file instead of the folder of cached weights."""
     json: Flag = False
     """Print the result as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
-    """Dispatch to one of the three."""
+    """Run one of the three actions."""
     if argv and argv[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
@@ -88,101 +91,108 @@ def _list(argv: list[str]) -> int:
     from firstsight.weights.bundled import cache_dir
     from firstsight.weights.table import TERMS
 
-    lines = [*_shipped(), *_published(), *_imported()]
+    entries = [*_bundled(), *_published(), *_imported()]
     if arguments.json:
-        print_json(lines)
+        print_json(entries)
         return 0
-    shown = table("weights", "result", "of", "where", right=("result",))
-    for line in lines:
-        shown.add_row(line["name"], _result(line), _measured(line), _where(line))
-    console = out()
-    console.print(shown)
-    print(f"\nPublished weights: {TERMS}. Their accuracy is what torchvision states.")
-    print(f"firstsight weights get NAME stores them in {cache_dir()}; firstsight weights import FILE does from a file.")
+    rows = table("weights", "kind", "result", "evaluated on", "location", right=("result",))
+    for entry in entries:
+        rows.add_row(entry["name"], entry["kind"], _result(entry), _evaluated_on(entry), _location(entry))
+    out().print(rows)
+    print(f"\nPublished weights: {TERMS}. Their accuracy is as stated by torchvision.")
+    print(f"firstsight weights get NAME stores them in {cache_dir()}; firstsight weights import FILE reads a file.")
     return 0
 
 
-def _result(line: dict[str, Any]) -> str:
-    if line["skeleton"] is not None:
-        reached = [
-            f"{name} {line[key]:.1%}" for name, key in (("AP", "ap"), ("PCK@0.2", "pck")) if line[key] is not None
-        ]
-        return ", ".join(reached) or "-"
-    if line["frechet"] is not None:
-        return f"Frechet {line['frechet']:.1f}"
-    return f"{line['accuracy']:.2%}" if line["accuracy"] is not None else "-"
+def _result(entry: dict[str, Any]) -> str:
+    """Return the metrics by which weights of this kind are compared."""
+    from firstsight.tasks.spec import TASKS
+
+    results = next((spec.results for spec in TASKS.values() if spec.title == entry["kind"]), ())
+    values = [f"{m.label} {entry['metrics'][m.key]:{m.format}}" for m in results if m.key in entry["metrics"]]
+    return ", ".join(values) or "-"
 
 
-def _measured(line: dict[str, Any]) -> str:
-    if line["skeleton"] is not None:
-        folded = " without batch norms" if line["folded"] else ""
-        size = f"{line['skeleton']}, {line['joints']} joints, {line['parameters']:,} parameters{folded}"
-        return f"{line['data'] or 'not known'}; pose: {size}"
-    if line["kind"] == "shipped":
-        return f"{line['data']}, test images"
-    return "ImageNet, as published" if line["accuracy"] is not None else "not known"
+def _evaluated_on(entry: dict[str, Any]) -> str:
+    if entry["skeleton"] is not None:
+        return f"{entry['data'] or 'not known'}; {entry['skeleton']}, {entry['joints']} keypoints"
+    if entry["source"] == "bundled":
+        return f"{entry['data']}, test images"
+    return "ImageNet, as published" if entry["metrics"] else "not known"
 
 
-def _where(line: dict[str, Any]) -> str:
-    if line["kind"] == "shipped":
-        return "inside the package"
-    if not line["path"]:
-        return f"not here; get downloads {line['megabytes']:.0f} MB"
-    return "stored" if line["usable"] else "stored, but damaged: remove it"
+def _location(entry: dict[str, Any]) -> str:
+    if entry["source"] == "bundled":
+        return "in the package"
+    if not entry["path"]:
+        return f"not stored; get downloads {entry['megabytes']:.0f} MB"
+    return "stored" if entry["usable"] else "stored, but damaged: remove it"
 
 
-def _shipped() -> list[dict[str, Any]]:
+def _bundled() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import bundled
 
-    return [_line(path, kind="shipped") for path in bundled().values()]
+    return [_entry(path, source="bundled") for path in bundled().values()]
 
 
 def _published() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
     from firstsight.weights.table import PUBLISHED, TERMS
 
-    kept, lines = cached(), []
-    for entry in PUBLISHED.values():
-        facts = {"file": entry.file, "address": entry.url, "megabytes": entry.megabytes, "terms": TERMS}
-        line = {
-            "name": entry.name, "kind": "published", "model": entry.model, "classes": 1000, "data": "imagenet",
-            "accuracy": round(entry.accuracy / 100, 5), "frechet": None, "path": None, "usable": False, **NO_POSE,
-        }  # fmt: skip
-        if entry.name in kept:
-            line = _line(kept[entry.name], kind="published")
-        lines.append(line | facts)
-    return lines
+    in_cache, entries = cached(), []
+    for info in PUBLISHED.values():
+        entry = EMPTY | {
+            "name": info.name,
+            "source": "published",
+            "kind": "classifier",
+            "model": info.model,
+            "data": "imagenet",
+            "classes": 1000,
+            "metrics": {"accuracy": round(info.accuracy / 100, 5)},
+        }
+        if info.name in in_cache:
+            entry = _entry(in_cache[info.name], source="published")
+        facts = {"file": info.file, "url": info.url, "megabytes": info.megabytes, "terms": TERMS}
+        entries.append(entry | facts)
+    return entries
 
 
 def _imported() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
     from firstsight.weights.table import PUBLISHED
 
-    names = {entry.name for entry in PUBLISHED.values()}
-    return [_line(path, kind="imported") for name, path in cached().items() if name not in names]
+    published = {info.name for info in PUBLISHED.values()}
+    return [_entry(path, source="imported") for name, path in cached().items() if name not in published]
 
 
-def _line(path: Path, *, kind: str) -> dict[str, Any]:
-    """What the card of a weights file says."""
+def _entry(path: Path, *, source: str) -> dict[str, Any]:
+    """Return what the card of a weights file says."""
+    from firstsight.migrate import migrate_card
+    from firstsight.tasks.spec import task_of_card
     from firstsight.weights.bundled import card_of, parameters_of
 
+    entry = EMPTY | {"name": path.stem, "source": source, "path": str(path)}
     card = card_of(path)
-    about: dict[str, Any] = card["about"] if card else {}
-    metrics = about.get("metrics", {})
-    line = {
-        "name": path.stem, "kind": kind, "model": card["model"] if card else None,
-        "classes": len(card.get("classes", about.get("classes", ()))) if card else None, "data": about.get("data"),
-        "accuracy": metrics.get("accuracy", about.get("published_accuracy")), "frechet": metrics.get("frechet"),
-        "path": str(path), "usable": card is not None, **NO_POSE,
-    }  # fmt: skip
-    if card and card.get("kind") in ("pose", "top-down"):
-        joints = card["skeleton"]["keypoints"]
-        line |= {
-            "skeleton": card["skeleton"].get("skeleton_name", "its own"), "joints": len(joints),
-            "parameters": parameters_of(path), "folded": bool(card.get("folded")),
-            "ap": metrics.get("ap"), "pck": metrics.get("pck"),
-        }  # fmt: skip
-    return line
+    if card is None:
+        return entry
+    card = migrate_card(card)
+    about = card["about"]
+    metrics = dict(about.get("metrics", {}))
+    if "published_accuracy" in about:
+        metrics.setdefault("accuracy", about["published_accuracy"])
+    entry |= {
+        "kind": task_of_card(card["kind"], path).title,
+        "model": card["model"],
+        "data": about.get("data"),
+        "classes": len(card.get("classes", about.get("classes", ()))),
+        "metrics": metrics,
+        "parameters": parameters_of(path),
+        "usable": True,
+    }
+    if "skeleton" in card:
+        skeleton = card["skeleton"]
+        entry |= {"skeleton": skeleton.get("skeleton_name", "custom"), "joints": len(skeleton["keypoints"])}
+    return entry
 
 
 def _get(argv: list[str]) -> int:
@@ -190,7 +200,7 @@ def _get(argv: list[str]) -> int:
     from firstsight.cli.console import log
     from firstsight.weights.published import get
 
-    return _tell(get(arguments.name, notify=log), as_json=arguments.json)
+    return _print_stored(get(arguments.name, notify=log), as_json=arguments.json)
 
 
 def _import(argv: list[str]) -> int:
@@ -203,10 +213,11 @@ def _import(argv: list[str]) -> int:
     path = import_weights(
         arguments.file, arguments.model, variant=arguments.variant, classes=classes, out=arguments.out, notify=log
     )
-    return _tell(path, as_json=arguments.json)
+    return _print_stored(path, as_json=arguments.json)
 
 
-def _tell(path: Path, *, as_json: bool) -> int:
+def _print_stored(path: Path, *, as_json: bool) -> int:
+    """Print what is known of a stored file."""
     from firstsight.cli.console import print_json
     from firstsight.weights.bundled import cached, card_of
 
@@ -218,9 +229,9 @@ def _tell(path: Path, *, as_json: bool) -> int:
         facts = {"name": name, "path": str(path), "model": card["model"], "classes": len(card["classes"])}
         print_json(facts | {key: about.get(key) for key in ("source", "sha256", "terms", "published_accuracy")})
         return 0
-    reaches = about.get("published_accuracy")
-    told = f", {reaches:.2%} on ImageNet as published" if reaches is not None else ""
-    print(f"{name}: {card['model']}, {len(card['classes']):,} classes{told}; from {about['source']}")
+    accuracy = about.get("published_accuracy")
+    published = f", {accuracy:.2%} on ImageNet as published" if accuracy is not None else ""
+    print(f"{name}: {card['model']}, {len(card['classes']):,} classes{published}; from {about['source']}")
     print(f"stored at {path}")
     print(f"terms: {about['terms']}")
     print(f"use it: firstsight predict {name} PHOTO")

@@ -1,4 +1,4 @@
-"""Batches: which samples, in which order, on which process - pure functions of seed, epoch and position."""
+"""Batches: sample ids, order and shard of each process are pure functions of seed, epoch and index."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,53 +10,65 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.data.augment import Augmentation
-from firstsight.data.image_io import Preprocess, frame
+from firstsight.data.image_io import Preprocess, center_crop_box
 from firstsight.data.images.image_set import ImageSet
 from firstsight.data.rng import permutation
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchShard:
-    """One process's share of a global batch, whatever it is of.
+    """Part of a global batch that one process computes.
 
     Parameters
     ----------
     ids : NDArray[np.int64]
-        (N,) sample numbers in the training set.
-    epoch, index : int
-        The batch's place, both from 0.
+        (N,) sample ids in the training set.
+    epoch : int
+        Epoch, from 0.
+    index : int
+        Index of the batch in its epoch, from 0.
     global_size : int
-        Samples in the whole batch, over all processes.
-    world : int
+        Number of samples in the batch, over all processes.
+    world_size : int
         Number of processes.
     progress : float
-        How much of the whole training lies before this batch, in [0, 1).
+        Fraction of the training before this batch, in [0, 1).
     """
 
     ids: NDArray[np.int64]
     epoch: int
     index: int
     global_size: int
-    world: int
+    world_size: int
     progress: float
 
     def mean(self, per_sample: Tensor) -> Tensor:
-        """The share of this process in the mean over the global batch: averaged over the processes it *is* that mean.
+        """Return this process's part of the mean over the global batch.
 
-        Gradients are averaged over processes, and shares may differ by one sample; a plain mean of means would not be
-        the mean.
+        The average over the processes, which is how gradients are reduced, is exactly the mean over the global batch.
+        An average of plain means is not, as shards may differ in size by one sample.
+
+        Parameters
+        ----------
+        per_sample : Tensor
+            (N,) values of the samples.
+
+        Returns
+        -------
+        Tensor
+            Scalar.
         """
-        return per_sample.sum() * (self.world / self.global_size)
+        return per_sample.sum() * (self.world_size / self.global_size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch(BatchShard):
-    """Pictures and their classes.
+    """Batch of images and labels.
 
     Parameters
     ----------
     images : Tensor
-        (N, C, H, W) normalised float tensor.
+        (N, C, H, W) normalized float tensor.
     labels : Tensor
         (N,) int64 tensor.
     """
@@ -65,12 +77,27 @@ class Batch(BatchShard):
     labels: Tensor
 
 
-def cut(n: int, batch_size: int) -> NDArray[np.int64]:
-    """Where an epoch of ``n`` samples is cut: ceil(n / batch_size) batches whose sizes differ by one at most.
+def batch_offsets(n: int, batch_size: int) -> NDArray[np.int64]:
+    """Return the positions where ``n`` samples are divided into ceil(n / batch_size) batches.
 
-    No batch exceeds ``batch_size``, no sample is dropped, and no small rest upsets batch norm.
+    The sizes differ by at most one. No batch exceeds ``batch_size``, no sample is dropped, and there is no small last
+    batch that would disturb batch normalization.
 
-    >>> cut(10, 4)
+    Parameters
+    ----------
+    n : int
+        Number of samples in an epoch.
+    batch_size : int
+        Maximum size of a batch.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        (steps + 1,) positions. Batch i has the samples from position i to position i + 1.
+
+    Examples
+    --------
+    >>> batch_offsets(10, 4)
     array([ 0,  3,  6, 10])
     """
     steps = -(-n // batch_size)
@@ -78,67 +105,100 @@ def cut(n: int, batch_size: int) -> NDArray[np.int64]:
 
 
 class BatchSource:
-    """Which samples make which batch: what every source of batches has in common."""
+    """Base class of batch sources: determines which samples are in which batch.
+
+    Attributes
+    ----------
+    batch_size : int
+        Maximum size of a global batch.
+    epochs : int
+        Number of epochs.
+    seed : int
+        Seed of the order of the samples.
+    """
 
     batch_size: int
     epochs: int
     seed: int
-    _order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))  # of the epoch at hand
+    _order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))  # the last epoch and its sample ids
 
     @property
     def samples(self) -> int:
-        """Samples in an epoch."""
+        """Number of samples in an epoch."""
         raise NotImplementedError
 
     @cached_property
-    def borders(self) -> NDArray[np.int64]:
-        """Where an epoch is cut; see `cut`."""
-        return cut(self.samples, self.batch_size)
+    def offsets(self) -> NDArray[np.int64]:
+        """Array (steps + 1,) of the positions where an epoch is divided into batches (see `batch_offsets`)."""
+        return batch_offsets(self.samples, self.batch_size)
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
-        return len(self.borders) - 1
+        """Number of batches in an epoch."""
+        return len(self.offsets) - 1
 
     def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
-        """Sample numbers of one global batch, over all processes."""
+        """Return the (N,) sample ids of a global batch, over all processes."""
         if self._order[0] != epoch:
             self._order = (epoch, permutation(self.samples, seed=self.seed, epoch=epoch))
-        return self._order[1][self.borders[index] : self.borders[index + 1]]
+        return self._order[1][self.offsets[index] : self.offsets[index + 1]]
 
     def progress(self, epoch: int, index: int) -> float:
-        """How much of the whole training lies before a batch, in [0, 1)."""
+        """Return the fraction of the training before a batch, in [0, 1)."""
         return (epoch * self.steps + index) / (self.epochs * self.steps)
 
 
 class ProgressiveResizing(BatchSource):
-    """Samples that are smaller in the first epochs, the share ``early`` of them: a network of convolutions takes both.
+    """Batch source with smaller samples in the first epochs (progressive resizing).
 
-    Small ones teach most of it in less time; ``progress`` counts each of the two parts for itself.
+    A convolutional network accepts both sizes, and learns most from small samples in less time.
+
+    Attributes
+    ----------
+    low_res_fraction : float
+        Fraction of the epochs with smaller samples.
     """
 
-    early: float
+    low_res_fraction: float
 
     @property
-    def early_epochs(self) -> int:
-        """So many epochs are on smaller samples; never the last one."""
-        return min(round(self.early * self.epochs), self.epochs - 1)
+    def low_res_epochs(self) -> int:
+        """Number of epochs with smaller samples; the last epoch is never one of them."""
+        return min(round(self.low_res_fraction * self.epochs), self.epochs - 1)
 
     def progress(self, epoch: int, index: int) -> float:
-        """How much of the training, or of its early or its later part, lies before a batch, in [0, 1)."""
-        early = self.early_epochs
-        first, epochs = (0, early) if epoch < early else (early, self.epochs - early)
+        """Return the fraction before a batch of the low-resolution or the full-resolution epochs, in [0, 1)."""
+        low_res = self.low_res_epochs
+        first, epochs = (0, low_res) if epoch < low_res else (low_res, self.epochs - low_res)
         return ((epoch - first) * self.steps + index) / (epochs * self.steps)
 
 
 @dataclass
 class Batches(BatchSource):
-    """The training batches of an `ImageSet`, held as one uint8 tensor on the training device.
+    """Training batches of an `ImageSet`, which is kept as a uint8 tensor on the training device.
 
     Parameters
     ----------
-    rank, world : int
-        This process and how many there are; process r takes every ``world``-th sample from the r-th.
+    source : ImageSet
+        Training set.
+    preprocess : Preprocess
+        Size and normalization of the images.
+    batch_size : int
+        Maximum size of a global batch.
+    epochs : int
+        Number of epochs.
+    seed : int
+        Seed of order and augmentation.
+    augmentation : Augmentation
+        Random transforms.
+    rank : int
+        Index of this process. It gets every ``world_size``-th sample of a batch, from sample ``rank`` on.
+    world_size : int
+        Number of processes.
+    device : torch.device
+        Device of the batches.
+    dtype : torch.dtype
+        Data type of the images.
     """
 
     source: ImageSet
@@ -148,29 +208,27 @@ class Batches(BatchSource):
     seed: int
     augmentation: Augmentation = field(default_factory=Augmentation)
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         self.images = fit_images(self.source, self.preprocess).to(self.device)
         self.labels = self.source.labels.to(self.device)
-        self._black = self.preprocess.normalize(
-            torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8), self.dtype
-        )
-        self._black = self._black.flatten().to(self.device)
+        black = torch.zeros(1, self.preprocess.channels, 1, 1, dtype=torch.uint8)
+        self._black = self.preprocess.normalize(black, self.dtype).flatten().to(self.device)
 
     @property
     def samples(self) -> int:
-        """Samples in an epoch."""
+        """Number of samples in an epoch."""
         return len(self.source)
 
     def get(self, epoch: int, index: int) -> Batch:
-        """The share of this process in one batch, augmented and normalised."""
-        whole = self.ids(epoch, index)
-        ids = whole[self.rank :: self.world]
-        taken = self.augmentation.gather(self.images, ids, seed=self.seed, epoch=epoch)
-        images = self.preprocess.normalize(taken, self.dtype)
+        """Return this process's part of a batch, augmented and normalized."""
+        global_ids = self.ids(epoch, index)
+        ids = global_ids[self.rank :: self.world_size]
+        pixels = self.augmentation.gather(self.images, ids, seed=self.seed, epoch=epoch)
+        images = self.preprocess.normalize(pixels, self.dtype)
         images = self.augmentation.warp(images, ids, seed=self.seed, epoch=epoch, fill=self._black)
         return Batch(
             images=images.contiguous(memory_format=torch.channels_last),
@@ -178,40 +236,54 @@ class Batches(BatchSource):
             ids=ids,
             epoch=epoch,
             index=index,
-            global_size=len(whole),
-            world=self.world,
+            global_size=len(global_ids),
+            world_size=self.world_size,
             progress=self.progress(epoch, index),
         )
 
 
 def fit_images(source: ImageSet, preprocess: Preprocess) -> Tensor:
-    """All images of a set at the network's size; see `fit_pixels`."""
+    """Return the images of a set at the size of the network's input (see `fit_pixels`)."""
     return fit_pixels(source.images, preprocess)
 
 
 def fit_pixels(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """Images at the network's size: cut out as `Preprocess.picture` does, bordered with zeros.
+    """Resize, crop and pad images like `Preprocess.to_pixels`, on tensors.
 
-    (N, C, H, W) uint8 to (N, channels, S, S) uint8.
+    Images of the side ``preprocess.resize`` are not resized: `load_data` has already cropped them.
 
-    Images that have the side ``preprocess.resize`` already are left as they are: `load` has cut them.
+    Parameters
+    ----------
+    images : Tensor
+        (N, C, H, W) uint8.
+    preprocess : Preprocess
+        Size, padding and number of channels.
+
+    Returns
+    -------
+    Tensor
+        (N, channels, S, S) uint8, S = ``preprocess.input_size``.
     """
     side = preprocess.resize
     if images.shape[1] != preprocess.channels:
-        images = _channels(images, preprocess.channels)
+        images = _convert_channels(images, preprocess.channels)
     if images.shape[2:] != (side, side):
-        wide, high, left, top = frame(images.shape[3], images.shape[2], size=side, shorter=preprocess.shorter)
-        resized = [
-            F.interpolate(chunk.float(), size=(high, wide), mode="bilinear", antialias=True, align_corners=False)
-            [:, :, top : top + side, left : left + side].round().clamp_(0, 255).to(torch.uint8)
-            for chunk in images.split(256)
-        ]  # fmt: skip
-        images = torch.cat(resized)
+        width, height, left, top = center_crop_box(
+            images.shape[3], images.shape[2], size=side, shorter=preprocess.shorter
+        )
+        chunks = []
+        for chunk in images.split(256):
+            resized = F.interpolate(
+                chunk.float(), size=(height, width), mode="bilinear", antialias=True, align_corners=False
+            )
+            cropped = resized[:, :, top : top + side, left : left + side]
+            chunks.append(cropped.round().clamp_(0, 255).to(torch.uint8))
+        images = torch.cat(chunks)
     return F.pad(images, (preprocess.pad,) * 4) if preprocess.pad else images
 
 
-def _channels(images: Tensor, channels: int) -> Tensor:
-    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma."""
+def _convert_channels(images: Tensor, channels: int) -> Tensor:
+    """Convert gray to RGB by repetition, or RGB to gray by ITU-R 601 luma."""
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)

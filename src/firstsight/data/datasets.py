@@ -1,6 +1,9 @@
-"""The named data sets: where each is published, its hashes, its terms."""
+"""Registry of the data sets that can be loaded by name: mirrors, hashes and licenses."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from firstsight.data.checksum import sha256_of
 
 
 @dataclass(frozen=True)
@@ -9,55 +12,71 @@ class RemoteFile:
 
     Parameters
     ----------
+    name : str
+        File name.
     sha256 : str
-        Of its bytes, in hex; its first digits where no more of them are published.
+        SHA-256 of the file in hexadecimal, or its first digits if no more are published.
     size : int
-        In bytes.
+        Size in bytes.
     """
 
     name: str
     sha256: str
     size: int
 
-    def fits(self, digest: str) -> bool:
-        """Is ``digest`` the SHA-256 of this file?"""
-        return digest.startswith(self.sha256)
+    def matches(self, path: Path) -> bool:
+        """Return whether the file at ``path`` has the published SHA-256."""
+        return sha256_of(path).startswith(self.sha256)
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A named data set.
+    """Metadata of a data set.
 
     Parameters
     ----------
+    name : str
+        Name by which `load_data` finds the data set.
+    title : str
+        One-line description.
+    shape : str
+        Number and shape of the images, for display.
+    classes : tuple[str, ...]
+        Class names, in the order of the labels.
+    license : str
+        License of the data.
+    homepage : str
+        URL of the publisher.
     mirrors : tuple[str, ...]
-        Places that hold the files, tried in order; a file's address is the place plus its name.
-    contents : tuple[str, ...]
-        SHA-256 of the *unpacked* label files, by which a folder is recognised whatever it is called.
+        Base URLs, tried in order. The URL of a file is the base URL followed by the file name.
+    files : tuple[RemoteFile, ...]
+        Files to download.
+    label_hashes : tuple[str, ...]
+        SHA-256 of the *uncompressed* label files. They identify a data set whatever its folder is called.
     """
 
     name: str
     title: str
     shape: str
     classes: tuple[str, ...]
-    licence: str
+    license: str
     homepage: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
-    contents: tuple[str, ...] = ()
+    label_hashes: tuple[str, ...] = ()
 
 
 DIGITS = tuple("0123456789")
 
-SOURCES: dict[str, DatasetInfo] = {
-    source.name: source
-    for source in (
+DATASETS: dict[str, DatasetInfo] = {
+    info.name: info
+    for info in (
         DatasetInfo(
             name="digits",
             title="Optical recognition of handwritten digits (UCI, the 1,797 of scikit-learn)",
             shape="1,797 x 1x32x32 (from 8x8)",
             classes=DIGITS,
-            licence="CC BY 4.0",
+            license="CC BY 4.0",
             homepage="https://archive.ics.uci.edu/dataset/80",
         ),
         DatasetInfo(
@@ -65,7 +84,7 @@ SOURCES: dict[str, DatasetInfo] = {
             title="MNIST handwritten digits",
             shape="70,000 x 1x28x28",
             classes=DIGITS,
-            licence="CC BY-SA 3.0",
+            license="CC BY-SA 3.0",
             homepage="http://yann.lecun.com/exdb/mnist/",
             mirrors=(
                 "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -93,7 +112,7 @@ SOURCES: dict[str, DatasetInfo] = {
                     4542,
                 ),
             ),
-            contents=("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",),
+            label_hashes=("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",),
         ),
         DatasetInfo(
             name="fashion-mnist",
@@ -111,7 +130,7 @@ SOURCES: dict[str, DatasetInfo] = {
                 "Bag",
                 "Ankle boot",
             ),
-            licence="MIT",
+            license="MIT",
             homepage="https://github.com/zalandoresearch/fashion-mnist",
             mirrors=(
                 "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
@@ -139,7 +158,7 @@ SOURCES: dict[str, DatasetInfo] = {
                     5148,
                 ),
             ),
-            contents=(
+            label_hashes=(
                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
             ),
@@ -149,7 +168,7 @@ SOURCES: dict[str, DatasetInfo] = {
             title="Kuzushiji-MNIST, ten hiragana in cursive",
             shape="70,000 x 1x28x28",
             classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-            licence="CC BY-SA 4.0",
+            license="CC BY-SA 4.0",
             homepage="https://codh.rois.ac.jp/kmnist/",
             mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
             files=(
@@ -180,7 +199,7 @@ SOURCES: dict[str, DatasetInfo] = {
             title="CIFAR-10 small photographs",
             shape="60,000 x 3x32x32",
             classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-            licence="no stated licence; cite Krizhevsky 2009",
+            license="no stated license; cite Krizhevsky 2009",
             homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
             mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
             files=(
@@ -193,4 +212,4 @@ SOURCES: dict[str, DatasetInfo] = {
         ),
     )
 }
-"""Hashes: SHA-256 of the published files."""
+"""Data sets by name. All hashes are SHA-256 of the published files."""

@@ -1,6 +1,5 @@
-"""Published files on this machine: found, or downloaded once and verified; never when offline."""
+"""Local copies of published files: found in the download folder, or downloaded once and verified."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,51 +8,57 @@ from firstsight.data.datasets import RemoteFile
 from firstsight.errors import DataError
 
 
-def home() -> Path:
-    """Where firstsight keeps what it downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``."""
+def get_home() -> Path:
+    """Return the folder for downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``."""
     return Path(os.environ.get("FIRSTSIGHT_HOME") or Path.home() / ".cache" / "firstsight").expanduser()
 
 
-def offline() -> bool:
-    """Is ``FIRSTSIGHT_OFFLINE`` set (to anything but 0)?"""
+def is_offline() -> bool:
+    """Return whether ``FIRSTSIGHT_OFFLINE`` is set to anything but 0."""
     return os.environ.get("FIRSTSIGHT_OFFLINE", "0") not in ("", "0")
 
 
 def fetch(
-    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None] = lambda line: None,
-    otherwise: str = "name a folder that has the files with --data",
-) -> Path:  # fmt: skip
-    """Get one published file; the mirrors are tried in order.
+    file: RemoteFile,
+    mirrors: tuple[str, ...],
+    folder: Path,
+    *,
+    notify: Callable[[str], None] = lambda line: None,
+    hint: str = "pass a folder that has the files as `data`",
+) -> Path:
+    """Return the path of a published file, after downloading it if necessary.
 
-    A file that is already in ``folder`` with the right hash is returned at once. What a broken connection left behind
-    is continued, not begun again; a file with a wrong hash never appears under its name.
+    A file that is already in ``folder`` with the right hash is returned at once. An interrupted download is resumed. A
+    file with a wrong hash never appears under its name.
 
     Parameters
     ----------
+    file : RemoteFile
+        Name, hash and size of the file.
     mirrors : tuple[str, ...]
-        Places; a file's address is the place plus its name.
+        Base URLs, tried in order. The URL of the file is the base URL followed by the file name.
+    folder : Path
+        Existing folder for the file.
     notify : Callable[[str], None]
-        Called with a line for every download.
-    otherwise : str
-        What a user without connection can do; the end of the errors.
+        Called with one line for each download.
+    hint : str
+        What a user without a connection can do. It ends the error messages.
+
+    Returns
+    -------
+    Path
+        The file in ``folder``.
 
     Raises
     ------
     DataError
-        Offline, no mirror answered, or no mirror's file had the published hash.
+        If the file is absent and ``FIRSTSIGHT_OFFLINE`` is set, or no mirror has a file with the published hash.
     """
     target = folder / file.name
-    if target.is_file() and file.fits(sha256_of(target)):
+    if target.is_file() and file.matches(target):
         return target
-    if offline():
-        missing = f"{file.name} is not at {folder}, and FIRSTSIGHT_OFFLINE is set"
-        raise DataError(f"{missing}; unset it, or {otherwise}")
-    from firstsight.data.download import download  # the network's libraries open a socket when they are imported
+    if is_offline():
+        raise DataError(f"{file.name} is not in {folder}, and FIRSTSIGHT_OFFLINE is set; unset it, or {hint}")
+    from firstsight.data.download import download  # imports requests, which opens a socket when it is imported
 
-    return download(file, mirrors, folder, notify=notify, otherwise=otherwise)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return download(file, mirrors, folder, notify=notify, hint=hint)

@@ -1,16 +1,16 @@
-"""Where published data sets already are on this machine, and which set a file belongs to."""
+"""Search for local copies of the named data sets, and identification of label files."""
 
 import gzip
 import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-from firstsight.data.datasets import SOURCES, DatasetInfo
-from firstsight.data.fetch import home
+from firstsight.data.datasets import DATASETS, DatasetInfo
+from firstsight.data.fetch import get_home
 from firstsight.data.images.cifar import is_cifar
 from firstsight.data.images.idx import find_idx
 
-SYSTEM_PLACES = (
+SYSTEM_FOLDERS = (
     Path("data"),
     Path("~/data"),
     Path("~/datasets"),
@@ -19,38 +19,44 @@ SYSTEM_PLACES = (
 )
 
 
-def embedded() -> Path:
-    """The folder of the data inside the package."""
+def embedded_folder() -> Path:
+    """Return the folder of the data that the package contains."""
     return Path(str(files("firstsight.data") / "embedded"))
 
 
-def find(source: DatasetInfo) -> Path | None:
-    """Where a named set already is on this machine, if it is."""
-    if source.name == "digits":
-        return embedded()
-    places = [home() / "data" / source.name]
-    for place in (place.expanduser() for place in SYSTEM_PLACES):
-        places += [place / source.name, place / source.name.replace("-", ""), place / source.title.split()[0] / "raw"]
-    for place in places:
-        if not place.is_dir():
+def find_dataset(info: DatasetInfo) -> Path | None:
+    """Return the path of a data set on this machine, or None.
+
+    `get_home` is searched before `SYSTEM_FOLDERS`.
+    """
+    if info.name == "digits":
+        return embedded_folder()
+    folders = [get_home() / "data" / info.name]
+    for root in (folder.expanduser() for folder in SYSTEM_FOLDERS):
+        folders += [root / info.name, root / info.name.replace("-", ""), root / info.title.split()[0] / "raw"]
+    for folder in folders:
+        if not folder.is_dir():
             continue
-        if source.name == "cifar10":
-            for candidate in (place / "cifar-10-batches-bin", place, place / source.files[0].name):
-                if candidate.exists() and is_cifar(candidate):
-                    return candidate
-        elif len(find_idx(place)) == 2:
-            return place
+        if info.name == "cifar10":
+            for path in (folder / "cifar-10-batches-bin", folder, folder / info.files[0].name):
+                if path.exists() and is_cifar(path):
+                    return path
+        elif len(find_idx(folder)) == 2:
+            return folder
     return None
 
 
 def recognize(labels_path: Path) -> DatasetInfo | None:
-    """Which published set a label file belongs to, by the hash of its bytes or of what it unpacks to."""
+    """Return the data set that a label file belongs to, or None.
+
+    The SHA-256 of the file is compared, as stored and uncompressed.
+    """
     content = labels_path.read_bytes()
-    packed = hashlib.sha256(content).hexdigest()
+    compressed_hash = hashlib.sha256(content).hexdigest()
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
-    unpacked = hashlib.sha256(content).hexdigest()
-    for source in SOURCES.values():
-        if unpacked in source.contents or packed in {file.sha256 for file in source.files}:
-            return source
+    content_hash = hashlib.sha256(content).hexdigest()
+    for info in DATASETS.values():
+        if content_hash in info.label_hashes or compressed_hash in {file.sha256 for file in info.files}:
+            return info
     return None

@@ -1,4 +1,4 @@
-"""Pixels of the pictures of a `KeypointSet`, decoded once and kept in memory as far as there is room."""
+"""Cache of the decoded images of a `KeypointSet`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,63 +6,65 @@ from PIL import Image
 
 from firstsight.data.keypoints.keypoint_set import KeypointSet
 
-ROOM = 2_000_000_000
-"""Bytes that are kept; pictures beyond are read from their files every time."""
+CAPACITY = 2_000_000_000
+"""Default size of the cache in bytes. Images beyond it are read from their files every time."""
 
-TINY = 6
+THUMBNAIL_SIZE = 6
 
 
 class ImageCache:
-    """Pictures as RGB of at most ``longest`` pixels a side.
+    """RGB images of a data set with a limited size, kept in memory.
 
     Parameters
     ----------
     people : KeypointSet
-        Whose pictures.
-    longest : int
-        Larger ones are made smaller (bilinear, antialiased); see `factor`.
-    room
-        Bytes to keep at most.
+        Data set with the images.
+    max_side : int
+        Maximum side in pixels. Larger images are reduced (bilinear with antialiasing).
+    capacity : int
+        Maximum size of the cache in bytes.
     """
 
-    def __init__(self, people: KeypointSet, *, longest: int, capacity: int = ROOM) -> None:
-        self.people, self.longest, self.capacity = people, longest, capacity
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._tiny: dict[int, Image.Image] = {}
+    def __init__(self, people: KeypointSet, *, max_side: int, capacity: int = CAPACITY) -> None:
+        self.people = people
+        self.max_side = max_side
+        self._free_bytes = capacity
+        self._images: dict[int, NDArray[np.uint8]] = {}
+        self._thumbnails: dict[int, Image.Image] = {}
 
     def size(self, index: int) -> tuple[int, int]:
-        """(width, height) of picture ``index`` as it is here."""
-        picture = self.people.pictures[index]
-        sides = picture.width, picture.height
-        share = min(1.0, self.longest / max(sides))
-        return max(1, round(sides[0] * share)), max(1, round(sides[1] * share))
+        """Return the size (width, height) of image ``index`` in the cache."""
+        image = self.people.images[index]
+        scale = min(1.0, self.max_side / max(image.width, image.height))
+        return max(1, round(image.width * scale)), max(1, round(image.height * scale))
 
-    def factor(self, index: int) -> NDArray[np.float64]:
-        """(2,) by what places of the file are multiplied, x and y: 1 where the picture is as in its file."""
-        picture = self.people.pictures[index]
-        return np.array(self.size(index)) / (picture.width, picture.height)
+    def scale_factor(self, index: int) -> NDArray[np.float64]:
+        """Return the factors (x, y) from coordinates in the file to those in the cache; 1 if it is not reduced."""
+        image = self.people.images[index]
+        return np.array(self.size(index)) / (image.width, image.height)
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
-        """(height, width, 3) of picture ``index``.
+        """Return image ``index`` as an array (H, W, 3).
 
         Raises
         ------
         DataError
-            The file is no picture, or of another size than the annotations say.
+            If the file is not an image, or its size differs from the annotations.
         """
-        found = self._kept.get(index)
-        if found is None:
+        pixels = self._images.get(index)
+        if pixels is None:
             image = self.people.open(index).convert("RGB")
             if image.size != self.size(index):
                 image = image.resize(self.size(index), Image.Resampling.BILINEAR)
-            found = np.array(image)
-            if found.nbytes <= self.capacity:
-                self.capacity -= found.nbytes
-                self._kept[index] = found
-        return found
+            pixels = np.array(image)
+            if pixels.nbytes <= self._free_bytes:
+                self._free_bytes -= pixels.nbytes
+                self._images[index] = pixels
+        return pixels
 
     def thumbnail(self, index: int) -> Image.Image:
-        """Picture ``index`` in `TINY` by `TINY` pixels: its colours, and where they are, but nothing to be made out."""
-        if index not in self._tiny:
-            self._tiny[index] = Image.fromarray(self.pixels(index)).resize((TINY, TINY), Image.Resampling.BOX)
-        return self._tiny[index]
+        """Return image ``index`` at `THUMBNAIL_SIZE` x `THUMBNAIL_SIZE` pixels, too small to recognize anything."""
+        if index not in self._thumbnails:
+            size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+            self._thumbnails[index] = Image.fromarray(self.pixels(index)).resize(size, Image.Resampling.BOX)
+        return self._thumbnails[index]

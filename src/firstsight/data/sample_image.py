@@ -1,4 +1,4 @@
-"""A photograph that is there without a download: Grace Hopper (US Navy, public domain), from matplotlib's samples."""
+"""Sample photograph that needs no download: Grace Hopper (US Navy, public domain), from matplotlib's sample data."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,15 +7,15 @@ from firstsight.errors import DataError
 
 
 def sample_photo() -> Path:
-    """Where the photograph is, 512x606 pixels.
+    """Return the path of the photograph (512x606 pixels).
 
     Raises
     ------
     DataError
-        matplotlib was installed without its samples.
+        If matplotlib is installed without its sample data.
     """
     spec = find_spec("matplotlib")
     path = Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg" if spec and spec.origin else None
     if path is None or not path.is_file():
-        raise DataError("matplotlib's sample photograph is not installed; name a picture of your own")
+        raise DataError("matplotlib's sample photograph is not installed; pass the path of an image")
     return path

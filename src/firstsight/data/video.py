@@ -1,7 +1,7 @@
-"""Videos and cameras, frame by frame; PyAV reads and writes them, which the extra ``video`` brings.
+"""Reader and writer of videos, and reader of cameras, with PyAV (the extra ``video``).
 
-Nothing of a video is held but the frame at hand, however long it is. A frame that cannot be decoded is counted and left
-out; a file that breaks off gives what it has.
+Only one frame is in memory at a time. A frame that cannot be decoded is counted and skipped. A truncated file gives the
+frames that it has.
 """
 
 import os
@@ -20,19 +20,21 @@ from firstsight.errors import DataError, UsageError
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 CAMERA = "camera"
-"""What a camera is called, with its number if there are several: camera, camera:1."""
-USUAL_RATE = 25.0
-"""Frames per second of a source that does not say."""
-TICK = Fraction(1, 30_000)
-"""Seconds that times in a written file are multiples of; so are those of the usual rates."""
+"""Name of the camera. If there are several, a number follows: camera:1."""
+DEFAULT_RATE = 25.0
+"""Frames per second of a source that does not declare its rate."""
+TIME_BASE = Fraction(1, 30_000)
+"""Unit of the time stamps in written files, in seconds. The frame durations of common rates are multiples of it."""
 
-TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-"""By degrees, counterclockwise."""
+ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+"""Transposes by counterclockwise degrees."""
 
 
 def is_camera(source: str) -> bool:
-    """Is this the name of a camera?
+    """Return whether a name is that of a camera.
 
+    Examples
+    --------
     >>> is_camera("camera"), is_camera("camera:1"), is_camera("camera.mp4")
     (True, True, False)
     """
@@ -41,8 +43,10 @@ def is_camera(source: str) -> bool:
 
 
 def is_video(source: str) -> bool:
-    """Is this the name of a video file or of a camera?
+    """Return whether a name is that of a video file or of a camera.
 
+    Examples
+    --------
     >>> is_video("walk.MP4"), is_video("camera:1"), is_video("photo.jpg")
     (True, True, False)
     """
@@ -51,16 +55,16 @@ def is_video(source: str) -> bool:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video.
+    """Frame of a video.
 
     Parameters
     ----------
     number : int
-        Counted from 0, of those that could be decoded.
+        Number of the frame, from 0, without damaged frames.
     seconds : float
-        Since the first of them.
+        Time since the first frame.
     image : Image.Image
-        RGB, the right way up.
+        RGB image, upright.
     """
 
     number: int
@@ -69,56 +73,65 @@ class Frame:
 
 
 class Video:
-    """A video file or a camera, opened; iterate over it once for its frames. A context manager.
+    """Video file or camera; a context manager and an iterable of frames that can be read once.
 
-    ``$FIRSTSIGHT_CAMERA`` replaces the camera that the system would open, as FORMAT:SOURCE in ffmpeg's terms:
-    ``v4l2:/dev/video2``, ``dshow:video=HD Webcam``, or a file in its place, ``mp4:walk.mp4``.
+    ``$FIRSTSIGHT_CAMERA`` replaces the default camera of the system, as FORMAT:SOURCE of ffmpeg: ``v4l2:/dev/video2``,
+    ``dshow:video=HD Webcam``, or a file instead of a camera, ``mp4:walk.mp4``.
+
+    Parameters
+    ----------
+    source : str
+        Path of a video file, or name of a camera (see `is_camera`).
 
     Attributes
     ----------
-    frames_per_second
-        As the file says, else 25.
-    length
-        How many frames there are, as the file says; None where it does not, or of a camera.
-    damaged
-        Frames that could not be decoded so far.
-    truncated
-        The file broke off before its end.
+    source : str
+        The argument.
+    frames_per_second : float
+        Rate that the file declares, or 25.
+    length : int | None
+        Number of frames that the file declares. None if it does not, and for a camera.
+    damaged : int
+        Number of frames that could not be decoded so far.
+    truncated : bool
+        Whether the file ended early.
 
     Raises
     ------
     UsageError
-        PyAV is not installed, or ``$FIRSTSIGHT_CAMERA`` is not understood.
+        If PyAV is not installed, or ``$FIRSTSIGHT_CAMERA`` is invalid.
     DataError
-        No such file or camera, or no video in it.
+        If the file or camera does not exist, or it has no video.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        place, form = _camera(source) if is_camera(source) else (source, None)
-        if form is None and not Path(place).is_file():
+        location, format_name = _camera_input(source) if is_camera(source) else (source, None)
+        if format_name is None and not Path(location).is_file():
             raise DataError(f"{source}: no such file")
         av = _av()
         try:
-            self._container = av.open(place, format=form)
+            self._container = av.open(location, format=format_name)
         except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: ffmpeg does not know the format
-            what = "the camera cannot be opened" if form else "not a video"
-            raise DataError(f"{source}: {what} ({_reason(error)})") from None
+            problem = "the camera cannot be opened" if format_name else "not a video"
+            raise DataError(f"{source}: {problem} ({_reason(error)})") from None
         if not self._container.streams.video:
             self._container.close()
-            raise DataError(f"{source}: there are no pictures in it")
+            raise DataError(f"{source}: it has no video stream")
         self._stream = self._container.streams.video[0]
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
             self._container.close()
             limit = MAX_PIXELS // 1_000_000
-            raise DataError(f"{source}: declares {width}x{height} pixels; at most {limit} million are read")
-        self._stream.thread_type = "SLICE"  # several frames at once would lose good ones after a damaged one
-        self.frames_per_second = float(self._stream.average_rate or USUAL_RATE)
-        self.length = self._count() if form is None else None
-        self.damaged, self.truncated = 0, False
+            raise DataError(f"{source}: declares {width}x{height} pixels; the limit is {limit} million")
+        self._stream.thread_type = "SLICE"  # threads for several frames would lose frames after a damaged one
+        self.frames_per_second = float(self._stream.average_rate or DEFAULT_RATE)
+        self.length = self._count_frames() if format_name is None else None
+        self.damaged = 0
+        self.truncated = False
 
-    def _count(self) -> int | None:
+    def _count_frames(self) -> int | None:
+        """Return the number of frames that the file declares, directly or by its duration."""
         if self._stream.frames:
             return int(self._stream.frames)
         if self._stream.duration and self._stream.time_base:
@@ -126,68 +139,70 @@ class Video:
         return None
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames in order, as RGB pictures, turned as the file says."""
-        av, number, start = _av(), 0, None
+        """Yield the frames in order as RGB images, rotated as the file declares."""
+        av = _av()
+        number, start = 0, None
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
-            except (av.FFmpegError, OSError):  # the file breaks off within a packet
+            except (av.FFmpegError, OSError):  # the file ends within a packet
                 self.truncated = True
                 packet = None
             try:
-                decoded = packet.decode() if packet is not None else self._flushed()
+                decoded = packet.decode() if packet is not None else self._flush()
             except (av.FFmpegError, OSError):
                 self.damaged += 1
                 continue
             for frame in decoded:
                 time = float(frame.time) if frame.time is not None else number / self.frames_per_second
-                start = time if start is None else start  # a camera counts from when the machine was switched on
-                yield Frame(number, time - start, _upright(frame))
+                start = time if start is None else start  # the clock of a camera starts when the machine boots
+                yield Frame(number, time - start, _to_upright_image(frame))
                 number += 1
             if packet is None:
                 break
         if self.length is not None and number + self.damaged < self.length - 1:
             self.truncated = True
 
-    def _flushed(self) -> list[Any]:
-        """What the decoder still holds; nothing where it has given all already."""
+    def _flush(self) -> list[Any]:
+        """Return the frames that are still in the decoder."""
         try:
             return list(self._stream.decode(None))
         except _av().EOFError:
             return []
 
     def __enter__(self) -> "Video":
-        """Itself."""
+        """Return the video."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the file or camera."""
         self._container.close()
 
 
 class VideoWriter:
-    """An MP4 file (H.264) that frames are added to; whole once it is closed. A context manager.
+    """Writer of an MP4 file (H.264); a context manager. The file is complete after it is closed.
 
     Parameters
     ----------
     path : Path
-        The file to write.
+        File to write.
     frames_per_second : float
-        Above 0.
+        Frame rate, greater than 0.
 
     Raises
     ------
     UsageError
-        PyAV is not installed.
+        If PyAV is not installed.
     DataError
-        The file cannot be written.
+        If the file cannot be written.
     """
 
     def __init__(self, path: Path, *, frames_per_second: float) -> None:
-        av, self.path = _av(), path
+        av = _av()
+        self.path = path
         try:
             path.open("wb").close()
         except OSError as error:
@@ -196,20 +211,22 @@ class VideoWriter:
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         rate = max(Fraction(frames_per_second).limit_denominator(1001), Fraction(1, 1001))
         self._stream: Any = self._container.add_stream(codec, rate=rate)
-        self._stream.codec_context.time_base = TICK
+        self._stream.codec_context.time_base = TIME_BASE
         self._stream.pix_fmt = "yuv420p"
         self._size: tuple[int, int] | None = None
-        self._ticks, self._step, self._broken = -1, 1 / (rate * TICK), False
+        self._last_time = -1  # in units of TIME_BASE
+        self._step = 1 / (rate * TIME_BASE)
+        self._is_broken = False
 
     def add(self, image: Image.Image, *, seconds: float | None = None) -> None:
-        """Add an RGB picture.
+        """Add an RGB image.
 
         Parameters
         ----------
         image : Image.Image
-            All have the size of the first, of which an odd row or column is left out.
+            Image of the size of the first one. An odd last row or column is dropped.
         seconds : float | None
-            When it is shown, after those before it; by default at the rate of the video.
+            Time of the frame, after the one before. None follows the frame rate.
         """
         if self._size is None:
             self._size = (image.width // 2 * 2, image.height // 2 * 2)
@@ -217,28 +234,31 @@ class VideoWriter:
         if image.size != self._size:
             image = image.crop((0, 0, *self._size))
         frame = _av().VideoFrame.from_image(image)
-        usual = round(self._ticks + self._step) if self._ticks >= 0 else 0
-        self._ticks = usual if seconds is None else max(round(seconds / TICK), self._ticks + 1)
-        frame.pts, frame.time_base = self._ticks, TICK
+        if seconds is None:
+            self._last_time = round(self._last_time + self._step) if self._last_time >= 0 else 0
+        else:
+            self._last_time = max(round(seconds / TIME_BASE), self._last_time + 1)
+        frame.pts = self._last_time
+        frame.time_base = TIME_BASE
         self._write(frame)
 
     def _write(self, frame: Any) -> None:
         try:
             self._container.mux(self._stream.encode(frame))
         except (_av().FFmpegError, OSError):
-            self._broken = True  # to write to it again would crash in ffmpeg
+            self._is_broken = True  # another write would crash in ffmpeg
             raise
 
     def __enter__(self) -> "VideoWriter":
-        """Itself."""
+        """Return the writer."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what is left and close it, also after an error: what was added can be watched."""
+        """Write the remaining frames and close the file, also after an error, so that it can be played."""
         try:
-            if self._size is not None and not self._broken:
+            if self._size is not None and not self._is_broken:
                 self._write(None)
         finally:
             self._container.close()
@@ -250,34 +270,34 @@ def _av() -> ModuleType:
     except ImportError:
         raise UsageError("videos need PyAV: pip install av") from None
     module: ModuleType = av
-    av.logging.set_level(av.logging.PANIC)  # what is wrong is said by us, once
+    av.logging.set_level(av.logging.PANIC)  # this module reports errors itself
     return module
 
 
-def _upright(frame: Any) -> Image.Image:
-    """A decoded frame, turned as the file says: telephones hold their videos lying down."""
+def _to_upright_image(frame: Any) -> Image.Image:
+    """Convert a decoded frame, rotated as the file declares: phones store videos sideways."""
     image: Image.Image = frame.to_image()
-    turn = TURNS.get(frame.rotation % 360)
-    return image if turn is None else image.transpose(turn)
+    rotation = ROTATIONS.get(frame.rotation % 360)
+    return image if rotation is None else image.transpose(rotation)
 
 
-def _camera(source: str) -> tuple[str, str]:
-    """Where a camera is found, and in which of ffmpeg's formats; ``$FIRSTSIGHT_CAMERA`` says it as FORMAT:SOURCE."""
-    chosen = os.environ.get("FIRSTSIGHT_CAMERA")
-    if chosen:
-        form, _, place = chosen.partition(":")
-        if not (form and place):
-            raise UsageError(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {chosen}")
-        return place, form
+def _camera_input(source: str) -> tuple[str, str]:
+    """Return the location of a camera and its ffmpeg format; ``$FIRSTSIGHT_CAMERA`` sets both as FORMAT:SOURCE."""
+    setting = os.environ.get("FIRSTSIGHT_CAMERA")
+    if setting:
+        format_name, _, location = setting.partition(":")
+        if not (format_name and location):
+            raise UsageError(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {setting}")
+        return location, format_name
     number = int(source.partition(":")[2] or 0)
     if sys.platform == "darwin":
         return str(number), "avfoundation"
     if sys.platform == "win32":
         return f"video={number}", "dshow"
-    place = f"/dev/video{number}"
-    if not Path(place).exists():
-        raise DataError(f"{source}: there is no camera at {place}")
-    return place, "v4l2"
+    location = f"/dev/video{number}"
+    if not Path(location).exists():
+        raise DataError(f"{source}: there is no camera at {location}")
+    return location, "v4l2"
 
 
 def _reason(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""The one training loop, checkpoints, run directories, the report."""
+"""Training loop, checkpoints, run directories and the HTML report, shared by all kinds of tasks."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, flushed to disk, renamed."""
+"""Atomic file writes: a file is written under a temporary name, flushed to disk and renamed."""
 
 import errno
 import os
@@ -9,8 +9,8 @@ from firstsight.errors import RunError
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk (a rename is only durable after this)."""
-    if os.name == "nt":  # Windows has no such call, and renames durably
+    """Flush the entries of a folder to disk; a rename is durable only after this."""
+    if os.name == "nt":  # Windows has no such call; its renames are durable
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -28,27 +28,34 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` so that a reader, or a crash, sees the old file or the new one, never a part.
+    """Write a file atomically: after a crash it has either its old or its new content.
+
+    Parameters
+    ----------
+    path : Path
+        File to create or replace.
+    content : bytes
+        New content.
 
     Raises
     ------
     OSError
-        As from the system; nothing is left behind.
+        If the system cannot write the file; the temporary file is removed.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write_synced(beside, content)
-        beside.replace(path)
+        write_synced(temporary, content)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that `replace_file` left in a folder, or one below, when its process was killed.
+    """Remove temporary files that a killed process left in a folder or in its direct subfolders.
 
-    Call this only while no other process writes there.
+    Call this only while no other process writes to the folder.
     """
     for pattern in (".*.tmp", "*/.*.tmp"):
         for path in folder.glob(pattern):
@@ -57,15 +64,25 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def to_run_error(error: OSError, path: Path, saved: str = "") -> RunError:
-    """One sentence for a fault of the file system; ``saved`` tells what is safe."""
-    where = error.filename2 or error.filename or path  # of a rename, the new name
+    """Convert an error of the file system to a `RunError` with a one-sentence message.
+
+    Parameters
+    ----------
+    error : OSError
+        The error.
+    path : Path
+        Path to name in the message if the error names none.
+    saved : str
+        What is saved already, added in parentheses.
+    """
+    location = error.filename2 or error.filename or path  # filename2: the target of a rename
     reasons = {
         errno.ENOSPC: "the disk is full; free some space",
         getattr(errno, "EDQUOT", -1): "the quota is used up; free some space",
-        errno.EROFS: "the file system is read-only; choose another place with --out",
-        errno.EACCES: "no permission to write there; choose another place with --out",
-        errno.EPERM: "no permission to write there; choose another place with --out",
-        errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place with --out",
+        errno.EROFS: "the file system is read-only; choose another folder with `out`",
+        errno.EACCES: "no permission to write here; choose another folder with `out`",
+        errno.EPERM: "no permission to write here; choose another folder with `out`",
+        errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder with `out`",
     }
     reason = reasons.get(error.errno or 0, error.strerror or str(error))
-    return RunError(f"{where}: {reason}{f' ({saved})' if saved else ''}")
+    return RunError(f"{location}: {reason}{f' ({saved})' if saved else ''}")

@@ -1,12 +1,13 @@
-"""Checkpoints: a folder of safetensors and a manifest with the SHA-256 of each; whole or not there; no pickle.
+"""Checkpoints: folders of safetensors files with a manifest of their SHA-256 digests; written atomically, no pickle.
 
-``checkpoints/00000120/`` is the state after 120 updates::
+``checkpoints/00000120/`` is the state after 120 optimizer steps::
 
-    net.safetensors              a model's parameters and buffers, with its card (what `weights.load` reads)
-    net-optimizer.safetensors    an optimizer's tensors
+    net.safetensors              parameters and buffers of a model, with its card (readable by `weights.load`)
+    net-optimizer.safetensors    tensors of an optimizer
     manifest.json                progress, optimizer settings, SHA-256 of every file, versions
 
-It is written beside as ``.00000120.tmp``, flushed, renamed, and only then are all but the two newest removed.
+A checkpoint is written as ``.00000120.tmp``, flushed to disk and renamed. Only then are older checkpoints removed,
+except the one before it.
 """
 
 import hashlib
@@ -26,24 +27,27 @@ from torch.optim import Optimizer
 
 from firstsight.engine.atomic_io import sync_folder, write_synced
 from firstsight.errors import CheckpointError
+from firstsight.migrate import migrate_param_groups
 
 FORMAT = 1
-KEPT = 2
+NUM_KEPT = 2
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class State:
-    """What a checkpoint holds, read and verified.
+class Checkpoint:
+    """Contents of a checkpoint, verified.
 
-    Parameters
+    Attributes
     ----------
+    folder : Path
+        Folder of the checkpoint.
     models, optimizers : dict[str, dict[str, Tensor]]
-        Tensors by name.
+        Tensors by name of the model or optimizer, then by name of the tensor.
     settings : dict[str, Any]
-        The optimizers' parameter groups.
+        Parameter groups of each optimizer.
     progress : dict[str, Any]
-        The loop's own numbers (updates done, samples consumed, sums of the running epoch).
+        State of the loop: steps done, samples consumed, sums of the current epoch.
     """
 
     folder: Path
@@ -54,21 +58,44 @@ class State:
 
 
 def save(
-    root: Path, step: int, *, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer],
-    progress: Mapping[str, Any], cards: Mapping[str, str], versions: Mapping[str, str],
-) -> Path:  # fmt: skip
-    """Write the checkpoint of ``step`` and remove all but the newest two.
+    root: Path,
+    step: int,
+    *,
+    models: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    progress: Mapping[str, Any],
+    cards: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> Path:
+    """Write the checkpoint of a step, remove all but the two newest, and return its folder.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the checkpoints.
+    step : int
+        Optimizer steps done.
+    models : Mapping[str, nn.Module]
+        Models by name.
+    optimizers : Mapping[str, Optimizer]
+        Optimizers by name.
+    progress : Mapping[str, Any]
+        State of the loop, as JSON values.
+    cards : Mapping[str, str]
+        Cards by model name, as JSON text, stored in the weights files.
+    versions : Mapping[str, str]
+        Package versions; see `rundir.package_versions`.
 
     Raises
     ------
     OSError
-        As from the system (a full disk); the checkpoints that stood before still stand.
+        If the system cannot write (a full disk). Earlier checkpoints are kept.
     """
     files: dict[str, bytes] = {}
     settings: dict[str, Any] = {}
     for name, model in models.items():
-        metadata = {"firstsight": cards[name]} if name in cards else None  # one key: their order would be random
-        files[f"{name}.safetensors"] = tensors_to_bytes(_plain(model.state_dict()), metadata)
+        metadata = {"firstsight": cards[name]} if name in cards else None  # one key: several are in random order
+        files[f"{name}.safetensors"] = tensors_to_bytes(_to_cpu(model.state_dict()), metadata)
     for name, optimizer in optimizers.items():
         tensors, settings[name] = _flatten(optimizer)
         files[f"{name}-optimizer.safetensors"] = tensors_to_bytes(tensors)
@@ -80,74 +107,84 @@ def save(
         "versions": dict(versions),
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    target, beside = root / f"{step:08d}", root / f".{step:08d}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
+    target, temporary = root / f"{step:08d}", root / f".{step:08d}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
+        temporary.mkdir(parents=True)
         for name, content in files.items():
-            write_synced(beside / name, content)
+            write_synced(temporary / name, content)
         body = json.dumps(manifest, sort_keys=True, indent=1)
-        write_synced(beside / MANIFEST, _with_checksum(body).encode())
-        sync_folder(beside)
+        write_synced(temporary / MANIFEST, _with_checksum(body).encode())
+        sync_folder(temporary)
         if target.exists():
             shutil.rmtree(target)
-        beside.rename(target)
+        temporary.rename(target)
         sync_folder(root)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for old in list_steps(root)[:-KEPT]:
-        shutil.rmtree(root / f"{old:08d}", ignore_errors=True)
-    for rest in root.glob(".*.tmp"):
-        shutil.rmtree(rest, ignore_errors=True)
+    for old_step in list_steps(root)[:-NUM_KEPT]:
+        shutil.rmtree(root / f"{old_step:08d}", ignore_errors=True)
+    for leftover in root.glob(".*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
     return target
 
 
 def list_steps(root: Path) -> list[int]:
-    """Steps of which a checkpoint stands, ascending."""
+    """Return the steps of all checkpoints in a folder, ascending."""
     return sorted(int(item.name) for item in root.iterdir() if item.name.isdigit()) if root.is_dir() else []
 
 
-def newest(root: Path) -> tuple[State | None, list[str]]:
-    """The newest checkpoint that verifies, and a line for each newer one that does not.
+def load_newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest valid checkpoint, or None, and one error message for each newer one that is damaged.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the checkpoints.
 
     Raises
     ------
     CheckpointError
-        There are checkpoints but none verifies.
+        If there are checkpoints but all are damaged.
     """
-    troubles: list[str] = []
+    problems: list[str] = []
     for step in reversed(list_steps(root)):
         try:
-            return read(root / f"{step:08d}"), troubles
+            return load(root / f"{step:08d}"), problems
         except CheckpointError as error:
-            troubles.append(str(error))
-    if troubles:
-        raise CheckpointError(f"no usable checkpoint: {'; '.join(troubles)}")
-    return None, troubles
+            problems.append(str(error))
+    if problems:
+        raise CheckpointError(f"no usable checkpoint: {'; '.join(problems)}")
+    return None, problems
 
 
-def read(folder: Path) -> State:
-    """Read a checkpoint and verify every file of it.
+def load(folder: Path) -> Checkpoint:
+    """Load a checkpoint and verify all of its files.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the checkpoint.
 
     Raises
     ------
     CheckpointError
-        A file is missing, cut short or altered, or the format is a later one.
+        If a file is missing, truncated or altered, or the format is newer than this version.
     """
     try:
-        manifest = json.loads(_unsealed((folder / MANIFEST).read_text(encoding="utf-8")))
+        manifest = json.loads(_without_checksum((folder / MANIFEST).read_text(encoding="utf-8")))
         if manifest["format"] > FORMAT:
             raise CheckpointError(f"{folder}: written by a later version of firstsight; update to read it")
         contents = {name: (folder / name).read_bytes() for name in manifest["sha256"]}
         for name, expected in manifest["sha256"].items():
             if hashlib.sha256(contents[name]).hexdigest() != expected:
-                raise CheckpointError(f"{folder / name}: damaged (its SHA-256 is not the manifest's)")
+                raise CheckpointError(f"{folder / name}: damaged (its SHA-256 differs from the manifest)")
         tensors = {name.removesuffix(".safetensors"): tensors_from_bytes(content) for name, content in contents.items()}
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or f"{error}" or type(error).__name__
         raise CheckpointError(f"{folder}: unreadable checkpoint ({reason})") from None
-    return State(
+    return Checkpoint(
         folder=folder,
         models={name: value for name, value in tensors.items() if not name.endswith("-optimizer")},
         optimizers={
@@ -158,37 +195,54 @@ def read(folder: Path) -> State:
     )
 
 
-def restore(state: State, *, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]) -> None:
-    """Put a checkpoint's tensors into models and optimizers, in place.
+def restore(saved: Checkpoint, *, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]) -> None:
+    """Load the tensors of a checkpoint into models and optimizers, in place.
+
+    Parameters
+    ----------
+    saved : Checkpoint
+        The checkpoint.
+    models : Mapping[str, nn.Module]
+        Models by name.
+    optimizers : Mapping[str, Optimizer]
+        Optimizers by name.
 
     Raises
     ------
     CheckpointError
-        The checkpoint belongs to another network: the missing, unexpected and misshapen tensors are named.
+        If the checkpoint belongs to another network. The message names the missing, unexpected and misshapen tensors.
     """
     for name, model in models.items():
-        held = state.models.get(name, {})
-        misfit = compare(model, dict(sorted(held.items())))  # a file tells its tensors in any order
-        if misfit:
-            raise CheckpointError(f"{state.folder}: is of another network than this run's {name}: {misfit}")
-        model.load_state_dict(state.models[name])
+        tensors = dict(sorted(saved.models.get(name, {}).items()))  # a file lists its tensors in any order
+        mismatch = describe_mismatch(model, tensors)
+        if mismatch:
+            raise CheckpointError(f"{saved.folder}: is of another network than this run's {name}: {mismatch}")
+        model.load_state_dict(saved.models[name])
     for name, optimizer in optimizers.items():
-        if name not in state.optimizers:
-            raise CheckpointError(f"{state.folder}: holds no state for the optimizer {name}")
-        optimizer.load_state_dict(_unflatten(state.optimizers[name], state.settings[name]))
+        if name not in saved.optimizers:
+            raise CheckpointError(f"{saved.folder}: has no state of the optimizer {name}")
+        optimizer.load_state_dict(_unflatten(saved.optimizers[name], saved.settings[name]))
         _match_memory_format(optimizer)
 
 
-def compare(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
-    """How ``tensors`` misfit a model: missing, unexpected, misshapen; an empty string if they fit."""
-    own = model.state_dict()
+def describe_mismatch(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
+    """Return how tensors differ from a model's state in names and shapes; an empty string if they match.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model that the tensors are meant for.
+    tensors : Mapping[str, Tensor]
+        Tensors by name, any shape.
+    """
+    state = model.state_dict()
     groups = {
-        "missing": [name for name in own if name not in tensors],
-        "unexpected": [name for name in tensors if name not in own],
+        "missing": [name for name in state if name not in tensors],
+        "unexpected": [name for name in tensors if name not in state],
         "misshapen": [
-            f"{name} ({'x'.join(map(str, tensors[name].shape))}, expected {'x'.join(map(str, own[name].shape))})"
-            for name in own
-            if name in tensors and tensors[name].shape != own[name].shape
+            f"{name} ({'x'.join(map(str, tensors[name].shape))}, expected {'x'.join(map(str, state[name].shape))})"
+            for name in state
+            if name in tensors and tensors[name].shape != state[name].shape
         ],
     }
     return "; ".join(
@@ -198,19 +252,19 @@ def compare(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:
     )
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _to_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _flatten(optimizer: Optimizer) -> tuple[dict[str, Tensor], Any]:
-    """An optimizer's state as flat tensors ("3.exp_avg") and JSON settings."""
+    """Return an optimizer's state as tensors with flat names ("3.exp_avg"), and its parameter groups."""
     content = optimizer.state_dict()
     tensors = {
         f"{index}.{key}": value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
         for index, state in content["state"].items()
         for key, value in state.items()
     }
-    return _plain(tensors), content["param_groups"]
+    return _to_cpu(tensors), content["param_groups"]
 
 
 def _unflatten(tensors: Mapping[str, Tensor], groups: Any) -> dict[str, Any]:
@@ -218,11 +272,11 @@ def _unflatten(tensors: Mapping[str, Tensor], groups: Any) -> dict[str, Any]:
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
-    return {"state": state, "param_groups": groups}
+    return {"state": state, "param_groups": migrate_param_groups(groups)}
 
 
 def _match_memory_format(optimizer: Optimizer) -> None:
-    """Give every state tensor the memory layout of its parameter; fused optimizers pair them by place in memory."""
+    """Give each state tensor the memory format of its parameter; fused optimizers pair elements by memory position."""
     for parameter, values in optimizer.state.items():
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -230,12 +284,13 @@ def _match_memory_format(optimizer: Optimizer) -> None:
 
 
 def _with_checksum(body: str) -> str:
-    """The manifest's text with its own SHA-256 as the last line."""
+    """Append the SHA-256 of a text to it as the last line."""
     return f"{body}\n{hashlib.sha256(body.encode()).hexdigest()}\n"
 
 
-def _unsealed(text: str) -> str:
-    body, _, seal = text.rstrip("\n").rpartition("\n")
-    if hashlib.sha256(body.encode()).hexdigest() != seal:
+def _without_checksum(text: str) -> str:
+    """Verify the checksum in the last line of a text, and return the text without it."""
+    body, _, checksum = text.rstrip("\n").rpartition("\n")
+    if hashlib.sha256(body.encode()).hexdigest() != checksum:
         raise ValueError("its manifest is damaged")
     return body

@@ -1,18 +1,28 @@
-"""Which device computes."""
+"""Selection of the device: CPU, CUDA or MPS."""
+
+from typing import Literal
 
 import torch
 from torch import nn
 
 from firstsight.errors import UsageError
 
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""Names of devices; "auto" is a GPU if there is one."""
+
 
 def choose_device(name: str) -> str:
-    """Of "auto" a GPU if there is one, else the CPU; of "cpu", "cuda" and "mps" that one.
+    """Return the name of the device to use; "auto" selects a GPU if there is one, else the CPU.
+
+    Parameters
+    ----------
+    name : str
+        "auto", "cpu", "cuda" or "mps".
 
     Raises
     ------
     UsageError
-        It is not on this machine.
+        If the device is not available.
 
     Examples
     --------
@@ -23,17 +33,24 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return next(device for device in available if available[device])
     if not available.get(name):
-        raise UsageError(f"--device {name}: this machine (or this build of torch) has no {name}; use --device cpu")
+        raise UsageError(f"`device={name}`: this machine (or this build of torch) has no {name}; use `device=cpu`")
     return name
 
 
 def move(device: str, *models: nn.Module) -> None:
-    """Networks to the device of that name, see `choose_device`.
+    """Move networks to a device.
+
+    Parameters
+    ----------
+    device : str
+        Name of the device; see `choose_device`.
+    *models : nn.Module
+        Networks to move, in place.
 
     Raises
     ------
     UsageError
-        It is not on this machine.
+        If the device is not available.
     """
     chosen = choose_device(device)
     for model in models:
@@ -41,5 +58,5 @@ def move(device: str, *models: nn.Module) -> None:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where the weights of a network are, and so its input must be; the CPU if it has none."""
+    """Return the device of a network's parameters, where its input must be; the CPU if it has none."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))

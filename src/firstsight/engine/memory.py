@@ -1,28 +1,27 @@
-"""Memory that training frees at every step and needs again at the next."""
+"""Reuse of the memory that each training step frees."""
 
 import ctypes
 
-TRIM, MMAP_MAX = -1, -4
-"""M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's <malloc.h>."""
-KEPT = 2**31 - 1
-"""Bytes at the heap's end that are kept when they are free."""
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of glibc's mallopt, from <malloc.h>."""
+MAX_TRIM_THRESHOLD = 2**31 - 1
+"""Bytes of free memory at the end of the heap that glibc keeps: the largest value that mallopt accepts."""
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what tensors free for the tensors to come.
+    """Make the C library keep freed memory for later tensors, in the whole process and until it ends.
 
-    By default glibc gives large pieces back to the system at once, and the system zeroes pages when they are asked for
-    again. What that is worth, and the most that is in use, is told by ``python benchmarks/kept_memory.py``. It holds
-    for the whole process, and until it ends.
+    By default glibc returns large blocks to the system at once, and the system zeroes pages when they are allocated
+    again. ``python benchmarks/kept_memory.py`` measures the gain in speed and the peak memory.
 
     Returns
     -------
     bool
-        Whether the C library is one that knows of it (glibc does; those of macOS and Windows do not, and none is
-        changed).
+        Whether the setting is supported. glibc supports it; the C libraries of macOS and Windows do not and stay
+        unchanged.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM, KEPT))
+    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, MAX_TRIM_THRESHOLD))

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file, pictures inlined, nothing fetched."""
+"""HTML report of a run: one file with inlined images and no external resources."""
 
 import base64
 import html
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 STYLE = """
 :root {
-  --ink: #1c2126;
-  --soft: #65707b;
+  --text: #1c2126;
+  --muted: #65707b;
   --line: #e3e7eb;
-  --paper: #ffffff;
-  --wash: #f5f7f9;
+  --background: #ffffff;
+  --page: #f5f7f9;
   --accent: #0b6e99;
 }
 * {
@@ -19,8 +19,8 @@ STYLE = """
 }
 body {
   margin: 0;
-  background: var(--wash);
-  color: var(--ink);
+  background: var(--page);
+  color: var(--text);
   font: 16px/1.55 system-ui, "Noto Sans KR", sans-serif;
 }
 main {
@@ -29,7 +29,7 @@ main {
   padding: 2.5rem 1.25rem 4rem;
 }
 header p {
-  color: var(--soft);
+  color: var(--muted);
   margin: .25rem 0 0;
 }
 h1 {
@@ -42,31 +42,31 @@ h2 {
   margin: 0 0 .75rem;
 }
 section {
-  background: var(--paper);
+  background: var(--background);
   border: 1px solid var(--line);
   border-radius: 10px;
   padding: 1.25rem;
   margin-top: 1.25rem;
 }
-.figures {
+.metrics {
   display: flex;
   flex-wrap: wrap;
   gap: .75rem;
   margin: 1.5rem 0 0;
   padding: 0;
 }
-.figures div {
-  background: var(--paper);
+.metrics div {
+  background: var(--background);
   border: 1px solid var(--line);
   border-radius: 10px;
   padding: .75rem 1.1rem;
   flex: 1 1 8rem;
 }
-.figures dt {
-  color: var(--soft);
+.metrics dt {
+  color: var(--muted);
   font-size: .85rem;
 }
-.figures dd {
+.metrics dd {
   margin: 0;
   font-size: 1.5rem;
   font-variant-numeric: tabular-nums;
@@ -92,19 +92,19 @@ tr:first-child td {
   border-top: 0;
 }
 td:first-child {
-  color: var(--soft);
+  color: var(--muted);
   white-space: nowrap;
   width: 1%;
   padding-right: 2rem;
 }
 code {
-  background: var(--wash);
+  background: var(--page);
   border-radius: 4px;
   padding: .1rem .35rem;
   font-size: .92em;
 }
 pre {
-  background: var(--wash);
+  background: var(--page);
   border-radius: 8px;
   padding: .75rem 1rem;
   overflow-x: auto;
@@ -119,56 +119,64 @@ ul {
 
 @dataclass(frozen=True)
 class Report:
-    """What a report shows.
+    """Contents of a report.
 
-    Parameters
+    Attributes
     ----------
-    figures : Sequence[tuple[str, str]]
-        (name, value) for the row of numbers on top.
-    pictures : Sequence[tuple[str, bytes, str]]
-        (title, PNG bytes, caption).
+    title : str
+        Heading of the page.
+    subtitle : str
+        Line below the heading.
+    metrics : Sequence[tuple[str, str]]
+        (name, value) pairs for the row at the top.
+    figures : Sequence[tuple[str, bytes, str]]
+        (title, content of a PNG or GIF file, caption).
     notes : Sequence[str]
-        Sentences a reader of the numbers must know.
+        Sentences that qualify the numbers.
     commands : Sequence[str]
-        Lines that do something with this run.
+        Command lines that use the run.
     tables : Sequence[tuple[str, Mapping[str, object]]]
         (title, rows of name and value).
     """
 
     title: str
     subtitle: str
-    figures: Sequence[tuple[str, str]]
-    pictures: Sequence[tuple[str, bytes, str]]
+    metrics: Sequence[tuple[str, str]]
+    figures: Sequence[tuple[str, bytes, str]]
     notes: Sequence[str]
     commands: Sequence[str]
     tables: Sequence[tuple[str, Mapping[str, object]]]
 
     def html(self) -> str:
-        """The page."""
-        top = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in self.figures)
-        parts = [f"<header><h1>{_text(self.title)}</h1><p>{_text(self.subtitle)}</p></header>"]
-        parts.append(f'<dl class="figures">{top}</dl>')
+        """Return the report as one HTML page."""
+        top = "".join(f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in self.metrics)
+        parts = [f"<header><h1>{_escape(self.title)}</h1><p>{_escape(self.subtitle)}</p></header>"]
+        parts.append(f'<dl class="metrics">{top}</dl>')
         if self.notes:
-            items = "".join(f"<li>{_text(note)}</li>" for note in self.notes)
-            parts.append(f"<section><h2>To know when reading</h2><ul>{items}</ul></section>")
-        for title, content, caption in self.pictures:
+            items = "".join(f"<li>{_escape(note)}</li>" for note in self.notes)
+            parts.append(_section("Notes", f"<ul>{items}</ul>"))
+        for title, content, caption in self.figures:
             data = base64.b64encode(content).decode()
             kind = "gif" if content.startswith(b"GIF8") else "png"
-            picture = f'<img alt="{_text(title)}" src="data:image/{kind};base64,{data}">'
-            parts.append(f"<section><h2>{_text(title)}</h2>{picture}<p>{_text(caption)}</p></section>")
+            image = f'<img alt="{_escape(title)}" src="data:image/{kind};base64,{data}">'
+            parts.append(_section(title, f"{image}<p>{_escape(caption)}</p>"))
         if self.commands:
-            lines = _text("\n".join(self.commands))
-            parts.append(f"<section><h2>Go on from here</h2><pre>{lines}</pre></section>")
+            lines = _escape("\n".join(self.commands))
+            parts.append(_section("Next steps", f"<pre>{lines}</pre>"))
         for title, rows in self.tables:
-            body = "".join(f"<tr><td>{_text(k)}</td><td>{_text(v)}</td></tr>" for k, v in rows.items())
-            parts.append(f"<section><h2>{_text(title)}</h2><table>{body}</table></section>")
+            body = "".join(f"<tr><td>{_escape(k)}</td><td>{_escape(v)}</td></tr>" for k, v in rows.items())
+            parts.append(_section(title, f"<table>{body}</table>"))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{_text(self.title)}</title><style>{STYLE}</style></head>\n"
+            f"<title>{_escape(self.title)}</title><style>{STYLE}</style></head>\n"
             f"<body><main>{''.join(parts)}</main></body></html>\n"
         )
 
 
-def _text(value: object) -> str:
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{_escape(title)}</h2>{body}</section>"
+
+
+def _escape(value: object) -> str:
     return html.escape(str(value))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish to stop, that the loop grants after the running step."""
+"""Graceful stop on SIGTERM and Ctrl-C: the loop finishes the running step first."""
 
 import signal
 import threading
@@ -7,22 +7,24 @@ from typing import Any
 
 
 class StopRequest:
-    """While entered, remembers a SIGTERM or SIGINT instead of dying of it; a second Ctrl-C stops at once.
+    """Context manager that records SIGTERM and SIGINT instead of ending the process; a second Ctrl-C ends it at once.
+
+    Signals can be handled in the main thread only; in other threads it has no effect.
 
     Attributes
     ----------
-    number
-        The signal that arrived, or 0.
+    signal_number : int
+        Number of the received signal, or 0.
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.signal_number = 0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._previous[number] = signal.signal(number, self._remember)
+                self._previous[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -31,7 +33,7 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.number == signal.SIGINT and number == signal.SIGINT:
+    def _record(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number == signal.SIGINT and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.number = number
+        self.signal_number = number

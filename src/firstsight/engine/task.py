@@ -1,4 +1,4 @@
-"""What the engine trains: the one word it knows of the kinds of learning."""
+"""Interface between the engine and the kinds of tasks: `Task`, its batches, and its results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, Any]]
-"""The metrics of every finished epoch, as in ``metrics.jsonl``."""
+"""Metrics of all finished epochs, as in ``metrics.jsonl``."""
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure of the report."""
+    """Figure of the report.
+
+    Attributes
+    ----------
+    title : str
+        Heading; the part before a comma is also the file name.
+    figure : Figure
+        The matplotlib figure.
+    caption : str
+        Text below the figure.
+    """
 
     title: str
     figure: "Figure"
@@ -30,55 +40,55 @@ class ReportFigure:
 
 @dataclass(frozen=True)
 class ResultSummary:
-    """What a run has come to, in words.
+    """Result of a run as text.
 
-    Parameters
+    Attributes
     ----------
     headline : str
-        The result in a few words.
-    figures : Sequence[tuple[str, str]]
-        What is shown large in the report: (name, value).
+        The result in a few words ("test accuracy 99.72%").
+    metrics : Sequence[tuple[str, str]]
+        (name, value) pairs for the top of the report.
     commands : Sequence[str]
-        What to do with the result; ``{run}`` stands for the run directory.
+        Command lines that use the result; ``{run}`` is replaced by the run directory.
     """
 
     headline: str
-    figures: Sequence[tuple[str, str]]
+    metrics: Sequence[tuple[str, str]]
     commands: Sequence[str]
 
 
-class DatasetInfo(Protocol):
-    """Where training batches come from, as pure functions of epoch and place: `Batches`, `Scenes`."""
+class TrainingBatches(Protocol):
+    """Source of training batches; each batch depends only on its epoch and index (`Batches`, `Scenes`, `Crops`)."""
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches per epoch."""
         ...
 
     def ids(self, epoch: int, index: int) -> NDArray[np.int64]:
-        """Sample numbers of one global batch, over all processes."""
+        """Return the sample indices of a global batch, over all processes."""
         ...
 
     def get(self, epoch: int, index: int) -> BatchShard:
-        """The share of this process in one batch; of the kind that the task's `train_step` takes."""
+        """Return this process's shard of a batch, of the type that the task's `train_step` takes."""
         ...
 
 
 class Task(Protocol):
-    """Models, optimizers, and what one step and one evaluation of them are.
+    """Models and optimizers with one training step and one evaluation.
 
-    A generative adversarial network is two models and two optimizers in one task; the engine does not care.
+    A GAN is one task with two models and two optimizers.
 
     Attributes
     ----------
-    models, optimizers
-        By name. `prepare` replaces the entries by what the accelerator makes of them.
-    batches
-        Where training batches come from.
-    product
-        The model that a run is made for; the others only help to train it.
-    watched
-        The scalar of `train_step` that is shown while it trains.
+    models : dict[str, nn.Module]
+        Models by name. `prepare` replaces them by those that the accelerator returns.
+    optimizers : dict[str, Optimizer]
+        Optimizers by name; also replaced by `prepare`.
+    export_model : str
+        Name of the model that the run exports. The other models only help to train it.
+    monitor : str
+        Name of the scalar of `train_step` that the progress bar shows.
     """
 
     models: dict[str, nn.Module]
@@ -87,37 +97,37 @@ class Task(Protocol):
     monitor: str
 
     @property
-    def batches(self) -> DatasetInfo:
-        """See above."""
+    def batches(self) -> TrainingBatches:
+        """Source of the training batches."""
         ...
 
     def prepare(self, accelerator: Accelerator) -> None:
-        """Move to the device; wrap for several processes."""
+        """Move the models to the device, and wrap them if there are several processes."""
 
     def train_step(self, batch: Any) -> dict[str, Tensor]:
-        """One update; scalars whose mean over processes is their value for the global batch."""
+        """Train on one batch and return scalars; their mean over processes is the value for the global batch."""
         ...
 
     def evaluate(self) -> dict[str, float]:
-        """Metrics over the whole test set (the same on every process)."""
+        """Return the metrics on the whole test set, equal on all processes."""
         ...
 
     def epoch_artifacts(self, epoch: int) -> Mapping[str, bytes]:
-        """Files to keep of an epoch (from 1) that has just ended, by their path in the run directory."""
+        """Return the files to keep of a finished epoch (counted from 1), by path below the run directory."""
         ...
 
-    def warnings(self, lines: History) -> list[str]:
-        """What is wrong with the training by now, a sentence each."""
+    def warnings(self, history: History) -> list[str]:
+        """Return one sentence for each problem of the training so far."""
         ...
 
-    def figures(self, lines: History) -> list[ReportFigure]:
-        """Pictures for the report."""
+    def figures(self, history: History) -> list[ReportFigure]:
+        """Return the figures of the report."""
         ...
 
     def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
-        """What the last evaluation says."""
+        """Summarize the metrics of the last evaluation."""
         ...
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
-        """What must stand beside the product's weights to use them, as JSON, by the model's name."""
+        """Return the cards of the exported weights, by model name, as JSON text."""
         ...

@@ -1,4 +1,4 @@
-"""TensorBoard as one more observer of a run."""
+"""TensorBoard logging of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,40 +9,47 @@ from firstsight.errors import UsageError
 
 
 class TensorBoard:
-    """Writes the metrics of every epoch as TensorBoard events and passes everything on.
+    """Callback that writes the metrics of each epoch as TensorBoard events and forwards all events.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the event files.
+    callback : Callback
+        Callback that receives all events, too.
 
     Raises
     ------
     UsageError
-        The package tensorboard is not installed.
+        If the package tensorboard is not installed.
     """
 
-    def __init__(self, folder: Path, then: Callback) -> None:
+    def __init__(self, folder: Path, callback: Callback) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise UsageError(
-                "--log tensorboard needs the package tensorboard; install it with: pip install tensorboard"
+                "`log=tensorboard` needs the package tensorboard; install it with: pip install tensorboard"
             ) from None
-        self.then = then
+        self.callback = callback
         self._writer = SummaryWriter(str(folder))
 
     def note(self, line: str) -> None:
-        """Pass on."""
-        self.then.note(line)
+        """Forward the message."""
+        self.callback.note(line)
 
     def warn(self, line: str) -> None:
-        """Pass on."""
-        self.then.warn(line)
+        """Forward the warning."""
+        self.callback.warn(line)
 
-    def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
-        """Pass on."""
-        self.then.step(epoch, epochs, index, steps, loss)
+    def on_step_end(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+        """Forward the step."""
+        self.callback.on_step_end(epoch, epochs, index, steps, loss)
 
-    def epoch(self, line: Mapping[str, Any], epochs: int) -> None:
-        """Write the epoch's metrics at its step."""
+    def on_epoch_end(self, line: Mapping[str, Any], epochs: int) -> None:
+        """Write the metrics of the epoch at its optimizer step, and forward the epoch."""
         for name, value in line.items():
             if "/" in name:
                 self._writer.add_scalar(name, value, line["step"])
         self._writer.flush()
-        self.then.epoch(line, epochs)
+        self.callback.on_epoch_end(line, epochs)

@@ -1,1 +1,1 @@
-"""Metrics: Fréchet distance, clustering of codes, object keypoint similarity, average precision, PCK."""
+"""Metrics: COCO average precision, PCK, Frechet distance, precision and recall of generators, clustering of codes."""

@@ -1,10 +1,14 @@
-"""How good poses are: object keypoint similarity, and COCO's ten numbers.
+"""Average precision (AP) and average recall (AR) of poses, as the COCO evaluation defines them.
 
-`average_precision` equals pycocotools' evaluation of keypoints, to the last tie (Lin 2014). A pose takes the best of
-the people that are left, the surest pose first; here that is done for all thresholds and sizes at once.
+`average_precision` gives the same ten numbers as pycocotools for keypoints, including ties (Lin 2014). Poses are
+matched greedily to people by object keypoint similarity (OKS), highest score first. The matching runs for all OKS
+thresholds and all area ranges at once.
 
-Everything is in pixels of the picture: keypoints x then y, boxes x, y, width, height. In truths a joint has a third
-number v: 0 not labelled, 1 hidden, 2 visible; those with v > 0 are measured.
+All coordinates are pixels of the image. Keypoints are x, y; boxes are x, y, width, height. The ground truth of a joint
+has a third value v, its visibility: 0 not labeled, 1 occluded, 2 visible. Only joints with v > 0 are evaluated.
+
+Letters in shapes: A area ranges, T OKS thresholds, R recall thresholds, G people of an image in the ground truth,
+D detected poses of an image, K joints.
 """
 
 from collections.abc import Sequence
@@ -15,76 +19,108 @@ from numpy.typing import ArrayLike, NDArray
 
 from firstsight.pose.oks import object_keypoint_similarity
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""A pose is found where its similarity to the truth is at least this: T of them."""
-RECALLS = np.linspace(0, 1, 101)
-"""Precision is read at these recalls: R of them."""
-SIZES = np.array([[0, 1e5], [32, 96], [96, 1e5]]) ** 2
-"""Areas of all, medium and large people, both ends included, in squared pixels: A of them."""
+OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""(T,) minimum OKS at which a pose matches a person."""
+RECALL_THRESHOLDS = np.linspace(0, 1, 101)
+"""(R,) recall levels at which precision is sampled."""
+AREA_RANGES = np.array([[0, 1e5], [32, 96], [96, 1e5]]) ** 2
+"""(A, 2) smallest and largest area of all, medium and large people, in square pixels; both ends are included."""
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundTruth:
-    """The people in one picture.
+    """People labeled in one image.
 
-    Parameters
+    Attributes
     ----------
-    keypoints : Floats
-        (G, K, 3) x, y, v. A person without any v > 0 need not be found, and may be.
-    areas : Floats
-        (G,) of the people themselves, not of their boxes.
-    boxes : Floats
-        (G, 4).
-    crowd : Flags
-        (G,) bool; a crowd need not be found, and may be by any number of poses.
+    keypoints : FloatArray
+        (G, K, 3) x, y, v. People without any v > 0 are ignored: they are not counted as missed, and a pose that matches
+        one is not counted as a false positive.
+    areas : FloatArray
+        (G,) area of each person's segmentation (not of the box), in square pixels.
+    boxes : FloatArray
+        (G, 4) x, y, width, height.
+    crowd : BoolArray
+        (G,) whether the annotation is a crowd. Crowds are ignored too, and any number of poses may match one.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree.
     """
 
-    keypoints: Floats
-    areas: Floats
-    boxes: Floats
-    crowd: Flags
+    keypoints: FloatArray
+    areas: FloatArray
+    boxes: FloatArray
+    crowd: BoolArray
 
     def __post_init__(self) -> None:
         people = len(self.keypoints)
         shapes = [np.shape(array) for array in (self.keypoints, self.areas, self.boxes, self.crowd)]
         if shapes != [(people, *shapes[0][1:2], 3), (people,), (people, 4), (people,)]:
-            raise ValueError(f"a truth has keypoints (G, K, 3), areas (G,), boxes (G, 4) and crowd (G,); got {shapes}")
+            raise ValueError(
+                f"`keypoints` must have shape (G, K, 3), `areas` (G,), `boxes` (G, 4) and `crowd` (G,), got {shapes}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detections:
-    """The poses found in one picture.
+    """Poses detected in one image.
 
-    Parameters
+    Attributes
     ----------
-    keypoints : Floats
-        (D, K, 3) x, y and a third number that is not looked at. Of a joint that was not found x and y are some finite
-        numbers, in COCO's files 0 and 0.
-    scores : Floats
-        (D,) the surest pose has the highest.
+    keypoints : FloatArray
+        (D, K, 3) x, y and a third value that is ignored. Coordinates of a joint that was not detected are any finite
+        numbers; COCO result files have 0, 0.
+    scores : FloatArray
+        (D,) confidence of each pose.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, or a coordinate or score is not finite.
     """
 
-    keypoints: Floats
-    scores: Floats
+    keypoints: FloatArray
+    scores: FloatArray
 
     def __post_init__(self) -> None:
         shapes = [np.shape(array) for array in (self.keypoints, self.scores)]
         if shapes != [(len(self.scores), *shapes[0][1:2], 3), (len(self.scores),)]:
-            raise ValueError(f"what was found has keypoints (D, K, 3) and scores (D,); got {shapes}")
+            raise ValueError(f"`keypoints` must have shape (D, K, 3) and `scores` (D,), got {shapes}")
         if not (np.isfinite(self.keypoints[..., :2]).all() and np.isfinite(self.scores).all()):
-            raise ValueError("keypoints and scores must be finite (write 0, 0 for a joint that was not found)")
+            raise ValueError("`keypoints` and `scores` must be finite (use 0, 0 for a joint that was not detected)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Precision:
-    """COCO's ten numbers, in [0, 1]; -1 where there is no one to be found.
+class CocoMetrics:
+    """COCO's ten keypoint metrics, in [0, 1]; -1 where there is no person to detect.
 
-    ``ap`` is the average precision over similarities of .50 to .95, ``ap50`` and ``ap75`` that at one of them,
-    ``ap_medium`` and ``ap_large`` that of people of 32^2 to 96^2 and of 96^2 to 1e5^2 squared pixels; ``ar`` and so on
-    are the recall with all poses.
+    Attributes
+    ----------
+    ap : float
+        Average precision, mean over OKS thresholds from 0.50 to 0.95.
+    ap50 : float
+        Average precision at OKS 0.50.
+    ap75 : float
+        Average precision at OKS 0.75.
+    ap_medium : float
+        Average precision of people of 32^2 to 96^2 square pixels.
+    ap_large : float
+        Average precision of people of 96^2 to 1e5^2 square pixels.
+    ar : float
+        Recall of all poses, mean over OKS thresholds from 0.50 to 0.95.
+    ar50 : float
+        Recall at OKS 0.50.
+    ar75 : float
+        Recall at OKS 0.75.
+    ar_medium : float
+        Recall of people of 32^2 to 96^2 square pixels.
+    ar_large : float
+        Recall of people of 96^2 to 1e5^2 square pixels.
     """
 
     ap: float
@@ -100,79 +136,125 @@ class Precision:
 
 
 def average_precision(
-    truths: Sequence[GroundTruth], found: Sequence[Detections], sigmas: ArrayLike, *, max_detections: int = 20
-) -> Precision:
-    """Precision and recall of poses as pycocotools measures them (COCOeval, iouType="keypoints").
+    ground_truths: Sequence[GroundTruth],
+    detections: Sequence[Detections],
+    sigmas: ArrayLike,
+    *,
+    max_detections: int = 20,
+) -> CocoMetrics:
+    """Compute COCO's ten keypoint metrics like pycocotools (``COCOeval`` with ``iouType="keypoints"``).
 
     Parameters
     ----------
-    truths, found
-        Of the same pictures, in the same order. Among poses with equal scores the first comes first.
+    ground_truths : Sequence[GroundTruth]
+        People of each image.
+    detections : Sequence[Detections]
+        Poses of the same images, in the same order. Among poses with equal scores, the first one is matched first.
     sigmas : ArrayLike
-        (K,) as in `Skeleton.sigmas`.
+        (K,) see `Skeleton.sigmas`.
     max_detections : int
-        Of each picture only so many poses with the highest scores are looked at.
+        Maximum number of poses per image; those with the highest scores are kept.
+
+    Returns
+    -------
+    CocoMetrics
+        The ten metrics.
 
     Raises
     ------
     ValueError
-        The pictures or joints of truths and poses are not as many.
+        If the numbers of images or joints do not agree.
     """
-    if len(truths) != len(found):
-        raise ValueError(f"truths of {len(truths)} pictures, but poses of {len(found)}")
-    precision = np.full((len(SIZES), len(THRESHOLDS), len(RECALLS)), -1.0)  # (A, T, R)
-    recall = np.full((len(SIZES), len(THRESHOLDS)), -1.0)
-    pictures = [_matched(*picture, sigmas, max_detections) for picture in zip(truths, found, strict=True)]
-    if pictures:
-        scores, right, wrong, wanted = (np.concatenate(parts, -1) for parts in zip(*pictures, strict=True))
+    if len(ground_truths) != len(detections):
+        raise ValueError(
+            f"`ground_truths` has {len(ground_truths)} images, but `detections` has {len(detections)}"
+            " (pass one entry per image in both)"
+        )
+    precision = np.full((len(AREA_RANGES), len(OKS_THRESHOLDS), len(RECALL_THRESHOLDS)), -1.0)  # (A, T, R)
+    recall = np.full((len(AREA_RANGES), len(OKS_THRESHOLDS)), -1.0)  # (A, T)
+    images = [_match_image(*image, sigmas, max_detections) for image in zip(ground_truths, detections, strict=True)]
+    if images:
+        scores, true_positive, false_positive, relevant = (
+            np.concatenate(parts, -1) for parts in zip(*images, strict=True)
+        )
         order = np.argsort(-scores, kind="stable")
-        for size, people in enumerate(wanted.sum(1)):
-            if people == 0:
-                continue
-            hits = right[size][:, order].cumsum(1, dtype=np.float64)  # (T, all poses)
-            misses = wrong[size][:, order].cumsum(1, dtype=np.float64)
-            share = hits / (misses + hits + np.spacing(1))
-            best = np.maximum.accumulate(share[:, ::-1], 1)[:, ::-1]  # of this recall or any higher one
-            best = np.pad(best, ((0, 0), (0, 1)))  # a recall that is not reached has none
-            recall[size] = hits.max(1, initial=0) / people
-            for i, reached in enumerate(hits / people):
-                precision[size, i] = best[i, np.searchsorted(reached, RECALLS)]
-    half, three_quarters = 0, 5
-    return Precision(
-        ap=float(precision[0].mean()), ap50=float(precision[0, half].mean()),
-        ap75=float(precision[0, three_quarters].mean()), ap_medium=float(precision[1].mean()),
-        ap_large=float(precision[2].mean()), ar=float(recall[0].mean()), ar50=float(recall[0, half]),
-        ar75=float(recall[0, three_quarters]), ar_medium=float(recall[1].mean()), ar_large=float(recall[2].mean()),
-    )  # fmt: skip
+        for area, people in enumerate(relevant.sum(1)):
+            if people > 0:
+                hits = true_positive[area][:, order]
+                misses = false_positive[area][:, order]
+                precision[area], recall[area] = _precision_recall(hits, misses, int(people))
+    return _summarize(precision, recall)
 
 
-def _matched(
-    truth: GroundTruth, found: Detections, sigmas: ArrayLike, max_detections: int
-) -> tuple[Floats, Flags, Flags, Flags]:
-    """Poses of one picture by falling score: scores (D,), right and wrong (A, T, D); people to be found (A, G)."""
-    surest = np.argsort(-np.asarray(found.scores), kind="stable")[:max_detections]
-    poses, areas, crowd = np.asarray(found.keypoints)[surest], np.asarray(truth.areas), np.asarray(truth.crowd, bool)
-    similarity = object_keypoint_similarity(poses, truth.keypoints, areas=areas, boxes=truth.boxes, sigmas=sigmas)
-    unlabelled = ~(np.asarray(truth.keypoints)[..., 2] > 0).any(1)
-    wanted = ~(crowd | unlabelled | _outside(areas))  # (A, G)
+def _precision_recall(
+    true_positive: BoolArray, false_positive: BoolArray, people: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return precision at each recall threshold (T, R), and the final recall (T,).
 
-    # the best for a pose: who is wanted before who is not, then the most similar, then the last
-    shape = (len(SIZES), *similarity.shape)
-    order = np.lexsort([np.broadcast_to(similarity, shape), np.broadcast_to(wanted[:, None], shape)])
-    rank = order.argsort(-1)  # (A, D, G)
-    free = np.ones((len(SIZES), len(THRESHOLDS), len(areas)), bool)
-    matched, right = np.zeros((2, len(SIZES), len(THRESHOLDS), len(poses)), bool)
+    The flags are (T, poses of all images), sorted by descending score; ``people`` is the number of people to detect.
+    """
+    tp = true_positive.cumsum(1, dtype=np.float64)
+    fp = false_positive.cumsum(1, dtype=np.float64)
+    precision = tp / (fp + tp + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]  # highest precision at this or a higher recall
+    envelope = np.pad(envelope, ((0, 0), (0, 1)))  # precision is 0 at recall levels that are not reached
+    recall = tp / people
+    sampled = np.stack(
+        [row[np.searchsorted(levels, RECALL_THRESHOLDS)] for row, levels in zip(envelope, recall, strict=True)]
+    )
+    return sampled, tp.max(1, initial=0) / people
+
+
+def _summarize(precision: FloatArray, recall: FloatArray) -> CocoMetrics:
+    """Return the ten metrics of precision (A, T, R) and recall (A, T)."""
+    at_50 = 0
+    at_75 = 5
+    return CocoMetrics(
+        ap=float(precision[0].mean()),
+        ap50=float(precision[0, at_50].mean()),
+        ap75=float(precision[0, at_75].mean()),
+        ap_medium=float(precision[1].mean()),
+        ap_large=float(precision[2].mean()),
+        ar=float(recall[0].mean()),
+        ar50=float(recall[0, at_50]),
+        ar75=float(recall[0, at_75]),
+        ar_medium=float(recall[1].mean()),
+        ar_large=float(recall[2].mean()),
+    )
+
+
+def _match_image(
+    truth: GroundTruth, detections: Detections, sigmas: ArrayLike, max_detections: int
+) -> tuple[FloatArray, BoolArray, BoolArray, BoolArray]:
+    """Match the poses of one image to its people.
+
+    Return the scores (D,) in descending order, true and false positives (A, T, D), and the people to detect (A, G).
+    """
+    order = np.argsort(-np.asarray(detections.scores), kind="stable")[:max_detections]
+    poses = np.asarray(detections.keypoints)[order]
+    areas = np.asarray(truth.areas)
+    crowd = np.asarray(truth.crowd, bool)
+    oks = object_keypoint_similarity(poses, truth.keypoints, areas=areas, boxes=truth.boxes, sigmas=sigmas)  # (D, G)
+    is_unlabeled = ~(np.asarray(truth.keypoints)[..., 2] > 0).any(1)
+    relevant = ~(crowd | is_unlabeled | _is_outside(areas))  # (A, G)
+
+    # A pose prefers people to detect over ignored ones, then the highest OKS, then the last person.
+    shape = (len(AREA_RANGES), *oks.shape)
+    preference = np.lexsort([np.broadcast_to(oks, shape), np.broadcast_to(relevant[:, None], shape)])
+    rank = preference.argsort(-1)  # (A, D, G)
+    free = np.ones((len(AREA_RANGES), len(OKS_THRESHOLDS), len(areas)), bool)
+    matched, true_positive = np.zeros((2, len(AREA_RANGES), len(OKS_THRESHOLDS), len(poses)), bool)
     for pose in range(len(poses) if len(areas) else 0):
-        fit = np.where((similarity[pose] >= THRESHOLDS[:, None]) & free, rank[:, pose, None], -1)  # (A, T, G)
-        taken = (fit == fit.max(-1, keepdims=True)) & (fit >= 0)  # one person at most
-        matched[..., pose] = taken.any(-1)
-        right[..., pose] = (taken & wanted[:, None]).any(-1)
-        free &= ~taken | crowd
-    extent = np.ptp(poses[..., :2], axis=1).prod(1)  # (D,): of the box around all joints
-    wrong = ~matched & ~_outside(extent)[:, None]
-    return np.asarray(found.scores)[surest], right, wrong, wanted
+        candidates = np.where((oks[pose] >= OKS_THRESHOLDS[:, None]) & free, rank[:, pose, None], -1)  # (A, T, G)
+        chosen = (candidates == candidates.max(-1, keepdims=True)) & (candidates >= 0)  # at most one person
+        matched[..., pose] = chosen.any(-1)
+        true_positive[..., pose] = (chosen & relevant[:, None]).any(-1)
+        free &= ~chosen | crowd
+    pose_areas = np.ptp(poses[..., :2], axis=1).prod(1)  # (D,) area of the bounding box of all joints
+    false_positive = ~matched & ~_is_outside(pose_areas)[:, None]
+    return np.asarray(detections.scores)[order], true_positive, false_positive, relevant
 
 
-def _outside(areas: Floats) -> Flags:
-    """(A, number of areas): which are not of that size."""
-    return (areas < SIZES[:, :1]) | (areas > SIZES[:, 1:])
+def _is_outside(areas: FloatArray) -> BoolArray:
+    """Return whether each area is outside each area range, (A, number of areas)."""
+    return (areas < AREA_RANGES[:, :1]) | (areas > AREA_RANGES[:, 1:])

@@ -1,7 +1,8 @@
-"""How near generated pictures are to real ones, measured on features of a fixed network.
+"""Metrics of generated images: Frechet distance, precision and recall, nearest neighbors, classes.
 
-All take features, one row a picture. None means anything by itself: give the same figure for real pictures against
-other real pictures beside it, and the number of pictures; never compare figures of different numbers.
+Most functions take features of a fixed network, one row per image. The values depend on the network, the data set and
+the number of images. Report them with the number of images and with the same metric of real images against other real
+images. Compare only values of equal numbers of images.
 """
 
 from dataclasses import dataclass
@@ -10,47 +11,53 @@ import torch
 from torch import Tensor
 
 CHUNK = 1024
+"""Rows of a distance matrix that `compute_prdc` computes at a time."""
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """The squared Frechet distance between normal distributions fitted to two sets of features (Heusel 2017).
+    """Compute the squared Frechet distance between Gaussians fitted to two sets of features (Heusel 2017).
 
-    ``|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))``, with means m and covariances S; the last trace is the sum
-    of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric.
+    The distance is ``|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))`` with means m and covariances S. The last
+    trace is the sum of the square roots of the eigenvalues of ``S1^(1/2) S2 S1^(1/2)``, which is symmetric.
 
     Parameters
     ----------
-    real, fake : Tensor
-        (N, d) and (M, d), N and M above 1.
+    real : Tensor
+        (N, D) features of real images, N at least 2.
+    fake : Tensor
+        (M, D) features of generated images, M at least 2.
 
     Returns
     -------
     float
-        0 or more, in squared units of the features.
+        Distance in squared units of the features, at least 0.
     """
-    one, two = real.double(), fake.double()
-    first, second = torch.cov(one.T).reshape(one.shape[1], -1), torch.cov(two.T).reshape(two.shape[1], -1)
-    values, vectors = torch.linalg.eigh(first)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ second @ root).clamp_min(0).sqrt().sum()
-    apart = (one.mean(0) - two.mean(0)).square().sum()
-    return max(0.0, float(apart + first.trace() + second.trace() - 2 * shared))
+    real = real.double()
+    fake = fake.double()
+    real_cov = torch.cov(real.T).reshape(real.shape[1], -1)
+    fake_cov = torch.cov(fake.T).reshape(fake.shape[1], -1)
+    eigenvalues, eigenvectors = torch.linalg.eigh(real_cov)
+    root = eigenvectors * eigenvalues.clamp_min(0).sqrt() @ eigenvectors.T
+    trace_of_root = torch.linalg.eigvalsh(root @ fake_cov @ root).clamp_min(0).sqrt().sum()
+    mean_distance = (real.mean(0) - fake.mean(0)).square().sum()
+    return max(0.0, float(mean_distance + real_cov.trace() + fake_cov.trace() - 2 * trace_of_root))
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """How two sets of pictures lie in each other; each figure is a share, only density may exceed one.
+class Prdc:
+    """Precision, recall, density and coverage of generated images.
 
-    Parameters
+    Attributes
     ----------
     precision : float
-        Generated pictures that lie within reach of a real one: are they good? (Kynkaanniemi 2019).
+        Fraction of generated images within the neighborhood of a real image; fidelity (Kynkaanniemi 2019).
     recall : float
-        Real pictures that lie within reach of a generated one: is everything made? (Kynkaanniemi 2019).
+        Fraction of real images within the neighborhood of a generated image; diversity (Kynkaanniemi 2019).
     density : float
-        Real neighbourhoods around a generated picture, over k; less moved by outliers (Naeem 2020).
+        Mean number of real neighborhoods that contain a generated image, divided by k. It may exceed 1 and is less
+        sensitive to outliers than precision (Naeem 2020).
     coverage : float
-        Real pictures with a generated one in their neighbourhood (Naeem 2020).
+        Fraction of real images whose neighborhood contains a generated image (Naeem 2020).
     """
 
     precision: float
@@ -59,75 +66,122 @@ class Overlap:
     coverage: float
 
 
-def overlap(real: Tensor, fake: Tensor, *, k: int = 5) -> Overlap:
-    """Precision, recall, density and coverage by nearest neighbours.
+def compute_prdc(real: Tensor, fake: Tensor, *, k: int = 5) -> Prdc:
+    """Compute precision, recall, density and coverage.
 
-    A picture's neighbourhood is the ball around it that reaches its ``k``-th nearest neighbour of its own set.
+    The neighborhood of an image is the ball around its features whose radius is the distance to the ``k``-th nearest
+    neighbor in the same set.
 
     Parameters
     ----------
-    real, fake : Tensor
-        (N, d) and (M, d) with N and M above ``k``.
+    real : Tensor
+        (N, D) features of real images, N above ``k``.
+    fake : Tensor
+        (M, D) features of generated images, M above ``k``.
+    k : int
+        Number of neighbors.
+
+    Returns
+    -------
+    Prdc
+        The four metrics.
+
+    Raises
+    ------
+    ValueError
+        If a set has at most ``k`` images.
     """
     if min(len(real), len(fake)) <= k:
-        raise ValueError(f"overlap needs more than {k} pictures on each side; got {len(real)} and {len(fake)}")
-    one, two = real.double(), fake.double()
-    reach_real, reach_fake = _reach(one, k), _reach(two, k)
-    inside_real = torch.zeros(len(two), dtype=torch.long)  # in how many real neighbourhoods each generated one lies
-    recalled, covered = [], []
-    for rows, reach in zip(one.split(CHUNK), reach_real.split(CHUNK), strict=True):
-        apart = torch.cdist(rows, two)
-        within = apart <= reach[:, None]
-        inside_real += within.sum(0)
-        covered.append(within.any(1))
-        recalled.append((apart <= reach_fake).any(1))
-    return Overlap(
-        precision=float((inside_real > 0).double().mean()),
-        recall=float(torch.cat(recalled).double().mean()),
-        density=float(inside_real.double().mean() / k),
-        coverage=float(torch.cat(covered).double().mean()),
+        raise ValueError(f"`real` and `fake` must have more than k={k} images, got {len(real)} and {len(fake)}")
+    real = real.double()
+    fake = fake.double()
+    real_radii = _neighbor_distances(real, k)
+    fake_radii = _neighbor_distances(fake, k)
+    num_real_neighborhoods = torch.zeros(len(fake), dtype=torch.long)  # that contain each generated image
+    is_recalled = []
+    is_covered = []
+    for rows, radii in zip(real.split(CHUNK), real_radii.split(CHUNK), strict=True):
+        distances = torch.cdist(rows, fake)
+        in_real_neighborhood = distances <= radii[:, None]
+        num_real_neighborhoods += in_real_neighborhood.sum(0)
+        is_covered.append(in_real_neighborhood.any(1))
+        is_recalled.append((distances <= fake_radii).any(1))
+    return Prdc(
+        precision=float((num_real_neighborhoods > 0).double().mean()),
+        recall=float(torch.cat(is_recalled).double().mean()),
+        density=float(num_real_neighborhoods.double().mean() / k),
+        coverage=float(torch.cat(is_covered).double().mean()),
     )
 
 
-def _reach(features: Tensor, k: int) -> Tensor:
-    """Distance of each row to its ``k``-th nearest other row."""
+def _neighbor_distances(features: Tensor, k: int) -> Tensor:
+    """Return the distance of each row to its ``k``-th nearest other row."""
     return torch.cat([torch.cdist(rows, features).kthvalue(k + 1, dim=1).values for rows in features.split(CHUNK)])
 
 
-def nearest(images: Tensor, among: Tensor, *, k: int = 1) -> Tensor:
-    """Which rows of ``among`` lie nearest to each of ``images``, by Euclidean distance.
+def nearest_neighbors(images: Tensor, candidates: Tensor, *, k: int = 1) -> Tensor:
+    """Find the candidates nearest to each image by Euclidean distance.
 
     Parameters
     ----------
-    images, among : Tensor
-        (N, ...) and (M, ...), compared as flat vectors.
+    images : Tensor
+        (N, ...) compared as flat vectors.
+    candidates : Tensor
+        (M, ...) of the same shape per image.
+    k : int
+        Number of candidates to return for each image.
 
     Returns
     -------
     Tensor
-        (N, k) row numbers, the nearest first.
+        (N, k) indices of candidates, nearest first.
     """
-    others = among.flatten(1).float()
-    found = [torch.cdist(rows, others).topk(k, largest=False).indices for rows in images.flatten(1).float().split(256)]
-    return torch.cat(found)
+    flat = candidates.flatten(1).float()
+    return torch.cat(
+        [torch.cdist(rows, flat).topk(k, largest=False).indices for rows in images.flatten(1).float().split(256)]
+    )
 
 
-def modes(labels: Tensor, classes: int, *, share: float = 0.01) -> int:
-    """How many classes have at least that share of the pictures.
+def count_modes(labels: Tensor, num_classes: int, *, min_fraction: float = 0.01) -> int:
+    """Count the classes that have at least a given fraction of the images.
 
     Parameters
     ----------
     labels : Tensor
-        (N,) what a classifier takes each generated picture for.
+        (N,) class of each generated image according to a classifier.
+    num_classes : int
+        Number of classes.
+    min_fraction : float
+        Minimum fraction of the images, in [0, 1].
+
+    Returns
+    -------
+    int
+        Number of classes.
     """
-    counts = torch.bincount(labels, minlength=classes)
-    return int((counts >= share * len(labels)).sum())
+    counts = torch.bincount(labels, minlength=num_classes)
+    return int((counts >= min_fraction * len(labels)).sum())
 
 
-def divergence(labels: Tensor, real: Tensor, classes: int) -> float:
-    """Kullback-Leibler divergence of the generated classes' histogram from the real one, in nats: sum g log(g / r).
+def class_kl_divergence(fake_labels: Tensor, real_labels: Tensor, num_classes: int) -> float:
+    """Compute the Kullback-Leibler divergence of the generated class distribution from the real one.
 
-    Infinite where a class is generated that is not among the real ones. ``labels`` and ``real`` are (N,) and (M,).
+    The divergence is ``sum(p log(p / q))`` with class frequencies p of generated and q of real images.
+
+    Parameters
+    ----------
+    fake_labels : Tensor
+        (N,) class of each generated image according to a classifier.
+    real_labels : Tensor
+        (M,) class of each real image.
+    num_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    float
+        Divergence in nats; infinite if a class is generated that no real image has.
     """
-    made, true = (torch.bincount(values, minlength=classes).double() / len(values) for values in (labels, real))
-    return float(torch.special.xlogy(made, made / true).nan_to_num(0.0, posinf=float("inf")).sum())
+    p = torch.bincount(fake_labels, minlength=num_classes).double() / len(fake_labels)
+    q = torch.bincount(real_labels, minlength=num_classes).double() / len(real_labels)
+    return float(torch.special.xlogy(p, p / q).nan_to_num(0.0, posinf=float("inf")).sum())

@@ -1,7 +1,7 @@
-"""How good poses are: the percentage of correct keypoints (Yang and Ramanan 2013), and which pose is whose.
+"""Percentage of correct keypoints (PCK; Yang and Ramanan 2013), and matching of poses to people.
 
-Everything is in pixels of the picture: keypoints x then y, boxes x, y, width, height. In truths a joint has a third
-number v: 0 not annotated, 1 hidden, 2 visible; those with v > 0 are measured.
+All coordinates are pixels of the image. Keypoints are x, y; boxes are x, y, width, height. The ground truth of a joint
+has a third value v, its visibility: 0 not labeled, 1 occluded, 2 visible. Only joints with v > 0 are evaluated.
 """
 
 from dataclasses import dataclass
@@ -14,160 +14,204 @@ from firstsight.metrics.average_precision import Detections, GroundTruth
 from firstsight.pose.oks import object_keypoint_similarity
 from firstsight.pose.skeleton import Skeleton
 
-DIAGONALS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
-"""Either is the length of a torso; the first counts where it is annotated."""
-HEAD = 0.6
-"""The size of a head over the diagonal of its box (MPII)."""
+TORSO_DIAGONALS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+"""Pairs of joints whose distance is the length of the torso; the first pair is used where it is labeled."""
+HEAD_SIZE_FACTOR = 0.6
+"""Size of a head divided by the diagonal of its box (MPII)."""
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pck:
-    """Correct keypoints.
+    """Percentage of correct keypoints, as fractions.
 
-    Parameters
+    Attributes
     ----------
-    per_joint : Floats
-        (K,) share of the annotated ones that are correct; nan where none is annotated.
+    per_joint : FloatArray
+        (K,) fraction of the labeled joints of each type that are correct; nan for a type without labels.
     counts : NDArray[np.int64]
-        (K,) how many were annotated, in the pictures kept.
+        (K,) number of labeled joints of each type in the evaluated images.
     mean : float
-        The same over all joints together; nan without any.
-    joints : int
-        How many were annotated, of all kinds.
-    kept, left_out : int
-        How many pictures were measured, and how many had no length to measure by.
+        Fraction of all labeled joints that are correct; nan without labels.
+    num_joints : int
+        Number of labeled joints of all types.
+    num_images : int
+        Number of evaluated images.
+    num_skipped : int
+        Number of images without a reference length, which are not evaluated.
     """
 
-    per_joint: Floats
+    per_joint: FloatArray
     counts: NDArray[np.int64]
     mean: float
-    joints: int
-    kept: int
-    left_out: int
+    num_joints: int
+    num_images: int
+    num_skipped: int
 
 
 def pck(
-    keypoints: ArrayLike, truth: ArrayLike, skeleton: Skeleton, *, threshold: float = 0.2,
-    norm: Literal["torso", "box"] = "torso", boxes: ArrayLike | None = None,
-) -> Pck:  # fmt: skip
-    """Percentage of correct keypoints: those no farther from the truth than a share of the person's size.
+    keypoints: ArrayLike,
+    truth: ArrayLike,
+    skeleton: Skeleton,
+    *,
+    threshold: float = 0.2,
+    norm: Literal["torso", "box"] = "torso",
+    boxes: ArrayLike | None = None,
+) -> Pck:
+    """Compute the percentage of correct keypoints.
+
+    A joint is correct if its distance to the ground truth is at most ``threshold`` times the size of the person.
 
     Parameters
     ----------
     keypoints : ArrayLike
-        (N, K, 2) the pose of one person in each of N pictures; a joint with a negative coordinate or nan was not found,
-        and is a miss.
+        (N, K, 2) pose of one person in each of N images. A joint with a negative coordinate or nan was not detected and
+        is incorrect.
     truth : ArrayLike
         (N, K, 3) x, y, v.
+    skeleton : Skeleton
+        Skeleton of both.
     threshold : float
-        The share.
-    norm : Literal['torso', 'box']
-        Of the torso, from the left shoulder to the right hip, or where one of them is missing from the right shoulder
-        to the left hip; or of the larger side of the box. A picture with no such length above 0 is left out.
+        Largest distance of a correct joint, as a fraction of the person's size.
+    norm : Literal["torso", "box"]
+        Size of a person. "torso" is the distance from the left shoulder to the right hip, or where one of them is not
+        labeled, from the right shoulder to the left hip. "box" is the longer side of the box. Images whose size is not
+        above 0 are skipped.
     boxes : ArrayLike | None
-        (N, 4), for "box".
+        (N, 4) boxes, required by ``norm="box"``.
+
+    Returns
+    -------
+    Pck
+        Fractions and counts.
 
     Raises
     ------
     ValueError
-        The skeleton has no torso, boxes are missing, or a shape is wrong.
+        If the skeleton has no torso, boxes are missing, or a shape is wrong.
     """
-    known = np.asarray(truth, np.float64)
-    if known.shape[1:] != (len(skeleton), 3):
-        raise ValueError(f"{skeleton.name} has {len(skeleton)} joints, each x, y, v; got truths {known.shape}")
+    target = np.asarray(truth, np.float64)
+    if target.shape[1:] != (len(skeleton), 3):
+        raise ValueError(
+            f"`truth` must have shape (N, {len(skeleton)}, 3) for the skeleton {skeleton.name}, got {target.shape}"
+        )
     if norm == "box":
         if boxes is None:
-            raise ValueError("norm 'box' needs boxes (N, 4)")
+            raise ValueError('`norm` is "box", which needs `boxes` of shape (N, 4)')
         lengths = np.asarray(boxes, np.float64)[:, 2:].max(1)
     elif norm == "torso":
-        lengths = _torsos(known, skeleton)
+        lengths = _torso_lengths(target, skeleton)
     else:
-        raise ValueError(f"norm is 'torso' or 'box'; got '{norm}'")
-    return _correct(keypoints, known, lengths, threshold)
+        raise ValueError(f'`norm` must be "torso" or "box", got "{norm}"')
+    return _compare(keypoints, target, lengths, threshold)
 
 
-def pckh(keypoints: ArrayLike, truth: ArrayLike, heads: ArrayLike, *, threshold: float = 0.5) -> Pck:
-    """As `pck`, by the size of the head: 0.6 times the diagonal of its box (Andriluka 2014).
+def pckh(keypoints: ArrayLike, truth: ArrayLike, head_boxes: ArrayLike, *, threshold: float = 0.5) -> Pck:
+    """Compute PCKh, the percentage of correct keypoints relative to the size of the head (Andriluka 2014).
+
+    The size of a head is 0.6 times the diagonal of its box.
 
     Parameters
     ----------
-    keypoints, truth : ArrayLike
-        As in `pck`.
-    heads : ArrayLike
-        (N, 4) boxes; without width and height the picture is left out.
+    keypoints : ArrayLike
+        (N, K, 2) poses, see `pck`.
+    truth : ArrayLike
+        (N, K, 3) x, y, v.
+    head_boxes : ArrayLike
+        (N, 4) boxes of the heads. Images whose box has no extent are skipped.
     threshold : float
-        Share of the head's size.
-    """
-    lengths = HEAD * np.hypot(*np.asarray(heads, np.float64)[:, 2:].T)
-    return _correct(keypoints, np.asarray(truth, np.float64), lengths, threshold)
-
-
-def poses_of_people(
-    truth: GroundTruth, found: Detections, sigmas: ArrayLike, *, least: float = 0.5, max_detections: int = 20
-) -> tuple[NDArray[np.int64], Floats]:
-    """Which pose is whose, in a picture of several people, as `average_precision` has it at one similarity.
-
-    A pose, the surest first, takes the most similar of the people that are left; people to be found before crowds and
-    people without labels, which take up poses that are theirs.
-
-    Parameters
-    ----------
-    sigmas : ArrayLike
-        (K,) as in `Skeleton.sigmas`.
-    least : float
-        Similarity that is needed.
-    max_detections : int
-        Only so many poses with the highest scores are looked at.
+        Largest distance of a correct joint, as a fraction of the head's size.
 
     Returns
     -------
-    tuple[NDArray[np.int64], Floats]
-        For each person the number of the pose, (G,), -1 for none, and the similarity, (G,), 0 for none.
+    Pck
+        Fractions and counts.
     """
-    similarity = object_keypoint_similarity(
-        found.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=sigmas
+    lengths = HEAD_SIZE_FACTOR * np.hypot(*np.asarray(head_boxes, np.float64)[:, 2:].T)
+    return _compare(keypoints, np.asarray(truth, np.float64), lengths, threshold)
+
+
+def match_poses(
+    truth: GroundTruth, detections: Detections, sigmas: ArrayLike, *, min_oks: float = 0.5, max_detections: int = 20
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Match the poses of one image to its people, like `average_precision` at one OKS threshold.
+
+    Poses are matched greedily, highest score first, each to the unmatched person of highest OKS. People to detect are
+    preferred over crowds and people without labels.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+        People of the image.
+    detections : Detections
+        Poses of the image.
+    sigmas : ArrayLike
+        (K,) see `Skeleton.sigmas`.
+    min_oks : float
+        Minimum OKS of a match.
+    max_detections : int
+        Maximum number of poses; those with the highest scores are kept.
+
+    Returns
+    -------
+    tuple[NDArray[np.int64], FloatArray]
+        For each person the index of the matched pose (G,), -1 without a match, and the OKS (G,), 0 without a match.
+    """
+    oks = object_keypoint_similarity(
+        detections.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=sigmas
     )
-    wanted = ~truth.crowd & (truth.keypoints[..., 2] > 0).any(1)
-    poses, reached = np.full(len(wanted), -1), np.zeros(len(wanted))
-    for pose in np.argsort(-found.scores, kind="stable")[:max_detections] if len(wanted) else ():
-        free = (poses < 0) | truth.crowd
-        fit = np.where(free & (similarity[pose] >= least), similarity[pose] + 2 * wanted, -1.0)
-        person = len(fit) - 1 - int(fit[::-1].argmax())  # of equals the last
-        if fit[person] >= 0:
-            poses[person], reached[person] = pose, similarity[pose, person]
-    return poses, reached
+    relevant = ~truth.crowd & (truth.keypoints[..., 2] > 0).any(1)
+    pose_of_person = np.full(len(relevant), -1)
+    oks_of_person = np.zeros(len(relevant))
+    for pose in np.argsort(-detections.scores, kind="stable")[:max_detections] if len(relevant) else ():
+        free = (pose_of_person < 0) | truth.crowd
+        preference = np.where(free & (oks[pose] >= min_oks), oks[pose] + 2 * relevant, -1.0)
+        person = len(preference) - 1 - int(preference[::-1].argmax())  # the last of equal ones
+        if preference[person] >= 0:
+            pose_of_person[person] = pose
+            oks_of_person[person] = oks[pose, person]
+    return pose_of_person, oks_of_person
 
 
-def _torsos(truth: Floats, skeleton: Skeleton) -> Floats:
-    """(N,) lengths, 0 where there is none."""
-    known = [ends for ends in DIAGONALS if set(ends) <= set(skeleton.joints)]
-    if not known:
-        raise ValueError(f"{skeleton.name} has no torso: no left_shoulder and right_hip, nor the other two (use 'box')")
+def _torso_lengths(truth: FloatArray, skeleton: Skeleton) -> FloatArray:
+    """Return the length of each torso (N,), 0 where it is not labeled."""
+    diagonals = [pair for pair in TORSO_DIAGONALS if set(pair) <= set(skeleton.joints)]
+    if not diagonals:
+        raise ValueError(
+            f"{skeleton.name} has no torso: it needs left_shoulder and right_hip, or right_shoulder and left_hip"
+            ' (use `norm="box"`)'
+        )
     lengths = np.zeros(len(truth))
-    for ends in known:
-        a, b = (truth[:, skeleton.joints.index(name)] for name in ends)
-        there = (lengths == 0) & (a[:, 2] > 0) & (b[:, 2] > 0)
-        lengths[there] = np.hypot(*(a - b)[there, :2].T)
+    for pair in diagonals:
+        a, b = (truth[:, skeleton.joints.index(name)] for name in pair)
+        is_labeled = (lengths == 0) & (a[:, 2] > 0) & (b[:, 2] > 0)
+        lengths[is_labeled] = np.hypot(*(a - b)[is_labeled, :2].T)
     return lengths
 
 
-def _correct(keypoints: ArrayLike, truth: Floats, lengths: Floats, threshold: float) -> Pck:
-    """Which joints lie within a share of the length (N,) of the truth; pictures without one are left out."""
+def _compare(keypoints: ArrayLike, truth: FloatArray, lengths: FloatArray, threshold: float) -> Pck:
+    """Count the joints within ``threshold`` times the reference length (N,); images of length 0 are skipped."""
     poses = np.asarray(keypoints, np.float64)
     if poses.shape != (*truth.shape[:2], 2) or lengths.shape != truth.shape[:1]:
-        got = (poses.shape, truth.shape, lengths.shape)
-        raise ValueError(f"keypoints are (N, K, 2), truths (N, K, 3) and lengths (N,); got {got}")
-    kept = lengths > 0
-    poses, truth, reach = poses[kept], truth[kept], threshold * lengths[kept]
-    annotated = truth[..., 2] > 0  # (N, K)
-    near = np.hypot(*np.moveaxis(poses - truth[..., :2], -1, 0)) <= reach[:, None]  # nan is not
-    correct = annotated & near & (poses >= 0).all(-1)
-    counts, rights = annotated.sum(0), correct.sum(0)
+        raise ValueError(
+            "`keypoints` must have shape (N, K, 2), `truth` (N, K, 3) and the lengths (N,),"
+            f" got {(poses.shape, truth.shape, lengths.shape)}"
+        )
+    is_evaluated = lengths > 0
+    poses = poses[is_evaluated]
+    truth = truth[is_evaluated]
+    radius = threshold * lengths[is_evaluated]
+    is_labeled = truth[..., 2] > 0  # (N, K)
+    is_near = np.hypot(*np.moveaxis(poses - truth[..., :2], -1, 0)) <= radius[:, None]  # False for nan
+    is_correct = is_labeled & is_near & (poses >= 0).all(-1)
+    counts = is_labeled.sum(0)
+    num_correct = is_correct.sum(0)
     return Pck(
-        per_joint=np.divide(rights, counts, out=np.full(len(counts), np.nan), where=counts > 0),
+        per_joint=np.divide(num_correct, counts, out=np.full(len(counts), np.nan), where=counts > 0),
         counts=counts,
-        mean=float(rights.sum() / counts.sum()) if counts.any() else float("nan"),
-        joints=int(counts.sum()), kept=int(kept.sum()), left_out=int((~kept).sum()),
-    )  # fmt: skip
+        mean=float(num_correct.sum() / counts.sum()) if counts.any() else float("nan"),
+        num_joints=int(counts.sum()),
+        num_images=int(is_evaluated.sum()),
+        num_skipped=int((~is_evaluated).sum()),
+    )

@@ -1,1 +1,1 @@
-"""Networks, one file each, pure modules on tensors: `classification`, `gan` and `pose`. `registry` lists them all."""
+"""Networks for classification, GANs and pose estimation, one per file; `registry` lists them all."""

@@ -1,45 +1,46 @@
-"""Registry of all networks of the package. Importing it imports no torch."""
+"""Registry of all networks of the package. Importing this module does not import torch."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
-Kind = Literal["classification", "gan", "bottom-up", "top-down"]
+Kind = str
+"""Name of a kind of task: "classification", "gan", "bottom-up", "top-down", or one that was registered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """Registry entry of a network.
 
-    Parameters
+    Attributes
     ----------
     name : str
-        Name on the command line. With hyphens replaced by underscores, the function that builds the network.
-    kind : Kind
-        Str "classification", "gan", "bottom-up" or "top-down".
+        Name on the command line. With underscores for hyphens, it is also the name of the builder function.
+    kind : str
+        Kind of network: "classification", "gan", "bottom-up", "top-down", or one that was registered.
     summary : str
-        One line.
+        Description in one line.
     parameters : int
-        Number of parameters with the default options. For a GAN, generator and discriminator together for
-        1x28x28 images; for ``infogan`` with one category of ten, two continuous codes and 62 noise values.
+        Number of parameters with the default options. For a GAN: of generator and discriminator together for
+        1x28x28 images. ``infogan`` is counted with one categorical code of 10 values, two continuous codes and
+        62 noise values.
     module : str
-        Module of ``firstsight.models.<kind>`` that contains the network.
+        Module that contains the network, in ``firstsight.models.classification``, ``gan`` or ``pose``.
     image_size : int
         Default side of the input in pixels.
     min_size : int
-        Smallest side that the network accepts.
+        Smallest side of the input in pixels.
     num_classes : int
-        Number of classes as published.
+        Default number of classes, as published.
     in_channels : int
-        Number of input channels as published.
+        Default number of input channels, as published.
     variants : tuple[str, ...]
-        Tuple of str Names of the variants; the first one is the default.
+        Names of the variants; the first one is the default.
     is_fixed_size : bool
-        The network accepts no size but ``image_size``.
+        Whether ``image_size`` is the only valid side.
     needs_image_size : bool
-        The builder has an ``image_size`` parameter.
+        Whether the builder has an ``image_size`` parameter.
     stages : int
-        Default number of refinement stages or stacked hourglasses of a pose network.
+        Default number of refinement stages (bottom-up) or stacked hourglasses (top-down).
     """
 
     name: str
@@ -68,7 +69,7 @@ def _classifier(
     is_fixed_size: bool = False,
     needs_image_size: bool = False,
 ) -> ModelInfo:
-    """Return the entry of a network for 10 classes of 32x32 images."""
+    """Return the entry of a classification network for 10 classes of 32x32 images."""
     return ModelInfo(
         name=name,
         kind="classification",
@@ -83,7 +84,7 @@ def _classifier(
 
 
 def _imagenet(name: str, module: str, parameters: int, summary: str, *variants: str, min_size: int = 32) -> ModelInfo:
-    """Return the entry of a network for 1000 classes of 224x224 color images."""
+    """Return the entry of a classification network for 1000 classes of 224x224 color images."""
     return ModelInfo(
         name=name,
         kind="classification",
@@ -99,22 +100,24 @@ def _imagenet(name: str, module: str, parameters: int, summary: str, *variants: 
 
 
 def _resnet_cifar(depth: int, parameters: int) -> ModelInfo:
-    """Return the entry of a residual network for 10 classes of 32x32 color images."""
+    """Return the entry of a ResNet for 10 classes of 32x32 color images."""
     summary = f"ResNet with {depth} layers for small images (He 2015, section 4.2)"
     return _classifier(f"resnet{depth}", "resnet_cifar", parameters, summary, min_size=4, in_channels=3)
 
 
 def _pose(name: str, kind: Kind, module: str, parameters: int, summary: str, *, stages: int = 1) -> ModelInfo:
+    """Return the entry of a pose network."""
     return ModelInfo(
         name=name, kind=kind, summary=summary, parameters=parameters, module=module, in_channels=3, stages=stages
     )
 
 
 def _gan(name: str, parameters: int, summary: str) -> ModelInfo:
+    """Return the entry of a GAN for 28x28 images."""
     return ModelInfo(name=name, kind="gan", summary=summary, parameters=parameters, module=name, image_size=28)
 
 
-BOTH = ("torchvision", "paper")
+VARIANTS = ("torchvision", "paper")
 MODELS: dict[str, ModelInfo] = {
     info.name: info
     for info in (
@@ -123,7 +126,7 @@ MODELS: dict[str, ModelInfo] = {
             "convnet", "convnet", 84_010, "five stages of convolution and pooling, then linear; any image size"
         ),
         _classifier("lenet", "lenet", 61_706, "LeNet-5 (LeCun 1998), modern form; 32x32 images", is_fixed_size=True),
-        _imagenet("alexnet", "alexnet", 61_100_840, "AlexNet (Krizhevsky 2012)", *BOTH, min_size=63),
+        _imagenet("alexnet", "alexnet", 61_100_840, "AlexNet (Krizhevsky 2012)", *VARIANTS, min_size=63),
         _imagenet("vgg11", "vgg", 132_863_336, "VGG, 11 layers (Simonyan 2014)"),
         _imagenet("vgg11_bn", "vgg", 132_868_840, "VGG, 11 layers, with batch norm"),
         _imagenet("vgg13", "vgg", 133_047_848, "VGG, 13 layers"),
@@ -132,7 +135,9 @@ MODELS: dict[str, ModelInfo] = {
         _imagenet("vgg16_bn", "vgg", 138_365_992, "VGG, 16 layers, with batch norm"),
         _imagenet("vgg19", "vgg", 143_667_240, "VGG, 19 layers"),
         _imagenet("vgg19_bn", "vgg", 143_678_248, "VGG, 19 layers, with batch norm"),
-        _imagenet("googlenet", "googlenet", 13_004_888, "GoogLeNet with auxiliary classifiers (Szegedy 2014)", *BOTH),
+        _imagenet(
+            "googlenet", "googlenet", 13_004_888, "GoogLeNet with auxiliary classifiers (Szegedy 2014)", *VARIANTS
+        ),
         _imagenet("resnet18", "resnet", 11_689_512, "ResNet, 18 layers (He 2015)"),
         _imagenet("resnet34", "resnet", 21_797_672, "ResNet, 34 layers"),
         _imagenet("resnet50", "resnet", 25_557_032, "ResNet, 50 layers"),
@@ -200,24 +205,33 @@ MODELS: dict[str, ModelInfo] = {
 }
 
 
-def models_of(kind: Kind) -> dict[str, ModelInfo]:
-    """Return the networks of one kind by name.
+def register_model(info: ModelInfo) -> None:
+    """Add a network; an entry of the same name is replaced."""
+    MODELS[info.name] = info
 
-    >>> list(models_of("gan"))
+
+def filter_models(kind: Kind) -> dict[str, ModelInfo]:
+    """Return the registry entries of one kind of network, by name.
+
+    Examples
+    --------
+    >>> list(filter_models("gan"))
     ['gan', 'dcgan', 'infogan']
     """
     return {name: info for name, info in MODELS.items() if info.kind == kind}
 
 
-CLASSIFICATION_MODELS = models_of("classification")
-GAN_MODELS = models_of("gan")
-BOTTOM_UP_MODELS = models_of("bottom-up")
-TOP_DOWN_MODELS = models_of("top-down")
+CLASSIFICATION_MODELS = filter_models("classification")
+GAN_MODELS = filter_models("gan")
+BOTTOM_UP_MODELS = filter_models("bottom-up")
+TOP_DOWN_MODELS = filter_models("top-down")
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name matches a glob pattern; a pattern without wildcards matches any part of the name.
+    """Return whether a name matches a glob pattern, or contains a pattern without wildcards.
 
+    Examples
+    --------
     >>> matches("resnet18", "resnet*"), matches("resnet18", "net1"), matches("resnet18", "res?")
     (True, True, False)
     """
@@ -230,10 +244,17 @@ def list_models(pattern: str = "", *, kind: Kind | None = None) -> list[str]:
     Parameters
     ----------
     pattern : str
-        Part of the name, or a glob pattern as in "resnet*"; every name by default.
+        Part of the name, or a glob pattern such as "resnet*". The empty string matches every name.
     kind : str, optional
-        "classification", "gan", "bottom-up" or "top-down"; every kind by default.
+        "classification", "gan", "bottom-up" or "top-down". By default networks of every kind are listed.
 
+    Returns
+    -------
+    list[str]
+        Names for `create_model` and the command line.
+
+    Examples
+    --------
     >>> list_models("resnet1*")
     ['resnet101', 'resnet152', 'resnet18']
     >>> list_models(kind="gan")

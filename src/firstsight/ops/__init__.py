@@ -1,8 +1,10 @@
-"""The arithmetic by hand: what a convolutional network computes, forward and backward, written out.
+"""Operations of convolutional networks, written out in Python with their gradients.
 
-Functions (`conv2d`, `max_pool2d`, ...) with their gradients by formula; layers of the same names as torch's (`Conv2d`,
-`MaxPool2d`, ...) that use them; `by_hand`, which copies a whole network so; `fold_batch_norm`, which copies one without
-its batch norms; the first lesson's `conv2d_numpy`, and `NUMPY_AND_TORCH`, where the two differ.
+The functions (`conv2d`, `max_pool2d`, ...) compute outputs and gradients by explicit formulas. The layers (`Conv2d`,
+`MaxPool2d`, ...) have the names and state dicts of those in `torch.nn` and use these functions. `by_hand` copies a
+network and replaces its layers and function calls by them. `fold_batch_norm` copies a network and folds its batch norms
+into convolutions. `conv2d_numpy` is convolution as nested loops in NumPy; `NUMPY_AND_TORCH` lists differences between
+NumPy and PyTorch.
 """
 
 from firstsight.ops.conv import conv2d

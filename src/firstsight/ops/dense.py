@@ -1,4 +1,4 @@
-"""The linear layer and ReLU by hand.
+"""Linear layer and ReLU, written out with their gradients.
 
 With g = dL/dy::
 
@@ -16,11 +16,11 @@ from torch.autograd.function import once_differentiable
 
 
 class LinearFunction(torch.autograd.Function):
-    """One matrix product forward, two backward."""
+    """Autograd function of the linear layer: one matrix product forward, two backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The product x w^T, plus b."""
+        """Compute x w^T + b."""
         ctx.save_for_backward(x, weight)
         out = x @ weight.T
         return out if bias is None else out + bias
@@ -28,10 +28,10 @@ class LinearFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """dx, dw and db by formula, as far as they are wanted."""
+        """Compute dx, dw and db, each only if it is required."""
         x, weight = ctx.saved_tensors
         dx = dw = db = None
-        rows = grad.reshape(-1, len(weight))  # all axes before the last one are samples
+        rows = grad.reshape(-1, len(weight))  # all axes but the last are samples
         if ctx.needs_input_grad[0]:
             dx = grad @ weight
         if ctx.needs_input_grad[1]:
@@ -42,11 +42,11 @@ class LinearFunction(torch.autograd.Function):
 
 
 class ReLUFunction(torch.autograd.Function):
-    """Zero below zero, forward and backward."""
+    """Autograd function of ReLU."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """max(x, 0); what is not a number stays so."""
+        """Compute max(x, 0); nan stays nan."""
         out = torch.where(x <= 0, 0, x)
         ctx.save_for_backward(out)
         return out
@@ -54,32 +54,32 @@ class ReLUFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        """The gradient, where the output is above zero."""
+        """Return the gradient where the output is positive, else 0."""
         (out,) = ctx.saved_tensors
         return torch.where(out <= 0, 0, grad)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Linear layer: every output is a weighted sum of all inputs.
+    """Apply a linear layer: each output is a weighted sum of all inputs.
 
     Parameters
     ----------
     x : Tensor
-        (..., I) float tensor.
+        Input of shape (..., I).
     weight : Tensor
-        (O, I) float tensor.
+        Weights of shape (O, I).
     bias : Tensor | None
-        (O,) float tensor, or None.
+        Bias of shape (O,), or None.
 
     Returns
     -------
     Tensor
-        (..., O) float tensor.
+        Output of shape (..., O).
 
     Raises
     ------
     ValueError
-        Shapes that do not fit.
+        If the shapes do not match.
 
     Examples
     --------
@@ -87,17 +87,19 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([[11.5000, -2.0000]])
     """
     if weight.ndim != 2:
-        raise ValueError(f"linear needs weights (O, I); got {weight.ndim} axes")
+        raise ValueError(f"linear: `weight` must have shape (O, I), got {weight.ndim} axes")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: the weights are for {weight.shape[1]} inputs; got {tuple(x.shape)}")
+        raise ValueError(f"linear: `weight` expects {weight.shape[1]} inputs, got `x` of shape {tuple(x.shape)}")
     if bias is not None and bias.shape != (len(weight),):
-        raise ValueError(f"linear: bias must be ({len(weight)},); got {tuple(bias.shape)}")
+        raise ValueError(f"linear: `bias` must have shape ({len(weight)},), got {tuple(bias.shape)}")
     result: Tensor = LinearFunction.apply(x, weight, bias)
     return result
 
 
 def relu(x: Tensor) -> Tensor:
-    """Rectified linear unit, max(x, 0), of a float tensor of any shape; its gradient at zero is zero.
+    """Apply the rectified linear unit, max(x, 0), to a float tensor of any shape.
+
+    The gradient at 0 is 0.
 
     Examples
     --------

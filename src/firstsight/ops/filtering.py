@@ -1,4 +1,4 @@
-"""A kernel laid on an image, and the arithmetic of one output pixel laid open."""
+"""Apply a kernel to an image, and record the arithmetic of one output pixel."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,29 +10,35 @@ from torch import Tensor
 
 from firstsight.errors import UsageError
 from firstsight.ops.conv import conv2d
-from firstsight.ops.geometry import four_sides
+from firstsight.ops.geometry import resolve_padding
 
 CHANNELS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
-class Filtered:
-    """A filtered picture.
+class FilterResult:
+    """Filtered image, with the arithmetic of one output pixel.
 
-    Parameters
+    Attributes
     ----------
-    image, output
-        (C, H, W) with C 1 or 3; the image in 0 .. 255, the output as it was computed.
+    image : NDArray[np.uint8]
+        Input of shape (C, H, W) with C 1 or 3, in 0..255.
+    output : NDArray[np.float64]
+        Output of shape (C, rows, columns), neither rounded nor clipped.
     kernel : NDArray[np.float64]
-        (kh, kw).
+        Kernel of shape (kh, kw).
     at : tuple[int, int]
-        (row, column) of the output pixel that is laid open.
-    corner, span : tuple[int, int]
-        (top, left) of the pixels it sees, below 0 in the padding; and how many (rows, columns) they span.
-    patch, products : NDArray[np.float64]
-        (kh, kw) those pixels, and their products with the kernel.
+        Selected output pixel (row, column).
+    corner : tuple[int, int]
+        First input pixel (top, left) that the selected output pixel depends on; negative in the padding.
+    span : tuple[int, int]
+        Size (rows, columns) of the region that the selected output pixel depends on.
+    patch : NDArray[np.float64]
+        Input pixels (kh, kw) of that region that the kernel taps read.
+    products : NDArray[np.float64]
+        ``patch`` times ``kernel``, of shape (kh, kw).
     channel : str
-        Which channel they are of; empty for a grey picture.
+        Channel of the selected output pixel; empty for a grayscale image.
     """
 
     image: NDArray[np.uint8]
@@ -47,17 +53,22 @@ class Filtered:
 
     @property
     def total(self) -> float:
-        """The sum of the products: the output pixel."""
+        """Value of the selected output pixel: the sum of the products."""
         return float(self.products.sum())
 
-    def document(self) -> dict[str, Any]:
-        """For JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a dictionary for JSON."""
         return {
-            "input_size": list(self.image.shape[1:]), "output_size": list(self.output.shape[1:]),
-            "kernel": self.kernel.tolist(), "at": {"x": self.at[1], "y": self.at[0]}, "channel": self.channel or None,
-            "patch": self.patch.tolist(), "products": self.products.tolist(), "sum": self.total,
+            "input_size": list(self.image.shape[1:]),
+            "output_size": list(self.output.shape[1:]),
+            "kernel": self.kernel.tolist(),
+            "at": {"x": self.at[1], "y": self.at[0]},
+            "channel": self.channel or None,
+            "patch": self.patch.tolist(),
+            "products": self.products.tolist(),
+            "sum": self.total,
             "output_range": [float(self.output.min()), float(self.output.max())],
-        }  # fmt: skip
+        }
 
 
 def filter_image(
@@ -68,61 +79,84 @@ def filter_image(
     padding: int | Literal["same"] = "same",
     dilation: int = 1,
     at: tuple[int, int] | None = None,
-) -> Filtered:
-    """Filter every channel of an image by itself, with `conv2d`.
+) -> FilterResult:
+    """Apply a kernel to each channel of an image with `conv2d`.
 
     Parameters
     ----------
     image : Tensor
-        (C, H, W) uint8, C being 1 or 3.
+        Image of shape (C, H, W), uint8, with C 1 or 3.
     kernel : Tensor
-        (kh, kw) float64.
+        Kernel of shape (kh, kw), float64.
+    stride : int
+        Distance between neighboring positions of the kernel in pixels, 1 to 1000.
     padding : int | Literal['same']
-        Zeros on every side, or "same" for an output of ceil(side / stride).
+        Zeros on every side, 0 to 1000, or "same" for an output of ceil(side / stride).
+    dilation : int
+        Distance between neighboring taps of the kernel in pixels, 1 to 1000.
     at : tuple[int, int] | None
-        (x, y) of the output pixel whose arithmetic to show; that of the strongest answer away from the border if None.
+        Output pixel (x, y) whose arithmetic to record. None: the pixel with the largest absolute value, except near
+        the border.
+
+    Returns
+    -------
+    FilterResult
+        The output, and the arithmetic of one of its pixels.
 
     Raises
     ------
     UsageError
-        An impossible value, a kernel larger than the padded image, or ``at`` outside the output.
+        If an option is out of range, the kernel is larger than the padded image, or ``at`` is outside the output.
     """
-    for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0)):
-        if isinstance(value, int) and not least <= value <= 1000:
-            raise UsageError(f"--{name} must lie between {least} and 1000; got {value}")
-    x, channels = image.double()[None], len(image)
+    for name, value, minimum in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0)):
+        if isinstance(value, int) and not minimum <= value <= 1000:
+            raise UsageError(f"`{name}` must be between {minimum} and 1000, got {value}")
+    x = image.double()[None]
+    channels = len(image)
     weight = kernel.expand(channels, 1, *kernel.shape).contiguous()
     try:
         output = conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=channels)[0]
     except ValueError as error:
         raise UsageError(str(error).removeprefix("conv2d: ")) from None
-    channel, row, column = _strongest(output) if at is None else _at(output, at)
+    channel, row, column = _find_largest(output) if at is None else _find_channel(output, at)
     kh, kw = kernel.shape
-    left, right, top, bottom = four_sides(
+    left, right, top, bottom = resolve_padding(
         padding, size=(x.shape[2], x.shape[3]), kernel=(kh, kw), stride=(stride, stride), dilation=(dilation, dilation)
     )
     padded = F.pad(x[0, channel], (left, right, top, bottom))
-    height, width = dilation * (kh - 1) + 1, dilation * (kw - 1) + 1
-    first_row, first_column = row * stride, column * stride
+    height = dilation * (kh - 1) + 1
+    width = dilation * (kw - 1) + 1
+    first_row = row * stride
+    first_column = column * stride
     patch = padded[first_row : first_row + height : dilation, first_column : first_column + width : dilation]
-    return Filtered(
-        image=image.numpy(), output=output.numpy(), kernel=kernel.numpy(), at=(row, column),
-        corner=(first_row - top, first_column - left), span=(height, width), patch=patch.numpy(),
-        products=(patch * kernel).numpy(), channel=CHANNELS[channel] if channels == len(CHANNELS) else "",
-    )  # fmt: skip
+    return FilterResult(
+        image=image.numpy(),
+        output=output.numpy(),
+        kernel=kernel.numpy(),
+        at=(row, column),
+        corner=(first_row - top, first_column - left),
+        span=(height, width),
+        patch=patch.numpy(),
+        products=(patch * kernel).numpy(),
+        channel=CHANNELS[channel] if channels == len(CHANNELS) else "",
+    )
 
 
-def _strongest(output: Tensor) -> tuple[int, int, int]:
-    """Channel, row and column of the largest absolute value away from the border, where padding answers loudest."""
-    rows, columns = output.shape[1] // 10, output.shape[2] // 10
+def _find_largest(output: Tensor) -> tuple[int, int, int]:
+    """Return channel, row and column of the largest absolute value, except in the outer tenths (padding artifacts)."""
+    rows = output.shape[1] // 10
+    columns = output.shape[2] // 10
     inner = output[:, rows : output.shape[1] - rows, columns : output.shape[2] - columns].abs()
     channel, row, column = np.unravel_index(int(inner.argmax()), tuple(inner.shape))
     return int(channel), int(row) + rows, int(column) + columns
 
 
-def _at(output: Tensor, at: tuple[int, int]) -> tuple[int, int, int]:
+def _find_channel(output: Tensor, at: tuple[int, int]) -> tuple[int, int, int]:
+    """Return the channel with the largest absolute value at pixel (x, y), with the row and the column."""
     column, row = at
     height, width = output.shape[1:]
     if not (0 <= column < width and 0 <= row < height):
-        raise UsageError(f"--at {column},{row}: outside the output of {width}x{height} pixels (x,y from 0)")
+        raise UsageError(
+            f"`at` must be inside the output of {width}x{height} pixels (x,y counted from 0), got {column},{row}"
+        )
     return int(output[:, row, column].abs().argmax()), row, column

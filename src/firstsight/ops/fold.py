@@ -1,7 +1,8 @@
-"""Batch norm folded away: in prediction it is a scale and a shift, which the convolution before it can do itself.
+"""Fold batch norms into the convolutions before them, for faster inference.
 
-Convolution and batch norm give ``scale * (w * x + b - mean) + shift`` in each channel, where ``scale = weight /
-sqrt(variance + eps)``: the convolution by ``scale * w`` with the bias ``scale * (b - mean) + shift``.
+Convolution and batch norm together compute ``scale * (w * x + b - mean) + shift`` in each channel, where
+``scale = weight / sqrt(variance + eps)``. This is a convolution with weight ``scale * w`` and bias
+``scale * (b - mean) + shift``.
 """
 
 from collections import Counter
@@ -12,25 +13,26 @@ from torch import fx, nn
 
 
 def fold_batch_norm(net: nn.Module) -> nn.Module:
-    """Copy a network for prediction, with every batch norm that directly follows a convolution folded into it.
+    """Copy a network for inference and fold each batch norm that directly follows a convolution into it.
 
-    What follows what is read from the forward of every module in the network, run with stand-ins for its inputs. A norm
-    is folded where a forward hands it what a convolution gives, and hands that to nothing else, and convolution and
-    norm are called there only. All others stay as they are: those after something else (a pooling, a sum), those
-    without averages, those after a convolution that makes its weights anew at every call (weight norm, a forward of
-    its own). A forward whose course depends on its inputs cannot be run so, and what it calls is not known; the modules
-    in it are looked at all the same.
+    The forward of every module is traced with `torch.fx` to find which module follows which. A batch norm is folded if
+    its input is the output of a convolution, nothing else uses that output, and both modules are called only once.
+
+    All other batch norms stay: those after a pooling or a sum, those without running averages, and those after a
+    convolution with computed weights (weight norm) or an overridden forward. A module whose forward depends on the
+    values of its inputs cannot be traced, so the batch norms that it calls itself stay; its submodules are still
+    traced.
 
     Parameters
     ----------
     net : nn.Module
-        Any network; it is not changed.
+        Any network; it is not modified.
 
     Returns
     -------
     nn.Module
-        A network of the same class in eval mode. Its outputs are those of ``net`` in eval mode but for rounding. In
-        place of a folded norm is `torch.nn.Identity`, and its convolution has a bias.
+        Network of the same class, in eval mode. Its outputs equal those of ``net`` in eval mode up to rounding errors.
+        Each folded batch norm is replaced by `torch.nn.Identity`, and its convolution has a bias.
 
     Examples
     --------
@@ -43,16 +45,17 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     """
     copy = deepcopy(net).eval()
     pairs: list[tuple[nn.Module, nn.Module]] = []
-    display_name: Counter[nn.Module] = Counter()
+    num_calls: Counter[nn.Module] = Counter()
     for module in copy.modules():
-        for call in calls(module):
-            callee, given = module.get_submodule(str(call.target)), call.args[0] if call.args else None
-            display_name[callee] += 1
-            if isinstance(given, fx.Node) and given.op == "call_module" and len(given.users) == 1:
-                pairs.append((module.get_submodule(str(given.target)), callee))
+        for node in find_module_calls(module):
+            callee = module.get_submodule(str(node.target))
+            source = node.args[0] if node.args else None
+            num_calls[callee] += 1
+            if isinstance(source, fx.Node) and source.op == "call_module" and len(source.users) == 1:
+                pairs.append((module.get_submodule(str(source.target)), callee))
     folded = set()
     for conv, norm in pairs:
-        if display_name[conv] == display_name[norm] == 1 and fold(conv, norm):
+        if num_calls[conv] == num_calls[norm] == 1 and fold_pair(conv, norm):
             folded.add(norm)
     for name, module in list(copy.named_modules(remove_duplicate=False)):
         if module in folded:
@@ -60,34 +63,48 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     return copy
 
 
-class Tracer(fx.Tracer):
-    """Follows one forward, and enters none of the modules that it calls."""
+class ShallowTracer(fx.Tracer):
+    """Tracer of one forward that does not trace the modules it calls."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
 
 
-def calls(module: nn.Module) -> list[fx.Node]:
-    """The calls of other modules in a module's forward; none where it cannot be followed."""
+def find_module_calls(module: nn.Module) -> list[fx.Node]:
+    """Return the calls of submodules in a module's forward, or an empty list if it cannot be traced."""
     try:
-        graph = Tracer().trace(module)
-    except Exception:  # it is anybody's code, and is given stand-ins
+        graph = ShallowTracer().trace(module)
+    except Exception:  # the forward is arbitrary code
         return []
     return [node for node in graph.nodes if node.op == "call_module"]
 
 
 @torch.no_grad()
-def fold(conv: nn.Module, norm: nn.Module) -> bool:
-    """Let a convolution do what the norm after it does, in place; False, and nothing changed, if it cannot."""
+def fold_pair(conv: nn.Module, norm: nn.Module) -> bool:
+    """Fold a batch norm into the convolution before it, in place.
+
+    Parameters
+    ----------
+    conv : nn.Module
+        Module whose output is the input of ``norm``.
+    norm : nn.Module
+        Module that follows ``conv``.
+
+    Returns
+    -------
+    bool
+        True if the pair was folded, False if it cannot be folded; then nothing is changed.
+    """
     if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         return False
-    usual = type(conv).forward is nn.Conv2d.forward and type(norm).forward is nn.BatchNorm2d.forward
-    made_anew = "weight" not in dict(conv.named_parameters(recurse=False))
-    if made_anew or not usual or norm.running_mean is None or norm.running_var is None:
+    is_standard = type(conv).forward is nn.Conv2d.forward and type(norm).forward is nn.BatchNorm2d.forward
+    has_computed_weight = "weight" not in dict(conv.named_parameters(recurse=False))
+    if has_computed_weight or not is_standard or norm.running_mean is None or norm.running_var is None:
         return False
     scale = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
     bias = (0 if conv.bias is None else conv.bias) - norm.running_mean
     bias = scale * bias + (norm.bias if norm.affine else 0)
     weight = scale.view(-1, 1, 1, 1) * conv.weight
-    conv.weight, conv.bias = nn.Parameter(weight.to(conv.weight)), nn.Parameter(bias.to(conv.weight))
+    conv.weight = nn.Parameter(weight.to(conv.weight))
+    conv.bias = nn.Parameter(bias.to(conv.weight))
     return True

@@ -1,4 +1,4 @@
-"""Where a kernel is laid on an image: stride, padding, dilation, and how many positions there are."""
+"""Kernel size, stride, padding and dilation of a convolution or pooling, and the output size that follows from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,19 @@ Padding = int | Pair | Sides | Literal["same", "valid"]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the kernel is laid: stride and dilation (vertical, horizontal), zeros (left, right, top, bottom)."""
+    """Positions of a kernel on an image.
+
+    Attributes
+    ----------
+    kernel : Pair
+        Kernel size (height, width).
+    stride : Pair
+        Stride (vertical, horizontal).
+    padding : Sides
+        Numbers of zeros (left, right, top, bottom).
+    dilation : Pair
+        Dilation (vertical, horizontal).
+    """
 
     kernel: Pair
     stride: Pair
@@ -21,28 +33,58 @@ class Geometry:
     dilation: Pair
 
     @property
-    def spans(self) -> Pair:
-        """Rows and columns from the kernel's first pixel to its last."""
+    def dilated_kernel(self) -> Pair:
+        """Height and width of the dilated kernel in pixels."""
         return self.dilation[0] * (self.kernel[0] - 1) + 1, self.dilation[1] * (self.kernel[1] - 1) + 1
 
     def output_size(self, height: int, width: int, *, name: str) -> Pair:
-        """How many positions the kernel has on an image of this size; ``name`` is who complains if there are none."""
+        """Return the number of kernel positions (rows, columns) on an image.
+
+        Parameters
+        ----------
+        height : int
+            Height of the image without padding.
+        width : int
+            Width of the image without padding.
+        name : str
+            Name of the calling function, for the error message.
+
+        Returns
+        -------
+        Pair
+            Output size (rows, columns), both at least 1.
+
+        Raises
+        ------
+        ValueError
+            If the dilated kernel is larger than the padded image.
+        """
         left, right, top, bottom = self.padding
         padded = height + top + bottom, width + left + right
-        rows, columns = ((padded[axis] - self.spans[axis]) // self.stride[axis] + 1 for axis in (0, 1))
+        rows, columns = ((padded[axis] - self.dilated_kernel[axis]) // self.stride[axis] + 1 for axis in (0, 1))
         if rows < 1 or columns < 1:
-            kernel, image = "{}x{}".format(*self.spans), "{}x{}".format(*padded)
-            raise ValueError(f"{name}: the kernel spans {kernel} pixels, the padded image has {image}")
+            kernel, image = "{}x{}".format(*self.dilated_kernel), "{}x{}".format(*padded)
+            raise ValueError(f"{name}: the kernel spans {kernel} pixels, but the padded image has only {image}")
         return rows, columns
 
     def input_size(self, rows: int, columns: int) -> Pair:
-        """The smallest padded image on which the kernel has this many positions."""
-        return self.stride[0] * (rows - 1) + self.spans[0], self.stride[1] * (columns - 1) + self.spans[1]
+        """Return the size (height, width) of the smallest padded image with this number of kernel positions."""
+        return self.stride[0] * (rows - 1) + self.dilated_kernel[0], self.stride[1] * (
+            columns - 1
+        ) + self.dilated_kernel[1]
 
     def taps(self, size: Pair) -> Iterator[tuple[int, int, slice, slice]]:
-        """Every kernel position (i, j), row by row, with the rows and columns of the padded image that it meets.
+        """Yield each kernel tap (i, j), row by row, with the padded pixels that it reads.
 
-        There is one of each for every output position; ``size`` is how many (rows, columns) the output has.
+        Parameters
+        ----------
+        size : Pair
+            Output size (rows, columns).
+
+        Yields
+        ------
+        tuple[int, int, slice, slice]
+            i, j, and the slices of rows and columns of the padded image. Each slice has one pixel per output position.
         """
         (dy, dx), (sy, sx) = self.dilation, self.stride
         for i in range(self.kernel[0]):
@@ -52,39 +94,82 @@ class Geometry:
                 yield i, j, rows, columns
 
     def crop(self, padded: Tensor) -> Tensor:
-        """The image without what was padded."""
+        """Remove the padding from a (N, C, H, W) tensor."""
         left, right, top, bottom = self.padding
         return padded[:, :, top : padded.shape[2] - bottom, left : padded.shape[3] - right]
 
 
-def pair(value: int | Pair, name: str, *, least: int = 1) -> Pair:
-    """One number for both directions, or (vertical, horizontal)."""
+def to_pair(value: int | Pair, name: str, *, minimum: int = 1) -> Pair:
+    """Return (vertical, horizontal) for a single number or a pair.
+
+    Parameters
+    ----------
+    value : int | Pair
+        One number for both directions, or (vertical, horizontal).
+    name : str
+        Name of the parameter, for the error message.
+    minimum : int
+        Smallest valid value.
+
+    Returns
+    -------
+    Pair
+        The values (vertical, horizontal).
+
+    Raises
+    ------
+    ValueError
+        If ``value`` does not have one or two numbers, or one of them is below ``minimum``.
+    """
     both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or min(both) < least:
-        raise ValueError(f"{name} must be a number of at least {least}, or two; got {value}")
+    if len(both) != 2 or min(both) < minimum:
+        raise ValueError(f"`{name}` must be one or two integers of at least {minimum}, got {value}")
     return both[0], both[1]
 
 
-def four_sides(padding: Padding, *, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Sides:
-    """Zeros on (left, right, top, bottom).
+def resolve_padding(padding: Padding, *, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Sides:
+    """Return the numbers of zeros on (left, right, top, bottom).
 
-    An int is for all sides, a pair for (vertical, horizontal), four for (left, right, top, bottom). "valid" is none.
-    "same" makes the output ceil(size / stride): what is missing is added, the odd one to the right and to the bottom
-    (as in TensorFlow; torch knows "same" with stride 1 only, and agrees there).
+    "same" makes the output size ceil(size / stride). If the number of zeros is odd, the extra zero is on the right and
+    at the bottom, as in TensorFlow. PyTorch supports "same" with stride 1 only and gives the same result there.
+
+    Parameters
+    ----------
+    padding : Padding
+        An int for all sides, a pair (vertical, horizontal), four numbers (left, right, top, bottom), "valid" for no
+        padding, or "same".
+    size : Pair
+        Image size (height, width).
+    kernel : Pair
+        Kernel size (height, width).
+    stride : Pair
+        Stride (vertical, horizontal).
+    dilation : Pair
+        Dilation (vertical, horizontal).
+
+    Returns
+    -------
+    Sides
+        Numbers of zeros (left, right, top, bottom).
+
+    Raises
+    ------
+    ValueError
+        If ``padding`` has none of these forms, or contains a negative number.
     """
     if padding == "same":
         sides = []
         for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-            missing = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
-            sides.append((missing // 2, missing - missing // 2))
+            total = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+            sides.append((total // 2, total - total // 2))
         return (*sides[1], *sides[0])
     if padding == "valid":
         return 0, 0, 0, 0
     if isinstance(padding, str):
-        raise ValueError(f"padding must be a number, two, four, 'valid' or 'same'; got '{padding}'")
+        raise ValueError(f"`padding` must be one, two or four integers, 'valid' or 'same', got '{padding}'")
     values = (padding,) if isinstance(padding, int) else tuple(padding)
     if len(values) not in (1, 2, 4) or min(values) < 0:
-        raise ValueError(f"padding must be one number, two or four, none below 0; got {padding}")
+        raise ValueError(f"`padding` must be one, two or four integers of at least 0, got {padding}")
     if len(values) == 4:
         return values[0], values[1], values[2], values[3]
     return values[-1], values[-1], values[0], values[0]

@@ -1,4 +1,4 @@
-"""Classic kernels for filtering pictures, as the field writes them: laid on the picture as they stand (correlation)."""
+"""Classic image filter kernels. They are applied without flipping (cross-correlation)."""
 
 import math
 import re
@@ -9,104 +9,116 @@ from torch import Tensor
 from firstsight.errors import UsageError, unknown_name
 
 FIXED: dict[str, tuple[str, str]] = {
-    "identity": ("0 0 0; 0 1 0; 0 0 0", "the picture itself"),
-    "sharpen": ("0 -1 0; -1 5 -1; 0 -1 0", "the picture plus what its neighbours lack"),
-    "sobel-x": ("-1 0 1; -2 0 2; -1 0 1", "upright edges: brighter to the right is positive"),
-    "sobel-y": ("-1 -2 -1; 0 0 0; 1 2 1", "level edges: brighter below is positive"),
-    "prewitt-x": ("-1 0 1; -1 0 1; -1 0 1", "upright edges, all rows alike"),
-    "prewitt-y": ("-1 -1 -1; 0 0 0; 1 1 1", "level edges, all columns alike"),
-    "laplacian": ("0 1 0; 1 -4 1; 0 1 0", "second derivative: where the brightness bends"),
-    "emboss": ("-2 -1 0; -1 1 1; 0 1 2", "as if lit from the upper left"),
+    "identity": ("0 0 0; 0 1 0; 0 0 0", "the image itself"),
+    "sharpen": ("0 -1 0; -1 5 -1; 0 -1 0", "the image minus its Laplacian"),
+    "sobel-x": ("-1 0 1; -2 0 2; -1 0 1", "vertical edges: positive if brighter to the right"),
+    "sobel-y": ("-1 -2 -1; 0 0 0; 1 2 1", "horizontal edges: positive if brighter below"),
+    "prewitt-x": ("-1 0 1; -1 0 1; -1 0 1", "vertical edges, equal weights for all rows"),
+    "prewitt-y": ("-1 -1 -1; 0 0 0; 1 1 1", "horizontal edges, equal weights for all columns"),
+    "laplacian": ("0 1 0; 1 -4 1; 0 1 0", "sum of the second derivatives"),
+    "emboss": ("-2 -1 0; -1 1 1; 0 1 2", "relief lit from the upper left"),
 }
+"""Kernels of fixed size: name -> (values, description)."""
+
 SIZED = {
     "box": ("mean over a square", 3),
-    "gaussian": ("mean with bell-shaped weights, deviation size / 5", 5),
-    "motion": ("mean along the diagonal, as if the camera had moved", 9),
+    "gaussian": ("Gaussian blur with standard deviation size / 5", 5),
+    "motion": ("mean along the diagonal (motion blur)", 9),
 }
-"""Kernels of any size, with the size they have unless told otherwise."""
+"""Kernels of variable size: name -> (description, default size)."""
 
 NAMES = (*FIXED, *SIZED)
-LARGEST = 31
+MAX_SIZE = 31
 
 
-def kernel(name_or_text: str, size: int | None = None) -> Tensor:
-    """A kernel by name, or from its numbers.
+def get_kernel(kernel: str, size: int | None = None) -> Tensor:
+    """Return a kernel, given its name or its values.
 
     Parameters
     ----------
-    name_or_text : str
-        One of `NAMES`, or rows parted by ``;`` with numbers parted by spaces or commas: "0 -1 0; -1 5 -1; 0 -1 0";
-        fractions as 1/9.
+    kernel : str
+        A name in `NAMES`, or the values: rows separated by ``;`` and numbers separated by spaces or commas, as in
+        "0 -1 0; -1 5 -1; 0 -1 0". Fractions such as 1/9 are allowed.
     size : int | None
-        Side in pixels of box, gaussian and motion, 1 to 31.
+        Side of box, gaussian and motion in pixels, 1 to 31. None: the default of the kernel.
 
     Returns
     -------
     Tensor
-        (kh, kw) float64.
+        Kernel of shape (kh, kw), float64.
 
     Raises
     ------
     UsageError
-        Unknown name, or text that is not a matrix.
+        If the name is unknown, the values are not a matrix, or ``size`` is invalid.
 
     Examples
     --------
-    >>> kernel("1 2; 3 4")
+    >>> get_kernel("1 2; 3 4")
     tensor([[1., 2.],
             [3., 4.]], dtype=torch.float64)
     """
-    name = name_or_text.strip()
+    name = kernel.strip()
     if size is not None and name not in SIZED:
-        raise UsageError(f"--size is for {', '.join(SIZED)}; {name} has a size of its own")
+        raise UsageError(f"`size` applies to {', '.join(SIZED)} only; {name} has a fixed size")
     if name in FIXED:
         return parse_kernel(FIXED[name][0])
     if name in SIZED:
         side = SIZED[name][1] if size is None else size
-        if not 1 <= side <= LARGEST:
-            raise UsageError(f"--size must lie between 1 and {LARGEST}; got {side}")
-        return _sized(name, side)
+        if not 1 <= side <= MAX_SIZE:
+            raise UsageError(f"`size` must be between 1 and {MAX_SIZE}, got {side}")
+        return _make_sized_kernel(name, side)
     if re.search(r"\d", name):
         return parse_kernel(name)
     raise unknown_name("kernel", name, NAMES, 'or give its numbers: "0 -1 0; -1 5 -1; 0 -1 0"')
 
 
-def _sized(name: str, side: int) -> Tensor:
+def _make_sized_kernel(name: str, side: int) -> Tensor:
     if name == "box":
         return torch.full((side, side), 1 / side**2, dtype=torch.float64)
     if name == "motion":
         return torch.eye(side, dtype=torch.float64) / side
-    places = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    bell = torch.exp(-(places**2) / (2 * (side / 5) ** 2))
-    bell = bell / bell.sum()
-    return torch.outer(bell, bell)
+    x = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+    gaussian = torch.exp(-(x**2) / (2 * (side / 5) ** 2))
+    gaussian = gaussian / gaussian.sum()
+    return torch.outer(gaussian, gaussian)
 
 
 def parse_kernel(text: str) -> Tensor:
-    """Numbers as a matrix; see `kernel`.
+    """Parse the values of a kernel.
+
+    Parameters
+    ----------
+    text : str
+        The values in the format of `get_kernel`.
+
+    Returns
+    -------
+    Tensor
+        Kernel of shape (kh, kw), float64.
 
     Raises
     ------
     UsageError
-        They are none, or too many.
+        If the values are not a matrix of numbers, or the matrix is larger than 31x31.
     """
     rows = [row.replace(",", " ").split() for row in text.strip().strip("[]").split(";")]
     rows = rows[:-1] if len(rows) > 1 and not rows[-1] else rows
     lengths = {len(row) for row in rows}
     if len(lengths) != 1:
         counts = ", ".join(str(len(row)) for row in rows)
-        raise UsageError(f'--kernel "{text}": not a matrix, its rows have {counts} numbers')
-    if max(len(rows), *lengths) > LARGEST:
-        raise UsageError(f"--kernel: {len(rows)}x{len(rows[0])} is too large; at most {LARGEST}x{LARGEST}")
-    return torch.tensor([[_number(entry, text) for entry in row] for row in rows], dtype=torch.float64)
+        raise UsageError(f'`kernel` must be a matrix, but the rows of "{text}" have {counts} numbers')
+    if max(len(rows), *lengths) > MAX_SIZE:
+        raise UsageError(f"`kernel` must be at most {MAX_SIZE}x{MAX_SIZE}, got {len(rows)}x{len(rows[0])}")
+    return torch.tensor([[_parse_number(entry, text) for entry in row] for row in rows], dtype=torch.float64)
 
 
-def _number(entry: str, text: str) -> float:
-    above, _, below = entry.partition("/")
+def _parse_number(entry: str, text: str) -> float:
+    numerator, _, denominator = entry.partition("/")
     try:
-        value = float(above) / (float(below) if below else 1.0)
+        value = float(numerator) / (float(denominator) if denominator else 1.0)
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f'--kernel "{text}": not a matrix, "{entry}" is not a number')
+        raise UsageError(f'`kernel` must be a matrix of numbers, but "{entry}" in "{text}" is not a number')
     return value

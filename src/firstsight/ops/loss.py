@@ -1,11 +1,12 @@
-"""Cross entropy by hand.
+"""Cross entropy, written out with its gradient.
 
-With logits x, classes c = 1..C, the true class t, smoothing e, and q[c] = (1 - e) * [c is t] + e / C the target::
+With logits x, classes c = 1..C, true class t, label smoothing e, and target probabilities
+q[c] = (1 - e) * [c is t] + e / C::
 
     log p[c] = x[c] - log(sum over c' of exp(x[c']))        loss = -sum over c of q[c] * log p[c]
     dx[c] = g * (p[c] - q[c])
 
-The largest logit is taken off first: it changes nothing, and exp cannot overflow.
+The largest logit is subtracted first. This does not change the result and prevents overflow in exp.
 """
 
 from typing import Any, Literal
@@ -18,22 +19,22 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 class CrossEntropyFunction(torch.autograd.Function):
-    """The loss of each sample forward; probability minus target backward."""
+    """Autograd function of cross entropy with target probabilities."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Minus the sum of q * log p over the classes (axis 1)."""
+    def forward(ctx: Any, logits: Tensor, target_probs: Tensor) -> Tensor:
+        """Compute -sum of q * log p over the classes (axis 1) for each sample."""
         shifted = logits - logits.amax(1, keepdim=True)
         log_p = shifted - shifted.exp().sum(1, keepdim=True).log()
-        ctx.save_for_backward(log_p, wanted)
-        return -torch.where(wanted > 0, wanted * log_p, 0).sum(1)  # 0 * log 0 is 0
+        ctx.save_for_backward(log_p, target_probs)
+        return -torch.where(target_probs > 0, target_probs * log_p, 0).sum(1)  # 0 * log 0 is 0
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """The gradient of the logits, g * (p - q)."""
-        log_p, wanted = ctx.saved_tensors
-        return grad.unsqueeze(1) * (log_p.exp() - wanted), None
+        """Compute the gradient of the logits, g * (p - q)."""
+        log_p, target_probs = ctx.saved_tensors
+        return grad.unsqueeze(1) * (log_p.exp() - target_probs), None
 
 
 def cross_entropy(
@@ -43,28 +44,29 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    """Cross entropy of class logits: how unlikely the network found the true class.
+    """Compute the cross entropy between logits and class labels.
 
     Parameters
     ----------
     logits : Tensor
-        (N, C) or (N, C, ...) float tensor, unnormalised.
+        Unnormalized scores of shape (N, C) or (N, C, ...).
     target : Tensor
-        (N,) or (N, ...) integer tensor, the classes' numbers, in 0..C-1.
+        Integer class labels in 0..C-1, of shape (N,) or (N, ...).
     label_smoothing : float
-        Share of the target spread evenly over all classes, in [0, 1].
+        Fraction of the target probability spread evenly over all classes, in [0, 1].
     reduction : Reduction
-        "mean" over all samples, their "sum", or "none": one loss each.
+        "mean" over all samples, "sum" over all samples, or "none".
 
     Returns
     -------
     Tensor
-        One loss, or with "none" a tensor of the shape of ``target``; in nats, at least 0.
+        Loss in nats, at least 0: a scalar, or with "none" a tensor of the shape of ``target``.
 
     Raises
     ------
     ValueError
-        Classes out of range or not whole, shapes that do not fit, an unknown reduction.
+        If the shapes do not match, ``target`` is not of integer type or out of range, or ``label_smoothing`` or
+        ``reduction`` is invalid.
 
     Examples
     --------
@@ -72,31 +74,31 @@ def cross_entropy(
     tensor(1.3863)
     """
     check_target(logits, target, label_smoothing)
-    classes = logits.shape[1]
+    num_classes = logits.shape[1]
     one_hot = torch.zeros_like(logits).scatter_(1, target.long().unsqueeze(1), 1.0)
-    wanted = (1 - label_smoothing) * one_hot + label_smoothing / classes
-    losses: Tensor = CrossEntropyFunction.apply(logits, wanted)
+    target_probs = (1 - label_smoothing) * one_hot + label_smoothing / num_classes
+    losses: Tensor = CrossEntropyFunction.apply(logits, target_probs)
     if reduction == "mean":
         return losses.mean()
     if reduction == "sum":
         return losses.sum()
     if reduction != "none":
-        raise ValueError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none'; got '{reduction}'")
+        raise ValueError(f"cross_entropy: `reduction` must be 'mean', 'sum' or 'none', got '{reduction}'")
     return losses
 
 
 def check_target(logits: Tensor, target: Tensor, label_smoothing: float) -> None:
-    """Refuse what does not fit together, saying what would."""
+    """Raise ValueError if the arguments of `cross_entropy` are invalid."""
     if logits.ndim < 2:
-        raise ValueError(f"cross_entropy needs logits (N, C, ...); got {logits.ndim} axes")
+        raise ValueError(f"cross_entropy: `logits` must have shape (N, C, ...), got {logits.ndim} axes")
     if target.is_floating_point() or target.dtype == torch.bool:
-        raise ValueError(f"cross_entropy: target must be whole numbers; got {target.dtype}")
+        raise ValueError(f"cross_entropy: `target` must be of integer type, got {target.dtype}")
     expected = (len(logits), *logits.shape[2:])
     if target.shape != expected:
-        raise ValueError(f"cross_entropy: target must be {expected}; got {tuple(target.shape)}")
-    classes = logits.shape[1]
-    wrong = target[(target < 0) | (target >= classes)]
-    if len(wrong) > 0:
-        raise ValueError(f"cross_entropy: target must be in 0..{classes - 1}; got {int(wrong[0])}")
+        raise ValueError(f"cross_entropy: `target` must have shape {expected}, got {tuple(target.shape)}")
+    num_classes = logits.shape[1]
+    invalid = target[(target < 0) | (target >= num_classes)]
+    if len(invalid) > 0:
+        raise ValueError(f"cross_entropy: `target` must be in 0..{num_classes - 1}, got {int(invalid[0])}")
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1]; got {label_smoothing}")
+        raise ValueError(f"cross_entropy: `label_smoothing` must be in [0, 1], got {label_smoothing}")

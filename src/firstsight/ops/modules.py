@@ -1,6 +1,6 @@
-"""The layers of `torch.nn` with the arithmetic by hand: parameters, names and state dicts are the same.
+"""Layers with the names, parameters and state dicts of those in `torch.nn`, computed by the functions of this package.
 
-Each is the library's class with another ``forward``, so that one can stand where the other stood.
+Each class derives from PyTorch's class and overrides only ``forward``, so it can replace that class in a network.
 """
 
 from typing import cast
@@ -19,9 +19,10 @@ from firstsight.ops.sums import Algorithm
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` computed by `conv2d`; ``algorithm`` can be set to another of its three.
+    """`torch.nn.Conv2d` computed by `conv2d`.
 
-    Padding that repeats or mirrors the picture is laid around it by the library.
+    Set the attribute ``algorithm`` to choose another algorithm of `conv2d`. Padding modes other than "zeros" use
+    `torch.nn.functional.pad`.
     """
 
     algorithm: Algorithm = "im2col"
@@ -29,52 +30,83 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         padding = cast(Padding, self.padding)
         if self.padding_mode != "zeros":
-            x, padding = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
+            x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
         return conv2d(
-            x, self.weight, self.bias, stride=cast(Pair, self.stride), padding=padding,
-            dilation=cast(Pair, self.dilation), groups=self.groups, algorithm=self.algorithm,
-        )  # fmt: skip
+            x,
+            self.weight,
+            self.bias,
+            stride=cast(Pair, self.stride),
+            padding=padding,
+            dilation=cast(Pair, self.dilation),
+            groups=self.groups,
+            algorithm=self.algorithm,
+        )
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """`torch.nn.ConvTranspose2d` computed by `conv_transpose2d`; ``algorithm`` can be set to another of its three."""
+    """`torch.nn.ConvTranspose2d` computed by `conv_transpose2d`.
+
+    Set the attribute ``algorithm`` to choose another algorithm of `conv_transpose2d`.
+    """
 
     algorithm: Algorithm = "im2col"
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        more = self._output_padding(
-            x, output_size, list(self.stride), list(cast(Pair, self.padding)), list(self.kernel_size), 2,
+        output_padding = self._output_padding(
+            x,
+            output_size,
+            list(self.stride),
+            list(cast(Pair, self.padding)),
+            list(self.kernel_size),
+            2,
             list(self.dilation),
-        )  # fmt: skip
+        )
         return conv_transpose2d(
-            x, self.weight, self.bias, stride=cast(Pair, self.stride), padding=cast(Pair, self.padding),
-            output_padding=(more[0], more[1]), dilation=cast(Pair, self.dilation), groups=self.groups,
+            x,
+            self.weight,
+            self.bias,
+            stride=cast(Pair, self.stride),
+            padding=cast(Pair, self.padding),
+            output_padding=(output_padding[0], output_padding[1]),
+            dilation=cast(Pair, self.dilation),
+            groups=self.groups,
             algorithm=self.algorithm,
-        )  # fmt: skip
+        )
 
 
 class MaxPool2d(nn.MaxPool2d):
-    """`torch.nn.MaxPool2d` computed by `max_pool2d`, which does not return indices."""
+    """`torch.nn.MaxPool2d` computed by `max_pool2d`; ``return_indices`` is not supported."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.return_indices:
-            raise ValueError("max_pool2d by hand has no return_indices; got True")
+            raise ValueError("firstsight.ops.max_pool2d does not support `return_indices`, got True")
         return max_pool2d(
-            x, cast(Pair, self.kernel_size), stride=cast(Pair, self.stride), padding=cast(Pair, self.padding),
-            dilation=cast(Pair, self.dilation), ceil_mode=self.ceil_mode,
-        )  # fmt: skip
+            x,
+            cast(Pair, self.kernel_size),
+            stride=cast(Pair, self.stride),
+            padding=cast(Pair, self.padding),
+            dilation=cast(Pair, self.dilation),
+            ceil_mode=self.ceil_mode,
+        )
 
 
 class AvgPool2d(nn.AvgPool2d):
-    """`torch.nn.AvgPool2d` computed by `avg_pool2d`, which divides by the count alone."""
+    """`torch.nn.AvgPool2d` computed by `avg_pool2d`; ``divisor_override`` is not supported."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.divisor_override is not None:
-            raise ValueError(f"avg_pool2d by hand has no divisor_override; got {self.divisor_override}")
+            raise ValueError(
+                f"firstsight.ops.avg_pool2d does not support `divisor_override`, got {self.divisor_override}"
+            )
         return avg_pool2d(
-            x, cast(Pair, self.kernel_size), stride=cast(Pair, self.stride), padding=cast(Pair, self.padding),
-            ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad,
-        )  # fmt: skip
+            x,
+            cast(Pair, self.kernel_size),
+            stride=cast(Pair, self.stride),
+            padding=cast(Pair, self.padding),
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
 
 
 class Linear(nn.Linear):
@@ -85,7 +117,7 @@ class Linear(nn.Linear):
 
 
 class ReLU(nn.ReLU):
-    """`torch.nn.ReLU` computed by `relu`; with ``inplace`` the result is written over x."""
+    """`torch.nn.ReLU` computed by `relu`; with ``inplace`` the output overwrites the input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.copy_(relu(x)) if self.inplace else relu(x)
@@ -99,12 +131,18 @@ class BatchNorm2d(nn.BatchNorm2d):
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-            if momentum is None:  # the plain average over all batches so far
+            if momentum is None:  # cumulative average over all batches
                 momentum = 1 / float(self.num_batches_tracked)
         return batch_norm(
-            x, self.running_mean, self.running_var, weight=self.weight, bias=self.bias,
-            training=self.training or self.running_mean is None, momentum=momentum or 0.0, eps=self.eps,
-        )  # fmt: skip
+            x,
+            self.running_mean,
+            self.running_var,
+            weight=self.weight,
+            bias=self.bias,
+            training=self.training or self.running_mean is None,
+            momentum=momentum or 0.0,
+            eps=self.eps,
+        )
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
@@ -115,11 +153,14 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
 
 class CrossEntropyLoss(nn.CrossEntropyLoss):
-    """`torch.nn.CrossEntropyLoss` computed by `cross_entropy`, which weighs all classes alike and ignores no label."""
+    """`torch.nn.CrossEntropyLoss` computed by `cross_entropy`; ``weight`` and ``ignore_index`` are not supported."""
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         if self.weight is not None or self.ignore_index != -100:
-            raise ValueError("cross_entropy by hand has no weight and no ignore_index")
+            raise ValueError("firstsight.ops.cross_entropy supports neither `weight` nor `ignore_index`")
         return cross_entropy(
-            logits, target, label_smoothing=self.label_smoothing, reduction=cast(Reduction, self.reduction)
+            logits,
+            target,
+            label_smoothing=self.label_smoothing,
+            reduction=cast(Reduction, self.reduction),
         )

@@ -1,16 +1,18 @@
-"""Normalisation by hand: batch norm and local response normalisation, forward and backward.
+"""Batch normalization and local response normalization, written out with their gradients.
 
-Batch norm (Ioffe and Szegedy 2015), for each channel with mean m and variance v, g = dL/dy, z the normalised x::
+Batch normalization (Ioffe and Szegedy 2015), for each channel with mean m and variance v, g = dL/dy, and z the
+normalized x::
 
     z = (x - m) / sqrt(v + eps)        y = w * z + b
     dw = sum of g * z                  db = sum of g
-    training (m and v are the batch's own):  dx = w / sqrt(v + eps) * (g - mean of g - z * mean of g * z)
+    training (m and v of the batch):         dx = w / sqrt(v + eps) * (g - mean of g - z * mean of g * z)
     evaluation (m and v are constants):      dx = w / sqrt(v + eps) * g
 
-Local response normalisation (Krizhevsky 2012, section 3.3), over the ``size`` channels around channel c::
+Local response normalization (Krizhevsky 2012, section 3.3), over a window of ``size`` channels around channel c::
 
-    s[c] = k + alpha / size * sum over c' near c of x[c']^2        y[c] = x[c] * s[c]^-beta
-    dx[c] = g[c] * s[c]^-beta  -  2 * alpha * beta / size * x[c] * sum over c' that have c near of g[c'] * y[c'] / s[c']
+    s[c] = k + alpha / size * sum over c' in the window of c of x[c']^2        y[c] = x[c] * s[c]^-beta
+    dx[c] = g[c] * s[c]^-beta
+            - 2 * alpha * beta / size * x[c] * sum over c' with c in their window of g[c'] * y[c'] / s[c']
 """
 
 from typing import Any
@@ -22,27 +24,33 @@ from torch.autograd.function import once_differentiable
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """(C,) to (1, C, 1, 1), as many axes as ``like`` has."""
+    """Reshape (C,) to (1, C, 1, ...) with as many axes as ``like``."""
     return values.view(1, -1, *[1] * (like.ndim - 2))
 
 
-def other_axes(x: Tensor) -> list[int]:
-    """All axes of an (N, C, ...) tensor but the channels'."""
+def non_channel_axes(x: Tensor) -> list[int]:
+    """Return all axes of a (N, C, ...) tensor except the channel axis."""
     return [axis for axis in range(x.ndim) if axis != 1]
 
 
 class BatchNormFunction(torch.autograd.Function):
-    """Normalise, scale and shift; the gradients by formula."""
+    """Autograd function of batch normalization."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None,
-        mean: Tensor, variance: Tensor, eps: float, training: bool,
-    ) -> Tensor:  # fmt: skip
-        """The formula w * z + b, with the mean and variance given; in ``training`` they are those of x."""
-        inverse = per_channel(1 / torch.sqrt(variance + eps), x)
-        z = (x - per_channel(mean, x)) * inverse
-        ctx.save_for_backward(z, weight, inverse)
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+        training: bool,
+    ) -> Tensor:
+        """Compute w * z + b with the given mean and variance; with ``training`` they are those of x."""
+        inverse_std = per_channel(1 / torch.sqrt(variance + eps), x)
+        z = (x - per_channel(mean, x)) * inverse_std
+        ctx.save_for_backward(z, weight, inverse_std)
         ctx.training = training
         out = z if weight is None else z * per_channel(weight, x)
         return out if bias is None else out + per_channel(bias, x)
@@ -50,15 +58,15 @@ class BatchNormFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """dx, dw and db by formula, as far as they are wanted."""
-        z, weight, inverse = ctx.saved_tensors
-        axes = other_axes(z)
+        """Compute dx, dw and db, each only if it is required."""
+        z, weight, inverse_std = ctx.saved_tensors
+        axes = non_channel_axes(z)
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            centred = grad
+            centered = grad
             if ctx.training:
-                centred = grad - grad.mean(axes, keepdim=True) - z * (grad * z).mean(axes, keepdim=True)
-            dx = centred * inverse if weight is None else centred * inverse * per_channel(weight, z)
+                centered = grad - grad.mean(axes, keepdim=True) - z * (grad * z).mean(axes, keepdim=True)
+            dx = centered * inverse_std if weight is None else centered * inverse_std * per_channel(weight, z)
         if ctx.needs_input_grad[1]:
             dw = (grad * z).sum(axes)
         if ctx.needs_input_grad[2]:
@@ -77,33 +85,38 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Batch normalisation: each channel to mean 0 and variance 1, then scaled and shifted.
+    """Apply batch normalization: normalize each channel to mean 0 and variance 1, then scale and shift it.
 
     Parameters
     ----------
     x : Tensor
-        (N, C, ...) float tensor.
-    running_mean, running_var : Tensor | None
-        (C,) averages over past batches: in training they are updated in place (the variance with the factor n / (n - 1)
-        for n values a channel), in evaluation they are what x is normalised with.
-    weight, bias : Tensor | None
-        (C,) scale and shift, or None.
+        Input of shape (N, C, ...).
+    running_mean : Tensor | None
+        Running average of the mean, of shape (C,). Updated in place if ``training``, otherwise used to normalize x.
+    running_var : Tensor | None
+        Running average of the variance, of shape (C,). Updated in place with the unbiased variance (factor n / (n - 1)
+        for n values per channel) if ``training``, otherwise used to normalize x.
+    weight : Tensor | None
+        Scale of shape (C,), or None.
+    bias : Tensor | None
+        Shift of shape (C,), or None.
     training : bool
-        Whether to normalise with the batch's own mean and variance.
+        Whether to normalize with the mean and variance of the batch.
     momentum : float
-        Share of the new batch in the running averages.
+        Weight of the current batch in the running averages.
     eps : float
-        Added to the variance.
+        Constant added to the variance.
 
     Returns
     -------
     Tensor
-        Tensor of the shape of x.
+        Output of the shape of ``x``.
 
     Raises
     ------
     ValueError
-        One value per channel in training, no running averages in evaluation, lengths that are not C.
+        If ``training`` and a channel has only one value, if not ``training`` and there are no running averages, or if
+        the shapes do not match.
 
     Examples
     --------
@@ -114,7 +127,8 @@ def batch_norm(
     check_batch_norm(x, running_mean, running_var, weight, bias, training)
     if training:
         with torch.no_grad():
-            axes, count = other_axes(x), x.numel() // x.shape[1]
+            axes = non_channel_axes(x)
+            count = x.numel() // x.shape[1]
             mean = x.mean(axes)
             variance = ((x - per_channel(mean, x)) ** 2).mean(axes)
             if running_mean is not None and running_var is not None:
@@ -131,73 +145,92 @@ def batch_norm(
 def check_batch_norm(
     x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None, bias: Tensor | None, training: bool
 ) -> None:
-    """Refuse what does not fit together, saying what would."""
+    """Raise ValueError if the arguments of `batch_norm` do not match."""
     if x.ndim < 2:
-        raise ValueError(f"batch_norm needs a tensor (N, C, ...); got {x.ndim} axes")
+        raise ValueError(f"batch_norm: `x` must have shape (N, C, ...), got {x.ndim} axes")
     if (mean is None) != (variance is None):
-        raise ValueError("batch_norm needs both running averages or neither; got one")
+        raise ValueError("batch_norm: `running_mean` and `running_var` must both be given or both be None, got one")
     if not training and mean is None:
-        raise ValueError("batch_norm needs running averages in evaluation; got none")
+        raise ValueError("batch_norm: `running_mean` and `running_var` are required in evaluation, got None")
     if training and x.numel() == x.shape[1]:
-        raise ValueError(f"batch_norm needs more than one value per channel in training; got {tuple(x.shape)}")
-    named = {"running_mean": mean, "running_var": variance, "weight": weight, "bias": bias}
-    for name, tensor in named.items():
+        raise ValueError(f"batch_norm: training needs more than one value per channel, got `x` of {tuple(x.shape)}")
+    tensors = {"running_mean": mean, "running_var": variance, "weight": weight, "bias": bias}
+    for name, tensor in tensors.items():
         if tensor is not None and tensor.shape != (x.shape[1],):
-            raise ValueError(f"batch_norm: {name} must be ({x.shape[1]},); got {tuple(tensor.shape)}")
+            raise ValueError(f"batch_norm: `{name}` must have shape ({x.shape[1]},), got {tuple(tensor.shape)}")
 
 
-def sum_near(values: Tensor, before: int, after: int) -> Tensor:
-    """For each channel the sum over the channels from ``before`` below to ``after`` above, as far as there are any.
+def sum_neighbors(values: Tensor, before: int, after: int) -> Tensor:
+    """Sum each channel of a (N, C, ...) tensor with its neighbors.
 
-    (N, C, ...) in and out.
+    Parameters
+    ----------
+    values : Tensor
+        Tensor of shape (N, C, ...).
+    before : int
+        Number of neighbors with a lower index.
+    after : int
+        Number of neighbors with a higher index.
+
+    Returns
+    -------
+    Tensor
+        Sums of shape (N, C, ...). Channels that do not exist count as 0.
     """
     padded = F.pad(values.transpose(1, -1), (before, after)).transpose(1, -1)
     return torch.stack([padded[:, start : start + values.shape[1]] for start in range(before + after + 1)]).sum(0)
 
 
 class LocalResponseNormFunction(torch.autograd.Function):
-    """Divide by what the neighbouring channels hold; the gradient by formula."""
+    """Autograd function of local response normalization."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-        """The formula x * s^-beta."""
-        scale = k + alpha / size * sum_near(x**2, size // 2, (size - 1) // 2)
+        """Compute x * s^-beta."""
+        scale = k + alpha / size * sum_neighbors(x**2, size // 2, (size - 1) // 2)
         out = x * scale**-beta
         ctx.save_for_backward(x, scale, out)
-        ctx.size, ctx.alpha, ctx.beta = size, alpha, beta
+        ctx.size = size
+        ctx.alpha = alpha
+        ctx.beta = beta
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of x: through x itself, and through the scale of every channel that has it near."""
+        """Compute dx: the direct gradient plus the gradient through the scales of the neighboring channels."""
         x, scale, out = ctx.saved_tensors
-        near = sum_near(grad * out / scale, (ctx.size - 1) // 2, ctx.size // 2)  # the window seen from the other side
-        dx = grad * scale**-ctx.beta - 2 * ctx.alpha * ctx.beta / ctx.size * x * near
+        # `before` and `after` are exchanged: these channels have x in their window
+        through_scale = sum_neighbors(grad * out / scale, (ctx.size - 1) // 2, ctx.size // 2)
+        dx = grad * scale**-ctx.beta - 2 * ctx.alpha * ctx.beta / ctx.size * x * through_scale
         return dx, None, None, None, None
 
 
 def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """Local response normalisation: strong neighbours among the channels weaken a pixel.
+    """Apply local response normalization: large values in neighboring channels reduce a value.
 
     Parameters
     ----------
     x : Tensor
-        (N, C, ...) float tensor.
+        Input of shape (N, C, ...).
     size : int
-        How many channels are near: size // 2 below, (size - 1) // 2 above, and the channel itself.
-    alpha, beta, k : float
-        As in the formula; alpha is divided by ``size`` (the paper's alpha is not).
+        Number of channels in the window: size // 2 below, (size - 1) // 2 above, and the channel itself.
+    alpha : float
+        Factor of the sum of squares. It is divided by ``size``, unlike in the paper.
+    beta : float
+        Exponent.
+    k : float
+        Constant added to the sum.
 
     Returns
     -------
     Tensor
-        Tensor of the shape of x.
+        Output of the shape of ``x``.
 
     Raises
     ------
     ValueError
-        A size below 1, fewer than three axes.
+        If ``size`` is below 1, or ``x`` has fewer than three axes.
 
     Examples
     --------
@@ -206,8 +239,8 @@ def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: floa
              [0.3333]]])
     """
     if size < 1:
-        raise ValueError(f"local_response_norm: size must be at least 1; got {size}")
+        raise ValueError(f"local_response_norm: `size` must be at least 1, got {size}")
     if x.ndim < 3:
-        raise ValueError(f"local_response_norm needs a tensor (N, C, ...) of at least 3 axes; got {x.ndim}")
+        raise ValueError(f"local_response_norm: `x` must have shape (N, C, ...) with at least 3 axes, got {x.ndim}")
     result: Tensor = LocalResponseNormFunction.apply(x, size, alpha, beta, k)
     return result

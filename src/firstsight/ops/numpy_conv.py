@@ -1,4 +1,4 @@
-"""The first lesson's convolution: nested loops over a NumPy array, and nothing else."""
+"""Convolution as nested loops over NumPy arrays."""
 
 from typing import Any
 
@@ -11,32 +11,33 @@ Array = NDArray[np.floating[Any]]
 def conv2d_numpy(
     x: Array, weight: Array, bias: Array | None = None, *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> Array:
-    """Two-dimensional convolution, one multiplication after the other.
+    """Apply a two-dimensional convolution, one multiplication at a time.
 
     Parameters
     ----------
     x : Array
-        (N, C, H, W) images.
+        Images of shape (N, C, H, W).
     weight : Array
-        (O, C, kh, kw) filters.
+        Filters of shape (O, C, kh, kw).
     bias : Array | None
-        (O,), or None.
+        Bias of shape (O,), or None.
     stride : int
-        Pixels from one position of the filter to the next.
+        Distance between neighboring positions of the filter in pixels.
     padding : int
-        Zeros on every side of the image.
+        Number of zeros on every side of the image.
     dilation : int
-        Pixels from one tap of the filter to the next.
+        Distance between neighboring taps of the filter in pixels.
 
     Returns
     -------
     Array
-        (N, O, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1, columns likewise.
+        Output of shape (N, O, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1,
+        and columns computed in the same way from W.
 
     Raises
     ------
     ValueError
-        Channels that differ, a filter larger than the padded image.
+        If the numbers of channels differ, or the filter is larger than the padded image.
 
     Examples
     --------
@@ -44,19 +45,19 @@ def conv2d_numpy(
     array([[[[ 8., 12.],
              [20., 24.]]]])
     """
-    images, channels, height, width = x.shape
-    filters, filter_channels, kh, kw = weight.shape
+    num_images, channels, height, width = x.shape
+    num_filters, filter_channels, kh, kw = weight.shape
     if filter_channels != channels:
-        raise ValueError(f"conv2d_numpy: the filters have {filter_channels} channels; the image has {channels}")
-    padded = np.zeros((images, channels, height + 2 * padding, width + 2 * padding), x.dtype)
+        raise ValueError(f"conv2d_numpy: `weight` expects {filter_channels} input channels, got {channels} in `x`")
+    padded = np.zeros((num_images, channels, height + 2 * padding, width + 2 * padding), x.dtype)
     padded[:, :, padding : padding + height, padding : padding + width] = x
     rows = (height + 2 * padding - dilation * (kh - 1) - 1) // stride + 1
     columns = (width + 2 * padding - dilation * (kw - 1) - 1) // stride + 1
     if rows < 1 or columns < 1:
         raise ValueError(f"conv2d_numpy: a filter of {kh}x{kw} pixels does not fit into an image of {height}x{width}")
-    y = np.zeros((images, filters, rows, columns), np.result_type(x, weight))
-    for n in range(images):
-        for o in range(filters):
+    y = np.zeros((num_images, num_filters, rows, columns), np.result_type(x, weight))
+    for n in range(num_images):
+        for o in range(num_filters):
             for p in range(rows):
                 for q in range(columns):
                     total = 0.0 if bias is None else bias[o]

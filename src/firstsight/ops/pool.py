@@ -1,4 +1,4 @@
-"""Pooling by hand: the maximum or the average of every window, and the gradients by formula.
+"""Maximum and average pooling, written out with their gradients.
 
 With K(p, q) the pixels that window (p, q) covers, and g = dL/dy::
 
@@ -16,65 +16,70 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from firstsight.ops.geometry import Geometry, Pair, pair
+from firstsight.ops.geometry import Geometry, Pair, to_pair
 
 
 class MaxPool2dFunction(torch.autograd.Function):
-    """The maximum forward; backward, its gradient goes to the pixel it came from."""
+    """Autograd function of max pooling; the gradient goes to the pixel of the maximum."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, geometry: Geometry, size: Pair) -> Tensor:
-        """The largest value of each window; ``winner`` keeps which kernel position it was."""
+        """Compute the maximum of each window and store its index in the window."""
         padded = F.pad(x, geometry.padding, value=-torch.inf)
-        best = padded.new_full((*x.shape[:2], *size), -torch.inf)
-        winner = torch.zeros_like(best, dtype=torch.int32)
+        maximum = padded.new_full((*x.shape[:2], *size), -torch.inf)
+        argmax = torch.zeros_like(maximum, dtype=torch.int32)
         for i, j, rows, columns in geometry.taps(size):
             value = padded[:, :, rows, columns]
-            better = (value > best) | value.isnan()  # not >=: of equal values the first wins
-            best = torch.where(better, value, best)
-            winner[better] = i * geometry.kernel[1] + j
-        ctx.save_for_backward(winner)
-        ctx.geometry, ctx.padded = geometry, padded.shape
-        return best
+            is_larger = (value > maximum) | value.isnan()  # not >=: the first of equal values gets the gradient
+            maximum = torch.where(is_larger, value, maximum)
+            argmax[is_larger] = i * geometry.kernel[1] + j
+        ctx.save_for_backward(argmax)
+        ctx.geometry = geometry
+        ctx.padded_shape = padded.shape
+        return maximum
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient of x: position by position, those of the windows that this position won."""
-        (winner,) = ctx.saved_tensors
-        geometry, size = ctx.geometry, (grad.shape[2], grad.shape[3])
-        dx = grad.new_zeros(ctx.padded)
+        """Compute dx: for each kernel tap, the gradients of the windows whose maximum is at this tap."""
+        (argmax,) = ctx.saved_tensors
+        geometry = ctx.geometry
+        size = (grad.shape[2], grad.shape[3])
+        dx = grad.new_zeros(ctx.padded_shape)
         for i, j, rows, columns in geometry.taps(size):
-            dx[:, :, rows, columns] += grad * (winner == i * geometry.kernel[1] + j)
+            dx[:, :, rows, columns] += grad * (argmax == i * geometry.kernel[1] + j)
         return geometry.crop(dx), None, None
 
 
 class AvgPool2dFunction(torch.autograd.Function):
-    """The average forward; backward, every pixel of the window gets its share."""
+    """Autograd function of average pooling; the gradient is spread evenly over the window."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, geometry: Geometry, count: Tensor) -> Tensor:
-        """The sum of each window by its count."""
+        """Compute the sum of each window divided by its count."""
         size: Pair = (count.shape[0], count.shape[1])
         padded = F.pad(x, geometry.padding)
         ctx.save_for_backward(count)
-        ctx.geometry, ctx.padded = geometry, padded.shape
+        ctx.geometry = geometry
+        ctx.padded_shape = padded.shape
         return sum_windows(padded, geometry, size) / count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient of x: every kernel position hands on g / count."""
+        """Compute dx: each kernel tap receives g / count."""
         (count,) = ctx.saved_tensors
-        geometry, size = ctx.geometry, (grad.shape[2], grad.shape[3])
-        dx, share = grad.new_zeros(ctx.padded), grad / count
+        geometry = ctx.geometry
+        size = (grad.shape[2], grad.shape[3])
+        dx = grad.new_zeros(ctx.padded_shape)
+        share = grad / count
         for _, _, rows, columns in geometry.taps(size):
             dx[:, :, rows, columns] += share
         return geometry.crop(dx), None, None
 
 
 def sum_windows(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
-    """The sum of each window, (..., rows, columns)."""
+    """Return the sum of each window, of shape (..., rows, columns)."""
     total = padded.new_zeros(*padded.shape[:-2], *size)
     for _, _, rows, columns in geometry.taps(size):
         total += padded[..., rows, columns]
@@ -90,37 +95,46 @@ def max_pool2d(
     dilation: int | Pair = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Maximum over windows; of equal values the first (row by row) gets the gradient.
+    """Apply two-dimensional max pooling.
+
+    If several pixels of a window have the maximum, the first one (row by row) gets the gradient.
 
     Parameters
     ----------
     x : Tensor
-        (N, C, H, W) float tensor.
-    kernel_size, stride, dilation
-        A number, or (vertical, horizontal); windows side by side if no stride is given.
+        Images of shape (N, C, H, W).
+    kernel_size : int | Pair
+        A number, or (vertical, horizontal).
+    stride : int | Pair | None
+        A number, or (vertical, horizontal). None: ``kernel_size``.
     padding : int | Pair
-        A number, or (vertical, horizontal), at most half the kernel; what is padded never wins.
+        A number, or (vertical, horizontal), at most half of ``kernel_size``. Padded pixels are -inf.
+    dilation : int | Pair
+        A number, or (vertical, horizontal).
     ceil_mode : bool
-        Also take the last window that hangs over the edge, if it begins on the image or its left padding.
+        Whether to add a last window that extends beyond the image. It must start inside the image or its left or top
+        padding.
 
     Returns
     -------
     Tensor
-        (N, C, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) / stride + 1, rounded down or up;
-        -inf where a dilated window meets no pixel of the image.
+        Output of shape (N, C, rows, columns) with rows = (H + 2 * padding - dilation * (kh - 1) - 1) / stride + 1,
+        rounded down, or with ``ceil_mode`` up. The output is -inf where a dilated window contains no pixel of the
+        image.
 
     Raises
     ------
     ValueError
-        A window larger than the padded image, more padding than half a kernel.
+        If the window is larger than the padded image, ``padding`` is more than half of the window, or an option is
+        invalid.
 
     Examples
     --------
     >>> max_pool2d(torch.tensor([[[[1.0, 5.0, 2.0], [3.0, 4.0, 9.0]]]]), 2, ceil_mode=True)
     tensor([[[[5., 9.]]]])
     """
-    geometry = window("max_pool2d", x, kernel_size, stride, padding, dilation)
-    geometry, size = hang_over("max_pool2d", x, geometry, ceil_mode)
+    geometry = make_geometry("max_pool2d", x, kernel_size, stride, padding, dilation)
+    geometry, size = apply_ceil_mode("max_pool2d", x, geometry, ceil_mode)
     result: Tensor = MaxPool2dFunction.apply(x, geometry, size)
     return result
 
@@ -134,72 +148,138 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """Average over windows.
+    """Apply two-dimensional average pooling.
 
     Parameters
     ----------
     x : Tensor
-        (N, C, H, W) float tensor.
-    kernel_size, stride
-        A number, or (vertical, horizontal); windows side by side if no stride is given.
+        Images of shape (N, C, H, W).
+    kernel_size : int | Pair
+        A number, or (vertical, horizontal).
+    stride : int | Pair | None
+        A number, or (vertical, horizontal). None: ``kernel_size``.
     padding : int | Pair
-        Zeros: a number, or (vertical, horizontal), at most half the kernel.
+        Zeros around the image: a number, or (vertical, horizontal), at most half of ``kernel_size``.
     ceil_mode : bool
-        Also take the last window that hangs over the edge, if it begins on the image or its left padding.
+        Whether to add a last window that extends beyond the image. It must start inside the image or its left or top
+        padding.
     count_include_pad : bool
-        Whether the zeros of the padding count; what hangs over beyond them never does.
+        Whether zeros of the padding count. Pixels beyond the padding never count.
 
     Returns
     -------
     Tensor
-        (N, C, rows, columns) with rows = (H + 2 * padding - kh) / stride + 1, rounded down or up.
+        Output of shape (N, C, rows, columns) with rows = (H + 2 * padding - kh) / stride + 1, rounded down, or with
+        ``ceil_mode`` up.
 
     Raises
     ------
     ValueError
-        A window larger than the padded image, more padding than half a kernel.
+        If the window is larger than the padded image, ``padding`` is more than half of the window, or an option is
+        invalid.
 
     Examples
     --------
     >>> avg_pool2d(torch.tensor([[[[1.0, 5.0], [3.0, 3.0]]]]), 2)
     tensor([[[[3.]]]])
     """
-    flush = window("avg_pool2d", x, kernel_size, stride, padding, 1)
-    geometry, size = hang_over("avg_pool2d", x, flush, ceil_mode)
-    ones = F.pad(x.new_ones(x.shape[2:]), flush.padding, value=float(count_include_pad))
-    more = [after - before for after, before in zip(geometry.padding, flush.padding, strict=True)]
-    count = sum_windows(F.pad(ones, more), geometry, size)
+    floor_geometry = make_geometry("avg_pool2d", x, kernel_size, stride, padding, 1)
+    geometry, size = apply_ceil_mode("avg_pool2d", x, floor_geometry, ceil_mode)
+    ones = F.pad(x.new_ones(x.shape[2:]), floor_geometry.padding, value=float(count_include_pad))
+    extra = [after - before for after, before in zip(geometry.padding, floor_geometry.padding, strict=True)]
+    count = sum_windows(F.pad(ones, extra), geometry, size)
     result: Tensor = AvgPool2dFunction.apply(x, geometry, count)
     return result
 
 
-def window(
+def make_geometry(
     name: str, x: Tensor, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair, dilation: int | Pair
 ) -> Geometry:
-    """The window as given, for (N, C, H, W) images; refused if it cannot be meant."""
+    """Return the geometry of a pooling window on (N, C, H, W) images.
+
+    Parameters
+    ----------
+    name : str
+        Name of the pooling function, for error messages.
+    x : Tensor
+        Images of shape (N, C, H, W).
+    kernel_size : int | Pair
+        See `max_pool2d`.
+    stride : int | Pair | None
+        See `max_pool2d`.
+    padding : int | Pair
+        See `max_pool2d`.
+    dilation : int | Pair
+        See `max_pool2d`.
+
+    Returns
+    -------
+    Geometry
+        The geometry without ``ceil_mode``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` does not have four axes, ``padding`` is more than half of the window, or an option is invalid.
+    """
     if x.ndim != 4:
-        raise ValueError(f"{name} needs images (N, C, H, W); got {x.ndim} axes")
-    kernel, dilations = pair(kernel_size, "kernel_size"), pair(dilation, "dilation")
-    strides = kernel if stride is None else pair(stride, "stride")
-    top, left = pair(padding, "padding", least=0)
-    geometry = Geometry(kernel, strides, (left, left, top, top), dilations)
+        raise ValueError(f"{name}: `x` must have shape (N, C, H, W), got {x.ndim} axes")
+    kernel = to_pair(kernel_size, "kernel_size")
+    dilations = to_pair(dilation, "dilation")
+    strides = kernel if stride is None else to_pair(stride, "stride")
+    top, left = to_pair(padding, "padding", minimum=0)
     if top > kernel[0] // 2 or left > kernel[1] // 2:
-        raise ValueError(f"{name}: padding must be at most half the kernel {kernel}; got {(top, left)}")
-    return geometry
+        raise ValueError(f"{name}: `padding` must be at most half of `kernel_size` {kernel}, got {(top, left)}")
+    return Geometry(kernel, strides, (left, left, top, top), dilations)
 
 
-def hang_over(name: str, x: Tensor, geometry: Geometry, ceil_mode: bool) -> tuple[Geometry, Pair]:
-    """The geometry padded for windows that hang over the edge of (N, C, H, W) images, and the number of windows."""
+def apply_ceil_mode(name: str, x: Tensor, geometry: Geometry, ceil_mode: bool) -> tuple[Geometry, Pair]:
+    """Add the padding that ``ceil_mode`` needs at the bottom and on the right.
+
+    Parameters
+    ----------
+    name : str
+        Name of the pooling function, for error messages.
+    x : Tensor
+        Images of shape (N, C, H, W).
+    geometry : Geometry
+        Geometry of the window without ``ceil_mode``.
+    ceil_mode : bool
+        See `max_pool2d`.
+
+    Returns
+    -------
+    tuple[Geometry, Pair]
+        The new geometry and the output size (rows, columns).
+    """
     left, right, top, bottom = geometry.padding
     if ceil_mode:
-        bottom += missing(x.shape[2] + top, bottom, geometry.spans[0], geometry.stride[0])
-        right += missing(x.shape[3] + left, right, geometry.spans[1], geometry.stride[1])
+        height, width = geometry.dilated_kernel
+        bottom += extra_padding(x.shape[2] + top, bottom, height, geometry.stride[0])
+        right += extra_padding(x.shape[3] + left, right, width, geometry.stride[1])
     geometry = replace(geometry, padding=(left, right, top, bottom))
     return geometry, geometry.output_size(x.shape[2], x.shape[3], name=name)
 
 
-def missing(begin: int, padding: int, span: int, stride: int) -> int:
-    """How many pixels one more window would lack; none if it began behind the image, which ends at ``begin``."""
-    rest = (begin + padding - span) % stride
-    start = begin + padding - span - rest + stride
-    return stride - rest if rest > 0 and start < begin else 0
+def extra_padding(image_end: int, padding: int, window: int, stride: int) -> int:
+    """Return the number of pixels that one more window needs beyond the padding.
+
+    Parameters
+    ----------
+    image_end : int
+        Number of pixels up to the end of the image, including the padding before it.
+    padding : int
+        Number of padded pixels after the image.
+    window : int
+        Number of pixels that the dilated window spans.
+    stride : int
+        Stride of the window.
+
+    Returns
+    -------
+    int
+        Missing pixels; 0 if no pixels remain or the window would start after the image.
+    """
+    remainder = (image_end + padding - window) % stride
+    start = image_end + padding - window - remainder + stride
+    return stride - remainder if remainder > 0 and start < image_end else 0

@@ -1,4 +1,4 @@
-"""A whole network by hand: its layers, and the calls in its forward, replaced by those of this room."""
+"""Replace the layers of a network, and the functions that its forward calls, by those of this package."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -30,104 +30,117 @@ LAYERS: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def call(ours: Callable[..., Tensor], names: str, **lacking: Any) -> Callable[..., Tensor]:
-    """``ours``, to be called as torch's function of that name.
+def with_torch_signature(function: Callable[..., Tensor], names: str, **unsupported: Any) -> Callable[..., Tensor]:
+    """Wrap a function of this package so that it accepts the arguments of PyTorch's function.
 
     Parameters
     ----------
+    function : Callable[..., Tensor]
+        Function of this package.
     names : str
-        Torch's arguments after the first, in its order.
-    lacking : Any
-        Those of them that ours does not have, with torch's default; any other value is refused.
+        Names of PyTorch's arguments after the first, in PyTorch's order, separated by spaces.
+    **unsupported : Any
+        Arguments that ``function`` does not have, with PyTorch's defaults. The wrapper raises ValueError for any other
+        value.
+
+    Returns
+    -------
+    Callable[..., Tensor]
+        The wrapper.
     """
 
-    def as_torch(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def wrapper(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         options = dict(zip(names.split(), args, strict=False)) | kwargs
-        for name, default in lacking.items():
+        for name, default in unsupported.items():
             value = options.pop(name, default)
             if value is not default and value != default:
-                raise ValueError(f"{ours.__name__} by hand has no {name}; got {value}")
-        return ours(input, **options)
+                raise ValueError(f"firstsight.ops.{function.__name__} does not support `{name}`, got {value}")
+        return function(input, **options)
 
-    return as_torch
+    return wrapper
 
 
-def relu_as_torch(input: Tensor, inplace: bool = False) -> Tensor:
-    """`relu`, if wished written over its input; any shape."""
+def relu_with_torch_signature(input: Tensor, inplace: bool = False) -> Tensor:
+    """Apply `relu` to a tensor of any shape; with ``inplace`` the output overwrites the input."""
     return input.copy_(relu(input)) if inplace else relu(input)
 
 
-POOLING = "kernel_size stride padding dilation ceil_mode return_indices"
-CALLS: dict[Callable[..., Any], Callable[..., Tensor]] = {
-    F.conv2d: call(conv2d, "weight bias stride padding dilation groups"),
-    F.conv_transpose2d: call(conv_transpose2d, "weight bias stride padding output_padding groups dilation"),
-    F.max_pool2d: call(max_pool2d, POOLING, return_indices=False),
-    F.max_pool2d_with_indices: call(max_pool2d, POOLING, return_indices=False),
-    F.avg_pool2d: call(
-        avg_pool2d, "kernel_size stride padding ceil_mode count_include_pad divisor_override", divisor_override=None
-    ),
-    F.linear: call(linear, "weight bias"),
-    F.relu: relu_as_torch,
-    F.relu_: lambda x: relu_as_torch(x, inplace=True),
+CONV = "weight bias stride padding dilation groups"
+CONV_TRANSPOSE = "weight bias stride padding output_padding groups dilation"
+MAX_POOL = "kernel_size stride padding dilation ceil_mode return_indices"
+AVG_POOL = "kernel_size stride padding ceil_mode count_include_pad divisor_override"
+BATCH_NORM = "running_mean running_var weight bias training momentum eps"
+CROSS_ENTROPY = "target weight size_average ignore_index reduce reduction label_smoothing"
+
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    F.conv2d: with_torch_signature(conv2d, CONV),
+    F.conv_transpose2d: with_torch_signature(conv_transpose2d, CONV_TRANSPOSE),
+    F.max_pool2d: with_torch_signature(max_pool2d, MAX_POOL, return_indices=False),
+    F.max_pool2d_with_indices: with_torch_signature(max_pool2d, MAX_POOL, return_indices=False),
+    F.avg_pool2d: with_torch_signature(avg_pool2d, AVG_POOL, divisor_override=None),
+    F.linear: with_torch_signature(linear, "weight bias"),
+    F.relu: relu_with_torch_signature,
+    F.relu_: lambda x: relu_with_torch_signature(x, inplace=True),
     torch.relu: relu,
     Tensor.relu: relu,
-    Tensor.relu_: lambda x: relu_as_torch(x, inplace=True),
-    F.batch_norm: call(batch_norm, "running_mean running_var weight bias training momentum eps"),
-    F.local_response_norm: call(local_response_norm, "size alpha beta k"),
-    F.cross_entropy: call(
-        cross_entropy, "target weight size_average ignore_index reduce reduction label_smoothing",
-        weight=None, size_average=None, ignore_index=-100, reduce=None,
+    Tensor.relu_: lambda x: relu_with_torch_signature(x, inplace=True),
+    F.batch_norm: with_torch_signature(batch_norm, BATCH_NORM),
+    F.local_response_norm: with_torch_signature(local_response_norm, "size alpha beta k"),
+    F.cross_entropy: with_torch_signature(
+        cross_entropy, CROSS_ENTROPY, weight=None, size_average=None, ignore_index=-100, reduce=None
     ),
-}  # fmt: skip
+}
 
 
-class ByHand(TorchFunctionMode):
-    """While it is entered, torch's functions of `CALLS` are ours, whoever calls them."""
+class ReplaceFunctions(TorchFunctionMode):
+    """Context manager in which calls of the PyTorch functions in `FUNCTIONS` use the functions of this package."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return CALLS.get(func, func)(*args, **(kwargs or {}))
+        return FUNCTIONS.get(func, func)(*args, **(kwargs or {}))
 
 
-class Forward:
-    """A network's forward under `ByHand`."""
+class ByHandForward:
+    """Forward of a network that runs in `ReplaceFunctions`."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         self.forward = forward
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with ByHand():
+        with ReplaceFunctions():
             return self.forward(*args, **kwargs)
 
 
 def by_hand(net: nn.Module) -> nn.Module:
-    """Copy a network and let the copy compute by hand, forward and backward.
+    """Copy a network and replace its operations by the written-out ones of this package, forward and backward.
 
-    Replaced are the layers of the types in `LAYERS` (by the classes of the same names in `firstsight.ops`), and what
-    the network's forward or any layer in it calls of `torch.nn.functional` under the names of `CALLS`: convolution,
-    transposed convolution, maximum and average pooling, linear, ReLU, batch norm, local response normalisation, cross
-    entropy. Left to the library is everything else: elementary arithmetic, reshaping, `Tensor.mean`, dropout, GELU,
-    adaptive pooling, padding; and the loss and the optimizer, which are not the network's (for the loss:
-    `cross_entropy` or `CrossEntropyLoss`). The calls are replaced where the network as a whole is called; a part of it
-    called on its own has its layers by hand, but the library's calls.
+    Two things are replaced: layers of the types in `LAYERS`, by the classes of the same names in `firstsight.ops`, and
+    calls of the functions in `FUNCTIONS` during the forward. They cover convolution, transposed convolution, max and
+    average pooling, linear, ReLU, batch norm, local response norm and cross entropy.
+
+    Everything else remains PyTorch's: elementwise arithmetic, reshaping, `Tensor.mean`, dropout, GELU, adaptive
+    pooling, padding, and the loss and optimizer outside of the network. For the loss, use `cross_entropy` or
+    `CrossEntropyLoss`.
+
+    Function calls are replaced only when the whole network is called. If a submodule is called directly, its layers are
+    replaced, but its function calls are not.
 
     Parameters
     ----------
     net : nn.Module
-        Any network; it is not changed.
+        Any network; it is not modified.
 
     Returns
     -------
     nn.Module
-        A network of the same class and mode (training or not), with its own copy of the weights and the same keys in
-        its state dict.
+        Network of the same class and mode (training or eval), with a copy of the weights and the same state dict keys.
 
     Raises
     ------
     ValueError
-        In the forward: options that ours do not have (indices of maxima, a divisor of one's own, weights of classes,
-        ignored labels), images without a batch axis.
+        In the forward, if an option is not supported (``return_indices``, ``divisor_override``, class weights,
+        ``ignore_index``), or images have no batch axis.
 
     Examples
     --------
@@ -139,5 +152,5 @@ def by_hand(net: nn.Module) -> nn.Module:
     copy = deepcopy(net)
     for module in copy.modules():
         module.__class__ = LAYERS.get(type(module), type(module))
-    copy.forward = Forward(copy.forward)
+    copy.forward = ByHandForward(copy.forward)
     return copy

@@ -1,16 +1,20 @@
-"""The three sums of convolution, on an image that is already padded: gather, scatter, and the weights' gradient.
+"""The three sums of convolution on a padded image: gather, scatter, and the gradient of the weights.
 
-With w[o, c, i, j] the kernel, s the stride and d the dilation, x and y are tied by pixel (s*p + d*i, s*q + d*j)::
+With kernel w[o, c, i, j], stride s and dilation d, output pixel (p, q) and kernel tap (i, j) meet at input pixel
+(s*p + d*i, s*q + d*j)::
 
     gather    y[n, o, p, q] = sum over c, i, j of        w[o, c, i, j] * x[n, c, s*p + d*i, s*q + d*j]
     scatter   x[n, c, r, t] = sum over o, i, j, p, q of  w[o, c, i, j] * y[n, o, p, q]
                               where r = s*p + d*i and t = s*q + d*j
     weights   w[o, c, i, j] = sum over n, p, q of        y[n, o, p, q] * x[n, c, s*p + d*i, s*q + d*j]
 
-Convolution is gather; its gradients are the other two. Transposed convolution is scatter; its gradients are the other
-two. Gather and scatter are each written in three ways that read the same: ``loops`` (the definition, one value after
-the other), ``im2col`` (every patch a column, and one matrix product), ``taps`` (one matrix product for each position
-in the kernel). Each function works on the tensor it is given last: gather and weights fill it, scatter adds to it.
+Convolution computes gather; its gradients are scatter and weights. Transposed convolution computes scatter; its
+gradients are gather and weights.
+
+Gather and scatter are each implemented with three algorithms: ``loops`` (the definition, one value at a time),
+``im2col`` (patches as the columns of a matrix, one matrix product) and ``taps`` (one matrix product per kernel tap).
+Each function writes to its last argument: gather and weights overwrite it, scatter adds to it.
+
 Shapes: x (N, C, H, W), padded; w (O, C, kh, kw); y (N, O, rows, columns).
 """
 
@@ -23,13 +27,13 @@ from torch import Tensor
 from firstsight.ops.geometry import Geometry, Pair
 
 Algorithm = Literal["loops", "im2col", "taps"]
-CACHE = 2**18
-"""How many numbers are laid out as columns at a time: 1 MB of float32, still in the cache when they are used."""
+MAX_COLUMN_VALUES = 2**18
+"""Number of values that im2col copies at a time: 1 MB of float32, which fits into the CPU cache."""
 
 
 def gather_loops(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """The definition: every output value is the sum of a patch times the kernel."""
-    (sy, sx), (dy, dx), (high, wide) = geometry.stride, geometry.dilation, geometry.spans
+    """Compute each output value as the sum of a patch times the kernel (the definition)."""
+    (sy, sx), (dy, dx), (high, wide) = geometry.stride, geometry.dilation, geometry.dilated_kernel
     for n in range(out.shape[0]):
         for o in range(out.shape[1]):
             for p in range(out.shape[2]):
@@ -39,8 +43,8 @@ def gather_loops(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor
 
 
 def scatter_loops(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """The definition: every value lays the kernel, times itself, on the patch it belongs to."""
-    (sy, sx), (dy, dx), (high, wide) = geometry.stride, geometry.dilation, geometry.spans
+    """Add the kernel, times each value of y, to the patch of that value (the definition)."""
+    (sy, sx), (dy, dx), (high, wide) = geometry.stride, geometry.dilation, geometry.dilated_kernel
     for n in range(y.shape[0]):
         for o in range(y.shape[1]):
             for p in range(y.shape[2]):
@@ -49,10 +53,11 @@ def scatter_loops(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) ->
                     patch += y[n, o, p, q] * weight[o]
 
 
-def windows(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
-    """What each kernel position meets at each output position: (N, C, kh, kw, rows, columns), without copying.
+def view_patches(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
+    """Return all patches as a view of shape (N, C, kh, kw, rows, columns).
 
-    A step in the kernel is ``dilation`` pixels, a step in the output ``stride`` pixels: only the strides are new.
+    No data are copied, only strides change: a step in the kernel is ``dilation`` pixels, a step in the output
+    ``stride`` pixels.
     """
     (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
     n, c, h, w = padded.stride()
@@ -60,41 +65,42 @@ def windows(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
 
 
 def gather_im2col(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """Patches as columns, a few output rows at a time: (O, C*kh*kw) times (C*kh*kw, positions)."""
-    n, o, rows, across = out.shape
-    matrix, results = weight.flatten(1), out.view(n, o, rows * across)
-    if geometry.kernel == (1, 1) and geometry.stride == (1, 1):  # a patch of one pixel is the image itself
-        torch.bmm(matrix.expand(n, -1, -1), padded[:, :, :rows, :across].flatten(2), out=results)
+    """Multiply weights (O, C*kh*kw) by patches (C*kh*kw, positions), a few output rows at a time."""
+    n, o, height, width = out.shape
+    matrix = weight.flatten(1)
+    results = out.view(n, o, height * width)
+    if geometry.kernel == (1, 1) and geometry.stride == (1, 1):  # the image is already the matrix of patches
+        torch.bmm(matrix.expand(n, -1, -1), padded[:, :, :height, :width].flatten(2), out=results)
         return
-    step = max(1, CACHE // (matrix.shape[1] * across))
-    for image, result in zip(windows(padded, geometry, (rows, across)), results, strict=True):
-        for top in range(0, rows, step):
-            columns = image[:, :, :, top : top + step].reshape(matrix.shape[1], -1)
-            torch.mm(matrix, columns, out=result[:, top * across : (top + step) * across])
+    step = max(1, MAX_COLUMN_VALUES // (matrix.shape[1] * width))
+    for patches, result in zip(view_patches(padded, geometry, (height, width)), results, strict=True):
+        for top in range(0, height, step):
+            columns = patches[:, :, :, top : top + step].reshape(matrix.shape[1], -1)
+            torch.mm(matrix, columns, out=result[:, top * width : (top + step) * width])
 
 
 def scatter_im2col(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """All patches by one product, (C*kh*kw, O) times (O, positions); then each is added where it belongs."""
+    """Compute all patches by one product, (C*kh*kw, O) times (O, positions), and add each at its position."""
     size: Pair = (y.shape[2], y.shape[3])
     columns = weight.flatten(1).T @ y.flatten(2)  # (N, C*kh*kw, positions)
     patches = columns.unflatten(2, size).unflatten(1, weight.shape[1:])  # (N, C, kh, kw, rows, columns)
-    for i, j, rows, across in geometry.taps(size):
-        out[:, :, rows, across] += patches[:, :, i, j]
+    for i, j, rows, cols in geometry.taps(size):
+        out[:, :, rows, cols] += patches[:, :, i, j]
 
 
 def gather_taps(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """One matrix product for each of the kernel's positions, added up.
+    """Sum one matrix product per kernel tap.
 
-    With stride 1 nothing is copied: in memory, the pixels that position (i, j) meets are the padded image's from
-    ``i*d*W + j*d`` on. Rows of the sum are as wide as the padded image's; what is too much at their ends is cut off.
+    With stride 1 no pixels are copied. In memory, the pixels that tap (i, j) reads start at ``i*d*W + j*d`` of the
+    padded image. The rows of the sum are as wide as the padded image, and the excess at their ends is dropped.
     """
     (kh, kw), (dy, dx) = geometry.kernel, geometry.dilation
     size: Pair = (out.shape[2], out.shape[3])
     kernels = weight.permute(2, 3, 0, 1).contiguous()  # (kh, kw, O, C)
     if geometry.stride != (1, 1):
         out.zero_()
-        for i, j, rows, across in geometry.taps(size):
-            out += (kernels[i, j] @ padded[:, :, rows, across].flatten(2)).unflatten(2, size)
+        for i, j, rows, cols in geometry.taps(size):
+            out += (kernels[i, j] @ padded[:, :, rows, cols].flatten(2)).unflatten(2, size)
         return
     width = padded.shape[3]
     length = (size[0] - 1) * width + size[1]
@@ -109,19 +115,19 @@ def gather_taps(padded: Tensor, weight: Tensor, geometry: Geometry, out: Tensor)
 
 
 def scatter_taps(y: Tensor, weight: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """Each kernel position hands its product with y to the pixels it met."""
+    """Add, for each kernel tap, its matrix product with y to the pixels that the tap reads."""
     size: Pair = (y.shape[2], y.shape[3])
     flat = y.flatten(2)
-    for i, j, rows, across in geometry.taps(size):
-        out[:, :, rows, across] += (weight[:, :, i, j].T @ flat).unflatten(2, size)
+    for i, j, rows, cols in geometry.taps(size):
+        out[:, :, rows, cols] += (weight[:, :, i, j].T @ flat).unflatten(2, size)
 
 
-def sum_weights(padded: Tensor, y: Tensor, geometry: Geometry, out: Tensor) -> None:
-    """For each kernel position the products of y with the pixels that position met, summed."""
+def compute_weight_grad(padded: Tensor, y: Tensor, geometry: Geometry, out: Tensor) -> None:
+    """Compute, for each kernel tap, the sum over images and positions of y times the pixels that the tap reads."""
     size: Pair = (y.shape[2], y.shape[3])
     flat = y.flatten(2)
-    for i, j, rows, across in geometry.taps(size):
-        out[:, :, i, j] = (flat @ padded[:, :, rows, across].flatten(2).transpose(1, 2)).sum(0)
+    for i, j, rows, cols in geometry.taps(size):
+        out[:, :, i, j] = (flat @ padded[:, :, rows, cols].flatten(2).transpose(1, 2)).sum(0)
 
 
 Sum = Callable[[Tensor, Tensor, Geometry, Tensor], None]

@@ -1,1 +1,1 @@
-"""Optimizers and what belongs to them: Muon, learning-rate schedules, exponential moving average."""
+"""Optimizers and training utilities: Muon, learning-rate schedules, exponential moving average of weights."""

@@ -1,36 +1,37 @@
-"""The running mean of a network's weights, which is steadier than the network itself."""
+"""Exponential moving average (EMA) of model weights."""
 
 import torch
 from torch import Tensor, nn
 
 
 class ModelEma:
-    """Keeps the average near a network. Their tensors are listed once: neither may be given others afterwards.
+    """Exponential moving average of a model's parameters; buffers are copied.
+
+    The parameters are collected once in the constructor, so neither model may replace them afterwards.
 
     Parameters
     ----------
-    average, source : nn.Module
-        Two networks of one architecture, on their devices.
-    keep : float
-        How much of the average is kept at an update, in [0, 1); 0 makes it a copy. Buffers are copied.
+    ema_model : nn.Module
+        Receives the average. Same architecture and device as ``model``.
+    model : nn.Module
+        The model being trained.
+    decay : float
+        Weight of the old average in each update, in [0, 1). 0 copies the model.
     """
 
-    def __init__(self, average: nn.Module, source: nn.Module, *, keep: float) -> None:
-        self.keep = keep
-        self._own: list[Tensor] = list(average.parameters())
-        self._theirs: list[Tensor] = list(source.parameters())
-        self._buffers = list(zip(average.buffers(), source.buffers(), strict=True))
+    def __init__(self, ema_model: nn.Module, model: nn.Module, *, decay: float) -> None:
+        self.decay = decay
+        self._ema_params: list[Tensor] = list(ema_model.parameters())
+        self._params: list[Tensor] = list(model.parameters())
+        self._buffers = list(zip(ema_model.buffers(), model.buffers(), strict=True))
 
     @torch.no_grad()
-    def follow(self, updates: int) -> None:
-        """Bring the average a little nearer; in the first updates it follows quickly.
+    def update(self, step: int) -> None:
+        """Update the average after optimizer step ``step`` (counted from 0).
 
-        Parameters
-        ----------
-        updates : int
-            How many there were before this one.
+        The effective decay is ``min(decay, (1 + step) / (10 + step))``, so the average warms up quickly.
         """
-        share = 1 - min(self.keep, (1 + updates) / (10 + updates)) if self.keep else 1.0
-        torch._foreach_lerp_(self._own, self._theirs, share)
-        for own, other in self._buffers:
-            own.copy_(other)
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
+        torch._foreach_lerp_(self._ema_params, self._params, 1 - decay)
+        for ema_buffer, buffer in self._buffers:
+            ema_buffer.copy_(buffer)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of progress: no state to save, no step to call."""
+"""Learning-rate schedules as pure functions of training progress, without state."""
 
 import math
 from typing import Literal
@@ -9,20 +9,25 @@ Schedule = Literal["constant", "linear", "cosine", "multistep"]
 def learning_rate_factor(
     progress: float, schedule: Schedule, warmup: float, *, milestones: tuple[float, ...] = (), gamma: float = 0.1
 ) -> float:
-    """Return the factor of the base learning rate.
+    """Return the factor by which to multiply the base learning rate.
 
     Parameters
     ----------
     progress : float
-        Fraction of the training that is done, in [0, 1).
+        Completed fraction of the training, in [0, 1].
     schedule : Schedule
-        Str After the warm-up: "constant"; "linear" or "cosine", which fall to 0; or "multistep".
+        Schedule after the warmup: "constant"; "linear" or "cosine", which decay to 0; or "multistep".
     warmup : float
-        Fraction of the training in which the factor rises linearly from 0, in [0, 1).
+        Fraction of the training during which the factor increases linearly from 0, in [0, 1).
     milestones : tuple[float, ...]
-        Tuple of float Fractions of the training at which "multistep" multiplies by ``gamma``.
+        Fractions of the training at which "multistep" multiplies the factor by ``gamma``.
     gamma : float
-        Factor at each milestone.
+        Factor of "multistep" at each milestone.
+
+    Returns
+    -------
+    float
+        Factor, in [0, 1] if ``gamma`` is at most 1.
 
     Examples
     --------
@@ -33,9 +38,9 @@ def learning_rate_factor(
         return progress / warmup
     if schedule == "multistep":
         return gamma ** sum(progress >= milestone for milestone in milestones)
-    rest = (progress - warmup) / (1 - warmup)
+    decay_progress = (progress - warmup) / (1 - warmup)
     if schedule == "linear":
-        return 1 - rest
+        return 1 - decay_progress
     if schedule == "cosine":
-        return (1 + math.cos(math.pi * rest)) / 2
+        return (1 + math.cos(math.pi * decay_progress)) / 2
     return 1.0

@@ -1,44 +1,44 @@
-"""Every matplotlib figure; the one place that imports matplotlib. Figures are made without a display."""
+"""All figures. This is the only package that imports matplotlib; figures need no display."""
 
 from firstsight.plots.cost import cost
 from firstsight.plots.filters import filtering
-from firstsight.plots.gan_curves import gan_curves, sheet
-from firstsight.plots.grid import ALONE, gif, tile_png
+from firstsight.plots.gan_curves import gan_curves, image_grid
+from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, tile_png
 from firstsight.plots.maps import features
 from firstsight.plots.poses import (
     pck_by_joint,
     pose_curves,
-    scene_sheet,
+    scene_grid,
     side_by_side,
-    sides_and_sizes,
+    swaps_and_errors,
     top_down_curves,
 )
 from firstsight.plots.skeletons import draw_people, pose_maps
-from firstsight.plots.style import TRAIN, WRONG, message, png
+from firstsight.plots.style import TRAIN, WRONG, encode_png, text_figure
 from firstsight.plots.training import confusion, curves, gallery
 
 __all__ = [
-    "ALONE",
+    "STANDALONE_MIN_SIDE",
     "TRAIN",
     "WRONG",
     "confusion",
     "cost",
     "curves",
     "draw_people",
+    "encode_gif",
+    "encode_png",
     "features",
     "filtering",
     "gallery",
     "gan_curves",
-    "gif",
-    "message",
+    "image_grid",
     "pck_by_joint",
-    "png",
     "pose_curves",
     "pose_maps",
-    "scene_sheet",
-    "sheet",
+    "scene_grid",
     "side_by_side",
-    "sides_and_sizes",
+    "swaps_and_errors",
+    "text_figure",
     "tile_png",
     "top_down_curves",
 ]

@@ -1,4 +1,4 @@
-"""Pictures side by side on one sheet, as files: PNG and GIF."""
+"""Grids of images, and their conversion to PNG and GIF files."""
 
 import io
 from collections.abc import Sequence
@@ -7,51 +7,85 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PAPER = 255
+BACKGROUND = 255
 GAP = 2
-SMALLEST, ALONE = 56, 96
-"""Small pictures are enlarged so that they can be seen: in a report or a film, and on a sheet of their own."""
+"""Width of the gaps between images in pixels."""
+MIN_SIDE = 56
+"""Images in a report or an animation are enlarged to at least this side in pixels."""
+STANDALONE_MIN_SIDE = 96
+"""Images in a file of a single grid are enlarged to at least this side in pixels."""
 
 
-def tile(images: NDArray[np.uint8], columns: int, *, smallest: int = SMALLEST) -> NDArray[np.uint8]:
-    """Pictures in rows, with white gaps.
+def tile(images: NDArray[np.uint8], columns: int, *, min_side: int = MIN_SIDE) -> NDArray[np.uint8]:
+    """Arrange images in a grid with white gaps.
 
     Parameters
     ----------
     images : NDArray[np.uint8]
-        (N, C, H, W), C = 1 or 3.
-    smallest : int
-        Pictures are enlarged by a whole factor to at least so many pixels a side.
+        Images of shape (N, C, H, W), uint8, with C 1 or 3.
+    columns : int
+        Number of images in a row.
+    min_side : int
+        Images are enlarged by an integer factor so that their height is at least this number of pixels.
 
     Returns
     -------
     NDArray[np.uint8]
-        (height, width) for grey, (height, width, 3) for RGB.
+        Grid of shape (height, width) for grayscale images, (height, width, 3) for RGB images.
     """
-    factor = max(1, -(-smallest // images.shape[2]))
-    large = images.repeat(factor, axis=2).repeat(factor, axis=3)
-    n, channels, high, wide = large.shape
+    factor = max(1, -(-min_side // images.shape[2]))
+    enlarged = images.repeat(factor, axis=2).repeat(factor, axis=3)
+    n, channels, h, w = enlarged.shape
     rows = -(-n // columns)
-    sheet = np.full((rows * (high + GAP) + GAP, columns * (wide + GAP) + GAP, channels), PAPER, dtype=np.uint8)
-    for i, image in enumerate(large):
-        top, left = GAP + i // columns * (high + GAP), GAP + i % columns * (wide + GAP)
-        sheet[top : top + high, left : left + wide] = image.transpose(1, 2, 0)
-    return sheet[..., 0] if channels == 1 else sheet
+    grid = np.full((rows * (h + GAP) + GAP, columns * (w + GAP) + GAP, channels), BACKGROUND, dtype=np.uint8)
+    for i, image in enumerate(enlarged):
+        top = GAP + i // columns * (h + GAP)
+        left = GAP + i % columns * (w + GAP)
+        grid[top : top + h, left : left + w] = image.transpose(1, 2, 0)
+    return grid[..., 0] if channels == 1 else grid
 
 
-def tile_png(images: NDArray[np.uint8], columns: int, *, smallest: int = SMALLEST) -> bytes:
-    """The sheet of (N, C, H, W) pictures as a PNG file."""
-    return _file(Image.fromarray(tile(images, columns, smallest=smallest)), "PNG")
+def tile_png(images: NDArray[np.uint8], columns: int, *, min_side: int = MIN_SIDE) -> bytes:
+    """Return the content of a PNG file of a grid of (N, C, H, W) images.
+
+    Parameters
+    ----------
+    images : NDArray[np.uint8]
+        See `tile`.
+    columns : int
+        See `tile`.
+    min_side : int
+        See `tile`.
+
+    Returns
+    -------
+    bytes
+        Content of the PNG file.
+    """
+    return _encode(Image.fromarray(tile(images, columns, min_side=min_side)), "PNG")
 
 
-def gif(sheets: Sequence[bytes], *, milliseconds: int = 150) -> bytes:
-    """An endless animation of pictures of one size, as a GIF file; the last stands still for two seconds."""
-    frames = [Image.open(io.BytesIO(sheet)).convert("RGB").quantize(64) for sheet in sheets]
-    duration = [milliseconds] * (len(frames) - 1) + [2000]
-    return _file(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+def encode_gif(frames: Sequence[bytes], *, milliseconds: int = 150) -> bytes:
+    """Return the content of a GIF file: an animation that repeats forever and pauses for 2 s at its end.
+
+    Parameters
+    ----------
+    frames : Sequence[bytes]
+        Contents of image files of equal size.
+    milliseconds : int
+        Duration of each frame except the last.
+
+    Returns
+    -------
+    bytes
+        Content of the GIF file.
+    """
+    images = [Image.open(io.BytesIO(frame)).convert("RGB").quantize(64) for frame in frames]
+    duration = [milliseconds] * (len(images) - 1) + [2000]
+    return _encode(images[0], "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
 
 
-def _file(image: Image.Image, kind: str, **options: object) -> bytes:
+def _encode(image: Image.Image, kind: str, **options: object) -> bytes:
     out = io.BytesIO()
     image.save(out, format=kind, **options)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""The number of a person, written above them."""
+"""Labels with the number of a person, drawn above the person."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,55 +9,65 @@ from PIL import Image, ImageDraw, ImageFont
 from firstsight.pose.parts import Pose
 
 DARK, LIGHT = (16, 20, 26), (255, 255, 255)
-DIM = 135
-"""Numbers are light on colours with less luma (ITU-R 601), else dark."""
-FINE = 4
-"""The badge is drawn at so many times its size, and brought down."""
+LUMA_THRESHOLD = 135
+"""The text is light on colors with a lower luma (ITU-R BT.601), dark on others."""
+SUPERSAMPLING = 4
+"""The label is drawn at this multiple of its size and then downsampled."""
 
 
-def write_number(picture: Image.Image, pose: Pose, number: int, colour: tuple[int, int, int]) -> None:
-    """Write a number on a rounded badge above a pose, within the picture.
+def draw_id_label(image: Image.Image, pose: Pose, number: int, color: tuple[int, int, int]) -> None:
+    """Draw a number on a rounded label above a pose, inside the image.
 
     Parameters
     ----------
-    picture : Image.Image
-        "RGB"; it is drawn on.
+    image : Image.Image
+        RGB image; it is modified.
     pose : Pose
-        In pixels of the picture. One without joints gets no badge.
+        Pose in pixels of the image. A pose without keypoints gets no label.
+    number : int
+        Number to draw.
+    color : tuple[int, int, int]
+        RGB color of the label.
     """
     if not (pose.keypoints[:, 2] >= 0).any():
         return
-    badge = _badge(number, colour, _tall(pose, picture.height))
-    left, top, wide, _ = pose.box
-    x = round(left + wide / 2 - badge.width / 2)
-    y = round(top - 1.45 * badge.height)
-    x, y = (
-        min(max(at, 1), max(side - own - 1, 0)) for at, side, own in zip((x, y), picture.size, badge.size, strict=True)
-    )
-    picture.paste(badge, (x, y), badge)
+    label = _make_label(number, color, _label_height(pose, image.height))
+    left, top, width, _ = pose.box
+    x = round(left + width / 2 - label.width / 2)
+    y = round(top - 1.45 * label.height)
+    x = _clip(x, image.width - label.width)
+    y = _clip(y, image.height - label.height)
+    image.paste(label, (x, y), label)
 
 
-def _tall(pose: Pose, height: int) -> int:
-    """A badge's height in pixels, even: by the person's size, but to be read in the picture, and not to cover it."""
-    return 2 * round(min(max(0.10 * max(pose.box[2:]), 0.035 * height, 12), max(0.075 * height, 12)) / 2)
+def _clip(position: int, space: int) -> int:
+    """Keep a margin of one pixel on both sides of the label, if there is space."""
+    return min(max(position, 1), max(space - 1, 0))
 
 
-@lru_cache(256)
-def _badge(number: int, colour: tuple[int, int, int], tall: int) -> Image.Image:
-    fine, edge = FINE * tall, max(1, round(0.07 * FINE * tall))
-    font, text = _font(round(0.70 * fine)), str(number)
-    wide = max(fine, round(font.getlength(text) + 0.55 * fine))
-    sheet = Image.new("RGBA", (wide, fine))
-    pen = ImageDraw.Draw(sheet)
-    pen.rounded_rectangle((0, 0, wide - 1, fine - 1), radius=0.32 * fine, fill=(*DARK, 235))
-    inside = (edge, edge, wide - 1 - edge, fine - 1 - edge)
-    pen.rounded_rectangle(inside, radius=0.32 * fine - edge, fill=(*colour, 255))
-    luma = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    ink = LIGHT if luma < DIM else DARK
-    pen.text((wide / 2, fine / 2), text, font=font, fill=(*ink, 255), anchor="mm")
-    return sheet.resize((max(1, wide // FINE), tall), Image.Resampling.BOX)
+def _label_height(pose: Pose, image_height: int) -> int:
+    """Return the even height of a label in pixels: proportional to the person, within limits set by the image."""
+    return 2 * round(min(max(0.10 * max(pose.box[2:]), 0.035 * image_height, 12), max(0.075 * image_height, 12)) / 2)
 
 
 @lru_cache(256)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _make_label(number: int, color: tuple[int, int, int], height: int) -> Image.Image:
+    h = SUPERSAMPLING * height
+    border = max(1, round(0.07 * SUPERSAMPLING * height))
+    font = _load_font(round(0.70 * h))
+    text = str(number)
+    w = max(h, round(font.getlength(text) + 0.55 * h))
+    large = Image.new("RGBA", (w, h))
+    draw = ImageDraw.Draw(large)
+    draw.rounded_rectangle((0, 0, w - 1, h - 1), radius=0.32 * h, fill=(*DARK, 235))
+    interior = (border, border, w - 1 - border, h - 1 - border)
+    draw.rounded_rectangle(interior, radius=0.32 * h - border, fill=(*color, 255))
+    luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
+    text_color = LIGHT if luma < LUMA_THRESHOLD else DARK
+    draw.text((w / 2, h / 2), text, font=font, fill=(*text_color, 255), anchor="mm")
+    return large.resize((max(1, w // SUPERSAMPLING), height), Image.Resampling.BOX)
+
+
+@lru_cache(256)
+def _load_font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf", size)

@@ -1,4 +1,4 @@
-"""What a layer has learned and what it answers: filters and feature maps."""
+"""Figure of the filters and feature maps of a layer."""
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
@@ -6,76 +6,86 @@ from numpy.typing import NDArray
 
 from firstsight.plots.style import MUTED, TEXT, new_figure
 
-MOST = 64
+MAX_MAPS = 64
 COLUMNS = 8
 
 
 def features(
     image: NDArray[np.uint8], maps: NDArray[np.float32], filters: NDArray[np.float32] | None, title: str
 ) -> Figure:
-    """The picture, the filters of the layer (if it is a convolution), and its feature maps.
+    """Plot the input image, the filters of a layer (if it is a convolution), and its feature maps.
 
     Parameters
     ----------
     image : NDArray[np.uint8]
-        (C, H, W) as the network is shown it.
+        Input of the network before normalization, of shape (C, H, W), uint8.
     maps : NDArray[np.float32]
-        (channels, h, w); the first 64 are drawn, each on its own scale from its least to its greatest value.
+        Feature maps of shape (channels, h, w). The first 64 are plotted, each scaled from its minimum to its maximum.
     filters : NDArray[np.float32] | None
-        (outputs, inputs, kh, kw); those with three inputs are drawn in colour, others by their first input.
+        Filters of shape (outputs, inputs, kh, kw). Filters with three inputs are plotted in color, others by the
+        weights of their first input.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
+        Image, filters and feature maps, one below the other.
     """
-    shown = maps[:MOST]
-    rows = -(-len(shown) // COLUMNS)
-    blocks = [("the picture", 1.6), (f"{_first(len(maps), len(shown))} feature maps", 0.95 * rows)]
+    selected = maps[:MAX_MAPS]
+    rows = -(-len(selected) // COLUMNS)
+    blocks = [("input image", 1.6), (f"{_count(len(maps), len(selected))} feature maps", 0.95 * rows)]
     if filters is not None:
-        filter_rows = -(-min(len(filters), MOST) // COLUMNS)
-        blocks.insert(1, (_about(filters), 0.95 * filter_rows))
-    figure = new_figure(8.2, sum(height for _, height in blocks) + 0.35 * len(blocks) + 0.3)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
-    places = figure.add_gridspec(len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks])
-    parts = [figure.add_subfigure(places[row]) for row in range(len(blocks))]
-    for part, (heading, _) in zip(parts, blocks, strict=True):
-        part.suptitle(heading, x=0.01, ha="left", fontsize=9, color=MUTED)
-    axes = parts[0].subplots(1, 1)
-    axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
-    axes.axis("off")
-    axes.set_anchor("W")
+        filter_rows = -(-min(len(filters), MAX_MAPS) // COLUMNS)
+        blocks.insert(1, (_filter_heading(filters), 0.95 * filter_rows))
+    fig = new_figure(8.2, sum(height for _, height in blocks) + 0.35 * len(blocks) + 0.3)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
+    grid = fig.add_gridspec(len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks])
+    subfigures = [fig.add_subfigure(grid[row]) for row in range(len(blocks))]
+    for subfigure, (heading, _) in zip(subfigures, blocks, strict=True):
+        subfigure.suptitle(heading, x=0.01, ha="left", fontsize=9, color=MUTED)
+    ax = subfigures[0].subplots(1, 1)
+    ax.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
+    ax.axis("off")
+    ax.set_anchor("W")
     if filters is not None:
-        _grid(parts[1], [_filter(kernel) for kernel in filters[:MOST]], cmap="RdBu_r")
-    _grid(parts[-1], [_stretched(values) for values in shown], cmap="gray")
-    return figure
+        _plot_grid(subfigures[1], [_scale_filter(kernel) for kernel in filters[:MAX_MAPS]], cmap="RdBu_r")
+    _plot_grid(subfigures[-1], [_scale_map(values) for values in selected], cmap="gray")
+    return fig
 
 
-def _about(filters: NDArray[np.float32]) -> str:
+def _filter_heading(filters: NDArray[np.float32]) -> str:
     count, inputs, height, width = filters.shape
-    many = f"{_first(count, min(count, MOST))} filters of {height}x{width}"
-    colour = "in colour" if inputs == 3 else ("one input" if inputs == 1 else f"the first of {inputs} inputs")
-    return f"{many}, {colour}" + ("" if inputs == 3 else "; blue below zero, red above")
+    text = f"{_count(count, min(count, MAX_MAPS))} filters of {height}x{width}"
+    if inputs == 3:
+        return f"{text}, in color"
+    source = "one input" if inputs == 1 else f"the first of {inputs} inputs"
+    return f"{text}, {source}; blue is negative, red is positive"
 
 
-def _first(count: int, shown: int) -> str:
-    return str(count) if shown == count else f"the first {shown} of {count}"
+def _count(total: int, selected: int) -> str:
+    return str(total) if selected == total else f"the first {selected} of {total}"
 
 
-def _filter(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """In colour: 0.5 is zero. Otherwise the first input's weights in -1 .. 1, so that white is zero."""
-    reach = float(np.abs(kernel if len(kernel) == 3 else kernel[0]).max()) or 1.0
+def _scale_filter(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale a filter of three inputs to [0, 1] with zero at 0.5, or else its first input to [-1, 1]."""
+    vmax = float(np.abs(kernel if len(kernel) == 3 else kernel[0]).max()) or 1.0
     if len(kernel) == 3:
-        coloured: NDArray[np.float32] = ((kernel.transpose(1, 2, 0) / reach + 1) / 2).astype(np.float32)
-        return coloured
-    scaled: NDArray[np.float32] = kernel[0] / reach
+        rgb: NDArray[np.float32] = ((kernel.transpose(1, 2, 0) / vmax + 1) / 2).astype(np.float32)
+        return rgb
+    scaled: NDArray[np.float32] = kernel[0] / vmax
     return scaled
 
 
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _scale_map(values: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) * 2 - 1 if high > low else np.zeros_like(values)
 
 
-def _grid(part: SubFigure, pictures: list[NDArray[np.float32]], *, cmap: str) -> None:
-    rows = -(-len(pictures) // COLUMNS)
-    grid = part.subplots(rows, COLUMNS, squeeze=False)
-    for place, axes in enumerate(grid.flat):
-        axes.axis("off")
-        if place < len(pictures):
-            axes.imshow(pictures[place], cmap=cmap, vmin=-1, vmax=1, interpolation="nearest")
+def _plot_grid(subfigure: SubFigure, images: list[NDArray[np.float32]], *, cmap: str) -> None:
+    rows = -(-len(images) // COLUMNS)
+    axes = subfigure.subplots(rows, COLUMNS, squeeze=False)
+    for index, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if index < len(images):
+            ax.imshow(images[index], cmap=cmap, vmin=-1, vmax=1, interpolation="nearest")

@@ -1,4 +1,4 @@
-"""The figures of a training run: curves, confusion matrix, galleries."""
+"""Figures of a training run: learning curves, confusion matrix, galleries of images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,106 +7,156 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, by_epoch, new_figure, quiet
+from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, despine, new_figure, set_epoch_axis
 
 
-def curves(lines: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss and accuracy by epoch, on training batches and on the test set; ``lines`` as in ``metrics.jsonl``."""
-    figure = new_figure(9, 3.4)
+def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Plot loss and error by epoch, on training batches and on the test set.
+
+    Parameters
+    ----------
+    history : Sequence[Mapping[str, Any]]
+        Metrics of each epoch, as in ``metrics.jsonl``.
+
+    Returns
+    -------
+    Figure
+        Two panels: loss and error.
+    """
+    fig = new_figure(9, 3.4)
     panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
-    for axes, (name, title, scale) in zip(figure.subplots(1, 2), panels, strict=True):
+    for ax, (name, title, scale) in zip(fig.subplots(1, 2), panels, strict=True):
         ends = []
-        for part, colour, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
-            measured = [line for line in lines if f"{part}/loss" in line]
-            epochs = [line["epoch"] for line in measured]
-            values = [_value(line, part, name) * scale for line in measured]
-            axes.plot(epochs, values, color=colour, lw=1.8, label=label, marker="o" if len(measured) < 12 else "", ms=3)
-            ends.append((values[-1], colour))
-        for rank, (value, colour) in enumerate(sorted(ends)):  # the lower label hangs below its line, the other stands
-            axes.annotate(
-                f"{value:.3g}", (epochs[-1], value), xytext=(5, 3 if rank else -3), textcoords="offset points",
-                color=colour, va="bottom" if rank else "top", fontsize=9,
-            )  # fmt: skip
-        _log_scale(axes, floor=1e-3 * scale)
-        axes.set_title(title, loc="left", fontsize=11, color=TEXT)
-        by_epoch(axes)
-        quiet(axes)
-    figure.axes[0].legend(frameon=False, labelcolor=MUTED)
-    return figure
+        for part, color, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
+            rows = [row for row in history if f"{part}/loss" in row]
+            epochs = [row["epoch"] for row in rows]
+            values = [_metric(row, part, name) * scale for row in rows]
+            ax.plot(epochs, values, color=color, lw=1.8, label=label, marker="o" if len(rows) < 12 else "", ms=3)
+            ends.append((values[-1], color))
+        for rank, (value, color) in enumerate(sorted(ends)):  # the lower label is below its curve, the other above
+            ax.annotate(
+                f"{value:.3g}",
+                (epochs[-1], value),
+                xytext=(5, 3 if rank else -3),
+                textcoords="offset points",
+                color=color,
+                va="bottom" if rank else "top",
+                fontsize=9,
+            )
+        _log_scale(ax, floor=1e-3 * scale)
+        ax.set_title(title, loc="left", fontsize=11, color=TEXT)
+        set_epoch_axis(ax)
+        despine(ax)
+    fig.axes[0].legend(frameon=False, labelcolor=MUTED)
+    return fig
 
 
-def _value(line: Mapping[str, Any], part: str, name: str) -> float:
-    value: float = 1 - line[f"{part}/accuracy"] if name == "error" else line[f"{part}/{name}"]
+def _metric(row: Mapping[str, Any], part: str, name: str) -> float:
+    value: float = 1 - row[f"{part}/accuracy"] if name == "error" else row[f"{part}/{name}"]
     return value
 
 
-def _log_scale(axes: Any, *, floor: float) -> None:
-    """A logarithmic axis that becomes linear below ``floor``, so that a perfect zero has a place."""
-    high = axes.get_ylim()[1]
-    lowest, highest = (pick(pick(line.get_ydata()) for line in axes.lines) for pick in (min, max))
-    if highest < 4 * lowest:  # a short run: a logarithmic axis would have hardly a number on it
+def _log_scale(ax: Any, *, floor: float) -> None:
+    """Set a logarithmic scale that is linear below ``floor``, so that zero can be drawn."""
+    high = ax.get_ylim()[1]
+    lowest, highest = (pick(pick(line.get_ydata()) for line in ax.lines) for pick in (min, max))
+    if highest < 4 * lowest:  # a logarithmic scale would have almost no tick labels
         return
-    if min(line.get_ydata().min() for line in axes.lines) < floor:
-        axes.set_yscale("symlog", linthresh=floor)
-        axes.set_ylim(-0.3 * floor, max(high, floor))
+    if min(line.get_ydata().min() for line in ax.lines) < floor:
+        ax.set_yscale("symlog", linthresh=floor)
+        ax.set_ylim(-0.3 * floor, max(high, floor))
     else:
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading(value) in (2, 5) else "")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading_digit(value) in (2, 5) else "")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def _leading(value: float) -> int:
+def _leading_digit(value: float) -> int:
     return round(value / 10 ** np.floor(np.log10(value))) if value > 0 else 0
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Rows the true class, columns the answer; cell shade is the share of the row, numbers are counts.
+    """Plot a confusion matrix; the shade of a cell is its fraction of the row, the number is the count.
 
-    ``matrix`` is (classes, classes).
+    Parameters
+    ----------
+    matrix : NDArray[np.int64]
+        Counts of shape (classes, classes): rows are true classes, columns are predictions.
+    classes : Sequence[str]
+        Names of the classes.
+
+    Returns
+    -------
+    Figure
+        The confusion matrix.
     """
     n = len(classes)
     side = min(max(3.6, 0.4 * n + 1.2), 14)
-    figure = new_figure(side * 1.1, side)
-    axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fig = new_figure(side * 1.1, side)
+    ax = fig.subplots()
+    fractions = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    ax.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     if n <= 30:
         for row, column in np.ndindex(n, n):
             if matrix[row, column]:
-                colour = "white" if shares[row, column] > 0.5 else (WRONG if row != column else TEXT)
-                axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=colour)
-        straight = max(map(len, classes)) <= 2
-        axes.set_xticks(range(n), classes, rotation=0 if straight else 45, ha="center" if straight else "right")
-        axes.set_yticks(range(n), classes)
-    axes.set_xlabel("answered", color=MUTED)
-    axes.set_ylabel("true", color=MUTED)
-    axes.tick_params(colors=MUTED, length=0, labelsize=9)
-    axes.spines[:].set_visible(False)
-    return figure
+                color = "white" if fractions[row, column] > 0.5 else (WRONG if row != column else TEXT)
+                ax.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=color)
+        is_short = max(map(len, classes)) <= 2
+        ax.set_xticks(range(n), classes, rotation=0 if is_short else 45, ha="center" if is_short else "right")
+        ax.set_yticks(range(n), classes)
+    ax.set_xlabel("predicted", color=MUTED)
+    ax.set_ylabel("true", color=MUTED)
+    ax.tick_params(colors=MUTED, length=0, labelsize=9)
+    ax.spines[:].set_visible(False)
+    return fig
 
 
 def gallery(
-    images: NDArray[np.uint8], captions: Sequence[str], *, colours: Sequence[str] | None = None, columns: int = 8
+    images: NDArray[np.uint8], captions: Sequence[str], *, colors: Sequence[str] | None = None, columns: int = 8
 ) -> Figure:
-    """Pictures in rows with a caption below each; (N, C, H, W) uint8."""
+    """Plot images in rows, each with a caption below it.
+
+    Parameters
+    ----------
+    images : NDArray[np.uint8]
+        Images of shape (N, C, H, W), uint8.
+    captions : Sequence[str]
+        Caption of each image; it can have several lines.
+    colors : Sequence[str] | None
+        Color of each caption.
+    columns : int
+        Maximum number of images in a row.
+
+    Returns
+    -------
+    Figure
+        All images in one figure.
+    """
     columns = min(columns, max(len(images), 4))
     rows = max(-(-len(images) // columns), 1)
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    width, height = 1.15, 1.0 + 0.2 * lines  # of a cell, in inches
-    figure = new_figure(width * columns, height * rows)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))  # one for all: an axes per image takes most of the time of a report
-    axes.axis("off")
-    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        row, column = divmod(place, columns)
-        high, wide = np.array(image.shape[1:]) / max(image.shape[1:])
-        x, top = (column + 0.5) * width, row * height + 0.06
-        axes.imshow(
-            image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
-            interpolation="nearest", extent=(x - wide / 2, x + wide / 2, top + high, top), aspect="auto",
-        )  # fmt: skip
-        colour = colours[place] if colours else TEXT
-        axes.text(x, top + high + 0.05, caption, fontsize=7.5, color=colour, ha="center", va="top")
-    axes.set_xlim(0, width * columns)
-    axes.set_ylim(height * rows, 0)
-    return figure
+    width = 1.15  # of a cell, in inches
+    height = 1.0 + 0.2 * lines
+    fig = new_figure(width * columns, height * rows)
+    fig.set_layout_engine("none")
+    ax = fig.add_axes((0, 0, 1, 1))  # a single Axes: one per image would take most of the time of a report
+    ax.axis("off")
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(index, columns)
+        h, w = np.array(image.shape[1:]) / max(image.shape[1:])
+        x = (column + 0.5) * width
+        top = row * height + 0.06
+        ax.imshow(
+            image[0] if len(image) == 1 else image.transpose(1, 2, 0),
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            interpolation="nearest",
+            extent=(x - w / 2, x + w / 2, top + h, top),
+            aspect="auto",
+        )
+        color = colors[index] if colors else TEXT
+        ax.text(x, top + h + 0.05, caption, fontsize=7.5, color=color, ha="center", va="top")
+    ax.set_xlim(0, width * columns)
+    ax.set_ylim(height * rows, 0)
+    return fig

@@ -1,1 +1,1 @@
-"""Pose estimation: skeletons, training targets, decoding and tracking; functions on tensors."""
+"""Pose estimation on arrays and tensors: skeletons, training targets, decoding and tracking."""

@@ -1,105 +1,140 @@
-"""Fragments put together, and joints given to who lacks them: what "fast" does after the published steps.
+"""Joining of fragments and filling in of missing joints, which "fast" adds to the published decoding.
 
-A limb that is missed leaves its person in two, and of people who overlap one has the other's joints. Both show in what
-was found: two fragments in one place that have no kind of joint in common are one person; and who lacks a joint may be
-given one that is around. The surest people are served first, and may take a joint from who is less sure.
+A missed limb splits a person into two fragments, and of people who overlap, one may get joints of another. Two
+fragments at the same place without a common joint type are therefore joined. A person who lacks a joint then gets a
+peak nearby that is free or belongs to a person with a lower score. People are processed in descending order of score.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from firstsight.pose.parts import FEWEST, TOGETHER, Floats, Numbers, Peaks, People
+from firstsight.pose.parts import MIN_JOINTS, PAIRS_PER_CHUNK, FloatArray, IntArray, Peaks, People
 
-TOUCHING = 0.1
-"""Fragments are in one place if their boxes are no further apart than so much of the larger one's longer side."""
-AROUND = 0.5
-"""A person is around what lies within the box of its joints, grown on every side by so much of its longer side."""
+MAX_GAP = 0.1
+"""Largest gap between the bounding boxes of two fragments, relative to the longer side of the larger box."""
+SEARCH_MARGIN = 0.5
+"""Missing joints are searched within the bounding box, extended on every side by this fraction of its longer side."""
 
 
 def join_fragments(peaks: Peaks, people: People) -> People:
-    """Fragments in one place without a kind of joint in common are one person; those whose middles are nearest first.
+    """Join fragments at the same place that have no common joint type; those with the nearest centers first.
 
-    Scores and counts are added up.
+    Parameters
+    ----------
+    peaks : Peaks
+        Peaks of all joint types.
+    people : People
+        People, some of whom may be fragments.
+
+    Returns
+    -------
+    People
+        People after joining; scores and counts of fragments are added.
     """
-    joints, scores, counts = people.joints.copy(), people.scores.copy(), people.counts.copy()
-    into = list(range(len(joints)))  # whose part each is
+    joints = people.joints.copy()
+    scores = people.scores.copy()
+    counts = people.counts.copy()
+    parents = list(range(len(joints)))  # union-find: the person that each fragment was joined to
 
-    def whole(person: int) -> int:
-        return person if into[person] == person else whole(into[person])
+    def find_root(person: int) -> int:
+        return person if parents[person] == person else find_root(parents[person])
 
-    for one, other in ((whole(a), whole(b)) for a, b in _fragments(peaks, people)):
-        if one == other or ((joints[one] >= 0) & (joints[other] >= 0)).any():
+    for first, second in ((find_root(a), find_root(b)) for a, b in _find_fragments(peaks, people)):
+        if first == second or ((joints[first] >= 0) & (joints[second] >= 0)).any():
             continue
-        joints[one] = np.maximum(joints[one], joints[other])
-        scores[one] += scores[other]
-        counts[one] += counts[other]
-        into[other] = one
-    left = [i for i, person in enumerate(into) if i == person]
-    return People(joints[left], scores[left], counts[left])
+        joints[first] = np.maximum(joints[first], joints[second])
+        scores[first] += scores[second]
+        counts[first] += counts[second]
+        parents[second] = first
+    roots = [person for person, parent in enumerate(parents) if parent == person]
+    return People(joints[roots], scores[roots], counts[roots])
 
 
-def _fragments(peaks: Peaks, people: People) -> list[tuple[int, int]]:
-    """Pairs of people who may be one, the nearest first, in sizes of the larger."""
-    number, there = len(people.joints), (people.joints >= 0).astype(np.float32)
-    low, high, size = _boxes(peaks, people.joints)
-    pairs: list[tuple[float, int, int]] = []
-    step = max(1, TOGETHER // max(1, number))
-    for begin in range(0, number, step):
-        one, other = np.nonzero(there[begin : begin + step] @ there.T == 0)
-        one, other = one[one + begin < other] + begin, other[one + begin < other]
-        larger = np.maximum(size[one], size[other])
-        near = np.maximum(low[one] - high[other], low[other] - high[one]).max(1) <= TOUCHING * larger
-        one, other, larger = one[near], other[near], larger[near]
-        away = np.linalg.norm(low[one] + high[one] - low[other] - high[other], axis=1) / larger
-        pairs += zip(away.tolist(), one.tolist(), other.tolist(), strict=True)
-    return [(one, other) for _, one, other in sorted(pairs)]
+def _find_fragments(peaks: Peaks, people: People) -> list[tuple[int, int]]:
+    """Return pairs of people that may be fragments of one person, by the distance of their centers.
 
-
-def give_joints(peaks: Peaks, people: People) -> People:
-    """Joints that are around people who lack one of their kind, and nobody's or of people who are less sure.
-
-    Of several that is taken whose score, times exp(-d^2) at d sizes of the person from its middle, is the highest. Who
-    loses a joint is dropped when fewer than `FEWEST` are left. Scores and counts stay as they are.
+    The distance is relative to the longer side of the larger bounding box.
     """
-    surest = np.argsort(-people.scores, kind="stable")
-    rows = people.joints[surest].tolist()
-    kinds = np.repeat(np.arange(people.joints.shape[1]), np.diff(peaks.first))  # of each joint found
-    owners: list[list[int]] = [[] for _ in kinds]
+    is_detected = (people.joints >= 0).astype(np.float32)
+    low, high, size = _bounding_boxes(peaks, people.joints)
+    pairs: list[tuple[float, int, int]] = []
+    step = max(1, PAIRS_PER_CHUNK // max(1, len(people.joints)))
+    for begin in range(0, len(people.joints), step):
+        first, second = np.nonzero(is_detected[begin : begin + step] @ is_detected.T == 0)
+        is_ordered = first + begin < second
+        first = first[is_ordered] + begin
+        second = second[is_ordered]
+        larger = np.maximum(size[first], size[second])
+        gap = np.maximum(low[first] - high[second], low[second] - high[first]).max(1)
+        is_near = gap <= MAX_GAP * larger
+        first = first[is_near]
+        second = second[is_near]
+        distance = np.linalg.norm(low[first] + high[first] - low[second] - high[second], axis=1) / larger[is_near]
+        pairs += zip(distance.tolist(), first.tolist(), second.tolist(), strict=True)
+    return [(first, second) for _, first, second in sorted(pairs)]
+
+
+def fill_missing_joints(peaks: Peaks, people: People) -> People:
+    """Give people who lack a joint a nearby peak that is free or belongs to people with lower scores.
+
+    Of several peaks, the one with the highest ``score * exp(-d^2)`` is taken, where d is its distance from the person's
+    center relative to the longer side of the bounding box. People who are left with fewer than `MIN_JOINTS` joints are
+    dropped. Scores and counts do not change.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Peaks of all joint types.
+    people : People
+        People, some of whom may lack joints.
+
+    Returns
+    -------
+    People
+        People with more joints, highest score first.
+    """
+    order = np.argsort(-people.scores, kind="stable")
+    rows = people.joints[order].tolist()
+    joint_types = np.repeat(np.arange(people.joints.shape[1]), np.diff(peaks.offsets))  # of each peak
+    owners: list[list[int]] = [[] for _ in joint_types]
     for person, row in enumerate(rows):
-        for number in row:
-            if number >= 0:
-                owners[number].append(person)
-    for person, number in _offers(peaks, kinds, people.joints[surest]):
-        kind, held = int(kinds[number]), owners[number]
-        if rows[person][kind] < 0 and (not held or held[0] > person):
-            for loser in held:
-                rows[loser][kind] = -1
-            rows[person][kind], owners[number] = number, [person]
+        for peak in row:
+            if peak >= 0:
+                owners[peak].append(person)
+    for person, peak in _find_offers(peaks, joint_types, people.joints[order]):
+        joint = int(joint_types[peak])
+        previous = owners[peak]
+        if rows[person][joint] < 0 and (not previous or previous[0] > person):
+            for owner in previous:
+                rows[owner][joint] = -1
+            rows[person][joint] = peak
+            owners[peak] = [person]
     joints = np.array(rows, dtype=np.int64).reshape(people.joints.shape)
-    whole = (joints >= 0).sum(1) >= FEWEST
-    return People(joints[whole], people.scores[surest][whole], people.counts[surest][whole])
+    is_kept = (joints >= 0).sum(1) >= MIN_JOINTS
+    return People(joints[is_kept], people.scores[order][is_kept], people.counts[order][is_kept])
 
 
-def _offers(peaks: Peaks, kinds: Numbers, joints: Numbers) -> Iterator[tuple[int, int]]:
-    """Persons, one after the other, with each joint around that they lack, the best first."""
-    places = peaks.xy.T.astype(np.float32)
-    step = max(1, TOGETHER // max(1, len(kinds)))
+def _find_offers(peaks: Peaks, joint_types: IntArray, joints: IntArray) -> Iterator[tuple[int, int]]:
+    """Yield each person with each nearby peak of a missing joint type: person by person, best peak first."""
+    points = peaks.xy.T.astype(np.float32)
+    step = max(1, PAIRS_PER_CHUNK // max(1, len(joint_types)))
     for begin in range(0, len(joints), step):
-        some = joints[begin : begin + step]
-        low, high, size = _boxes(peaks, some)
-        x, y = (places[axis] - (low + high)[:, axis, None] / 2 for axis in (0, 1))  # (P, J) from their middles
-        wide, tall = ((high - low).T / 2 + AROUND * size)[:, :, None]
-        person, number = np.nonzero((np.abs(x) <= wide) & (np.abs(y) <= tall) & (some < 0)[:, kinds])
-        away = (x[person, number] ** 2 + y[person, number] ** 2) / size[person] ** 2
-        value = peaks.scores[number] * np.exp(-away)
+        chunk = joints[begin : begin + step]
+        low, high, size = _bounding_boxes(peaks, chunk)
+        x, y = (points[axis] - (low + high)[:, axis, None] / 2 for axis in (0, 1))  # (P, J) relative to the centers
+        max_x, max_y = ((high - low).T / 2 + SEARCH_MARGIN * size)[:, :, None]
+        person, peak = np.nonzero((np.abs(x) <= max_x) & (np.abs(y) <= max_y) & (chunk < 0)[:, joint_types])
+        squared_distance = (x[person, peak] ** 2 + y[person, peak] ** 2) / size[person] ** 2
+        value = peaks.scores[peak] * np.exp(-squared_distance)
         order = np.lexsort((-value, person))
-        yield from zip((person + begin)[order].tolist(), number[order].tolist(), strict=True)
+        yield from zip((person + begin)[order].tolist(), peak[order].tolist(), strict=True)
 
 
-def _boxes(peaks: Peaks, joints: Numbers) -> tuple[Floats, Floats, Floats]:
-    """Around the joints of each of P people: (P, 2) corners, x first, and (P,) longer sides, of a cell at least."""
-    there = (joints >= 0)[..., None]
-    places = peaks.xy.astype(np.float32).take(joints, 0, mode="clip")  # (P, K, 2)
-    low, high = places.min(1, initial=np.inf, where=there), places.max(1, initial=-np.inf, where=there)
+def _bounding_boxes(peaks: Peaks, joints: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the lower and upper corners (P, 2) of people's bounding boxes, and their longer sides (P,), at least 1."""
+    is_detected = (joints >= 0)[..., None]
+    points = peaks.xy.astype(np.float32).take(joints, 0, mode="clip")  # (P, K, 2)
+    low = points.min(1, initial=np.inf, where=is_detected)
+    high = points.max(1, initial=-np.inf, where=is_detected)
     return low, high, np.maximum((high - low).max(1), 1)

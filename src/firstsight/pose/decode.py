@@ -1,9 +1,9 @@
-"""From heatmaps and part affinity fields to people.
+"""Decoding of heatmaps and part affinity fields to people.
 
-Three steps, each of which can be looked at: peaks of the heatmaps are joints (`find_peaks`); pairs of joints with the
-limb's field between them are limbs (`find_limbs`); limbs that share a joint are one person (`assemble`). The first two
-are in `firstsight.pose.exact` and `firstsight.pose.fast`, the third in `firstsight.pose.parts`; `decode` does all.
-"fast" then puts fragments together and gives people the joints that they lack (`firstsight.pose.complete`).
+Decoding has three steps. `find_peaks` finds joints as peaks of the heatmaps. `find_limbs` finds pairs of joints that a
+part affinity field connects. `assemble` groups limbs that share a joint into people. The first two steps are in
+`firstsight.pose.exact` and `firstsight.pose.fast`, the third is in `firstsight.pose.parts`. The method "fast" then
+joins fragments and fills in missing joints (`firstsight.pose.complete`).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from firstsight.pose import exact, fast
-from firstsight.pose.complete import give_joints, join_fragments
+from firstsight.pose.complete import fill_missing_joints, join_fragments
 from firstsight.pose.parts import Limbs, Peaks, People, Pose, assemble
 from firstsight.pose.skeleton import Skeleton
 
@@ -27,15 +27,19 @@ FINDERS: dict[Method, tuple[Callable[[Tensor], Peaks], Callable[[Tensor, Peaks, 
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """People, and what they were made of.
+class DecodeResult:
+    """Poses, and the intermediate results of decoding.
 
-    Parameters
+    Attributes
     ----------
     poses : list[Pose]
-        One for each person.
+        One pose per person.
     peaks : Peaks
-        All joints that were found; limbs : of each kind, pairs of them; people : which joint is whose.
+        Peaks of all heatmaps.
+    limbs : list[Limbs]
+        Limbs of each type: pairs of peaks.
+    people : People
+        Peaks of each person.
     """
 
     poses: list[Pose]
@@ -45,65 +49,92 @@ class Decoded:
 
 
 def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method = "fast") -> list[Pose]:
-    """People in the maps of one picture.
+    """Decode the maps of one image to poses.
 
     Parameters
     ----------
     heatmaps : Tensor
-        (K, H, W) or (K + 1, H, W) with the background last, which is left out.
+        (K, H, W), or (K + 1, H, W) with the background last, which is ignored.
     pafs : Tensor
-        (2 limbs, H, W).
+        (2L, H, W) part affinity fields.
     skeleton : Skeleton
-        Whose joints and limbs they are.
+        Skeleton with K joints and L limbs.
     method : Method
-        "exact" is the published code, and wants maps that are four times as fine as the network's; "fast" wants the
-        network's own: of peaks that are near to each other the highest stays, places are between pixels, fragments in
-        one place are one person, and who lacks a joint is given one that is around.
+        "fast" takes the network's own maps. It finds subpixel peaks, keeps the highest of close peaks, joins fragments
+        of a person, and fills in missing joints. "exact" reproduces the published code and takes maps that are
+        upsampled four times.
 
     Returns
     -------
     list[Pose]
-        Keypoints in pixels of the maps, pixel centres at integers.
+        Keypoints in pixels of the maps, with pixel centers at integers.
 
     Raises
     ------
     ValueError
-        Maps of another skeleton, or of two sizes; a method that there is not.
+        If the maps do not match the skeleton or each other in size, or the method is unknown.
     """
     return decode_steps(heatmaps, pafs, skeleton, method=method).poses
 
 
-def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method = "fast") -> Decoded:
-    """As `decode`, with all that lies between the maps and the people; (K, H, W) heatmaps, (2 limbs, H, W) fields."""
+def decode_steps(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method = "fast") -> DecodeResult:
+    """Decode the maps of one image to poses, and return the intermediate results too.
+
+    Parameters
+    ----------
+    heatmaps : Tensor
+        (K, H, W) or (K + 1, H, W), see `decode`.
+    pafs : Tensor
+        (2L, H, W) part affinity fields.
+    skeleton : Skeleton
+        Skeleton with K joints and L limbs.
+    method : Method
+        "fast" or "exact", see `decode`.
+
+    Returns
+    -------
+    DecodeResult
+        Poses, peaks, limbs and people, in pixels of the maps.
+
+    Raises
+    ------
+    ValueError
+        If the maps do not match the skeleton or each other in size, or the method is unknown.
+    """
     if method not in FINDERS:
-        raise ValueError(f"decode: unknown method '{method}' ({', '.join(METHODS)})")
+        raise ValueError(f"`method` must be one of {', '.join(METHODS)}, got '{method}'")
     if heatmaps.ndim != 3 or pafs.ndim != 3 or heatmaps.shape[1:] != pafs.shape[1:]:
-        raise ValueError(f"maps are (K, H, W) of one size; got {tuple(heatmaps.shape)} and {tuple(pafs.shape)}")
+        raise ValueError(
+            "`heatmaps` must have shape (K, H, W) and `pafs` (2L, H, W) with equal H and W,"
+            f" got {tuple(heatmaps.shape)} and {tuple(pafs.shape)}"
+        )
     if len(heatmaps) - len(skeleton) not in (0, 1) or len(pafs) != 2 * len(skeleton.limbs):
         raise ValueError(
-            f"{skeleton.name} has {len(skeleton)} joints and {len(skeleton.limbs)} limbs, the maps"
-            f" {len(heatmaps)} heatmaps and {len(pafs)} fields"
+            f"{skeleton.name} has {len(skeleton)} joints and {len(skeleton.limbs)} limbs, but there are"
+            f" {len(heatmaps)} heatmaps and {len(pafs)} field channels (expected {len(skeleton)} or"
+            f" {len(skeleton) + 1}, and {2 * len(skeleton.limbs)})"
         )
     find_peaks, find_limbs = FINDERS[method]
     peaks = find_peaks(heatmaps[: len(skeleton)])
     limbs = find_limbs(pafs, peaks, skeleton)
     people = assemble(peaks, limbs, skeleton)
     if method == "fast":
-        people = give_joints(peaks, join_fragments(peaks, people))
-    return Decoded(_poses(peaks, people), peaks, limbs, people)
+        people = fill_missing_joints(peaks, join_fragments(peaks, people))
+    return DecodeResult(_make_poses(peaks, people), peaks, limbs, people)
 
 
-def _poses(peaks: Peaks, people: People) -> list[Pose]:
-    there = (people.joints >= 0)[..., None]  # (P, K, 1)
-    places = np.concatenate([peaks.xy, peaks.scores[:, None]], 1).astype(np.float64)
-    keypoints = np.where(there, places.take(people.joints, 0, mode="clip"), -1.0) if len(places) else np.empty(0)
+def _make_poses(peaks: Peaks, people: People) -> list[Pose]:
+    """Return the keypoints, score and bounding box of each person."""
+    is_detected = (people.joints >= 0)[..., None]  # (P, K, 1)
+    points = np.concatenate([peaks.xy, peaks.scores[:, None]], 1).astype(np.float64)
+    keypoints = np.where(is_detected, points.take(people.joints, 0, mode="clip"), -1.0) if len(points) else np.empty(0)
     return [
-        Pose(one, score, (left, top, right - left, bottom - top))
-        for one, score, (left, top), (right, bottom) in zip(
+        Pose(person, score, (left, top, right - left, bottom - top))
+        for person, score, (left, top), (right, bottom) in zip(
             keypoints,
             people.scores.tolist(),
-            np.where(there, keypoints[..., :2], np.inf).min(1).tolist(),
-            np.where(there, keypoints[..., :2], -np.inf).max(1).tolist(),
+            np.where(is_detected, keypoints[..., :2], np.inf).min(1).tolist(),
+            np.where(is_detected, keypoints[..., :2], -np.inf).max(1).tolist(),
             strict=True,
         )
     ]

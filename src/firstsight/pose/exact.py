@@ -1,8 +1,10 @@
-"""Joints and limbs by the rules of the published lightweight OpenPose (Osokin 2018), to the last tie.
+"""Peaks and limbs by the exact rules of the published Lightweight OpenPose (Osokin 2018), including ties.
 
-Of peaks that are too near to each other the leftmost stays, a limb needs its field at nine of ten points, limbs are
-chosen greedily by score. What is done otherwise is the work: a heatmap is compared with its neighbours where it is high
-only, and a pair of joints is dropped as soon as two of its points have failed.
+Of peaks that are close to each other, the leftmost one is kept. A limb needs the support of its field at nine of ten
+points. Limbs are selected greedily by score.
+
+The results are those of the published code; the computation is vectorized. Only pixels with a high value are compared
+with their neighbors, and a pair of peaks is dropped as soon as two of its points have failed.
 """
 
 import numpy as np
@@ -10,109 +12,128 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.pose.parts import (
-    LOWEST,
-    LOWEST_FIELD,
-    POINTS,
-    Floats,
+    NUM_POINTS,
+    PAF_THRESHOLD,
+    PEAK_THRESHOLD,
+    FloatArray,
+    IntArray,
     Limbs,
-    Numbers,
     Peaks,
-    best_limbs,
-    framed,
-    pairs_of,
+    find_pairs,
+    pad_heatmaps,
+    select_limbs,
 )
 from firstsight.pose.skeleton import Skeleton
 
-APART = 6
-"""Peaks of one joint nearer than this, in pixels of the maps, are one."""
+NMS_RADIUS = 6
+"""Peaks of one joint type that are closer than this are suppressed, in pixels of the maps."""
 FIRST_POINTS = (3, 4, 6)
-"""Points that are read first: a pair that fails at two of them cannot have what is needed."""
+"""Points that are tested first. A pair that fails at two of them cannot reach the required number of points."""
 
 
 def find_peaks(heatmaps: Tensor) -> Peaks:
-    """Where a heatmap is higher than its four neighbours.
+    """Find the pixels where a heatmap is higher than at its four neighbors.
 
     Parameters
     ----------
     heatmaps : Tensor
-        (K, H, W) float; a map of the background is not to be among them. Left as they are.
+        (K, H, W) float heatmaps without the background; not modified.
+
+    Returns
+    -------
+    Peaks
+        Peaks at integer positions, sorted by joint type and x.
     """
-    maps = framed(heatmaps)
-    kinds, high, wide = maps.shape
+    maps = pad_heatmaps(heatmaps)
+    joints, height, width = maps.shape
     flat = maps.ravel()
-    at = np.flatnonzero(flat >= np.float32(LOWEST))
-    for beside in (-1, 1, -wide, wide):
-        at = at[flat[at] > flat[at + beside]]
-    kind, place = np.divmod(at, high * wide)
-    y, x = np.divmod(place, wide)
-    x, y, value = x - 1, y - 1, flat[at]
-    order = np.lexsort((y, x, kind))
-    kind, xy, value = kind[order], np.stack([x[order], y[order]], 1), value[order]
-    kept = _thinned(kind, xy)
-    first = np.searchsorted(kind[kept], np.arange(kinds + 1))
-    return Peaks(xy[kept].astype(np.int64), value[kept], first.astype(np.int64))
+    index = np.flatnonzero(flat >= np.float32(PEAK_THRESHOLD))
+    for neighbor in (-1, 1, -width, width):
+        index = index[flat[index] > flat[index + neighbor]]
+    joint, position = np.divmod(index, height * width)
+    y, x = np.divmod(position, width)
+    order = np.lexsort((y, x, joint))
+    joint = joint[order]
+    xy = np.stack([x[order] - 1, y[order] - 1], 1)  # without the border
+    scores = flat[index][order]
+    kept = _suppress_neighbors(joint, xy)
+    offsets = np.searchsorted(joint[kept], np.arange(joints + 1))
+    return Peaks(xy[kept].astype(np.int64), scores[kept], offsets.astype(np.int64))
 
 
-def _thinned(kind: Numbers, xy: Numbers) -> NDArray[np.bool_]:
-    """Which peaks stay: the leftmost of those that are near to each other; one that is dropped drops no other."""
-    kept = np.ones(len(kind), dtype=bool)
-    kinds, places = kind.tolist(), xy.tolist()
-    for i, (x, y) in enumerate(places):
+def _suppress_neighbors(joint: IntArray, xy: IntArray) -> NDArray[np.bool_]:
+    """Return which peaks are kept, of peaks sorted by joint type and x.
+
+    Of peaks that are close to each other, the leftmost is kept. A suppressed peak suppresses no other.
+    """
+    kept = np.ones(len(joint), dtype=bool)
+    joints = joint.tolist()
+    points = xy.tolist()
+    for i, (x, y) in enumerate(points):
         if not kept[i]:
             continue
-        for j in range(i + 1, len(places)):
-            dx = places[j][0] - x
-            if kinds[j] != kinds[i] or dx >= APART:
+        for j in range(i + 1, len(points)):
+            dx = points[j][0] - x
+            if joints[j] != joints[i] or dx >= NMS_RADIUS:
                 break
-            if dx * dx + (places[j][1] - y) ** 2 < APART * APART:
+            if dx * dx + (points[j][1] - y) ** 2 < NMS_RADIUS * NMS_RADIUS:
                 kept[j] = False
     return kept
 
 
 def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
-    """Pairs of joints with the limb's field between them, each joint in one of them at most.
+    """Find pairs of peaks that the part affinity field connects; each peak is in at most one limb of a type.
 
     Parameters
     ----------
     pafs : Tensor
-        (2 limbs, H, W) float.
+        (2L, H, W) float part affinity fields.
+    peaks : Peaks
+        Peaks of all joint types, in pixels of the fields.
+    skeleton : Skeleton
+        Skeleton with L limbs.
 
     Returns
     -------
     list[Limbs]
-        One for each limb of the skeleton.
+        L entries, one for each limb of the skeleton.
     """
     maps = np.ascontiguousarray(pafs.detach().cpu().numpy(), dtype=np.float32)
-    pairs, limb = pairs_of(peaks, skeleton, maps, _promising)
+    pairs, limb = find_pairs(peaks, skeleton, maps, _is_promising)
     channel = np.asarray(skeleton.paf_channels)[limb]
-    start, whole = peaks.xy[pairs[:, 0]].astype(np.float32), (peaks.xy[pairs[:, 1]] - peaks.xy[pairs[:, 0]])
-    whole = whole.astype(np.float32)
-    unit = whole / (np.linalg.norm(whole, ord=2, axis=-1, keepdims=True) + np.float32(1e-6))
-    values = _along(maps, channel, start, whole, unit)
-    return best_limbs(pairs, limb, values, skeleton)
+    start = peaks.xy[pairs[:, 0]].astype(np.float32)
+    vector = (peaks.xy[pairs[:, 1]] - peaks.xy[pairs[:, 0]]).astype(np.float32)
+    unit = vector / (np.linalg.norm(vector, ord=2, axis=-1, keepdims=True) + np.float32(1e-6))
+    values = _sample_field(maps, channel, start, vector, unit)
+    return select_limbs(pairs, limb, values, skeleton)
 
 
-def _promising(maps: Floats, channel: Numbers, start: Floats, whole: Floats) -> NDArray[np.bool_]:
-    """Which pairs fail at one of the first points at most, as `pairs_of` asks."""
+def _is_promising(maps: FloatArray, channel: IntArray, start: FloatArray, vector: FloatArray) -> NDArray[np.bool_]:
+    """Return which pairs fail at no more than one of the first points; shapes as in `find_pairs`."""
     _, height, width = maps.shape
-    (x, y), (dx, dy) = start, whole
+    x, y = start
+    dx, dy = vector
     length = np.sqrt(dx * dx + dy * dy) + np.float32(1e-6)
-    (ux, uy), (step_x, step_y) = (dx / length, dy / length), np.float32(1 / (POINTS - 1)) * whole
+    unit_x = dx / length
+    unit_y = dy / length
+    step_x, step_y = np.float32(1 / (NUM_POINTS - 1)) * vector
     flat = maps.reshape(-1)
     passed = np.zeros(dx.shape, dtype=np.int8)
     for point in FIRST_POINTS:
-        row, column = (
-            np.rint(step * np.float32(point) + begin).astype(np.int32) for step, begin in ((step_y, y), (step_x, x))
-        )
-        at = (channel * height + row) * width + column
-        passed += flat[at] * ux + flat[at + height * width] * uy > LOWEST_FIELD
+        row = np.rint(step_y * np.float32(point) + y).astype(np.int32)
+        column = np.rint(step_x * np.float32(point) + x).astype(np.int32)
+        index = (channel * height + row) * width + column
+        passed += flat[index] * unit_x + flat[index + height * width] * unit_y > PAF_THRESHOLD
     return passed >= len(FIRST_POINTS) - 1
 
 
-def _along(maps: Floats, channel: Numbers, start: Floats, whole: Floats, unit: Floats) -> Floats:
-    """The field's share in each pair's direction at all of its points, in the nearest pixel: (pairs, points)."""
+def _sample_field(
+    maps: FloatArray, channel: IntArray, start: FloatArray, vector: FloatArray, unit: FloatArray
+) -> FloatArray:
+    """Return the field's component along each pair at all of its points, from the nearest pixel: (C, points)."""
     _, height, width = maps.shape
-    steps = (np.float32(1 / (POINTS - 1)) * whole)[:, None, :]
-    places = (steps * np.arange(POINTS, dtype=np.float32)[:, None] + start[:, None, :]).round().astype(np.int32)
-    flat, at = maps.ravel(), (channel[:, None] * height + places[..., 1]) * width + places[..., 0]
-    return np.asarray(flat[at] * unit[:, 0, None] + flat[at + height * width] * unit[:, 1, None])
+    step = (np.float32(1 / (NUM_POINTS - 1)) * vector)[:, None, :]
+    points = (step * np.arange(NUM_POINTS, dtype=np.float32)[:, None] + start[:, None, :]).round().astype(np.int32)
+    flat = maps.ravel()
+    index = (channel[:, None] * height + points[..., 1]) * width + points[..., 0]
+    return np.asarray(flat[index] * unit[:, 0, None] + flat[index + height * width] * unit[:, 1, None])

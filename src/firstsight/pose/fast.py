@@ -1,14 +1,14 @@
-"""Joints and limbs from the network's own maps, without enlarging them: for use, where `exact` is for comparing.
+"""Peaks and limbs from the network's own maps, without upsampling; the default (`exact` is for comparison).
 
-What is otherwise than in the published code, and why:
+Differences from the published code, and their reasons:
 
-- Maps stay as coarse as the network makes them. A joint's place between the cells is where a normal curve through the
-  peak and its two neighbours has its top, in each direction (heatmaps are trained to be such curves).
-- Of peaks that are near to each other the highest stays, not the leftmost.
-- Equal neighbours (plateaus, as of small integers or half precision) are one peak, not none.
-- The fields of all limbs are read at once, between the cells by bilinear interpolation. A pair of joints is dropped
-  early if the field points along it neither at a third nor at two thirds of the way.
-- Fragments of a person are put together, and people are given the joints they lack (`firstsight.pose.complete`).
+- The maps keep the resolution of the network, so decoding is fast. A subpixel position is the maximum of a Gaussian
+  through a peak and its two neighbors in each direction; the network is trained to output such Gaussians.
+- Of peaks that are close to each other, the highest one is kept, not the leftmost.
+- A plateau of equal values, as from integers or half precision, is one peak. The published code finds none there.
+- The fields of all limbs are sampled at once, with bilinear interpolation. A pair of peaks is dropped early if the
+  field supports it neither at a third nor at two thirds of its length.
+- Fragments of a person are joined, and missing joints are filled in (`firstsight.pose.complete`).
 """
 
 import numpy as np
@@ -16,134 +16,164 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.pose.parts import (
-    LOWEST,
-    LOWEST_FIELD,
-    POINTS,
-    Floats,
+    NUM_POINTS,
+    PAF_THRESHOLD,
+    PEAK_THRESHOLD,
+    FloatArray,
+    IntArray,
     Limbs,
-    Numbers,
     Peaks,
-    best_limbs,
-    framed,
-    pairs_of,
+    find_pairs,
+    pad_heatmaps,
+    select_limbs,
 )
 from firstsight.pose.skeleton import Skeleton
 
-APART = 1.5
-"""Peaks of one joint nearer than this, in cells of the maps, are one: 6 pixels of maps four times as fine."""
+NMS_RADIUS = 1.5
+"""Peaks of one joint type that are closer than this are suppressed, in pixels of the maps.
+
+It equals 6 pixels of maps that are upsampled four times.
+"""
 FIRST_POINTS = (3, 6)
-"""Points that are read first, in the nearest cell: a pair that fails at both cannot have what is needed."""
-TINY = 1e-3
-"""The least value that a logarithm is taken of."""
+"""Points that are tested first, in the nearest pixel. A pair that fails at both has too few supporting points."""
+MIN_VALUE = 1e-3
+"""Lower bound of heatmap values before the logarithm."""
 
 
 def find_peaks(heatmaps: Tensor) -> Peaks:
-    """Where a heatmap is highest, to a part of a cell.
+    """Find the local maxima of heatmaps with subpixel precision.
 
     Parameters
     ----------
     heatmaps : Tensor
-        (K, H, W) float; a map of the background is not to be among them. Left as they are.
+        (K, H, W) float heatmaps without the background; not modified.
+
+    Returns
+    -------
+    Peaks
+        Peaks at subpixel positions, sorted by joint type and x.
     """
-    maps = framed(heatmaps)
-    kinds, high, wide = maps.shape
+    maps = pad_heatmaps(heatmaps)
+    joints, height, width = maps.shape
     flat = maps.ravel()
-    at = np.flatnonzero(flat >= LOWEST)
-    value = flat[at]
-    left, right, above, below = flat[at - 1], flat[at + 1], flat[at - wide], flat[at + wide]
-    top = (value > left) & (value >= right) & (value > above) & (value >= below)
-    at, value = at[top], value[top]
-    (across, rise_x), (down, rise_y) = (
-        _summit(before[top], value, after[top]) for before, after in ((left, right), (above, below))
-    )
-    kind, place = np.divmod(at, wide * high)
-    y, x = np.divmod(place, wide)
-    xy = np.stack([x - 1 + across, y - 1 + down], 1)
-    order = np.lexsort((xy[:, 0], kind))
-    kind, xy, value = kind[order], xy[order], (value * rise_x * rise_y)[order]
-    kept = _thinned(kind, xy, value)
-    first = np.searchsorted(kind[kept], np.arange(kinds + 1))
-    return Peaks(xy[kept], value[kept], first.astype(np.int64))
+    index = np.flatnonzero(flat >= PEAK_THRESHOLD)
+    value = flat[index]
+    left = flat[index - 1]
+    right = flat[index + 1]
+    above = flat[index - width]
+    below = flat[index + width]
+    is_peak = (value > left) & (value >= right) & (value > above) & (value >= below)
+    index = index[is_peak]
+    value = value[is_peak]
+    shift_x, gain_x = _fit_gaussian(left[is_peak], value, right[is_peak])
+    shift_y, gain_y = _fit_gaussian(above[is_peak], value, below[is_peak])
+    joint, position = np.divmod(index, width * height)
+    y, x = np.divmod(position, width)
+    xy = np.stack([x - 1 + shift_x, y - 1 + shift_y], 1)  # without the border
+    order = np.lexsort((xy[:, 0], joint))
+    joint = joint[order]
+    xy = xy[order]
+    scores = (value * gain_x * gain_y)[order]
+    kept = _suppress_neighbors(joint, xy, scores)
+    offsets = np.searchsorted(joint[kept], np.arange(joints + 1))
+    return Peaks(xy[kept], scores[kept], offsets.astype(np.int64))
 
 
-def _summit(before: Floats, value: Floats, after: Floats) -> tuple[Floats, Floats]:
-    """Where a normal curve through three values in a row has its top, from -1/2 to 1/2, and how much higher that is."""
-    a, b, c = (np.log(np.maximum(v, TINY)) for v in (before, value, after))
-    bend = np.maximum(2 * b - a - c, 1e-6)
-    place = np.clip((c - a) / (2 * bend), -0.5, 0.5)
-    return place, np.exp((c - a) * place / 4)
+def _fit_gaussian(before: FloatArray, value: FloatArray, after: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Fit a Gaussian through three values in a row.
+
+    Return the position of its maximum relative to the middle value, from -1/2 to 1/2, and the ratio of the maximum to
+    the middle value.
+    """
+    a, b, c = (np.log(np.maximum(v, MIN_VALUE)) for v in (before, value, after))
+    curvature = np.maximum(2 * b - a - c, 1e-6)
+    shift = np.clip((c - a) / (2 * curvature), -0.5, 0.5)
+    return shift, np.exp((c - a) * shift / 4)
 
 
-def _thinned(kind: Numbers, xy: Floats, value: Floats) -> NDArray[np.bool_]:
-    """Which peaks stay, of peaks sorted by kind and x: the highest of those that are near to each other."""
-    near: list[tuple[int, int]] = []
-    for step in range(1, len(kind)):
-        close = (kind[step:] == kind[:-step]) & (xy[step:, 0] - xy[:-step, 0] < APART)
-        if not close.any():
+def _suppress_neighbors(joint: IntArray, xy: FloatArray, scores: FloatArray) -> NDArray[np.bool_]:
+    """Return which peaks are kept, of peaks sorted by joint type and x: the highest of those close to each other."""
+    close_pairs: list[tuple[int, int]] = []
+    for step in range(1, len(joint)):
+        is_candidate = (joint[step:] == joint[:-step]) & (xy[step:, 0] - xy[:-step, 0] < NMS_RADIUS)
+        if not is_candidate.any():
             break
-        first = np.flatnonzero(close)
-        apart = np.square(xy[first + step] - xy[first]).sum(1) < APART**2
-        near += [(int(i), int(i) + step) for i in first[apart]]
-    kept = np.ones(len(kind), dtype=bool)
-    for i, j in sorted(near, key=lambda pair: -max(value[pair[0]], value[pair[1]])):
+        first = np.flatnonzero(is_candidate)
+        is_close = np.square(xy[first + step] - xy[first]).sum(1) < NMS_RADIUS**2
+        close_pairs += [(int(i), int(i) + step) for i in first[is_close]]
+    kept = np.ones(len(joint), dtype=bool)
+    for i, j in sorted(close_pairs, key=lambda pair: -max(scores[pair[0]], scores[pair[1]])):
         if kept[i] and kept[j]:
-            kept[j if value[i] >= value[j] else i] = False
+            kept[j if scores[i] >= scores[j] else i] = False
     return kept
 
 
 def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
-    """Pairs of joints with the limb's field between them, each joint in one of them at most.
+    """Find pairs of peaks that the part affinity field connects; each peak is in at most one limb of a type.
 
     Parameters
     ----------
     pafs : Tensor
-        (2 limbs, H, W) float.
+        (2L, H, W) float part affinity fields.
+    peaks : Peaks
+        Peaks of all joint types, in pixels of the fields.
+    skeleton : Skeleton
+        Skeleton with L limbs.
 
     Returns
     -------
     list[Limbs]
-        One for each limb of the skeleton.
+        L entries, one for each limb of the skeleton.
     """
     maps = np.ascontiguousarray(pafs.detach().cpu().numpy(), dtype=np.float32)
-    pairs, limb = pairs_of(peaks, skeleton, maps, _promising)
+    pairs, limb = find_pairs(peaks, skeleton, maps, _is_promising)
     start = peaks.xy[pairs[:, 0]].astype(np.float32)
-    whole = peaks.xy[pairs[:, 1]].astype(np.float32) - start
-    unit = whole / np.maximum(np.hypot(whole[:, 0], whole[:, 1]), np.float32(1e-6))[:, None]
-    values = _along(maps, np.asarray(skeleton.paf_channels)[limb], start, whole, unit)
-    return best_limbs(pairs, limb, values, skeleton)
+    vector = peaks.xy[pairs[:, 1]].astype(np.float32) - start
+    unit = vector / np.maximum(np.hypot(vector[:, 0], vector[:, 1]), np.float32(1e-6))[:, None]
+    values = _sample_field(maps, np.asarray(skeleton.paf_channels)[limb], start, vector, unit)
+    return select_limbs(pairs, limb, values, skeleton)
 
 
-def _promising(maps: Floats, channel: Numbers, start: Floats, whole: Floats) -> NDArray[np.bool_]:
-    """Which pairs pass at one of the first points at least, read in the nearest cell, as `pairs_of` asks."""
+def _is_promising(maps: FloatArray, channel: IntArray, start: FloatArray, vector: FloatArray) -> NDArray[np.bool_]:
+    """Return which pairs pass at one or more of the first points, in the nearest pixel; shapes as in `find_pairs`."""
     _, height, width = maps.shape
-    (x, y), (dx, dy) = start + np.float32(0.5), whole
-    needed = np.float32(LOWEST_FIELD) * np.sqrt(dx * dx + dy * dy)
-    across, down = maps.reshape(-1), maps[1:].reshape(-1)
-    begin = (channel * (height * width)).astype(np.int32)
+    x, y = start + np.float32(0.5)
+    dx, dy = vector
+    threshold = np.float32(PAF_THRESHOLD) * np.sqrt(dx * dx + dy * dy)
+    field_x = maps.reshape(-1)
+    field_y = maps[1:].reshape(-1)
+    base = (channel * (height * width)).astype(np.int32)
     passed = np.zeros(dx.shape, dtype=bool)
     for point in FIRST_POINTS:
-        share = np.float32(point / (POINTS - 1))
-        row, column = (y + share * dy).astype(np.int32), (x + share * dx).astype(np.int32)
-        at = begin + row * width + column
-        passed |= across.take(at, mode="clip") * dx + down.take(at, mode="clip") * dy > needed
+        t = np.float32(point / (NUM_POINTS - 1))
+        row = (y + t * dy).astype(np.int32)
+        column = (x + t * dx).astype(np.int32)
+        index = base + row * width + column
+        passed |= field_x.take(index, mode="clip") * dx + field_y.take(index, mode="clip") * dy > threshold
     return passed
 
 
-def _along(maps: Floats, channel: Numbers, start: Floats, whole: Floats, unit: Floats) -> Floats:
-    """The same between the cells, at all points of each pair: (pairs, points)."""
+def _sample_field(
+    maps: FloatArray, channel: IntArray, start: FloatArray, vector: FloatArray, unit: FloatArray
+) -> FloatArray:
+    """Return the field's component along each pair at all of its points, bilinearly interpolated: (C, points)."""
     _, height, width = maps.shape
-    share = np.linspace(0, 1, POINTS, dtype=np.float32)
-    x, y = (start[:, axis, None] + whole[:, axis, None] * share for axis in (0, 1))  # (pairs, points)
-    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
-    left, above = np.minimum(np.floor(x), max(width - 2, 0)), np.minimum(np.floor(y), max(height - 2, 0))
-    dx, dy = x - left, y - above
-    row = above.astype(np.int32) + (channel[:, None] * height).astype(np.int32)
-    corner = row * width + left.astype(np.int32)
-    right, below = min(1, width - 1), width * min(1, height - 1)
-    value = np.zeros_like(x)
+    t = np.linspace(0, 1, NUM_POINTS, dtype=np.float32)
+    x = (start[:, 0, None] + vector[:, 0, None] * t).clip(0, width - 1)  # (C, points)
+    y = (start[:, 1, None] + vector[:, 1, None] * t).clip(0, height - 1)
+    left = np.minimum(np.floor(x), max(width - 2, 0))
+    top = np.minimum(np.floor(y), max(height - 2, 0))
+    dx = x - left
+    dy = y - top
+    row = top.astype(np.int32) + (channel[:, None] * height).astype(np.int32)
+    index = row * width + left.astype(np.int32)
+    right = min(1, width - 1)  # offset of the next column; 0 in maps of one column
+    below = width * min(1, height - 1)
+    values = np.zeros_like(x)
     for axis in (0, 1):
         flat = maps[axis:].reshape(-1)
-        one, two, three, four = (flat.take(corner + step, mode="clip") for step in (0, right, below, below + right))
-        upper, lower = one + (two - one) * dx, three + (four - three) * dx
-        value += (upper + (lower - upper) * dy) * unit[:, axis, None]
-    return value
+        v00, v01, v10, v11 = (flat.take(index + step, mode="clip") for step in (0, right, below, below + right))
+        upper = v00 + (v01 - v00) * dx
+        lower = v10 + (v11 - v10) * dx
+        values += (upper + (lower - upper) * dy) * unit[:, axis, None]
+    return values

@@ -1,78 +1,94 @@
-"""Object keypoint similarity (OKS) of poses, and non-maximum suppression with it."""
+"""Object keypoint similarity (OKS) of poses, and non-maximum suppression by OKS."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 def object_keypoint_similarity(
     keypoints: ArrayLike, truth: ArrayLike, *, areas: ArrayLike, boxes: ArrayLike, sigmas: ArrayLike
-) -> Floats:
-    """Mean over the labelled joints of exp(-distance^2 / (2 area (2 sigma)^2)).
+) -> FloatArray:
+    """Compute the object keypoint similarity (OKS) of every pose and every person (Lin 2014).
 
-    For a person without any labelled joint it is the mean over all joints, and the distance is that to the box grown by
-    its own size on every side.
+    OKS is the mean of ``exp(-distance^2 / (2 area (2 sigma)^2))`` over the labeled joints of the person. For a person
+    without labeled joints, it is the mean over all joints, and the distance is measured to the box, which is extended
+    by its own size on every side.
 
     Parameters
     ----------
     keypoints : ArrayLike
-        (D, K, 2 or 3) poses; a third number is not looked at.
+        (D, K, 2) or (D, K, 3) poses; the third value is ignored.
     truth : ArrayLike
-        (G, K, 3) x, y, v.
+        (G, K, 3) people: x, y and v, which is above 0 for labeled joints.
     areas : ArrayLike
-        (G,) squared pixels.
+        (G,) areas of the people in square pixels.
     boxes : ArrayLike
-        (G, 4).
+        (G, 4) x, y, width, height.
     sigmas : ArrayLike
-        (K,) as in `Skeleton.sigmas`.
+        (K,) see `Skeleton.sigmas`.
 
     Returns
     -------
-    Floats
-        (D, G) in [0, 1].
+    FloatArray
+        (D, G) similarities in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the numbers of joints do not agree.
 
     Examples
     --------
-    >>> one = [[[3, 5, 2], [7, 5, 0]]]
-    >>> object_keypoint_similarity([[[3, 5], [9, 9]]], one, areas=[40], boxes=[[0, 0, 8, 8]], sigmas=[0.1, 0.1])
+    >>> person = [[[3, 5, 2], [7, 5, 0]]]
+    >>> object_keypoint_similarity([[[3, 5], [9, 9]]], person, areas=[40], boxes=[[0, 0, 8, 8]], sigmas=[0.1, 0.1])
     array([[1.]])
     """
-    found, known = np.asarray(keypoints, np.float64), np.asarray(truth, np.float64)
-    spread = (np.asarray(sigmas, np.float64) * 2) ** 2  # (K,)
-    if not found.shape[1:2] == known.shape[1:2] == spread.shape:
-        raise ValueError(f"as many joints as sigmas ({len(spread)}); got poses {found.shape}, truths {known.shape}")
-    result = np.zeros((len(found), len(known)))
-    people = zip(known, np.asarray(areas, np.float64), np.asarray(boxes, np.float64), strict=True)
-    for person, (joints, area, box) in enumerate(people):
-        labelled = joints[:, 2] > 0
-        if labelled.any():
-            away = found[..., :2] - joints[:, :2]  # (D, K, 2)
+    poses = np.asarray(keypoints, np.float64)
+    people = np.asarray(truth, np.float64)
+    variances = (np.asarray(sigmas, np.float64) * 2) ** 2  # (K,)
+    if not poses.shape[1:2] == people.shape[1:2] == variances.shape:
+        raise ValueError(
+            f"`keypoints` and `truth` must have one joint for each of the {len(variances)} `sigmas`,"
+            f" got {poses.shape} and {people.shape}"
+        )
+    oks = np.zeros((len(poses), len(people)))
+    rows = zip(people, np.asarray(areas, np.float64), np.asarray(boxes, np.float64), strict=True)
+    for person, (joints, area, box) in enumerate(rows):
+        is_labeled = joints[:, 2] > 0
+        if is_labeled.any():
+            distance = poses[..., :2] - joints[:, :2]  # (D, K, 2)
         else:
-            labelled = np.ones_like(labelled)
-            low, high = box[:2] - box[2:], box[:2] + 2 * box[2:]
-            away = np.maximum(0, low - found[..., :2]) + np.maximum(0, found[..., :2] - high)
-        exponent = (away[..., 0] ** 2 + away[..., 1] ** 2) / spread / (area + np.spacing(1)) / 2
-        result[:, person] = np.exp(-exponent.compress(labelled, axis=1)).sum(1) / labelled.sum()
-    return result
+            is_labeled = np.ones_like(is_labeled)
+            low = box[:2] - box[2:]
+            high = box[:2] + 2 * box[2:]
+            distance = np.maximum(0, low - poses[..., :2]) + np.maximum(0, poses[..., :2] - high)
+        exponent = (distance[..., 0] ** 2 + distance[..., 1] ** 2) / variances / (area + np.spacing(1)) / 2
+        oks[:, person] = np.exp(-exponent.compress(is_labeled, axis=1)).sum(1) / is_labeled.sum()
+    return oks
 
 
 def oks_nms(keypoints: ArrayLike, scores: ArrayLike, sigmas: ArrayLike, *, threshold: float = 0.9) -> NDArray[np.int64]:
-    """Which poses to keep: the surest first, and none that is too similar to one that is kept (OKS-NMS, Xiao 2018).
+    """Apply non-maximum suppression by OKS to poses (OKS-NMS, Xiao 2018).
 
-    Similarity is `object_keypoint_similarity` over all joints, with the mean of the areas of both poses' boxes.
+    Poses are kept in the order of their scores, unless they are too similar to a pose that is already kept. The
+    similarity is the OKS over all joints; its area is the mean of the bounding-box areas of both poses.
 
     Parameters
     ----------
     keypoints : ArrayLike
-        (D, K, 2 or 3). scores : (D,). sigmas : (K,).
+        (D, K, 2) or (D, K, 3) poses; the third value is ignored.
+    scores : ArrayLike
+        (D,) scores of the poses.
+    sigmas : ArrayLike
+        (K,) see `Skeleton.sigmas`.
     threshold : float
-        Poses more similar than this are one.
+        Poses with a higher similarity to a kept pose are dropped.
 
     Returns
     -------
     NDArray[np.int64]
-        Their numbers, the surest first.
+        Indices of the kept poses, highest score first.
 
     Examples
     --------
@@ -80,17 +96,18 @@ def oks_nms(keypoints: ArrayLike, scores: ArrayLike, sigmas: ArrayLike, *, thres
     >>> oks_nms(poses, [0.5, 0.9, 0.7], [0.1, 0.1], threshold=0.8)
     array([1, 2])
     """
-    found, sure = np.asarray(keypoints, np.float64)[..., :2], np.asarray(scores, np.float64)
-    sides = np.ptp(found, axis=1) if len(found) else np.zeros((0, 2))
+    poses = np.asarray(keypoints, np.float64)[..., :2]
+    sides = np.ptp(poses, axis=1) if len(poses) else np.zeros((0, 2))
     areas = sides.prod(1)
-    spread = (np.asarray(sigmas, np.float64) * 2) ** 2
-    order, kept = list(np.argsort(-sure, kind="stable")), []
+    variances = (np.asarray(sigmas, np.float64) * 2) ** 2
+    order = list(np.argsort(-np.asarray(scores, np.float64), kind="stable"))
+    kept = []
     while order:
         best = order.pop(0)
         kept.append(best)
         rest = np.array(order, np.int64)
-        away = ((found[rest] - found[best]) ** 2).sum(2)  # (rest, K)
-        exponent = away / spread / ((areas[rest] + areas[best])[:, None] / 2 + np.spacing(1)) / 2
-        similar = np.exp(-exponent).mean(1)
-        order = rest[similar <= threshold].tolist()
+        squared_distance = ((poses[rest] - poses[best]) ** 2).sum(2)  # (rest, K)
+        exponent = squared_distance / variances / ((areas[rest] + areas[best])[:, None] / 2 + np.spacing(1)) / 2
+        oks = np.exp(-exponent).mean(1)
+        order = rest[oks <= threshold].tolist()
     return np.array(kept, np.int64)

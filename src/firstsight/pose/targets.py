@@ -1,7 +1,10 @@
-"""What a bottom-up pose network is to answer: a bump for every joint, a field along every limb.
+"""Training targets of pose networks: a Gaussian for every joint, a part affinity field for every limb.
 
-Positions are pixels of the picture, x then y, pixel centres at integers. A cell (i, j) of a map of stride s stands for
-the s x s pixels from (s j, s i) on.
+Positions are x, y in pixels of the image, with pixel centers at integers. The cell in row i and column j of a map of
+stride s covers the s x s pixels from x = s j, y = s i.
+
+`gaussian_heatmaps` is the readable version for one person. `heatmap_targets` and `paf_targets` draw all people of a
+batch at once.
 """
 
 from collections.abc import Sequence
@@ -12,21 +15,21 @@ from torch import Tensor
 
 from firstsight.pose.skeleton import Skeleton
 
-CUT = 4.6052
-"""A bump ends where its exponent exceeds this: at a hundredth of its height (ln 100)."""
-TOGETHER = 8
-"""The limbs of so many pictures are drawn in one go: what is on the way stays in the processor's cache."""
+MAX_EXPONENT = 4.6052
+"""A Gaussian is cut off where its exponent exceeds this value: at a hundredth of its height (ln 100)."""
+IMAGES_PER_CHUNK = 8
+"""Number of images whose limbs are drawn at a time, so that intermediate results stay in the processor's cache."""
 
 
 def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, int], sigma: float) -> Tensor:
-    """Draw one Gaussian bump per joint.
+    """Draw one Gaussian per joint.
 
     Parameters
     ----------
     keypoints : Tensor
-        (N, K, 2) float tensor, x then y, in pixels of the map; pixel centres at integers.
+        (N, K, 2) float tensor, x then y, in pixels of the map; pixel centers at integers.
     visible : Tensor
-        (N, K) bool tensor; a hidden joint leaves its map empty.
+        (N, K) bool tensor; the map of an invisible joint is 0.
     size : tuple[int, int]
         (height, width) of the maps.
     sigma : float
@@ -35,7 +38,7 @@ def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, in
     Returns
     -------
     Tensor
-        (N, K, height, width) float tensor in [0, 1]; 1 where a joint falls on a pixel centre.
+        (N, K, height, width) float tensor in [0, 1]; 1 where a joint falls on a pixel center.
 
     Examples
     --------
@@ -46,163 +49,216 @@ def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, in
     height, width = size
     x = torch.arange(width, dtype=keypoints.dtype, device=keypoints.device)
     y = torch.arange(height, dtype=keypoints.dtype, device=keypoints.device)
-    across = torch.exp(-(x - keypoints[..., :1]).square() / (2 * sigma**2))  # (N, K, width)
-    down = torch.exp(-(y - keypoints[..., 1:]).square() / (2 * sigma**2))  # (N, K, height)
-    across = torch.where(visible[..., None], across, torch.zeros_like(across))
-    return down[..., :, None] * across[..., None, :]
+    gaussian_x = torch.exp(-(x - keypoints[..., :1]).square() / (2 * sigma**2))  # (N, K, width)
+    gaussian_y = torch.exp(-(y - keypoints[..., 1:]).square() / (2 * sigma**2))  # (N, K, height)
+    gaussian_x = torch.where(visible[..., None], gaussian_x, torch.zeros_like(gaussian_x))
+    return gaussian_y[..., :, None] * gaussian_x[..., None, :]
 
 
 def heatmap_targets(
-    keypoints: Tensor, visible: Tensor, *, size: tuple[int, int], stride: int = 8, sigma: float = 7.0,
+    keypoints: Tensor,
+    visible: Tensor,
+    *,
+    size: tuple[int, int],
+    stride: int = 8,
+    sigma: float = 7.0,
     merge: Literal["maximum", "sum"] = "maximum",
-) -> Tensor:  # fmt: skip
-    """Heatmaps of pictures with several people, and the background.
+) -> Tensor:
+    """Draw the heatmaps of images with several people, and the background.
 
     Parameters
     ----------
     keypoints : Tensor
-        (N, P, K, 2) joints of P people in each of N pictures, in pixels of the picture.
+        (N, P, K, 2) joints of P people in each of N images, in pixels of the image.
     visible : Tensor
-        (N, P, K) bool; what is False leaves no mark (also to fill up pictures with fewer people).
+        (N, P, K) bool tensor; joints that are False are not drawn. People that pad a batch are False too.
     size : tuple[int, int]
         (height, width) of the maps.
     stride : int
         Pixels per cell.
     sigma : float
-        Standard deviation in pixels of the picture.
-    merge : Literal['maximum', 'sum']
-        Where bumps of people meet: the greatest (Cao 2017), or their sum, at most 1 (Osokin 2018).
+        Standard deviation in pixels of the image.
+    merge : Literal["maximum", "sum"]
+        How Gaussians of several people are combined: their maximum (Cao 2017), or their sum, at most 1 (Osokin 2018).
 
     Returns
     -------
     Tensor
-        (N, K + 1, height, width) in [0, 1]; the last map is one minus the greatest of the others.
+        (N, K + 1, height, width) in [0, 1]; the last map is the background, 1 minus the maximum of the others.
     """
     height, width = size
     n, _, joints, _ = keypoints.shape
     maps = keypoints.new_zeros(n, joints + 1, height, width)
-    picture, person, joint = torch.nonzero(visible, as_tuple=True)
-    place = keypoints[picture, person, joint].double()  # (B, 2), of B bumps
-    reach = (2 * CUT) ** 0.5 * sigma
+    image, person, joint = torch.nonzero(visible, as_tuple=True)
+    center = keypoints[image, person, joint].double()  # (B, 2) of B Gaussians
+    radius = (2 * MAX_EXPONENT) ** 0.5 * sigma
     shift = (stride - 1) / 2
-    window = torch.arange(int(2 * reach / stride) + 1, device=keypoints.device)
-    cells = torch.ceil((place - reach - shift) / stride).long()[..., None] + window  # (B, 2, W)
-    exponent = (cells * stride + shift - place[..., None]).square() / (2 * sigma**2)
+    window = torch.arange(int(2 * radius / stride) + 1, device=keypoints.device)  # (W,) cells that a Gaussian covers
+    cells = torch.ceil((center - radius - shift) / stride).long()[..., None] + window  # (B, 2, W)
+    exponent = (cells * stride + shift - center[..., None]).square() / (2 * sigma**2)
     limit = torch.tensor([[width], [height]], device=keypoints.device)
     exponent.masked_fill_((cells < 0) | (cells >= limit), torch.inf)
-    slopes = torch.exp(-exponent).to(maps)
-    across, down = exponent.unbind(1)
-    high = down[:, :, None] + across[:, None, :] <= CUT  # (B, W, W)
-    bumps = torch.where(high, slopes[:, 1, :, None] * slopes[:, 0, None, :], 0)
+    gaussian = torch.exp(-exponent).to(maps)
+    exponent_x, exponent_y = exponent.unbind(1)
+    is_inside = exponent_y[:, :, None] + exponent_x[:, None, :] <= MAX_EXPONENT  # (B, W, W)
+    values = torch.where(is_inside, gaussian[:, 1, :, None] * gaussian[:, 0, None, :], 0)
     x, y = cells.unbind(1)
-    rows = ((picture * (joints + 1) + joint) * height)[:, None] + y.clamp(0, height - 1)
-    at = ((rows * width)[:, :, None] + x.clamp(0, width - 1)[:, None, :]).flatten()
+    rows = ((image * (joints + 1) + joint) * height)[:, None] + y.clamp(0, height - 1)
+    index = ((rows * width)[:, :, None] + x.clamp(0, width - 1)[:, None, :]).flatten()
     flat = maps.view(-1)
     if merge == "maximum":
-        flat.scatter_reduce_(0, at, bumps.flatten(), "amax")
+        flat.scatter_reduce_(0, index, values.flatten(), "amax")
     else:
-        flat.scatter_add_(0, at, bumps.flatten()).clamp_(max=1)
+        flat.scatter_add_(0, index, values.flatten()).clamp_(max=1)
     maps[:, joints] = 1 - maps[:, :joints].amax(1)
     return maps
 
 
 def paf_targets(
-    keypoints: Tensor, visible: Tensor, skeleton: Skeleton, *, size: tuple[int, int], stride: int = 8,
-    thickness: float = 1.0, merge: Literal["mean", "last"] = "mean",
-) -> Tensor:  # fmt: skip
-    """Part affinity fields of pictures with several people: the unit vector of a limb, on it and beside it.
+    keypoints: Tensor,
+    visible: Tensor,
+    skeleton: Skeleton,
+    *,
+    size: tuple[int, int],
+    stride: int = 8,
+    thickness: float = 1.0,
+    merge: Literal["mean", "last"] = "mean",
+) -> Tensor:
+    """Draw the part affinity fields of images with several people.
+
+    The field of a limb is its unit vector from the first to the second joint in cells on the limb, and 0 elsewhere.
 
     Parameters
     ----------
-    keypoints, visible : Tensor
-        As in `heatmap_targets`; a limb is drawn where both of its joints are visible.
+    keypoints : Tensor
+        (N, P, K, 2) joints, see `heatmap_targets`.
+    visible : Tensor
+        (N, P, K) bool tensor; a limb is drawn if both of its joints are visible.
     skeleton : Skeleton
-        Whose limbs and channels.
+        Skeleton with L limbs.
     size : tuple[int, int]
-        (height, width) of the maps; stride : pixels per cell.
+        (height, width) of the maps.
+    stride : int
+        Pixels per cell.
     thickness : float
-        In cells: a cell is on the limb if it lies no farther from its line, and in its box grown by as much.
-    merge : Literal['mean', 'last']
-        Where limbs of people meet: their mean (Cao 2017), or the last person's (Osokin 2018).
+        Half of the limb's width in cells. A cell is on the limb if its distance to the line through the joints is at
+        most ``thickness`` and it is in the bounding box of the joints, extended by ``thickness``.
+    merge : Literal["mean", "last"]
+        Field where limbs of several people overlap: their mean (Cao 2017), or that of the last person (Osokin 2018).
 
     Returns
     -------
     Tensor
-        (N, 2 limbs, height, width), in the order of the skeleton's channels.
+        (N, 2L, height, width), in the order of the skeleton's channels.
     """
     maps = keypoints.new_zeros(len(keypoints), 2 * len(skeleton.limbs), *size)
-    for first in range(0, len(maps), TOGETHER):
-        some = slice(first, first + TOGETHER)
-        _draw_limbs(maps[some], keypoints[some], visible[some], skeleton, stride, thickness, merge)
+    for first in range(0, len(maps), IMAGES_PER_CHUNK):
+        chunk = slice(first, first + IMAGES_PER_CHUNK)
+        _draw_limbs(maps[chunk], keypoints[chunk], visible[chunk], skeleton, stride, thickness, merge)
     return maps
 
 
 def _draw_limbs(
     maps: Tensor, keypoints: Tensor, visible: Tensor, skeleton: Skeleton, stride: int, thickness: float, merge: str
 ) -> None:
+    """Draw the limbs of all people of some images into ``maps``, in place."""
     n, limbs, height, width = len(maps), len(skeleton.limbs), *maps.shape[2:]
     first, second = (torch.tensor(ends, device=keypoints.device) for ends in zip(*skeleton.limbs, strict=True))
-    picture, person, limb = torch.nonzero(visible[:, :, first] & visible[:, :, second], as_tuple=True)
-    a = keypoints[picture, person, first[limb]].double() / stride  # (B, 2), of B limbs, in cells
-    b = keypoints[picture, person, second[limb]].double() / stride
-    along = b - a
-    length = along.norm(dim=1)
-    limit = torch.tensor([width, height], dtype=a.dtype, device=a.device)
-    low = (torch.minimum(a, b) - thickness).clamp_min(0).trunc().long()
-    high = torch.minimum(torch.maximum(a, b) + thickness, limit).trunc().long()
-    spans = (high - low).clamp_min(0)
-    area = spans.prod(1) * (length >= 1e-7)
-
-    unit = along / length.clamp_min(1e-7)[:, None]
-    starts = (area.cumsum(0) - area)[:, None]
-    table = torch.cat([starts.to(a), spans[:, :1].to(a), low.to(a), a, unit], 1)  # read once for every cell of a box
-    which = torch.repeat_interleave(area)  # (cells of all boxes,): which limb
-    start, wide, left, top, ax, ay, ux, uy = table.index_select(0, which).unbind(1)
-    number = torch.arange(len(which), device=a.device) - start
-    row = (number / wide).floor_()
-    x, y = left + number - row * wide, top + row
-    near = (((x - ax) * uy - (y - ay) * ux).abs() <= thickness).nonzero().squeeze(1)
-    which, place = which.index_select(0, near), (y * width + x).index_select(0, near).long()
+    image, person, limb = torch.nonzero(visible[:, :, first] & visible[:, :, second], as_tuple=True)
+    a = keypoints[image, person, first[limb]].double() / stride  # (B, 2) of B limbs, in cells
+    b = keypoints[image, person, second[limb]].double() / stride
+    unit, which, x, y = _rasterize(a, b, height, width, thickness)
 
     side = height * width
     flat = maps.view(-1)
-    own = (picture * limbs + limb).index_select(0, which)
-    shared = own * side + place  # the same cell of the same limb, whoever's it is
+    position = (y * width + x).long()
+    limb_of_image = (image * limbs + limb).index_select(0, which)
+    shared = limb_of_image * side + position  # equal for cells of one limb type that several people share
     channel = torch.tensor(skeleton.paf_channels, device=a.device)[limb]
-    first_map = (picture * 2 * limbs + channel).index_select(0, which)
-    cell = first_map * side + place  # of the field's x; its y is a map later
+    first_map = (image * 2 * limbs + channel).index_select(0, which)
+    cell = first_map * side + position  # of the x component; the y component is one map later
     tally = which.new_empty(n * limbs * side, dtype=torch.int32).scatter_(0, shared, 0)
     if merge == "last":
         last = tally.scatter_reduce_(0, shared, which.int(), "amax")
-        which = last.index_select(0, shared).long()  # all who share it write the same
+        which = last.index_select(0, shared).long()  # all limbs that share a cell write the same value
         ux, uy = unit.to(maps).index_select(0, which).unbind(1)
-        flat[cell], flat[cell + side] = ux, uy
+        flat[cell] = ux
+        flat[cell + side] = uy
     else:
         count = tally.index_add_(0, shared, torch.ones_like(shared, dtype=torch.int32))[shared]
         ux, uy = (unit[which] / count[:, None]).to(maps).unbind(1)
         flat.index_add_(0, cell, ux).index_add_(0, cell + side, uy)
 
 
+def _rasterize(
+    a: Tensor, b: Tensor, height: int, width: int, thickness: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Find the cells on each limb.
+
+    Parameters
+    ----------
+    a : Tensor
+        (B, 2) x, y of the first joint of each limb, in cells.
+    b : Tensor
+        (B, 2) x, y of the second joint of each limb, in cells.
+    height : int
+        Height of the maps.
+    width : int
+        Width of the maps.
+    thickness : float
+        Half of the limb's width in cells.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor, Tensor, Tensor]
+        Unit vectors (B, 2); and for each cell of each limb the index of the limb, x and y.
+    """
+    vector = b - a
+    length = vector.norm(dim=1)
+    limit = torch.tensor([width, height], dtype=a.dtype, device=a.device)
+    low = (torch.minimum(a, b) - thickness).clamp_min(0).trunc().long()
+    high = torch.minimum(torch.maximum(a, b) + thickness, limit).trunc().long()
+    spans = (high - low).clamp_min(0)
+    area = spans.prod(1) * (length >= 1e-7)
+
+    unit = vector / length.clamp_min(1e-7)[:, None]
+    starts = (area.cumsum(0) - area)[:, None]
+    table = torch.cat([starts.to(a), spans[:, :1].to(a), low.to(a), a, unit], 1)  # one lookup per cell of a box
+    which = torch.repeat_interleave(area)  # (cells of all boxes,) limb of each cell
+    start, box_width, left, top, ax, ay, ux, uy = table.index_select(0, which).unbind(1)
+    number = torch.arange(len(which), device=a.device) - start
+    row = (number / box_width).floor_()
+    x = left + number - row * box_width
+    y = top + row
+    is_near = (((x - ax) * uy - (y - ay) * ux).abs() <= thickness).nonzero().squeeze(1)
+    return unit, which.index_select(0, is_near), x.index_select(0, is_near), y.index_select(0, is_near)
+
+
 def normal_density(size: tuple[int, int], mean: tuple[float, float], covariance: Sequence[Sequence[float]]) -> Tensor:
-    """A bump of any shape, for the lesson: the normal distribution with that covariance, 1 at its top.
+    """Draw a Gaussian with a full covariance matrix, with a peak value of 1.
 
     Parameters
     ----------
     size : tuple[int, int]
-        (height, width).
+        (height, width) of the map.
     mean : tuple[float, float]
-        (x, y) of the top.
+        (x, y) of the peak.
     covariance : Sequence[Sequence[float]]
-        ((var x, cov), (cov, var y)) in squared pixels; their correlation is cov / sqrt(var x var y).
+        ((var x, cov), (cov, var y)) in squared pixels. The correlation of x and y is cov / sqrt(var x var y).
+
+    Returns
+    -------
+    Tensor
+        (height, width) map in double precision.
 
     Raises
     ------
     ValueError
-        No covariance: not symmetric, or not positive definite.
+        If ``covariance`` is not symmetric and positive definite.
     """
     matrix = torch.tensor(covariance, dtype=torch.float64)
     if not torch.equal(matrix, matrix.T) or bool((torch.linalg.eigvalsh(matrix) <= 0).any()):
-        raise ValueError(f"a covariance is symmetric, and positive in every direction; got {covariance}")
+        raise ValueError(f"`covariance` must be symmetric and positive definite, got {covariance}")
     y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in size), indexing="ij")
-    away = torch.stack([x - mean[0], y - mean[1]], -1)  # (height, width, 2)
-    return torch.exp(-0.5 * torch.einsum("hwi,ij,hwj->hw", away, torch.linalg.inv(matrix), away))
+    offset = torch.stack([x - mean[0], y - mean[1]], -1)  # (height, width, 2)
+    return torch.exp(-0.5 * torch.einsum("hwi,ij,hwj->hw", offset, torch.linalg.inv(matrix), offset))

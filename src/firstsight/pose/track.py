@@ -1,7 +1,7 @@
-"""Who is who from one frame of a video to the next, and joints that hold still.
+"""Tracking of people across the frames of a video, and smoothing of their joints.
 
-`Tracker` expects people where their joints would be if each went on as it did, and pairs them with poses so that the
-sum of object keypoint similarity is greatest. `OneEuro` (Casiez 2012) smooths slow joints much and fast ones little.
+`Tracker` predicts the joints of each person from their velocities. It assigns poses to people so that the sum of their
+object keypoint similarities is maximal. `OneEuro` (Casiez 2012) smooths slow joints strongly and fast joints little.
 """
 
 from collections.abc import Sequence
@@ -13,46 +13,66 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from firstsight.pose.oks import object_keypoint_similarity
-from firstsight.pose.parts import Pose
+from firstsight.pose.parts import Pose, bounding_box
 from firstsight.pose.skeleton import Skeleton
 
-GAIN, DAMPING = 0.4, 0.9
-"""Share of a joint's error, per frame, by which its velocity is mended; what each frame without it leaves of that."""
+VELOCITY_GAIN = 0.4
+"""Default fraction of a joint's prediction error, per frame, that is added to its velocity."""
+VELOCITY_DAMPING = 0.9
+"""Factor of a joint's velocity in each frame without this joint."""
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
-def similarity(one: Floats, other: Floats, skeleton: Skeleton, *, area: float) -> float:
-    """Object keypoint similarity over the joints found in both, 0 if none is.
+def pose_similarity(first: FloatArray, second: FloatArray, skeleton: Skeleton, *, area: float) -> float:
+    """Compute the object keypoint similarity over the joints that both poses have.
 
     Parameters
     ----------
-    one, other : Floats
-        (K, 3) x, y in pixels, and score; -1 where a joint was not found.
+    first : FloatArray
+        (K, 3) x, y in pixels, and score; -1 for a joint that was not detected.
+    second : FloatArray
+        (K, 3) like ``first``.
+    skeleton : Skeleton
+        Skeleton of both poses.
     area : float
-        Of the body in square pixels, above 0.
+        Area of the body in square pixels, above 0.
+
+    Returns
+    -------
+    float
+        Similarity in [0, 1]; 0 without common joints.
     """
-    both = (one[:, 2] >= 0) & (other[:, 2] >= 0)
-    if not both.any():
+    in_both = (first[:, 2] >= 0) & (second[:, 2] >= 0)
+    if not in_both.any():
         return 0.0
-    truth = np.column_stack([other[:, :2], both])[None]
-    found = object_keypoint_similarity(one[None], truth, areas=[area], boxes=np.zeros((1, 4)), sigmas=skeleton.sigmas)
-    return float(found[0, 0])
+    truth = np.column_stack([second[:, :2], in_both])[None]
+    oks = object_keypoint_similarity(first[None], truth, areas=[area], boxes=np.zeros((1, 4)), sigmas=skeleton.sigmas)
+    return float(oks[0, 0])
 
 
 @dataclass
 class OneEuro:
-    """The 1 euro filter of each joint's x and y: a low-pass filter whose cutoff rises with the speed.
+    """1 euro filter of the joints of one person: a low-pass filter whose cutoff frequency rises with the speed.
 
-    Parameters
+    Attributes
     ----------
     joints : int
-        How many there are, K.
-    min_cutoff, derivative_cutoff : float
-        In Hz, of a joint at rest (lower is calmer) and of the speed.
+        Number of joints, K.
+    frames_per_second : float
+        Frame rate of the video.
+    min_cutoff : float
+        Cutoff frequency of a joint at rest, in Hz; a lower value smooths more.
     beta : float
-        By which the cutoff rises, in Hz per pixel per second; higher lags less. A joint that keeps its speed lags by
-        less than 1 / (2 pi beta) pixels in the end, whatever the speed.
+        Increase of the cutoff frequency with the speed, in Hz per pixel per second; a higher value lags less. At
+        constant speed, the lag converges to less than 1 / (2 pi beta) pixels, regardless of the speed.
+    derivative_cutoff : float
+        Cutoff frequency of the speed, in Hz.
+
+    Raises
+    ------
+    ValueError
+        If the frame rate or a cutoff frequency is not above 0, or ``beta`` is negative.
     """
 
     joints: int
@@ -64,124 +84,180 @@ class OneEuro:
 
     def __post_init__(self) -> None:
         if min(self.frames_per_second, self.min_cutoff, self.derivative_cutoff) <= 0 or self.beta < 0:
-            raise ValueError(f"frames_per_second and cutoffs must be above 0, beta at least 0; got {self}")
-        self._found, self._xy, self._speed = np.zeros(self.joints, dtype=bool), *np.zeros((2, self.joints, 2))
+            raise ValueError(
+                "`frames_per_second`, `min_cutoff` and `derivative_cutoff` must be above 0, `beta` at least 0,"
+                f" got {self}"
+            )
+        self._detected = np.zeros(self.joints, dtype=bool)
+        self._xy = np.zeros((self.joints, 2))
+        self._speed = np.zeros((self.joints, 2))
 
-    def __call__(self, xy: Floats, found: NDArray[np.bool_] | None = None) -> Floats:
+    def __call__(self, xy: FloatArray, detected: NDArray[np.bool_] | None = None) -> FloatArray:
         """Filter the next frame.
 
         Parameters
         ----------
-        xy : Floats
-            (K, 2) in pixels.
-        found : NDArray[np.bool_] | None
-            (K,); by default joints without a negative coordinate. The others stay as they are, and start anew when they
-            are found again: the first place of a joint comes out as it goes in.
+        xy : FloatArray
+            (K, 2) x, y in pixels.
+        detected : NDArray[np.bool_] | None
+            (K,) which joints were detected; if None, those without a negative coordinate. Other joints are returned
+            unchanged, and their filter restarts: the first position after a gap is returned unchanged too.
+
+        Returns
+        -------
+        FloatArray
+            (K, 2) filtered x, y.
         """
-        there = np.all(xy >= 0, axis=1) if found is None else found.copy()
-        goes_on = (there & self._found)[:, None]
-        before, speed = np.where(goes_on, self._xy, xy), np.where(goes_on, self._speed, 0.0)
-        speed = speed + self._alpha(self.derivative_cutoff) * ((xy - before) * self.frames_per_second - speed)
-        smooth = before + self._alpha(self.min_cutoff + self.beta * np.abs(speed)) * (xy - before)
-        self._xy, self._speed, self._found = smooth, speed, there
+        detected = np.all(xy >= 0, axis=1) if detected is None else detected.copy()
+        continues = (detected & self._detected)[:, None]
+        previous = np.where(continues, self._xy, xy)
+        speed = np.where(continues, self._speed, 0.0)
+        speed = speed + self._alpha(self.derivative_cutoff) * ((xy - previous) * self.frames_per_second - speed)
+        smooth = previous + self._alpha(self.min_cutoff + self.beta * np.abs(speed)) * (xy - previous)
+        self._xy = smooth
+        self._speed = speed
+        self._detected = detected
         return smooth.copy()
 
-    def _alpha(self, cutoff: float | Floats) -> float | Floats:
-        return 1 / (1 + self.frames_per_second / (2 * np.pi * cutoff))  # 1 / (1 + tau / T), tau = 1 / (2 pi cutoff)
+    def _alpha(self, cutoff: float | FloatArray) -> float | FloatArray:
+        """Return the weight of the new value, 1 / (1 + tau / T) with tau = 1 / (2 pi cutoff) and frame time T."""
+        return 1 / (1 + self.frames_per_second / (2 * np.pi * cutoff))
 
 
-def smoothed(pose: Pose, one_euro: OneEuro) -> Pose:
-    """The pose with its joints filtered and a box around them; scores stay."""
-    keypoints = np.column_stack([one_euro(pose.keypoints[:, :2], pose.keypoints[:, 2] >= 0), pose.keypoints[:, 2]])
-    return replace(pose, keypoints=keypoints, box=_around(keypoints))
+def smooth_pose(pose: Pose, one_euro: OneEuro) -> Pose:
+    """Return a pose with filtered joints and their bounding box; scores do not change."""
+    xy = one_euro(pose.keypoints[:, :2], pose.keypoints[:, 2] >= 0)
+    keypoints = np.column_stack([xy, pose.keypoints[:, 2]])
+    return replace(pose, keypoints=keypoints, box=bounding_box(keypoints))
 
 
-class _Person:
-    def __init__(self, number: int, joints: int, patience: int) -> None:
-        self.number = number
-        self.keypoints = np.full((joints, 3), -1.0)  # where each joint is expected; score -1 where that is not known
-        self.velocity = np.zeros((joints, 2))  # pixels per frame
-        self.unseen = np.full(joints, patience)  # frames since each joint was found
+class _Track:
+    """State of one tracked person.
 
-    def go_on(self, patience: int) -> None:
-        self.velocity[self.unseen > 0] *= DAMPING
+    Attributes
+    ----------
+    id : int
+        Number of the person, from 1.
+    keypoints : FloatArray
+        (K, 3) predicted x, y and last score; the score is -1 for a joint without prediction.
+    velocity : FloatArray
+        (K, 2) pixels per frame.
+    age : NDArray[np.int64]
+        (K,) number of frames since each joint was detected.
+    """
+
+    def __init__(self, track_id: int, joints: int, patience: int) -> None:
+        self.id = track_id
+        self.keypoints = np.full((joints, 3), -1.0)
+        self.velocity = np.zeros((joints, 2))
+        self.age = np.full(joints, patience)
+
+    def predict(self, patience: int) -> None:
+        """Move the joints by their velocities to the next frame."""
+        self.velocity[self.age > 0] *= VELOCITY_DAMPING
         self.keypoints[:, :2] += self.velocity
-        self.unseen += 1
-        self.keypoints[self.unseen > patience, 2] = -1
+        self.age += 1
+        self.keypoints[self.age > patience, 2] = -1
 
-    def see(self, keypoints: Floats, gain: float = GAIN) -> None:
-        found, known = keypoints[:, 2] >= 0, self.keypoints[:, 2:] >= 0
-        error = (keypoints - self.keypoints)[:, :2] / self.unseen[:, None]
-        self.velocity[found] = np.where(known, self.velocity + gain * error, 0)[found]
-        self.keypoints[found], self.unseen[found] = keypoints[found], 0
+    def update(self, keypoints: FloatArray, gain: float = VELOCITY_GAIN) -> None:
+        """Correct velocities and positions by the joints of a detected pose."""
+        detected = keypoints[:, 2] >= 0
+        predicted = self.keypoints[:, 2:] >= 0
+        error = (keypoints - self.keypoints)[:, :2] / self.age[:, None]
+        self.velocity[detected] = np.where(predicted, self.velocity + gain * error, 0)[detected]
+        self.keypoints[detected] = keypoints[detected]
+        self.age[detected] = 0
 
 
 @dataclass
 class Tracker:
-    """Numbers for the people of a video, from 1; `update` it with each frame, and with those that show no one.
+    """Tracker that gives every person in a video an id, counted from 1.
 
-    Parameters
+    `update` must be called for every frame, including frames without people.
+
+    Attributes
     ----------
     skeleton : Skeleton
-        Of the poses.
-    least_similarity : float
-        Of a pose and what is expected, for both to be the same person; above 0, at most 1.
+        Skeleton of the poses.
+    min_similarity : float
+        Minimum similarity of a pose and a prediction to be the same person, in (0, 1].
     patience : int
-        A person, or a joint, that was not found in so many frames in a row is forgotten.
+        Number of consecutive frames without a detection after which a person or a joint is forgotten.
     velocity_gain : float
-        Share of a joint's error, per frame, by which its velocity is corrected; 0 for no motion.
-    smooth, frames_per_second
-        Whether `poses`, the last frame's as they came in, are filtered by `OneEuro`; its rate.
+        Fraction of a joint's prediction error, per frame, that is added to its velocity; 0 disables motion.
+    smooth : bool
+        Whether to filter ``poses`` by `OneEuro`.
+    frames_per_second : float
+        Frame rate of the filter.
+    poses : list[Pose]
+        Poses of the last frame, filtered if ``smooth``.
+
+    Raises
+    ------
+    ValueError
+        If ``min_similarity`` or ``patience`` is out of range.
     """
 
     skeleton: Skeleton
     _: KW_ONLY
-    least_similarity: float = 0.2
+    min_similarity: float = 0.2
     patience: int = 15
-    velocity_gain: float = GAIN
+    velocity_gain: float = VELOCITY_GAIN
     smooth: bool = False
     frames_per_second: float = 30.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.least_similarity <= 1 or self.patience < 1:
-            got = (self.least_similarity, self.patience)
-            raise ValueError(f"least_similarity must be above 0 and at most 1, patience at least 1; got {got}")
+        if not 0 < self.min_similarity <= 1 or self.patience < 1:
+            raise ValueError(
+                "`min_similarity` must be above 0 and at most 1, `patience` at least 1,"
+                f" got {(self.min_similarity, self.patience)}"
+            )
         self.poses: list[Pose] = []
-        self._people: list[_Person] = []
+        self._tracks: list[_Track] = []
         self._filters: dict[int, OneEuro] = {}
-        self._numbers = count(1)
+        self._ids = count(1)
 
     def update(self, poses: Sequence[Pose]) -> list[int]:
-        """Give each pose of the next frame the number of its person; no number is ever given to two people."""
-        for person in self._people:
-            person.go_on(self.patience)
-        known, k = self._matches(poses), len(self.skeleton)
-        people = [known.get(i) or _Person(next(self._numbers), k, self.patience) for i in range(len(poses))]
-        for pose, person in zip(poses, people, strict=True):
-            person.see(pose.keypoints, self.velocity_gain)
-        self._people = [p for p in dict.fromkeys(self._people + people) if p.unseen.min() < self.patience]
-        numbers, self.poses = [person.number for person in people], list(poses)
-        if self.smooth:  # who is missing in a frame loses their filter, which starts anew when they come back
-            old, rate = self._filters, self.frames_per_second
-            self._filters = {n: old.get(n) or OneEuro(k, frames_per_second=rate) for n in numbers}
-            self.poses = [smoothed(pose, self._filters[n]) for pose, n in zip(poses, numbers, strict=True)]
-        return numbers
+        """Track the people of the next frame.
 
-    def _matches(self, poses: Sequence[Pose]) -> dict[int, _Person]:
-        table = np.zeros((len(poses), len(self._people)))
+        Parameters
+        ----------
+        poses : Sequence[Pose]
+            Poses of the frame, in any order.
+
+        Returns
+        -------
+        list[int]
+            Id of each pose. An id is never given to two people.
+        """
+        for track in self._tracks:
+            track.predict(self.patience)
+        matches = self._match(poses)
+        k = len(self.skeleton)
+        tracks = [matches.get(i) or _Track(next(self._ids), k, self.patience) for i in range(len(poses))]
+        for pose, track in zip(poses, tracks, strict=True):
+            track.update(pose.keypoints, self.velocity_gain)
+        self._tracks = [t for t in dict.fromkeys(self._tracks + tracks) if t.age.min() < self.patience]
+        ids = [track.id for track in tracks]
+        self.poses = list(poses)
+        if self.smooth:  # a person who is missing in a frame loses the filter, which restarts afterwards
+            filters = self._filters
+            rate = self.frames_per_second
+            self._filters = {n: filters.get(n) or OneEuro(k, frames_per_second=rate) for n in ids}
+            self.poses = [smooth_pose(pose, self._filters[n]) for pose, n in zip(poses, ids, strict=True)]
+        return ids
+
+    def _match(self, poses: Sequence[Pose]) -> dict[int, _Track]:
+        """Return the track of each matched pose, by the pose's index."""
+        table = np.zeros((len(poses), len(self._tracks)))
         for i, j in np.ndindex(table.shape):
-            area = max(_area(poses[i].box), _area(_around(self._people[j].keypoints)))
-            table[i, j] = similarity(poses[i].keypoints, self._people[j].keypoints, self.skeleton, area=area)
-        table[table < self.least_similarity] = 0
+            area = max(_area(poses[i].box), _area(bounding_box(self._tracks[j].keypoints)))
+            table[i, j] = pose_similarity(poses[i].keypoints, self._tracks[j].keypoints, self.skeleton, area=area)
+        table[table < self.min_similarity] = 0
         pairs = zip(*linear_sum_assignment(table, maximize=True), strict=True)
-        return {int(i): self._people[j] for i, j in pairs if table[i, j] > 0}
-
-
-def _around(keypoints: Floats) -> tuple[float, float, float, float]:
-    xy = keypoints[keypoints[:, 2] >= 0, :2] if keypoints[:, 2].max() >= 0 else np.zeros((1, 2))
-    (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
-    return left, top, right - left, bottom - top
+        return {int(i): self._tracks[j] for i, j in pairs if table[i, j] > 0}
 
 
 def _area(box: tuple[float, float, float, float]) -> float:
-    return max(box[2] * box[3], max(box[2:]) ** 2 / 4, 1.0)  # the joints that were found may lie in line
+    """Return the area of a box, but at least that of a quarter of the squared longer side, for joints on a line."""
+    return max(box[2] * box[3], max(box[2:]) ** 2 / 4, 1.0)

@@ -1,4 +1,4 @@
-"""What a network costs and what its layers see: parameters, multiply-accumulates, receptive fields, activations."""
+"""Cost of a network and its layers: parameters, multiply-accumulates, activation memory, receptive fields."""
 
 from firstsight.profiling.cost import Layer, Summary, summarize
 from firstsight.profiling.receptive_field import Axis

@@ -1,9 +1,10 @@
-"""The cost table: what every layer of a network holds, computes, keeps and sees."""
+"""Cost table of a network: parameters, multiply-accumulates, activation memory and receptive field of each layer."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -18,24 +19,26 @@ LINEAR = ("Linear", "linear")
 
 @dataclass(frozen=True)
 class Layer:
-    """A line of the table.
+    """One row of the cost table.
 
-    Parameters
+    Attributes
     ----------
-    name, type : str
-        The module's path and class, or the calling module's path and the function.
+    name : str
+        Path of the module, or path of the calling module and name of the function.
+    type : str
+        Class of the module, or name of the function.
     output_shape : tuple[int, ...]
-        Of the first output, for one image: (C, H, W) or (features,).
+        Shape of the first output for one image: (C, H, W) or (features,).
     parameters : int
-        Weights and biases; those of a layer that is used twice are counted once.
+        Number of weights and biases. Parameters of a layer that is called twice are counted once.
     macs : int
-        Multiply-accumulates of convolutions and matrix products, biases not counted.
+        Multiply-accumulates of convolutions and matrix products, without biases.
     activation_bytes : int
-        Of the output.
+        Size of the output in bytes.
     receptive_field : Field | None
-        What a unit sees of the image; None where the image does not come in.
+        Receptive field of a unit in the image; None if the layer does not depend on the image.
     milliseconds : float | None
-        Measured; None unless asked for.
+        Wall time; None if not measured.
     """
 
     name: str
@@ -49,24 +52,51 @@ class Layer:
 
     @property
     def group(self) -> str:
-        """What the bar picture sorts by: convolution, linear, or other."""
+        """Group in the bar chart: convolution, linear, or other."""
         if any(part in self.type for part in CONVOLUTIONS):
             return "convolution"
         return "linear" if any(part in self.type for part in LINEAR) else "other"
 
-    def document(self) -> dict[str, Any]:
-        """For JSON; the receptive field as size, stride and centre (of the first unit), each [vertical, horizontal]."""
-        seen = self.receptive_field
+    @property
+    def is_costly(self) -> bool:
+        """Return whether the layer has parameters, computes, pools or joins."""
+        return bool(self.parameters or self.macs or "pool" in self.type.lower() or self.type in ("cat", "mean", "amax"))
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the cost table as text, see `Summary.table`."""
+        return (
+            self.name,
+            self.type,
+            "x".join(map(str, self.output_shape)),
+            f"{self.parameters:,}" if self.parameters else "",
+            f"{self.macs:,}" if self.macs else "",
+            f"{self.activation_bytes / 1024:,.1f}",
+            *_field_cells(self.receptive_field),
+            *([f"{self.milliseconds:.3f}"] if self.milliseconds is not None else []),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the layer as a dictionary for JSON.
+
+        The receptive field has size, stride, and center of the first unit, each as [vertical, horizontal].
+        """
         content: dict[str, Any] = {
-            "name": self.name, "type": self.type, "output_shape": list(self.output_shape),
-            "parameters": self.parameters, "macs": self.macs, "activation_bytes": self.activation_bytes,
+            "name": self.name,
+            "type": self.type,
+            "output_shape": list(self.output_shape),
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "activation_bytes": self.activation_bytes,
             "receptive_field": None,
-        }  # fmt: skip
-        if seen:
+        }
+        field = self.receptive_field
+        if field:
             content["receptive_field"] = {
-                "size": [_whole(axis.size) for axis in seen], "stride": [_whole(axis.step) for axis in seen],
-                "centre": [_whole(axis.centre) for axis in seen], "exact": all(axis.exact for axis in seen),
-            }  # fmt: skip
+                "size": [_simplify(axis.size) for axis in field],
+                "stride": [_simplify(axis.stride) for axis in field],
+                "center": [_simplify(axis.center) for axis in field],
+                "exact": all(axis.is_exact for axis in field),
+            }
         if self.milliseconds is not None:
             content["milliseconds"] = round(self.milliseconds, 4)
         return content
@@ -74,14 +104,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's cost for one image of ``input_shape`` (C, H, W).
+    """Cost of a network for one image.
 
-    Parameters
+    Attributes
     ----------
+    input_shape : tuple[int, int, int]
+        Shape of the image (C, H, W).
     parameters : int
-        Of the whole network, also of parts that a prediction does not use.
+        Number of parameters of the whole network, including unused parts.
+    layers : tuple[Layer, ...]
+        Rows of the cost table in the order of execution.
     unused : Mapping[str, int]
-        Names of those parts, with their parameters.
+        Names of the parts that inference does not use, with their numbers of parameters.
     """
 
     input_shape: tuple[int, int, int]
@@ -91,87 +125,155 @@ class Summary:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all layers."""
+        """Total multiply-accumulates of all layers."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of all outputs: what training keeps for one image."""
+        """Total size of all outputs in bytes: the memory that training needs for the activations of one image."""
         return sum(layer.activation_bytes for layer in self.layers)
 
     def shares(self) -> dict[str, tuple[float, float]]:
-        """Of convolutions, linear layers and the rest: share of the parameters in use and of the MACs, in [0, 1]."""
-        held, done = sum(layer.parameters for layer in self.layers), self.macs
+        """Return the fractions of parameters in use and of MACs for convolution, linear and other layers, in [0, 1]."""
+        total_parameters = sum(layer.parameters for layer in self.layers)
+        total_macs = self.macs
         result = {}
         for group in ("convolution", "linear", "other"):
             members = [layer for layer in self.layers if layer.group == group]
             result[group] = (
-                sum(layer.parameters for layer in members) / max(held, 1),
-                sum(layer.macs for layer in members) / max(done, 1),
+                sum(layer.parameters for layer in members) / max(total_parameters, 1),
+                sum(layer.macs for layer in members) / max(total_macs, 1),
             )
         return result
 
-    def document(self) -> dict[str, Any]:
-        """For JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as a dictionary for JSON."""
         return {
-            "input_shape": list(self.input_shape), "parameters": self.parameters, "macs": self.macs,
-            "activation_bytes": self.activation_bytes, "unused_parameters": dict(self.unused),
-            "layers": [layer.document() for layer in self.layers],
-        }  # fmt: skip
+            "input_shape": list(self.input_shape),
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "activation_bytes": self.activation_bytes,
+            "unused_parameters": dict(self.unused),
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "layer", "type", "output", "parameters", "MACs", "kB", "receptive field", "stride"
+    )  # fmt: skip
+
+    def table(self, *, every: bool = False) -> list[tuple[str, ...]]:
+        """Return the rows of the cost table as text, in the order of `COLUMNS`.
+
+        Parameters
+        ----------
+        every : bool
+            Include layers that neither have parameters nor compute nor pool. Times, if measured, are a last column.
+        """
+        return [layer.cells() for layer in self.layers if every or layer.is_costly]
+
+    def totals(self) -> list[str]:
+        """Return lines with the totals of the network."""
+        size = "x".join(map(str, self.input_shape))
+        lines = [
+            f"{self.parameters:,} parameters; one image of {size}: {self.macs:,} MACs,"
+            f" {self.activation_bytes / 1024:,.0f} kB of activations"
+        ]
+        for group, (parameters, macs) in self.shares().items():
+            if parameters or macs:
+                lines.append(f"  {group}: {parameters:.1%} of the parameters, {macs:.1%} of the MACs")
+        if self.unused:
+            parts = ", ".join(f"{name} {count:,}" for name, count in self.unused.items())
+            lines.append(f"  not used in inference: {parts}")
+        return lines
+
+    def __str__(self) -> str:
+        rows = [self.COLUMNS, *self.table()]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self.COLUMNS))]
+        text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
+        return "\n".join([*text, "", *self.totals()])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(column)}</th>" for column in self.COLUMNS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row[: len(self.COLUMNS)])}</tr>"
+            for row in self.table()
+        )
+        return f"<table><tr>{head}</tr>{body}</table><p>{'<br>'.join(map(escape, self.totals()))}</p>"
 
 
 def summarize(net: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 0) -> Summary:
-    """The cost table of a network, in eval mode.
+    """Compute the cost table of a network in eval mode.
 
     Parameters
     ----------
     net : nn.Module
-        Any module that takes (N, C, H, W) images; on the meta device nothing is computed.
+        Any module that accepts (N, C, H, W) images. On the meta device nothing is computed.
     input_shape : tuple[int, int, int]
-        (C, H, W) of one image.
+        Shape of one image (C, H, W).
     runs : int
-        How often to time every layer on one image (the median is given); 0 for no timing.
+        Number of timed runs on one image, of which the median is reported; 0 disables timing.
+
+    Returns
+    -------
+    Summary
+        The cost of all layers.
 
     Raises
     ------
     UsageError
-        The network does not take such images.
+        If the network does not accept images of this shape.
     """
     first = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
     images = torch.zeros(1, *input_shape, dtype=first.dtype, device=first.device)
     try:
         steps = trace(net, images)
-        times = [trace(net, images) for _ in range(runs + 1)][1:] if runs else []  # the first warms up
+        timed_runs = [trace(net, images) for _ in range(runs + 1)][1:] if runs else []  # the first is a warm-up
     except (RuntimeError, ValueError, IndexError) as error:
         shape = "x".join(map(str, input_shape))
         raise UsageError(
-            f"{type(net).__name__} does not take an image of {shape}: {str(error).splitlines()[0]}"
+            f"{type(net).__name__} does not accept an image of {shape}: {str(error).splitlines()[0]}"
         ) from None
-    layers = tuple(_layer(step, [run[i].seconds for run in times]) for i, step in enumerate(steps))
+    layers = tuple(_to_layer(step, [run[i].seconds for run in timed_runs]) for i, step in enumerate(steps))
     total = sum(p.numel() for p in net.parameters())
-    return Summary(input_shape, total, layers, _unused(net, steps))
+    return Summary(input_shape, total, layers, _find_unused(net, steps))
 
 
-def _layer(step: Step, seconds: Sequence[float]) -> Layer:
+def _to_layer(step: Step, seconds: Sequence[float]) -> Layer:
     output = step.output
     return Layer(
-        name=step.name, type=step.kind, output_shape=tuple(output.shape[1:]), parameters=step.parameters,
-        macs=step.macs, activation_bytes=output.numel() * output.element_size(), receptive_field=step.field,
+        name=step.name,
+        type=step.kind,
+        output_shape=tuple(output.shape[1:]),
+        parameters=step.parameters,
+        macs=step.macs,
+        activation_bytes=output.numel() * output.element_size(),
+        receptive_field=step.field,
         milliseconds=1000 * statistics.median(seconds) if seconds else None,
-    )  # fmt: skip
+    )
 
 
-def _whole(value: float) -> float:
-    """3.0 as 3."""
+def _simplify(value: float) -> float:
+    """Convert a float with an integer value to int, so that JSON has 3 instead of 3.0."""
     return int(value) if value == int(value) else value
 
 
-def _unused(net: nn.Module, steps: Sequence[Step]) -> dict[str, int]:
-    """Parts of the network whose parameters no step used (auxiliary classifiers in eval mode)."""
-    used = set().union(*(step.used for step in steps)) if steps else set()
-    found: dict[str, int] = {}
+def _find_unused(net: nn.Module, steps: Sequence[Step]) -> dict[str, int]:
+    """Return the parts of the network with unused parameters (auxiliary classifiers in eval mode) and their sizes."""
+    used = set().union(*(step.parameter_ids for step in steps)) if steps else set()
+    sizes: dict[str, int] = {}
     for name, parameter in net.named_parameters():
         if id(parameter) not in used:
             part = name.split(".", maxsplit=1)[0]
-            found[part] = found.get(part, 0) + parameter.numel()
-    return found
+            sizes[part] = sizes.get(part, 0) + parameter.numel()
+    return sizes
+
+
+def _field_cells(field: Field | None) -> tuple[str, str]:
+    """Return size and stride of a receptive field as text; "~" marks a size that is not exact."""
+    if field is None:
+        return "", ""
+    sizes = [f"{axis.size:g}" for axis in field]
+    strides = [f"{axis.stride:g}" for axis in field]
+    size, stride = ("x".join(pair) if pair[0] != pair[1] else pair[0] for pair in (sizes, strides))
+    mark = "" if all(axis.is_exact for axis in field) else "~"
+    return mark + size, stride if stride != "0" else "all"

@@ -1,4 +1,4 @@
-"""One forward pass, watched: which operation ran in which module, on what, and what it saw of the image."""
+"""Record the operations of one forward pass: module, output, parameters, cost and receptive field of each."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,191 +10,241 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from firstsight.profiling.receptive_field import Field, of_image, through
+from firstsight.profiling.receptive_field import Field, input_field, propagate_field
 
-SILENT = {
-    "__get__", "__set__", "size", "dim", "numel", "is_floating_point", "is_contiguous", "contiguous", "detach", "to",
-    "__getitem__", "view", "reshape", "permute", "transpose", "unsqueeze", "squeeze", "expand", "chunk", "split",
-}  # fmt: skip
-"""Functions that only ask or rearrange; they make no line of their own."""
+UNRECORDED = {
+    "__get__",
+    "__set__",
+    "size",
+    "dim",
+    "numel",
+    "is_floating_point",
+    "is_contiguous",
+    "contiguous",
+    "detach",
+    "to",
+    "__getitem__",
+    "view",
+    "reshape",
+    "permute",
+    "transpose",
+    "unsqueeze",
+    "squeeze",
+    "expand",
+    "chunk",
+    "split",
+}
+"""Functions that only query or rearrange a tensor; they are not recorded as steps."""
 
-NOTHING = torch.empty(0)
+EMPTY = torch.empty(0)
 
 
 @dataclass
 class Step:
-    """A layer at work: a module without children, or a function that a larger module called itself.
+    """One recorded operation: a module without children, or a function called by a module with children.
 
-    Parameters
+    Attributes
     ----------
     name : str
-        The module's path, or that of the calling module with the function's name.
+        Path of the module, or path of the calling module and name of the function.
     kind : str
         Class of the module, or name of the function.
     output : Tensor
-        The first tensor that came out.
+        First output tensor.
     parameters : int
-        How many that no step before it used; ``used`` are their ids.
+        Number of parameters that no earlier step used.
     macs : int
-        Multiply-accumulates of convolutions and matrix products for the whole batch, biases not counted.
+        Multiply-accumulates of convolutions and matrix products for the whole batch, without biases.
     field : Field | None
-        What a unit of the output sees of the image; None where nothing of the image came in.
+        Receptive field of the output in the image; None if the output does not depend on the image.
     seconds : float
-        Wall time of this step.
+        Wall time.
+    parameter_ids : frozenset[int]
+        ``id`` of each parameter counted in ``parameters``.
     """
 
     name: str
     kind: str
-    output: Tensor = NOTHING
+    output: Tensor = EMPTY
     parameters: int = 0
     macs: int = 0
     field: Field | None = None
     seconds: float = 0.0
-    used: frozenset[int] = frozenset()
+    parameter_ids: frozenset[int] = frozenset()
 
 
 def trace(net: nn.Module, images: Tensor) -> list[Step]:
-    """Run ``net`` on ``images`` and write down every layer.
+    """Run a network on images in eval mode, without gradients, and record each layer.
 
     Parameters
     ----------
     net : nn.Module
-        Any module; run in eval mode, as it stands, without gradients.
+        Any module; its training modes are restored afterwards.
     images : Tensor
-        (N, C, H, W), on the device of ``net`` ("meta" costs nothing).
+        Images of shape (N, C, H, W) on the device of ``net``. On the meta device nothing is computed.
+
+    Returns
+    -------
+    list[Step]
+        The recorded steps in the order of execution.
     """
-    watch = Watch(net, images)
+    recorder = OperationRecorder(net, images)
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
-        with torch.no_grad(), watch.hooks(), watch:
+        with torch.no_grad(), recorder.hooks(), recorder:
             net(images)
     finally:
         for module, training in modes:
             module.training = training
-    return watch.steps
+    return recorder.steps
 
 
-class Watch(TorchFunctionMode):
-    """Sees every call of a torch function, and through hooks which module it is in."""
+class OperationRecorder(TorchFunctionMode):
+    """Records each call of a PyTorch function, and through hooks the module that makes it.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Network to record.
+    images : Tensor
+        Its input of shape (N, C, H, W).
+    """
 
     def __init__(self, net: nn.Module, images: Tensor) -> None:
         super().__init__()
         self.steps: list[Step] = []
         self.net = net
-        self._inside: list[str] = []
+        self._module_stack: list[str] = []
         self._leaf: Step | None = None
-        self._fields: dict[int, tuple[Tensor, Field]] = {id(images): (images, of_image())}  # tensors are kept: ids stay
-        self._made_of: dict[int, tuple[Tensor, dict[int, int]]] = {}
+        # Keys are ids of tensors. The tensors are stored too, so that their ids are not reused.
+        self._fields: dict[int, tuple[Tensor, Field]] = {id(images): (images, input_field())}
+        self._sources: dict[int, tuple[Tensor, dict[int, int]]] = {}
         self._counted: set[int] = set()
         self._names: dict[str, int] = {}
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
-        """Keep track of the module that is running."""
+        """Register hooks that track which module is running."""
         handles = []
         for name, module in self.net.named_modules():
-            leaf = next(module.children(), None) is None
-            handles.append(module.register_forward_pre_hook(self._enter(name, leaf=leaf)))
-            handles.append(module.register_forward_hook(self._leave(leaf=leaf)))
+            is_leaf = next(module.children(), None) is None
+            handles.append(module.register_forward_pre_hook(self._enter_hook(name, is_leaf=is_leaf)))
+            handles.append(module.register_forward_hook(self._leave_hook(is_leaf=is_leaf)))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, name: str, *, leaf: bool) -> Any:
+    def _enter_hook(self, name: str, *, is_leaf: bool) -> Any:
         def enter(module: nn.Module, _: Any) -> None:
-            self._inside.append(name)
-            if leaf:
-                self._leaf = Step(self._unique(name or type(module).__name__), type(module).__name__)
+            self._module_stack.append(name)
+            if is_leaf:
+                self._leaf = Step(self._unique_name(name or type(module).__name__), type(module).__name__)
                 self._leaf.seconds = -time.perf_counter()
 
         return enter
 
-    def _leave(self, *, leaf: bool) -> Any:
+    def _leave_hook(self, *, is_leaf: bool) -> Any:
         def leave(module: nn.Module, _: Any, output: Any) -> None:
-            self._inside.pop()
+            self._module_stack.pop()
             step = self._leaf
-            if leaf and step:
+            if is_leaf and step:
                 step.seconds += time.perf_counter()
                 tensors = list(_tensors(output))
                 if tensors:
-                    step.output, step.field = tensors[0], self._field(tensors[0])
+                    step.output = tensors[0]
+                    step.field = self._field(tensors[0])
                     self.steps.append(step)
                 self._leaf = None
 
         return leave
 
-    def _unique(self, name: str) -> str:
+    def _unique_name(self, name: str) -> str:
         self._names[name] = self._names.get(name, 0) + 1
         return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the function; write down what it did."""
+        """Call the function and record it."""
         options = kwargs or {}
-        started = time.perf_counter()
+        start = time.perf_counter()
         result = function(*args, **options)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start
         outputs = list(_tensors(result))
         if outputs:
-            name, inputs = _plain(function), list(_tensors([*args, *options.values()]))
-            seen = self._follow(name, inputs, outputs, args[1:], options)
-            if seen is None:  # made of parameters only, like a transposed weight: it stands for them
+            name = _plain_name(function)
+            inputs = list(_tensors([*args, *options.values()]))
+            field = self._propagate(name, inputs, outputs, args[1:], options)
+            if field is None:  # computed from parameters only, like a transposed weight
                 for output in outputs:
-                    self._made_of[id(output)] = output, self._parameters(inputs)
-            self._write_down(name, inputs, outputs[0], seen, seconds)
+                    self._sources[id(output)] = output, self._parameters(inputs)
+            self._record(name, inputs, outputs[0], field, seconds)
         return result
 
-    def _write_down(
-        self, name: str, inputs: Sequence[Tensor], output: Tensor, seen: Field | None, seconds: float
-    ) -> None:
+    def _record(self, name: str, inputs: Sequence[Tensor], output: Tensor, field: Field | None, seconds: float) -> None:
         step = self._leaf
         if step is None:
-            if name in SILENT or seen is None:
+            if name in UNRECORDED or field is None:
                 return
-            where = self._inside[-1]
-            step = Step(self._unique(f"{where}.{name}" if where else name), name, output, field=seen, seconds=seconds)
+            caller = self._module_stack[-1]
+            full_name = self._unique_name(f"{caller}.{name}" if caller else name)
+            step = Step(full_name, name, output, field=field, seconds=seconds)
             self.steps.append(step)
         step.macs += multiply_accumulates(name, inputs, output)
         new = {key: count for key, count in self._parameters(inputs).items() if key not in self._counted}
         self._counted |= set(new)
-        step.parameters, step.used = step.parameters + sum(new.values()), step.used | set(new)
+        step.parameters += sum(new.values())
+        step.parameter_ids |= set(new)
 
     def _parameters(self, tensors: Sequence[Tensor]) -> dict[int, int]:
-        """The parameters among the tensors, or that they were made of: id and size."""
-        found = {id(p): p.numel() for p in tensors if isinstance(p, nn.Parameter)}
+        """Return id and size of the parameters among the tensors, or from which they were computed."""
+        sizes = {id(p): p.numel() for p in tensors if isinstance(p, nn.Parameter)}
         for tensor in tensors:
-            found.update(self._made_of.get(id(tensor), (tensor, {}))[1])
-        return found
+            sizes.update(self._sources.get(id(tensor), (tensor, {}))[1])
+        return sizes
 
     def _field(self, tensor: Tensor) -> Field | None:
-        known = self._fields.get(id(tensor))
-        return known[1] if known else None
+        entry = self._fields.get(id(tensor))
+        return entry[1] if entry else None
 
-    def _follow(
+    def _propagate(
         self,
         name: str,
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
-        rest: Sequence[Any],
-        options: Mapping[str, Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
     ) -> Field | None:
-        fields = [(seen, tensor) for tensor in inputs if (seen := self._field(tensor)) is not None]
+        fields = [(field, tensor) for tensor in inputs if (field := self._field(tensor)) is not None]
         if not fields:
             return None
-        options = {key: value for key, value in options.items() if key != "input"}
+        kwargs = {key: value for key, value in kwargs.items() if key != "input"}
         for output in outputs:
-            self._fields[id(output)] = (output, through(name, fields, output, rest, options))
+            self._fields[id(output)] = (output, propagate_field(name, fields, output, args, kwargs))
         return self._field(outputs[0])
 
 
 def multiply_accumulates(name: str, tensors: Sequence[Tensor], out: Tensor) -> int:
-    """Products that a convolution or a matrix product sums up, for the whole batch.
+    """Return the number of multiply-accumulates of a convolution or matrix product for the whole batch.
 
-    What is multiplied inside other functions (einsum, attention, recurrent cells) is not seen.
+    Multiplications inside other functions (einsum, attention, recurrent cells) are not counted.
+
+    Parameters
+    ----------
+    name : str
+        Name of the function.
+    tensors : Sequence[Tensor]
+        Its input tensors: input and weight, of the shapes that the function requires.
+    out : Tensor
+        Its output, of any shape.
+
+    Returns
+    -------
+    int
+        Number of multiply-accumulates; 0 for all other functions.
     """
     if name in ("conv1d", "conv2d", "conv3d", "linear"):
         return out.numel() * tensors[1][0].numel()
@@ -205,8 +255,8 @@ def multiply_accumulates(name: str, tensors: Sequence[Tensor], out: Tensor) -> i
     return 0
 
 
-def _plain(function: Any) -> str:
-    """The function's name, that of an operator or of an in-place form being the plain one's."""
+def _plain_name(function: Any) -> str:
+    """Return the name of a function; operators and in-place functions have the name of the plain function."""
     name = str(getattr(function, "__name__", function))
     if name.startswith("__"):
         operator = name.strip("_").removeprefix("i").removeprefix("r")
@@ -215,6 +265,7 @@ def _plain(function: Any) -> str:
 
 
 def _tensors(value: Any) -> Iterable[Tensor]:
+    """Yield the tensors in nested lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A recipe: a named experiment as data."""
+"""Recipe: a named experiment as data."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from firstsight.tasks.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A named experiment: network, data, settings, and the result that they reach.
+    """Named experiment: a network, its data and settings, and the measured result.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Name on the command line and of the run directories.
     model : str
         Name of the network in the model registry, which determines the kind of task.
     result : str
-        Measured with this code: mean and standard deviation over seeds, n, time.
+        Result measured with this code: mean and standard deviation over n seeds, and the time.
     settings : Settings
         Settings of the task.
     """
@@ -28,5 +28,5 @@ class Recipe:
 
     @property
     def data(self) -> str:
-        """Data set that the recipe was made for."""
+        """Data set of the recipe."""
         return self.settings.data

@@ -1,4 +1,4 @@
-"""The end of a run: the finished model, the figures, the report."""
+"""Results of a finished run: the exported model, the figures and the HTML report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,22 @@ from firstsight.errors import CheckpointError
 
 
 @dataclass(frozen=True)
-class About:
-    """What a report says of a run besides its numbers; ``settings``, ``data`` and ``environment`` are its tables."""
+class RunInfo:
+    """Description of a run for its report.
+
+    Attributes
+    ----------
+    recipe : str
+        Name of the recipe.
+    model : str
+        Name of the network.
+    parameters : int
+        Number of parameters of the exported network.
+    notes : Sequence[str]
+        Sentences that qualify the numbers.
+    settings, data, environment : Mapping[str, Any]
+        Tables of the report.
+    """
 
     recipe: str
     model: str
@@ -25,51 +39,73 @@ class About:
     environment: Mapping[str, Any]
 
 
-def finish(task: Task, run: RunDirectory, outcome: TrainOutcome, about: About) -> None:
-    """Write ``model.safetensors``, ``figures/*.png`` and ``report.html``.
+def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: RunInfo) -> None:
+    """Write ``model.safetensors``, ``figures/*.png`` and ``report.html`` of a finished run.
+
+    Parameters
+    ----------
+    task : Task
+        The trained task.
+    run : RunDirectory
+        Run directory to write to.
+    outcome : TrainOutcome
+        Outcome of the training loop.
+    info : RunInfo
+        Description of the run.
 
     Raises
     ------
     CheckpointError
-        The last checkpoint is gone or damaged.
+        If the last checkpoint is missing or damaged.
     OSError
-        As from the system.
+        If the system cannot write a file.
     """
-    from firstsight import plots
-
-    state, _ = checkpoint.newest(run.checkpoints)
-    if state is None:
-        raise CheckpointError(f"{run.path}: the last checkpoint is gone")
-    run.write("model.safetensors", (state.folder / f"{task.export_model}.safetensors").read_bytes())
-    lines = read_metrics(run.path)
-    pictures = []
-    for picture in task.figures(lines):
-        content = plots.png(picture.figure)
-        run.write(f"figures/{picture.title.split(',')[0].lower().replace(' ', '-')}.png", content)
-        pictures.append((picture.title, content, picture.caption))
-    if sheets := sorted((run.path / "samples").glob("*.png")):
-        film = plots.gif([sheet.read_bytes() for sheet in sheets])
-        run.write("figures/training.gif", film)
-        pictures.append(("The training", film, "The same latent vectors, from the first epoch to the last."))
-    summarize_result = task.summarize_result(outcome.metrics)
+    newest, _ = checkpoint.load_newest(run.checkpoints)
+    if newest is None:
+        raise CheckpointError(f"{run.path}: the last checkpoint is missing")
+    run.write("model.safetensors", (newest.folder / f"{task.export_model}.safetensors").read_bytes())
+    history = read_metrics(run.path)
+    figures = _write_figures(task, run, history)
+    summary = task.summarize_result(outcome.metrics)
     report = Report(
-        title=f"{about.recipe}: {summarize_result.headline}",
-        subtitle=(
-            f"{about.model} on {about.data['name']}, after epoch {outcome.epochs}, seed {about.settings['seed']}"
-        ),
-        figures=[
-            *summarize_result.figures,
-            ("parameters", f"{about.parameters:,}"),
+        title=f"{info.recipe}: {summary.headline}",
+        subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.epochs}, seed {info.settings['seed']}",
+        metrics=[
+            *summary.metrics,
+            ("parameters", f"{info.parameters:,}"),
             ("time", f"{outcome.seconds:.1f} s"),
             ("training images / s", f"{outcome.samples_per_second:,.0f}"),
         ],
-        pictures=pictures,
-        notes=[*about.notes, *task.warnings(lines)],
-        commands=[command.format(run=run.path) for command in summarize_result.commands],
+        figures=figures,
+        notes=[*info.notes, *task.warnings(history)],
+        commands=[command.format(run=run.path) for command in summary.commands],
         tables=[
-            ("Settings", about.settings),
-            ("Data", {key: ", ".join(v) if isinstance(v, list) else v for key, v in about.data.items()}),
-            ("Environment", about.environment),
+            ("Settings", info.settings),
+            ("Data", {key: ", ".join(v) if isinstance(v, list) else v for key, v in info.data.items()}),
+            ("Environment", info.environment),
         ],
     )
     run.write("report.html", report.html())
+
+
+def _write_figures(task: Task, run: RunDirectory, history: Sequence[Mapping[str, Any]]) -> list[tuple[str, bytes, str]]:
+    """Write the figures as files, and return (title, content, caption) of each."""
+    from firstsight import plots
+
+    figures = []
+    for figure in task.figures(history):
+        content = plots.encode_png(figure.figure)
+        name = figure.title.split(",")[0].lower().replace(" ", "-")
+        run.write(f"figures/{name}.png", content)
+        figures.append((figure.title, content, figure.caption))
+    if samples := sorted((run.path / "samples").glob("*.png")):
+        animation = plots.encode_gif([path.read_bytes() for path in samples])
+        run.write("figures/training.gif", animation)
+        figures.append(
+            (
+                "Samples during training",
+                animation,
+                "Images from fixed latent vectors, from the first epoch to the last.",
+            )
+        )
+    return figures

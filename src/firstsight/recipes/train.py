@@ -1,45 +1,60 @@
-"""A recipe as a run: data, network, task, engine, report."""
+"""Training of a recipe: data, network, task, loop and report."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from accelerate.utils import broadcast_object_list
 
 from firstsight.engine import checkpoint
-from firstsight.engine.accelerator import computes_bfloat16, leave_at_exit, make_accelerator
+from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
 from firstsight.engine.atomic_io import to_run_error
+from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback, Loop, TrainOutcome
-from firstsight.engine.rundir import RunDirectory, create, read_config, versions
+from firstsight.engine.rundir import RunDirectory, create_run, package_versions, read_config
 from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError
+from firstsight.recipes.progress import ProgressBar
 from firstsight.recipes.recipe import Recipe
-from firstsight.recipes.report import About, finish
-from firstsight.recipes.resolve import launcher, resolve, restarted
-from firstsight.tasks.builder import Builder, shown
+from firstsight.recipes.report import RunInfo, write_results
+from firstsight.recipes.resolve import is_restart, launcher_id, resolve
+from firstsight.recipes.train_settings import TrainSettings
+from firstsight.tasks.builder import Builder, redact_paths
 from firstsight.tasks.settings import Settings
 from firstsight.tasks.spec import task_of
 
 BF16_EMULATED = (
-    "this processor seems to have no arithmetic for bfloat16; imitated, it takes many times as long as float32;"
-    " a new run with --precision auto takes it only where it is quick"
+    "this processor seems to lack bfloat16 arithmetic; emulated bfloat16 is many times slower than float32."
+    " A new run with `precision=auto` uses bfloat16 only where it is fast"
 )
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a training run gave.
+class TrainResult:
+    """Result of a training run.
 
-    Parameters
+    Attributes
     ----------
+    recipe : str
+        Name of the recipe.
+    run_dir : Path
+        Run directory.
+    epochs : int
+        Epochs trained in total.
     headline : str
         The result in a few words ("test accuracy 99.72%").
     metrics : dict[str, float]
-        Of the last epoch; for a classifier accuracy in [0, 1] and loss in nats.
+        Metrics of the last epoch. For a classifier: accuracy in [0, 1] and loss in nats.
+    seconds : float
+        Time for training and evaluation, over all resumptions.
     samples_per_second : float
         Training images per second of training steps.
+    parameters : int
+        Number of parameters of the exported network.
     """
 
     recipe: str
@@ -51,43 +66,59 @@ class Result:
     samples_per_second: float
     parameters: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data for JSON."""
+        return {**asdict(self), "run_dir": str(self.run_dir)}
+
+    @property
+    def report(self) -> Path:
+        """Path of the report."""
+        return self.run_dir / "report.html"
+
+    def __str__(self) -> str:
+        return f"{self.recipe}: {self.headline} after epoch {self.epochs} ({self.seconds:.1f} s); report: {self.report}"
+
+    def _repr_html_(self) -> str:
+        headline = f"<p>{escape(self.recipe)}: <b>{escape(self.headline)}</b></p>"
+        return f"{headline}<p><code>{escape(str(self.report))}</code></p>"
+
 
 class NullCallback:
-    """An observer that does not look."""
+    """Callback that ignores every event."""
 
     def note(self, line: str) -> None:
-        """Nothing."""
+        """Ignore the message."""
 
     def warn(self, line: str) -> None:
-        """Nothing."""
+        """Ignore the warning."""
 
-    def step(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
-        """Nothing."""
+    def on_step_end(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
+        """Ignore the step."""
 
-    def epoch(self, line: Mapping[str, Any], epochs: int) -> None:
-        """Nothing."""
+    def on_epoch_end(self, line: Mapping[str, Any], epochs: int) -> None:
+        """Ignore the epoch."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how a run is carried out; nothing of it changes the result's meaning.
+    """Options that do not change the meaning of the result: output folder, device, logging.
 
-    Parameters
+    Attributes
     ----------
     out : Path | None
-        The run directory; ``runs/<recipe>/<n>`` if None.
-    device : Literal['auto', 'cpu', 'cuda', 'mps']
-        "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
+        Run directory; ``runs/<recipe>/<n>`` if None.
+    device : Device
+        Device; "auto" selects a GPU if there is one.
     strict : bool
-        Refuse data with unusable pictures.
+        Refuse data with unusable images instead of skipping these.
     checkpoint_seconds : float
-        Time between checkpoints.
+        Seconds between checkpoints (0: after every step).
     log : Literal['none', 'tensorboard']
-        "none" or "tensorboard".
+        Additional log of the metrics.
     """
 
     out: Path | None = None
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     strict: bool = False
     checkpoint_seconds: float = 30.0
     log: Literal["none", "tensorboard"] = "none"
@@ -96,60 +127,102 @@ class RunOptions:
 def train(
     recipe: str,
     *,
-    resume: bool = False,
-    where: RunOptions | None = None,
-    callback: Callback | None = None,
     out: str | Path | None = None,
-    **changes: Any,
-) -> Result:
-    """Train a recipe, or a model by its default recipe.
+    resume: bool = False,
+    device: Device = "auto",
+    strict: bool = False,
+    checkpoint_seconds: float = 30.0,
+    log: Literal["none", "tensorboard"] = "none",
+    progress: bool = False,
+    callback: Callback | None = None,
+    **settings: Unpack[TrainSettings],
+) -> TrainResult:
+    """Train a recipe, or a network with its default recipe.
 
     Parameters
     ----------
     recipe : str
-        A name of `list_recipes`, or of a model.
+        Name of a recipe (see `list_recipes`) or of a network (see `list_models`).
+    out : str | Path | None
+        Run directory; None for ``runs/<recipe>/<n>``.
     resume : bool
-        Continue the run in ``out`` (or the latest of this recipe); a new one begins if there is none.
-    where : RunOptions | None
-        The device, the run directory and what else does not change the result; ``out`` is its short form.
-    observer
-        Is told of every step and epoch.
-    **changes : Any
-        Fields of `Settings`: ``data``, ``epochs``, ``batch_size``, ``lr``, ``seed``, ...
+        Continue the run in ``out``, or the latest run of the recipe. If there is none, a new run starts.
+    device : Device
+        Where to compute: "cpu", "cuda", "mps", or "auto" for a GPU if there is one.
+    strict : bool
+        Refuse data with unusable images instead of leaving them out.
+    checkpoint_seconds : float
+        Seconds between checkpoints (0: after every step).
+    log : Literal['none', 'tensorboard']
+        Additional log of the metrics.
+    progress : bool
+        Show a progress bar and a line per epoch on stderr.
+    callback : Callback | None
+        Receives the events of the run, instead of ``progress``.
+    **settings : Unpack[TrainSettings]
+        Settings to change, such as ``data``, ``epochs``, ``batch_size``, ``lr`` and ``seed``; see `TrainSettings`. The
+        others keep the value of the recipe.
+
+    Returns
+    -------
+    TrainResult
+        Metrics, run directory and timings.
 
     Raises
     ------
     UsageError
-        Unknown recipe or field, an impossible value, settings that differ from those of the run to continue.
+        If the recipe or a setting is unknown, if a value is impossible, or if the settings differ from those of the run
+        to continue.
     DataError, RunError, CheckpointError
-        The data, the run directory or its checkpoints cannot be used.
+        If the data, the run directory or its checkpoints cannot be used.
     Interrupted
-        SIGTERM or Ctrl-C; the state is saved.
+        If SIGTERM or Ctrl-C arrives; the state is saved.
     """
-    where = where or RunOptions(out=Path(out) if out else None)
-    resume = resume or restarted()
-    chosen, settings, continued = resolve(recipe, changes, resume=resume, out=where.out)
-    return TrainingRun(chosen, settings, where, callback or NullCallback()).run(resume=resume, continued=continued)
+    options = RunOptions(
+        out=None if out is None else Path(out),
+        device=device,
+        strict=strict,
+        checkpoint_seconds=checkpoint_seconds,
+        log=log,
+    )
+    changes = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    resume = resume or is_restart()
+    resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out)
+    with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:
+        return TrainingRun(resolved, chosen, options, listener).run(resume=resume, continued=continued)
 
 
 class TrainingRun:
-    """One carrying-out of a recipe: what `train` does, in steps."""
+    """One run of a recipe, step by step: load the data, make the task, train, write the results.
 
-    def __init__(self, recipe: Recipe, settings: Settings, where: RunOptions, callback: Callback) -> None:
-        self.recipe, self.where = recipe, where
-        self.accelerator = make_accelerator(settings.precision, where.device)
-        half = self.accelerator.mixed_precision == "bf16"
-        if settings.precision == "auto":  # the run's record says what it was, and a resumed run keeps it
-            settings = replace(settings, precision="bfloat16" if half else "float32")
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    settings : Settings
+        Settings of the task; they replace those of the recipe.
+    options : RunOptions
+        Device, run directory and other options that do not change the meaning of the result.
+    callback : Callback
+        Receives the events of the run, on the first process only.
+    """
+
+    def __init__(self, recipe: Recipe, settings: Settings, options: RunOptions, callback: Callback) -> None:
+        self.recipe = recipe
+        self.options = options
+        self.accelerator = make_accelerator(settings.precision, options.device)
+        uses_bfloat16 = self.accelerator.mixed_precision == "bf16"
+        if settings.precision == "auto":  # config.json records the selected precision, and a resumed run keeps it
+            settings = replace(settings, precision="bfloat16" if uses_bfloat16 else "float32")
         self.settings = settings
-        self.first = self.accelerator.is_main_process
-        self.callback: Callback = callback if self.first else NullCallback()
+        self.is_main = self.accelerator.is_main_process
+        self.callback: Callback = callback if self.is_main else NullCallback()
         device = self.accelerator.device.type
-        if half and device != "mps" and not computes_bfloat16(device):  # of mps nothing is known
+        if uses_bfloat16 and device != "mps" and not supports_bfloat16(device):  # mps was not measured
             self.callback.warn(BF16_EMULATED)
-        self.materials = self._materials()
+        self.builder = self._make_builder()
 
-    def _materials(self) -> Builder[Task]:
+    def _make_builder(self) -> Builder[Task]:
         """Return the experiment builder of the task."""
         build = task_of(self.recipe.model).resolve("build")
         builder: Builder[Task] = build(
@@ -158,63 +231,70 @@ class TrainingRun:
             self.settings,
             self.accelerator,
             self.callback,
-            strict=self.where.strict,
+            strict=self.options.strict,
         )
         return builder
 
-    def run(self, *, resume: bool, continued: Path | None) -> Result:
-        """Load, build, train, report."""
-        sets = self.materials.load()
-        task = self.make_task(*sets)
+    def run(self, *, resume: bool, continued: Path | None) -> TrainResult:
+        """Load the data, train, and write the results.
+
+        Parameters
+        ----------
+        resume : bool
+            Continue from the newest checkpoint if there is one.
+        continued : Path | None
+            Directory of the run to continue, if ``options.out`` is None.
+        """
+        train_set, test_set = self.builder.load()
+        task = self.make_task(train_set, test_set)
         run = self._open(task, resume=resume, continued=continued)
         try:
-            self._tensorboard(run)
+            self._add_tensorboard(run)
             outcome = self._train(task, run, resume=resume)
             net = self.accelerator.unwrap_model(task.models[task.export_model])
-            result = Result(
-                recipe=self.recipe.name, run_dir=self.run_dir, epochs=outcome.epochs,
-                headline=task.summarize_result(outcome.metrics).headline, metrics=outcome.metrics,
-                seconds=outcome.seconds, samples_per_second=outcome.samples_per_second,
+            result = TrainResult(
+                recipe=self.recipe.name,
+                run_dir=self.run_dir,
+                epochs=outcome.epochs,
+                headline=task.summarize_result(outcome.metrics).headline,
+                metrics=outcome.metrics,
+                seconds=outcome.seconds,
+                samples_per_second=outcome.samples_per_second,
                 parameters=sum(p.numel() for p in net.parameters()),
-            )  # fmt: skip
+            )
             if run:
                 try:
-                    finish(task, run, outcome, self.about(result.parameters))
+                    write_results(task, run, outcome, self.run_info(result.parameters))
                 except OSError as error:
-                    raise to_run_error(error, run.path, "the training is saved; continue with --resume") from error
+                    saved = "the training is saved; continue with `resume=True`"
+                    raise to_run_error(error, run.path, saved) from error
         finally:
             if run:
                 run.close()
         self.accelerator.wait_for_everyone()
-        leave_at_exit()
+        destroy_process_group_at_exit()
         return result
 
     def make_task(self, train: Any, test: Any) -> Task:
-        """Networks, batches and optimizers, on the device and ready to train."""
-        return self.materials.make_task(train, test)
+        """Return the task with networks, batches and optimizers, on the device and ready to train."""
+        return self.builder.make_task(train, test)
 
     def _open(self, task: Task, *, resume: bool, continued: Path | None) -> RunDirectory | None:
-        """Open the run directory on the first process; its refusal is everybody's."""
-        answer: list[Any] = [None, None]
+        """Open the run directory on the first process; all processes raise its error."""
+        answer: list[Any] = [None, None]  # path, error
         run: RunDirectory | None = None
-        if self.first:
+        if self.is_main:
             try:
-                path = self.where.out or continued or create(Path("runs") / self.recipe.name)
+                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
                     self.callback.note(f"nothing to resume in {path}: a new run begins")
-                config = {
-                    "recipe": self.recipe.name, "model": self.recipe.model, "settings": asdict(self.settings),
-                    "data": self.materials.data, "notes": list(self.materials.notes), "versions": versions(),
-                    "processes": self.accelerator.num_processes, "device": str(self.accelerator.device),
-                    "threads": torch.get_num_threads(), "launcher": launcher(),
-                }  # fmt: skip
-                run.begin(config, resume=resume)
+                run.begin(self._config(), resume=resume)
                 answer = [path, None]
             except FirstsightError as error:
                 answer = [None, error]
             except OSError as error:
-                answer = [None, to_run_error(error, self.where.out or Path("runs"))]
+                answer = [None, to_run_error(error, self.options.out or Path("runs"))]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(answer)
         if answer[1] is not None:
@@ -222,53 +302,82 @@ class TrainingRun:
                 run.close()
             raise answer[1]
         self.run_dir: Path = answer[0]
-        data, epochs, device = self.materials.data, self.materials.epochs, self.accelerator.device.type
-        sizes = f"{data['train_images']:,} images, {data['test_images']:,} to test"
-        where = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
-        self.callback.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {where}")
+        data, epochs, device = self.builder.data, self.builder.epochs, self.accelerator.device.type
+        sizes = f"{data['train_images']:,} training images, {data['test_images']:,} test images"
+        duration = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
+        self.callback.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {duration}")
         return run
+
+    def _config(self) -> dict[str, Any]:
+        """Return the content of ``config.json``."""
+        return {
+            "recipe": self.recipe.name,
+            "model": self.recipe.model,
+            "settings": asdict(self.settings),
+            "data": self.builder.data,
+            "notes": list(self.builder.notes),
+            "versions": package_versions(),
+            "processes": self.accelerator.num_processes,
+            "device": str(self.accelerator.device),
+            "threads": torch.get_num_threads(),
+            "launcher": launcher_id(),
+        }
 
     def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> TrainOutcome:
         loop = Loop(
-            task, self.accelerator, run, self.callback, epochs=self.materials.epochs, seed=self.settings.seed,
-            checkpoint_seconds=self.where.checkpoint_seconds, evaluate_every=self.settings.evaluate_every,
-        )  # fmt: skip
+            task,
+            self.accelerator,
+            run,
+            self.callback,
+            epochs=self.builder.epochs,
+            seed=self.settings.seed,
+            checkpoint_seconds=self.options.checkpoint_seconds,
+            evaluate_every=self.settings.evaluate_every,
+        )
         if resume:
-            state, troubles = checkpoint.newest(self.run_dir / "checkpoints")
-            for trouble in troubles:
-                self.callback.warn(f"{trouble}; the checkpoint before it is used")
-            if state:
-                loop.restore(state)
-                steps = self.materials.epochs * task.batches.steps
-                done = loop.state.step >= steps
-                what = (
+            saved, problems = checkpoint.load_newest(self.run_dir / "checkpoints")
+            for problem in problems:
+                self.callback.warn(f"{problem}; the checkpoint before it is used")
+            if saved:
+                loop.restore(saved)
+                steps = self.builder.epochs * task.batches.steps
+                is_finished = loop.state.step >= steps
+                progress = (
                     "is finished, nothing is left to train"
-                    if done
-                    else f"goes on after step {loop.state.step} of {steps}"
+                    if is_finished
+                    else f"continues after step {loop.state.step} of {steps}"
                 )
-                self.callback.note(f"{self.run_dir} {what}")
+                self.callback.note(f"{self.run_dir} {progress}")
             elif run:
                 run.rewind_metrics(-1)
         return loop.train()
 
-    def about(self, parameters: int) -> About:
-        """What the report says of this run."""
+    def run_info(self, parameters: int) -> RunInfo:
+        """Return the description of this run for the report.
+
+        Parameters
+        ----------
+        parameters : int
+            Number of parameters of the exported network.
+        """
         environment = {
-            **versions(), "device": str(self.accelerator.device), "processes": self.accelerator.num_processes,
+            **package_versions(),
+            "device": str(self.accelerator.device),
+            "processes": self.accelerator.num_processes,
             "threads per process": torch.get_num_threads(),
-        }  # fmt: skip
-        return About(
-            self.recipe.name,
-            self.recipe.model,
-            parameters,
-            self.materials.notes,
-            shown(self.settings),
-            self.materials.data,
-            environment,
+        }
+        return RunInfo(
+            recipe=self.recipe.name,
+            model=self.recipe.model,
+            parameters=parameters,
+            notes=self.builder.notes,
+            settings=redact_paths(self.settings),
+            data=self.builder.data,
+            environment=environment,
         )
 
-    def _tensorboard(self, run: RunDirectory | None) -> None:
-        if self.where.log == "tensorboard" and run:
+    def _add_tensorboard(self, run: RunDirectory | None) -> None:
+        if self.options.log == "tensorboard" and run:
             from firstsight.engine.tensorboard import TensorBoard
 
             self.callback = TensorBoard(run.path / "tensorboard", self.callback)

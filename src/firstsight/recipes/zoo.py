@@ -1,9 +1,9 @@
-"""The recipes. Every result is of the last epoch, on the test set, over the seeds 0, 1, 2, ...
+"""All recipes. Each result is measured on the test set after the last epoch, with the seeds 0, 1, 2, ...
 
-Settings were chosen on a tenth of the training images (``--val-fraction 0.1``), never on the test set; those of
-``airbench-cifar10`` follow Jordan's, with the optimizer's pace and the whitening chosen on short runs within the
-training images. The results of classifiers are printed by ``python benchmarks/accuracy.py RECIPE --seeds N``, those of
-generators by ``python benchmarks/gan.py RECIPE --seeds N``.
+The settings were chosen on 10 % of the training images (``val_fraction=0.1``), never on the test set. Those of
+``airbench-cifar10`` follow Jordan's; its learning rate and whitening were chosen in short runs on training images.
+``python benchmarks/accuracy.py RECIPE --seeds N`` prints the results of classifiers, and
+``python benchmarks/gan.py RECIPE --seeds N`` those of generators.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
 from firstsight.tasks.pose.top_down.settings import TopDownSettings
 
 INFOGAN = GANSettings(latent_dim=62, categories="10", lr=1e-3, d_lr_mult=0.2)
-"""What all of its recipes have."""
+"""Settings that all recipes of InfoGAN share."""
 INFOGAN_MNIST = replace(
     INFOGAN, data="mnist", image_size=28, epochs=70, max_steps=5000, evaluate_every=5, precision="auto", d_width=32
 )
@@ -235,7 +235,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="gan-stuck",
             model="gan",
-            result="learns nothing, to be seen failing: losses of 0.293 and 0.582 (3 seeds)",
+            result="fails on purpose: the losses stay at 0.293 (G) and 0.582 (D) (3 seeds)",
             settings=GANSettings(
                 image_size=16,
                 epochs=10,
@@ -283,4 +283,4 @@ DEFAULTS = {
     "pose-tiny": "pose-tiny-lsp",
     "simple-baseline-resnet50": "simple-baseline-resnet50-coco",
 }
-"""The recipe that a model's bare name stands for."""
+"""Name of each network's default recipe."""

@@ -1,1 +1,1 @@
-"""What a training step is for each kind of learning."""
+"""Kinds of tasks: settings, training, inference and evaluation of each."""

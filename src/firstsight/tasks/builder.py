@@ -1,4 +1,4 @@
-"""What a run is made of: images, and the task that trains on them."""
+"""Experiment builders: they load the data of a run and assemble its task."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -7,24 +7,32 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from accelerate import Accelerator
 
-from firstsight.data import Augmentation, Batches, ImageSet, Preprocess, load
-from firstsight.data.images.image_set import stratified_split
-from firstsight.data.images.loading import check_place
+from firstsight.data.augment import Augmentation
+from firstsight.data.batches import Batches
+from firstsight.data.image_io import Preprocess
+from firstsight.data.images.image_set import ImageSet, stratified_split
+from firstsight.data.images.loading import check_exists, load_data
 from firstsight.engine.loop import Callback
 from firstsight.engine.task import Task
-from firstsight.tasks.classification.train import OptimizerConfig
-from firstsight.tasks.pose.settings import parse_milestones
-from firstsight.tasks.settings import ImageSettings, Settings
+from firstsight.optim.config import OptimizerConfig
+from firstsight.tasks.settings import ImageSettings, Settings, parse_milestones
 
+AnySettings = TypeVar("AnySettings", bound=Settings)
 S = TypeVar("S", bound=ImageSettings)
 T_co = TypeVar("T_co", bound=Task, covariant=True)
 
 
 class Builder(Protocol[T_co]):
-    """Gathers the materials of a run, in the order in which they are needed: `load`, then `make_task`.
+    """Interface of experiment builders: call `load`, then `make_task`.
 
-    Afterwards ``data`` says what the run was trained on, ``notes`` what a reader of its result must know, ``epochs``
-    how long it is trained.
+    Attributes
+    ----------
+    epochs : int
+        Number of epochs to train.
+    notes : tuple[str, ...]
+        Facts that a reader of the result must know.
+    data : dict[str, Any]
+        Description of the data, for ``config.json`` and the report.
     """
 
     epochs: int
@@ -32,82 +40,160 @@ class Builder(Protocol[T_co]):
     data: dict[str, Any]
 
     def load(self) -> tuple[Any, Any]:
-        """Training and test set, of the kind that `make_task` takes; the first process goes first: one download."""
+        """Return the training set and the test set, of the type that `make_task` takes."""
         ...
 
     def make_task(self, train: Any, test: Any) -> T_co:
-        """Networks, batches and optimizers, on the device and ready to train."""
+        """Return the task with networks, batches and optimizers, on the device and ready to train."""
         ...
 
 
-class ExperimentBuilder(Generic[S]):
-    """What every kind of run needs: images and batches.
+class BaseBuilder(Generic[AnySettings]):
+    """Base class of all experiment builders.
 
-    Attributes
+    Parameters
     ----------
-    labelled
-        The pictures must be of two classes at least.
+    name : str
+        Name of the recipe.
+    model : str
+        Name of the network in the model registry.
+    settings : AnySettings
+        Settings of the run.
+    accelerator : Accelerator
+        Accelerator with the device and the processes of the run.
+    callback : Callback
+        Receives notes and warnings.
+    strict : bool
+        Refuse data with unusable images instead of leaving these out.
     """
 
-    labelled = True
-
     def __init__(
-        self, name: str, model: str, settings: S, accelerator: Accelerator, callback: Callback, *, strict: bool
+        self,
+        name: str,
+        model: str,
+        settings: AnySettings,
+        accelerator: Accelerator,
+        callback: Callback,
+        *,
+        strict: bool,
     ) -> None:
-        self.name, self.model, self.settings = name, model, settings
-        self.accelerator, self.callback = accelerator, callback
-        self.strict, self.epochs = strict, settings.epochs
+        self.name = name
+        self.model = model
+        self.settings = settings
+        self.accelerator = accelerator
+        self.callback = callback
+        self.strict = strict
+        self.epochs = settings.epochs
         self.notes: tuple[str, ...] = ()
         self.data: dict[str, Any] = {}
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Data type of the network's inputs; mixed precision takes float32 too."""
+        return torch.float64 if self.settings.precision == "float64" else torch.float32
+
+    def limit_epochs(self, steps: int) -> None:
+        """Limit the epochs to the setting ``max_steps``, at least one epoch.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps per epoch.
+        """
+        if self.settings.max_steps:
+            self.epochs = min(self.epochs, max(1, self.settings.max_steps // steps))
+
+    def add_notes(self, *notes: str) -> None:
+        """Add notes; a note that is there already is not repeated."""
+        self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
+
+    def warn_of_notes(self, prefix: str = "") -> None:
+        """Pass all notes to the callback as warnings."""
+        for note in self.notes:
+            self.callback.warn(prefix + note)
+
+
+class ExperimentBuilder(BaseBuilder[S]):
+    """Experiment builder for tasks that are trained on image sets.
+
+    Attributes
+    ----------
+    labeled : bool
+        The images must have at least two classes.
+    """
+
+    labeled = True
+
     def preprocessing(self) -> Preprocess | None:
-        """The preprocessing that the pictures are read for, if it is known before they are."""
+        """Return the preprocessing if it does not depend on the images, or None."""
         return None
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """Training and test set; the first process goes first: one download."""
-        check_place(self.settings.data)  # before weights are downloaded for it
+        """Return the training set and the test set; only the first process downloads them."""
+        check_exists(self.settings.data)  # before weights are downloaded for it
         with self.accelerator.main_process_first():
-            known = self.preprocessing()
-            train = self._images("train", known, None)
-            test = self._images("test", known, train.channels)
-        if share := self.settings.val_fraction:
-            kept, held = stratified_split([str(i) for i in range(len(train))], train.labels.numpy(), share)
-            note = f"measured on {len(held):,} held-out training images (--val-fraction {share:g}), not on the test set"
-            train, test = train.select(kept), train.select(held, split="holdout", note=note)
-        if self.settings.max_steps:
-            steps = -(-len(train) // self.settings.batch_size)
-            self.epochs = min(self.epochs, max(1, self.settings.max_steps // steps))
-        self.notes = tuple(dict.fromkeys((*train.notes, *test.notes, *about_skipped(train), *about_skipped(test))))
-        for note in self.notes:
-            self.callback.warn(f"{train.name}: {note}")
+            preprocess = self.preprocessing()
+            train = self._load_split("train", preprocess, None)
+            test = self._load_split("test", preprocess, train.channels)
+        if fraction := self.settings.val_fraction:
+            kept, held_out = stratified_split([str(i) for i in range(len(train))], train.labels.numpy(), fraction)
+            note = f"evaluated on {len(held_out):,} held-out training images, not the test set (`val_fraction={fraction:g}`)"
+            train, test = train.select(kept), train.select(held_out, split="holdout", note=note)
+        self.limit_epochs(-(-len(train) // self.settings.batch_size))
+        self.add_notes(*train.notes, *test.notes, *_skipped_note(train), *_skipped_note(test))
+        self.warn_of_notes(f"{train.name}: ")
         self.data = {
-            "name": train.name, "train_images": len(train), "test_images": len(test), "classes": list(train.classes),
-            "train_sha256": train.fingerprint(), "test_sha256": test.fingerprint(),
-        }  # fmt: skip
+            "name": train.name,
+            "train_images": len(train),
+            "test_images": len(test),
+            "classes": list(train.classes),
+            "train_sha256": train.fingerprint(),
+            "test_sha256": test.fingerprint(),
+        }
         return train, test
 
-    def _images(self, split: str, known: Preprocess | None, channels: int | None) -> ImageSet:
-        """One split; pictures of a folder at the size that ``known`` preprocessing wants, or that of the settings."""
-        return load(
-            self.settings.data, split, size=known.resize if known else self.settings.image_size,
-            channels=known.channels if known else channels, shorter=known.shorter if known else 0,
-            strict=self.strict, labelled=self.labelled, notify=self.callback.note,
-        )  # fmt: skip
+    def _load_split(self, split: str, preprocess: Preprocess | None, channels: int | None) -> ImageSet:
+        """Return one split; images of a folder have the size of ``preprocess``, or else of the settings."""
+        return load_data(
+            self.settings.data,
+            split,
+            size=preprocess.resize if preprocess else self.settings.image_size,
+            channels=preprocess.channels if preprocess else channels,
+            shorter=preprocess.shorter if preprocess else 0,
+            strict=self.strict,
+            labeled=self.labeled,
+            notify=self.callback.note,
+        )
 
     def batches(self, train: ImageSet, preprocess: Preprocess, *, cutout: int = 0) -> Batches:
-        """The training batches of this process."""
+        """Return the training batches of this process.
+
+        Parameters
+        ----------
+        train : ImageSet
+            Training set.
+        preprocess : Preprocess
+            Size and normalization of the images.
+        cutout : int
+            Side of the square to cover in each image, in pixels; 0 covers nothing.
+        """
         settings = self.settings
         return Batches(
-            train, preprocess, batch_size=settings.batch_size, epochs=self.epochs, seed=settings.seed,
+            train,
+            preprocess,
+            batch_size=settings.batch_size,
+            epochs=self.epochs,
+            seed=settings.seed,
             augmentation=Augmentation(settings.translate, settings.flip, settings.rotate, settings.scale, cutout),
-            rank=self.accelerator.process_index, world=self.accelerator.num_processes, device=self.accelerator.device,
-            dtype=torch.float64 if settings.precision == "float64" else torch.float32,
-        )  # fmt: skip
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            device=self.accelerator.device,
+            dtype=self.dtype,
+        )
 
 
-def shown(settings: Settings) -> dict[str, Any]:
-    """Settings as they may stand in a file that is passed on: a path is reduced to its last part."""
+def redact_paths(settings: Settings) -> dict[str, Any]:
+    """Return the settings for files that are passed on: paths are reduced to their last part."""
     return {k: Path(v).name if k in ("data", "weights") else v for k, v in asdict(settings).items()}
 
 
@@ -119,10 +205,10 @@ def optimizer_config_of(settings: Settings) -> OptimizerConfig:
     return OptimizerConfig(**values)
 
 
-def about_skipped(images: ImageSet) -> list[str]:
-    """A note on pictures that were left out, if there were any."""
+def _skipped_note(images: ImageSet) -> list[str]:
+    """Return a note on images that were left out, if there are any."""
     if not images.skipped:
         return []
     named = "; ".join(f"{item.path}: {item.reason}" for item in images.skipped[:3])
     more = f"; and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-    return [f"{len(images.skipped)} {images.split} pictures were left out as unusable ({named}{more})"]
+    return [f"{len(images.skipped)} {images.split} images were left out as unusable ({named}{more})"]

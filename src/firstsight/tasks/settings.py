@@ -19,6 +19,8 @@ class Settings:
         "image_size": (4, 4096), "val_fraction": (0, 0.9), "seed": (0, 2**62),
     }  # fmt: skip
     """Smallest and largest value of each number."""
+    BASIC: ClassVar[tuple[str, ...]] = ("data", "epochs", "batch_size", "lr", "seed", "val_fraction")
+    """Settings that the short help shows."""
 
     data: str = "digits"
     """Data set: a name (see: firstsight data), a folder or zip of class/image, IDX files."""
@@ -127,3 +129,23 @@ class WarmupSchedule:
     """Learning-rate schedule after the warm-up."""
     warmup: float = 0.1
     """Fraction of the training in which the learning rate rises linearly from 0."""
+
+
+def parse_milestones(milestones: str) -> tuple[int, ...]:
+    """Return the epochs of a list as in "90,120".
+
+    Raises
+    ------
+    UsageError
+        If it is not a list of increasing positive integers.
+
+    >>> parse_milestones("90,120"), parse_milestones("")
+    ((90, 120), ())
+    """
+    words = milestones.replace(" ", "").split(",") if milestones.strip() else []
+    if not all(word.isdecimal() and word.isascii() and len(word) <= 6 for word in words):
+        raise UsageError(f"`milestones` must be epochs separated by commas, as in 90,120; got {milestones}")
+    epochs = tuple(map(int, words))
+    if any(a >= b for a, b in zip((0, *epochs), epochs, strict=False)):
+        raise UsageError(f"`milestones` must be increasing epochs, as in 90,120; got {milestones}")
+    return epochs

@@ -1,32 +1,91 @@
-"""Kinds of tasks: what `train`, `evaluate` and the command line need to know of each. Importing it imports no torch."""
+"""Registry of the kinds of tasks.
+
+`train`, `load`, `evaluate` and the command line ask this registry; none of them names a kind. Importing it imports no
+torch: everything heavy is given as "module:name" and imported when it is needed.
+"""
 
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from firstsight.errors import WeightsError
 from firstsight.models.registry import MODELS
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric that training reports after every epoch.
+
+    Parameters
+    ----------
+    key : str
+        Name in ``metrics.jsonl``: "train/..." or "test/...".
+    label : str
+        Heading in tables.
+    format : str
+        Format specification of the value.
+    higher_is_better : bool
+        Whether larger values are better.
+    """
+
+    key: str
+    label: str
+    format: str = ".4f"
+    higher_is_better: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """One kind of task, described by names that are imported when they are needed.
+    """One kind of task.
 
     Parameters
     ----------
     name : str
-        The kind of the task and of its networks in the model registry.
+        Kind of the task, and of its networks in the model registry.
+    title : str
+        Name of a trained model of this kind in messages ("classifier").
+    card_kind : str
+        Kind in the card of its weights files.
+    command : str
+        Command that uses trained weights of this kind.
     settings : str
         "module:class" of the settings, a subclass of `firstsight.tasks.settings.Settings`.
     default_settings : str
-        "module:function" that returns the settings of a network without a recipe, ``(model) -> Settings``.
+        "module:function" that returns the settings of a network without a recipe: ``(model) -> Settings``.
+    create : str
+        "module:function" that builds a network: ``(name, **options) -> nn.Module``.
     build : str
-        "module:class" of the experiment builder, a subclass of `firstsight.tasks.builder.Builder`.
+        "module:class" of the experiment builder, see `firstsight.tasks.builder.Builder`.
+    load : str
+        "module:function": ``(WeightsFile) -> object`` with ``task``, ``to(device)``, ``card`` and ``source``.
+    evaluate : str
+        "module:function": ``(model, data, *, strict, notify, **options) -> Evaluation``.
+    evaluate_options : str
+        "module:class" of a dataclass with further options of ``evaluate``; empty without any.
+    recognize : str
+        "module:function" that recognizes PyTorch files without a card: ``(path, tensors, *, notify) -> WeightsFile or
+        None``; empty if there are none.
+    metrics : tuple[Metric, ...]
+        Metrics that the command line shows, in this order.
+    results : tuple[Metric, ...]
+        Metrics of a card by which weights are listed; ``key`` is the name in the card's metrics.
     """
 
     name: str
+    title: str
+    card_kind: str
+    command: str
     settings: str
     default_settings: str
+    create: str
     build: str
+    load: str
+    evaluate: str
+    evaluate_options: str = ""
+    recognize: str = ""
+    metrics: tuple[Metric, ...] = ()
+    results: tuple[Metric, ...] = ()
 
     def resolve(self, field: str) -> Any:
         """Import and return the object that a field names.
@@ -38,7 +97,93 @@ class TaskSpec:
         return getattr(import_module(module), attribute)
 
 
-TASKS: dict[str, TaskSpec] = {}
+TASKS: dict[str, TaskSpec] = {
+    "classification": TaskSpec(
+        name="classification",
+        title="classifier",
+        card_kind="classifier",
+        command="predict",
+        settings="firstsight.tasks.classification.settings:ClassificationSettings",
+        default_settings="firstsight.tasks.classification.settings:default_settings",
+        create="firstsight.models.classification:create_model",
+        build="firstsight.tasks.classification.build:ClassificationBuilder",
+        load="firstsight.tasks.classification.classifier:load_classifier",
+        evaluate="firstsight.tasks.classification.evaluate:evaluate_classifier",
+        metrics=(
+            Metric(key="train/loss", label="train loss"),
+            Metric(key="test/loss", label="test loss"),
+            Metric(key="test/accuracy", label="test accuracy", format=".2%", higher_is_better=True),
+        ),
+        results=(Metric(key="accuracy", label="accuracy", format=".2%", higher_is_better=True),),
+    ),
+    "gan": TaskSpec(
+        name="gan",
+        title="generator",
+        card_kind="generator",
+        command="generate",
+        settings="firstsight.tasks.gan.settings:GANSettings",
+        default_settings="firstsight.tasks.gan.settings:default_settings",
+        create="firstsight.models.gan:create_gan",
+        build="firstsight.tasks.gan.build:GANBuilder",
+        load="firstsight.tasks.gan.generator:load_generator",
+        evaluate="firstsight.tasks.gan.evaluate:evaluate_generator",
+        metrics=(
+            Metric(key="train/d_loss", label="D loss", format=".3f"),
+            Metric(key="train/g_loss", label="G loss", format=".3f"),
+            Metric(key="train/d_real", label="D(x)", format=".2f"),
+            Metric(key="train/d_fake", label="D(G(z))", format=".2f"),
+            Metric(key="test/frechet", label="FD", format=".2f"),
+            Metric(key="test/modes", label="modes", format=".0f", higher_is_better=True),
+            Metric(key="test/q_error", label="Q error", format=".1%"),
+        ),
+        results=(Metric(key="frechet", label="FD", format=".2f"),),
+    ),
+    "bottom-up": TaskSpec(
+        name="bottom-up",
+        title="bottom-up pose network",
+        card_kind="pose",
+        command="pose",
+        settings="firstsight.tasks.pose.bottom_up.settings:BottomUpSettings",
+        default_settings="firstsight.tasks.pose.bottom_up.settings:default_settings",
+        create="firstsight.models.pose:create_bottom_up",
+        build="firstsight.tasks.pose.bottom_up.build:BottomUpBuilder",
+        load="firstsight.tasks.pose.bottom_up.estimate:load_estimator",
+        evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
+        evaluate_options="firstsight.tasks.pose.evaluate:PoseOptions",
+        recognize="firstsight.tasks.pose.bottom_up.network:recognize",
+        metrics=(
+            Metric(key="train/loss", label="train loss"),
+            Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
+            Metric(key="test/ar", label="AR", format=".1%", higher_is_better=True),
+            Metric(key="test/pck", label="PCK@0.2", format=".1%", higher_is_better=True),
+        ),
+        results=(
+            Metric(key="ap", label="AP", format=".1%", higher_is_better=True),
+            Metric(key="pck", label="PCK@0.2", format=".1%", higher_is_better=True),
+        ),
+    ),
+    "top-down": TaskSpec(
+        name="top-down",
+        title="top-down pose network",
+        card_kind="top-down",
+        command="pose",
+        settings="firstsight.tasks.pose.top_down.settings:TopDownSettings",
+        default_settings="firstsight.tasks.pose.top_down.settings:default_settings",
+        create="firstsight.models.pose:create_top_down",
+        build="firstsight.tasks.pose.top_down.build:TopDownBuilder",
+        load="firstsight.tasks.pose.top_down.estimate:load_estimator",
+        evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
+        evaluate_options="firstsight.tasks.pose.evaluate:PoseOptions",
+        metrics=(
+            Metric(key="train/loss", label="train loss"),
+            Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
+            Metric(key="test/ar", label="AR", format=".1%", higher_is_better=True),
+            Metric(key="test/pck", label="PCK@0.2", format=".1%", higher_is_better=True),
+        ),
+        results=(Metric(key="pck", label="PCK@0.2", format=".1%", higher_is_better=True),),
+    ),
+}
+"""The kinds of tasks by name."""
 
 
 def register_task(spec: TaskSpec) -> None:
@@ -51,17 +196,15 @@ def task_of(model: str) -> TaskSpec:
     return TASKS[MODELS[model].kind]
 
 
-for _name, _package, _builder, _settings in (
-    ("classification", "classification", "ClassificationBuilder", "ClassificationSettings"),
-    ("gan", "gan", "GANBuilder", "GANSettings"),
-    ("bottom-up", "pose.bottom_up", "BottomUpBuilder", "BottomUpSettings"),
-    ("top-down", "pose.top_down", "TopDownBuilder", "TopDownSettings"),
-):
-    register_task(
-        TaskSpec(
-            name=_name,
-            settings=f"firstsight.tasks.{_package}.settings:{_settings}",
-            default_settings=f"firstsight.tasks.{_package}.settings:default_settings",
-            build=f"firstsight.tasks.{_package}.build:{_builder}",
-        )
-    )
+def task_of_card(kind: str, path: Path) -> TaskSpec:
+    """Return the task whose weights files have cards of this kind.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
+    """
+    for spec in TASKS.values():
+        if spec.card_kind == kind:
+            return spec
+    raise WeightsError(f"{path}: has a card of unknown kind '{kind}'; it may need a newer version of firstsight")

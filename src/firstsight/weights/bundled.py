@@ -1,4 +1,4 @@
-"""Weights at hand: those inside the package, and those stored on this machine."""
+"""Weights files on this machine: those in the package, and those in the cache."""
 
 import json
 from importlib.resources import files
@@ -8,53 +8,51 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from firstsight.data.fetch import home
+from firstsight.data.fetch import get_home
 
 CARD = "firstsight"
-"""The metadata of a weights file under which its card lies."""
+"""Key of the card in the metadata of a weights file."""
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+"""Last parts of the names of batch norm buffers, which are not parameters."""
 
 
 def bundled() -> dict[str, Path]:
-    """Names and files of the weights inside the package."""
+    """Return names and files of the weights in the package."""
     folder = Path(str(files("firstsight.weights")))
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
+def cache_dir() -> Path:
+    """Return the folder of published and imported weights: ``$FIRSTSIGHT_HOME/weights``."""
+    return get_home() / "weights"
+
+
+def cached() -> dict[str, Path]:
+    """Return names and files of the weights in the cache."""
+    return {path.stem: path for path in sorted(cache_dir().glob("*.safetensors")) if not path.name.startswith(".")}
+
+
 def display_name(path: str | Path) -> str:
-    """What a user knows a weights file by: the name of shipped ones, else the path."""
+    """Return the name of bundled weights, or else the path of the file."""
     path = Path(path)
     return path.stem if bundled().get(path.stem) == path else str(path)
 
 
-def cache_dir() -> Path:
-    """Where published and imported weights are stored: ``$FIRSTSIGHT_HOME/weights``."""
-    return home() / "weights"
-
-
-def cached() -> dict[str, Path]:
-    """Names and files of the weights stored on this machine."""
-    return {path.stem: path for path in sorted(cache_dir().glob("*.safetensors")) if not path.name.startswith(".")}
-
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""What batch norms keep beside their parameters."""
-
-
 def parameters_of(path: Path) -> int:
-    """How many parameters a weights file holds, by its header alone.
+    """Return the number of parameters in a weights file, from its header alone.
 
     Raises
     ------
     SafetensorError
-        It is none.
+        If it is no safetensors file.
     """
     with safe_open(path, framework="np") as file:
-        names = [name for name in file.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118 - not a dict
+        names = [name for name in file.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118 - not a dict
         return sum(prod(file.get_slice(name).get_shape()) for name in names)
 
 
 def card_of(path: Path) -> dict[str, Any] | None:
-    """The card of a weights file, read without its tensors; None for what is not a whole weights file of firstsight."""
+    """Return the card of a weights file, read without its tensors; None if it is not a complete firstsight file."""
     try:
         with safe_open(path, framework="np") as file:
             card = json.loads((file.metadata() or {})[CARD])

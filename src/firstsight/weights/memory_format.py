@@ -1,11 +1,10 @@
-"""How a network's weights lie in memory."""
+"""Memory format of the weights of a network."""
 
 import torch
 from torch import nn
 
 
 def channels_last(net: nn.Module) -> nn.Module:
-    """The network, in place, with the channels of each place side by side, as convolutions are quickest."""
-    # torch's stubs do not know this form
-    moved: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
+    """Convert a network in place to the memory format "channels last", in which convolutions are fastest on CPUs."""
+    converted: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    return converted

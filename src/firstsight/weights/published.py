@@ -1,9 +1,7 @@
-"""Weights that others published, trained on ImageNet: fetched or imported once, stored with a card, used like any::
-
-network = published("resnet34")
-"""
+"""Published weights, trained on ImageNet: download or import them once, store them with a card."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,72 +9,61 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from firstsight.data.fetch import fetch, offline, sha256_of
+from firstsight.data.checksum import sha256_of
+from firstsight.data.fetch import fetch, is_offline
 from firstsight.data.image_io import Preprocess
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, card_of
-from firstsight.weights.classifier import Classifier, make_card, read, write
+from firstsight.weights.io import make_card, write_weights
 from firstsight.weights.state_dict import fit, read_tensors
-from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find, imagenet_classes, named_hash
+from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 
 HEADS = ("fc.weight", "classifier.6.weight")
-"""The last layer's weight, (classes, features): of ResNet and GoogLeNet, of AlexNet and VGG."""
+"""Weight (classes, features) of the last layer: of ResNet and GoogLeNet, of AlexNet and VGG."""
 MAX_CLASSES = 100_000
-"""A file can claim any number of classes without holding as many numbers."""
+"""Maximum number of classes that a file may declare."""
 
 
-def published(model: str, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
-    """A network with the weights that were published for it: 1000 classes of ImageNet.
+def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+    """Return the file of published weights in the cache; download, verify and convert it if it is missing.
 
-    Stored weights are used; else they are fetched and stored (never when ``FIRSTSIGHT_OFFLINE=1``).
+    The download is from the publisher, or from the mirror ``$FIRSTSIGHT_WEIGHTS_URL``; never when
+    ``FIRSTSIGHT_OFFLINE=1``.
 
     Parameters
     ----------
-    model : str
-        One of `PUBLISHED`, as "resnet34" or "resnet34-imagenet".
+    name : str
+        Network or weights: "resnet34" or "resnet34-imagenet".
     notify : Callable[[str], None]
         Called with a line for every download.
 
     Raises
     ------
     UsageError
-        Nothing is published under that name.
+        If nothing is published under that name.
     WeightsError
-        Neither stored nor to be fetched, or the stored file is damaged.
+        If the file is neither cached nor can be downloaded, or is damaged.
     """
-    return read(get(model, notify=notify))
-
-
-def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path:
-    """The file of published weights: as it is stored, or fetched, verified by its hash, and stored.
-
-    The download comes from where the weights are published, or from the mirror ``$FIRSTSIGHT_WEIGHTS_URL``.
-
-    Raises
-    ------
-    UsageError, WeightsError
-        As `published`.
-    """
-    source = find(name)
+    source = find_published(name)
     if card_of(source.target) is not None:
         return source.target
     folder = cache_dir() / "downloads"
     original = folder / source.file
     by_hand = f"firstsight weights import {source.file} --model {source.model}"
-    if offline() and not original.is_file():
+    if is_offline() and not original.is_file():
         raise WeightsError(
             f"{source.name} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
-            f" fetch {source.url} and then: {by_hand}"
+            f" download {source.url} and then: {by_hand}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{source.model}.lock"):  # of several processes, one fetches
+        with FileLock(folder / f"{source.model}.lock"):  # only one of several processes downloads
             if card_of(source.target) is None:
                 fetch(
-                    source.remote, (source.base_url,), folder, notify=notify,
-                    otherwise=f"fetch it in another way and then: {by_hand}",
+                    source.remote, (source.download_url,), folder, notify=notify,
+                    hint=f"download it in another way and then: {by_hand}",
                 )  # fmt: skip
                 import_weights(original, source.model, replace=True, notify=notify)
                 original.unlink()
@@ -97,26 +84,28 @@ def import_weights(
     replace: bool = False,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Store weights of another program with a card, so that they can be used like any.
+    """Convert weights of another program to a weights file with a card.
 
-    How many classes there are is read from the last layer. 1000 are taken as ImageNet's; the file is then stored as
-    ``<model>-imagenet``, any other as ``<model>-<name of the file>``. Pictures are prepared as for the published
-    weights. When ``file`` is not the published one (its SHA-256 differs), the card says so, and ``notify`` is told.
+    The number of classes is that of the last layer. 1000 classes are taken to be those of ImageNet; the file is then
+    stored as ``<model>-imagenet``, others as ``<model>-<name of the file>``. Images are preprocessed as for the published
+    weights. If ``file`` is not the published one (its SHA-256 differs), the card says so and ``notify`` is called.
 
     Parameters
     ----------
     file : str | Path
-        See `load_published`. A hash in its name ("resnet34-b627a593.pth") is checked.
+        See `load_published`. A hash in its name ("resnet34-b627a593.pth") is verified.
     model : str
-        One of `PUBLISHED`.
+        Network, one of `PUBLISHED`.
     variant : str | None
-        Of the network; its first one, which is torchvision's, if None.
+        Variant of the network; None for the first one, which is that of torchvision.
     classes : Sequence[str] | None
-        Names of the classes, as many as the last layer has; "class 0", ... if None.
+        Names of the classes; None for "class 0", "class 1", ...
     out : str | Path | None
-        Where to write; below ``$FIRSTSIGHT_HOME/weights`` if None, where `load` finds it by its name.
+        File to write; None for a file in ``$FIRSTSIGHT_HOME/weights``, which `load` finds by its name.
     replace : bool
-        Write over weights that came from another file.
+        Overwrite weights that came from another file.
+    notify : Callable[[str], None]
+        Called with a line for everything unusual in the file.
 
     Returns
     -------
@@ -126,11 +115,12 @@ def import_weights(
     Raises
     ------
     UsageError
-        No such file, model or variant; another number of names than classes; other weights are there already.
+        If the file, the network or the variant does not exist, if the number of names differs from that of the
+        classes, or if other weights are stored under the name.
     WeightsError
-        The file has another hash than its name says, cannot be read, or does not fit.
+        If the file has another hash than its name says, cannot be read, or does not fit the network.
     """
-    path, source = Path(file).expanduser(), find(model)
+    path, source = Path(file).expanduser(), find_published(model)
     variants = CLASSIFICATION_MODELS[source.model].variants
     if variant is not None and variant not in variants:
         raise UsageError(f"{source.model} has no variant '{variant}' ({' or '.join(variants) or 'it has only one'})")
@@ -143,54 +133,60 @@ def import_weights(
         _check_free(target, digest)
     net = _fresh(source.model, count, variant)
     fit(net, tensors, path, display_name=f"{source.model} ({variant})" if variant else source.model, notify=notify)
-    del tensors  # VGG's are half a gigabyte, and are copied once more for writing
+    del tensors  # half a gigabyte for VGG, and writing makes another copy
     original = digest.startswith(source.sha256)
     if not original:
-        named = " and its classes named" if imagenet else ""
-        notify(f"{path.name} is not the published {source.file}; its pictures are prepared{named} as for that")
+        named = " and classes are named" if imagenet else ""
+        notify(f"{path.name} is not the published {source.file}; images are preprocessed{named} as for that file")
     names = imagenet_classes() if imagenet else tuple(classes or (f"class {i}" for i in range(count)))
+    options = {"num_classes": count, "in_channels": 3, "image_size": source.size}
     card = make_card(
-        model=source.model, in_channels=3, preprocess=preprocess_of(source), classes=names, variant=variant,
+        "classifier",
+        model=source.model,
+        options=options if variant is None else options | {"variant": variant},
+        preprocess=asdict(preprocess_of(source)),
+        classes=list(names),
+        views=1,
         about=_about(source, path, digest, original=original),
-    )  # fmt: skip
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write(target, net.state_dict(), card)
+        write_weights(target, net.state_dict(), card)
     except OSError as error:
         raise _cannot_write(error, target) from error
     return target
 
 
 def checked_hash(path: Path) -> str:
-    """SHA-256 of a file, after comparing it with the beginning of one that its name may carry.
+    """Return the SHA-256 of a file, compared with the one that its name may contain.
 
     Raises
     ------
     UsageError
-        No such file.
+        If the file does not exist.
     WeightsError
-        They differ: the file is damaged, or not what its name says.
+        If they differ: the file is damaged, or not what its name says.
     """
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     digest, expected = sha256_of(path), named_hash(path.name)
     if not digest.startswith(expected):
-        found = digest[: len(expected)]
-        raise WeightsError(f"{path}: its SHA-256 begins with {found}, not as its name says; damaged, or another file")
+        start = digest[: len(expected)]
+        raise WeightsError(f"{path}: its SHA-256 begins with {start}, not as its name says; damaged, or another file")
     return digest
 
 
 def preprocess_of(source: Published) -> Preprocess:
-    """How pictures come into a network with published weights."""
+    """Return the preprocessing for published weights."""
     return Preprocess(channels=3, resize=source.size, pad=0, mean=source.mean, std=source.std, shorter=source.shorter)
 
 
 def _count_classes(tensors: Mapping[str, Tensor], path: Path, names: Sequence[str] | None) -> int:
-    """How many classes the last layer has; 1000 where it is missing, which `fit` will tell."""
+    """Return the number of classes of the last layer; 1000 if it is missing, which `fit` will report."""
     head = next((tensors[name] for name in HEADS if name in tensors and tensors[name].ndim == 2), None)
     count = 1000 if head is None else len(head)
     if not 2 <= count <= MAX_CLASSES:
-        raise WeightsError(f"{path}: its last layer has {count:,} classes; 2 to {MAX_CLASSES:,} can be used")
+        raise WeightsError(f"{path}: its last layer has {count:,} classes; between 2 and {MAX_CLASSES:,} are possible")
     if names is not None and len(names) != count:
         raise UsageError(f"{path} has {count:,} classes, but {len(names):,} names were given")
     return count
@@ -199,23 +195,23 @@ def _count_classes(tensors: Mapping[str, Tensor], path: Path, names: Sequence[st
 def _target(source: Published, file: Path, out: str | Path | None, *, imagenet: bool) -> Path:
     if out is not None:
         if Path(out).suffix != ".safetensors":
-            raise UsageError(f"--out must end in .safetensors; got {out}")
+            raise UsageError(f"`out` must end in .safetensors; got {out}")
         return Path(out).expanduser()
     if imagenet:
         return source.target
-    own = file.stem.startswith(f"{source.model}-") and file.stem != source.name
-    return cache_dir() / f"{file.stem if own else f'{source.model}-{file.stem}'}.safetensors"
+    has_model_name = file.stem.startswith(f"{source.model}-") and file.stem != source.name
+    return cache_dir() / f"{file.stem if has_model_name else f'{source.model}-{file.stem}'}.safetensors"
 
 
 def _check_free(target: Path, digest: str) -> None:
-    """Nothing is at ``target``, or what was made there from the file with this hash."""
+    """Refuse to overwrite weights that came from a file with another hash."""
     card = card_of(target)
     if target.exists() and (card is None or card["about"].get("sha256") != digest):
-        raise UsageError(f"{target} is there already, from another file; remove it, or choose another place with --out")
+        raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")
 
 
 def _fresh(model: str, num_classes: int, variant: str | None) -> nn.Module:
-    """A new network, always with the same numbers: the auxiliary classifiers that a file may lack do not vary."""
+    """Return a new network with fixed random weights, so that auxiliary classifiers missing in a file do not vary."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return create_model(model, num_classes=num_classes, variant=variant)
@@ -223,14 +219,14 @@ def _fresh(model: str, num_classes: int, variant: str | None) -> nn.Module:
 
 def _cannot_write(error: OSError, target: Path) -> WeightsError:
     reason = error.strerror or str(error)
-    return WeightsError(f"{error.filename or target}: {reason}; choose another place with FIRSTSIGHT_HOME or --out")
+    return WeightsError(f"{error.filename or target}: {reason}; choose another place with FIRSTSIGHT_HOME or `out`")
 
 
 def _about(source: Published, file: Path, digest: str, *, original: bool) -> dict[str, Any]:
     if not original:
-        terms = "not known; those of whoever trained it"
+        terms = "not known"
         return {"data": "not known", "source": file.name, "sha256": digest, "terms": terms}
     return {
-        "data": "imagenet", "source": source.place + source.file, "sha256": digest, "terms": TERMS,
+        "data": "imagenet", "source": source.base_url + source.file, "sha256": digest, "terms": TERMS,
         "published_accuracy": source.accuracy / 100, "accuracy_source": ACCURACY_SOURCE,
     }  # fmt: skip

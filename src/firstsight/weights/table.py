@@ -1,4 +1,4 @@
-"""The published weights: which files there are, where, their hashes, what they reach, their terms."""
+"""Table of published weights: files, URLs, hashes, accuracy and terms."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir
 
-PLACE = "https://download.pytorch.org/models/"
-ACCURACY_SOURCE = "torchvision 0.29, documentation of its weights IMAGENET1K_V1: acc@1 on ImageNet-1K, one centre crop"
+BASE_URL = "https://download.pytorch.org/models/"
+ACCURACY_SOURCE = "torchvision 0.29, documentation of its weights IMAGENET1K_V1: acc@1 on ImageNet-1K, one center crop"
 TERMS = (
-    "published with torchvision (BSD-3-Clause); trained on ImageNet (ILSVRC 2012), whose pictures are given for"
+    "published with torchvision (BSD-3-Clause); trained on ImageNet (ILSVRC 2012), whose images are available for"
     " non-commercial research and education"
 )
 NAMED_HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
@@ -22,31 +22,35 @@ NAMED_HASH = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 
 @dataclass(frozen=True)
 class Published:
-    """Weights of a network trained on the 1000 classes of ImageNet.
+    """Published weights of a network, trained on the 1000 classes of ImageNet.
 
     Parameters
     ----------
     model : str
-        The network, as in `CLASSIFICATION_MODELS`.
+        Name of the network in the model registry.
     file : str
-        The file's name, which ends in the first eight hex digits of its SHA-256.
+        Name of the file; it ends in the first eight hex digits of its SHA-256.
     megabytes : float
-        Its size.
+        Size of the file.
     accuracy : float
-        Share of ImageNet's 50,000 validation pictures named rightly, in percent (see `ACCURACY_SOURCE`).
-    place : str
-        The folder that the file is published in, as a URL (see `url`).
-    mean, std : tuple[float, float, float]
-        Of each channel, that pictures are normalised by.
-    size, shorter : int
-        A square of ``size`` pixels is cut from pictures whose shorter side is resized to ``shorter``.
+        Top-1 accuracy on the ImageNet validation set in percent (see `ACCURACY_SOURCE`).
+    base_url : str
+        Folder of the file, as a URL.
+    mean : tuple[float, float, float]
+        Mean of each channel, for normalization.
+    std : tuple[float, float, float]
+        Standard deviation of each channel, for normalization.
+    size : int
+        Side of the square that is cropped from the center.
+    shorter : int
+        Shorter side that images are resized to before.
     """
 
     model: str
     file: str
     megabytes: float
     accuracy: float
-    place: str = PLACE
+    base_url: str = BASE_URL
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     size: int = 224
@@ -54,57 +58,57 @@ class Published:
 
     @property
     def name(self) -> str:
-        """What the weights are called."""
+        """Name of the weights."""
         return f"{self.model}-imagenet"
 
     @property
     def target(self) -> Path:
-        """Where they are stored."""
+        """File in the cache."""
         return cache_dir() / f"{self.name}.safetensors"
 
     @property
     def sha256(self) -> str:
-        """The first eight hex digits of the file's SHA-256."""
+        """First eight hex digits of the SHA-256 of the published file."""
         return self.file.rpartition("-")[2].partition(".")[0]
 
     @property
-    def base_url(self) -> str:
-        """The folder to download from: the mirror ``$FIRSTSIGHT_WEIGHTS_URL`` if it is set, else ``place``."""
+    def download_url(self) -> str:
+        """Folder to download from: the mirror ``$FIRSTSIGHT_WEIGHTS_URL`` if it is set, else ``base_url``."""
         mirror = os.environ.get("FIRSTSIGHT_WEIGHTS_URL", "")
-        return f"{mirror.rstrip('/')}/" if mirror else self.place
+        return f"{mirror.rstrip('/')}/" if mirror else self.base_url
 
     @property
     def url(self) -> str:
-        """The address to download from."""
-        return self.base_url + self.file
+        """URL to download from."""
+        return self.download_url + self.file
 
     @property
     def remote(self) -> RemoteFile:
-        """The file to fetch."""
+        """File to download, with its hash and size."""
         return RemoteFile(self.file, self.sha256, round(self.megabytes * 1e6))
 
 
 def named_hash(file: str) -> str:
-    """The beginning of a file's SHA-256 that its name carries, in hex; an empty string if it carries none.
+    """Return the beginning of the SHA-256 that a file name contains, in hex; an empty string if it contains none.
 
-    Eight decimal digits are a date rather than a hash, unless the table below has the file.
+    Eight decimal digits are taken as a date, unless the file is in the table of published weights.
 
     >>> named_hash("resnet34-b627a593.pth"), named_hash("resnet34-20260131.pth"), named_hash("vgg13-19584684.pth")
     ('b627a593', '', '19584684')
     """
-    found = NAMED_HASH.search(file)
-    if not found or (found[1].isdecimal() and file not in {entry.file for entry in PUBLISHED.values()}):
+    match = NAMED_HASH.search(file)
+    if not match or (match[1].isdecimal() and file not in {info.file for info in PUBLISHED.values()}):
         return ""
-    return found[1]
+    return match[1]
 
 
 HALF = (0.5, 0.5, 0.5)
-"""Mean and std of GoogLeNet's pictures. torchvision's port normalises by ImageNet's mean and std and then, inside the
-network (``transform_input``), undoes that for these."""
+"""Mean and standard deviation of GoogLeNet's inputs. torchvision's port normalizes with those of ImageNet and converts
+to these inside the network (``transform_input``)."""
 
 PUBLISHED: dict[str, Published] = {
-    entry.model: entry
-    for entry in (
+    info.model: info
+    for info in (
         Published("alexnet", "alexnet-owt-7be5be79.pth", 244.4, 56.522),
         Published("vgg11", "vgg11-8a719046.pth", 531.5, 69.020),
         Published("vgg11_bn", "vgg11_bn-6002323d.pth", 531.5, 70.370),
@@ -122,16 +126,16 @@ PUBLISHED: dict[str, Published] = {
         Published("resnet152", "resnet152-394f9c45.pth", 241.6, 78.312),
     )
 }
-"""By network; `tools/make_imagenet_classes.py` holds the table against torchvision's."""
+"""Published weights by network; `tools/make_imagenet_classes.py` compares the table with torchvision."""
 
 
-def find(name: str) -> Published:
-    """Published weights by the name of their network ("resnet34") or their own ("resnet34-imagenet").
+def find_published(name: str) -> Published:
+    """Return published weights by the name of their network ("resnet34") or their own ("resnet34-imagenet").
 
     Raises
     ------
     UsageError
-        Nothing is published under that name.
+        If nothing is published under that name.
     """
     model = name.removesuffix("-imagenet")
     if model in PUBLISHED:
@@ -142,19 +146,19 @@ def find(name: str) -> Published:
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The names of ImageNet's 1000 classes, in the order of the networks' outputs (torchvision's wording)."""
+    """Return the names of the 1000 ImageNet classes, in the order of the logits (as torchvision writes them)."""
     return tuple((files("firstsight.weights") / "imagenet-classes.txt").read_text(encoding="utf-8").splitlines())
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names from a text file, one a line.
+    """Read class names from a text file, one per line.
 
     Raises
     ------
     UsageError
-        No such file.
+        If the file does not exist.
     WeightsError
-        Not UTF-8 text, or an empty line between others.
+        If it is not UTF-8 text, or has an empty line between others.
     """
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
@@ -164,5 +168,5 @@ def read_classes(path: Path) -> tuple[str, ...]:
         raise WeightsError(f"{path}: not a text file in UTF-8") from None
     if not all(lines) or not lines:
         number = lines.index("") + 1 if lines else 1
-        raise WeightsError(f"{path}: line {number} is empty; one class name a line is expected")
+        raise WeightsError(f"{path}: line {number} is empty; expected one class name per line")
     return tuple(lines)

@@ -1,4 +1,7 @@
-"""Pictures in ``class/picture`` order, in a folder or a zip, with or without ``train/``, ``val/``, ``test/`` above."""
+"""Reader of images in class folders (``class/image.png``), in a folder or a zip file.
+
+``train/``, ``val/`` and ``test/`` folders above the class folders are optional.
+"""
 
 import tempfile
 import zipfile
@@ -11,78 +14,112 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.data.image_io import SUFFIXES, open_image, to_pixels
-from firstsight.data.images.image_set import ImageSet, SkippedImage, held_out_share, stratified_split
+from firstsight.data.image_io import SUFFIXES, open_image, resize_and_crop
+from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
 from firstsight.errors import DataError
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-MAX_PICTURE_BYTES = 256 << 20
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+MAX_IMAGE_BYTES = 256 << 20
 CHUNK = 512
 IN_MEMORY_BYTES = 4 << 30
-"""Decoded pixels beyond this go to a temporary file that the system pages in and out."""
+"""A larger array of decoded pixels is stored in a memory-mapped temporary file."""
+UNLABELED = "pictures"  # prose: ok
+"""Class of images in no class folder; part of the fingerprint, so it does not change."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A picture's place: the folders above it and its name."""
+class ImageFile:
+    """Image file in a data set.
+
+    Parameters
+    ----------
+    parts : tuple[str, ...]
+        Parts of the path inside the data set.
+    """
 
     parts: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """The path inside the set, with slashes."""
+        """Path inside the data set, with slashes."""
         return "/".join(self.parts)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture with its class, and the path by which the holding out knows it (independent of what lies above)."""
+    """Image file with its class.
 
-    entry: Entry
+    Parameters
+    ----------
+    file : ImageFile
+        The file.
+    label : str
+        Name of the class.
+    key : tuple[str, ...]
+        Path from the class folder on, which `stratified_split` uses. It does not depend on the folders above.
+    """
+
+    file: ImageFile
     label: str
     key: tuple[str, ...]
 
 
-class Tree:
-    """The pictures below a folder or in a zip, read one by one; nothing is ever extracted."""
+class ImageTree:
+    """Image files below a folder or in a zip file; nothing is ever extracted.
+
+    Parameters
+    ----------
+    path : Path
+        Folder or zip file.
+
+    Raises
+    ------
+    DataError
+        If the zip file cannot be read, or a member's path is outside of the archive.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._zip = _open_zip(path) if path.is_file() else None
-        self.entries = sorted((Entry(parts) for parts in self._walk()), key=lambda entry: entry.parts)
+        self.files = sorted((ImageFile(parts) for parts in self._walk()), key=lambda file: file.parts)
 
     def _walk(self) -> Iterator[tuple[str, ...]]:
+        """Yield the path of each image file, without hidden files."""
         if self._zip is None:
             names = (item.relative_to(self.path).as_posix() for item in self.path.rglob("*") if item.is_file())
         else:
             names = (info.filename for info in self._zip.infolist() if not info.is_dir())
         for name in names:
             parts = PurePosixPath(name).parts
-            hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-            if not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES:
+            is_hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+            if not is_hidden and PurePosixPath(name).suffix.lower() in SUFFIXES:
                 yield parts
 
-    def read(self, entry: Entry) -> bytes:
-        """The bytes of one picture.
+    def read(self, file: ImageFile) -> bytes:
+        """Return the content of an image file.
 
         Raises
         ------
         DataError
-            It is too large, or cannot be read.
+            If the file is too large or cannot be read.
         """
         try:
             if self._zip is None:
-                file = self.path.joinpath(*entry.parts)
-                if file.stat().st_size > MAX_PICTURE_BYTES:
-                    raise DataError(f"larger than {MAX_PICTURE_BYTES >> 20} MiB")
-                return file.read_bytes()
-            info = self._zip.getinfo(entry.name)
-            if info.file_size > MAX_PICTURE_BYTES:
-                raise DataError(f"larger than {MAX_PICTURE_BYTES >> 20} MiB")
+                path = self.path.joinpath(*file.parts)
+                if path.stat().st_size > MAX_IMAGE_BYTES:
+                    raise DataError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB")
+                return path.read_bytes()
+            info = self._zip.getinfo(file.name)
+            if info.file_size > MAX_IMAGE_BYTES:
+                raise DataError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB")
             return self._zip.read(info)
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
             raise DataError(str(error)) from None
@@ -94,86 +131,85 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path}: not a readable zip file ({error})") from None
     for name in archive.namelist():
-        inside = PurePosixPath(name.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+        member = PurePosixPath(name.replace("\\", "/"))
+        if member.is_absolute() or ".." in member.parts or ":" in member.parts[0]:
             raise DataError(f"{path}: member '{name}' points outside the archive; refused")
     return archive
 
 
 def read_folder(
-    path: Path, split: str, *, size: int, channels: int | None, strict: bool, shorter: int = 0,
-    memory: int = IN_MEMORY_BYTES, labelled: bool = True,
-) -> ImageSet:  # fmt: skip
-    """Read one split of a folder or zip of pictures.
+    path: Path,
+    split: str,
+    *,
+    size: int,
+    channels: int | None,
+    strict: bool,
+    shorter: int = 0,
+    memory: int = IN_MEMORY_BYTES,
+    labeled: bool = True,
+) -> ImageSet:
+    """Read one split of the images in a folder or zip file.
 
-    With split folders, "train" is ``train/`` and "test" is ``test/`` (or ``val/`` where there is no ``test/``). Without
-    them, a stated share of each class is held out by rule (`stratified_split`).
+    With split folders, "train" is ``train/`` and "test" is ``test/`` (``val/`` if there is no ``test/``). Without
+    them, `stratified_split` holds out a fraction of each class for testing.
 
     Parameters
     ----------
+    path : Path
+        Folder or zip file.
+    split : str
+        "train" or "test".
     size : int
-        Side in pixels that every picture is brought to.
+        Side of the images in pixels, after resize and center crop.
     channels : int | None
-        1, 3, or None for 1 when every picture is stored as grey, else 3.
+        1 or 3. None chooses 1 if all files are gray, else 3.
     strict : bool
-        Refuse the set when a picture is unusable, instead of leaving it out.
+        Raise an error if an image is unusable, instead of skipping it.
     shorter : int
-        See `Preprocess`.
+        Resize the shorter side to this many pixels before the crop (see `Preprocess`).
     memory : int
-        Bytes of decoded pixels to hold in memory.
-    labelled : bool
-        The pictures stand in folders of two classes at least; else they may also all be of one class, or stand in no
-        class folder at all.
+        Maximum size in bytes of decoded pixels in memory.
+    labeled : bool
+        Require at least two class folders. If False, images may also be in no class folder or all in one.
+
+    Returns
+    -------
+    ImageSet
+        Images and labels of the split.
 
     Raises
     ------
     DataError
-        No pictures, one class only, no usable picture, classes in the test split that are not in the training split.
+        If there are no usable images, there is only one class, or the test split has a class that the training split
+        lacks.
     """
-    tree = Tree(path)
-    splits = _splits(tree, labelled=labelled)
-    train, note = splits.get("train", []), ""
-    if not train:
-        raise DataError(f"{path}: no training pictures (expected class/picture, or train/class/picture)")
+    tree = ImageTree(path)
+    train, test, note = _train_test(path, _find_splits(tree, labeled=labeled), labeled=labeled)
     classes = sorted({sample.label for sample in train})
-    if labelled and len(classes) < 2:
-        raise DataError(f"{path}: only one class ({classes[0]}); a classifier needs at least two folders of pictures")
-    test = splits.get("test") or splits.get("val") or []
-    if not test:
-        labels = np.array([classes.index(sample.label) for sample in train])
-        share = held_out_share(len(train))
-        kept, held = stratified_split(["/".join(sample.key) for sample in train], labels, share)
-        if not len(held):
-            raise DataError(
-                f"{path}: {len(train)} pictures in {len(classes)} classes leave none to test on; expected two or more"
-                " in a class, or a folder test/ with others"
-            )
-        note = f"no test split: {len(held)} of {len(train)} pictures ({share:.0%} of each class) held out for testing"
-        train, test = [train[i] for i in kept], [train[i] for i in held]
-    strange = sorted({sample.label for sample in test} - set(classes))
-    if strange:
-        raise DataError(f"{path}: the test pictures have classes that the training pictures lack: {', '.join(strange)}")
-    chosen = train if split == "train" else test
-    pixels, good, skipped = _decode(
-        tree, [sample.entry for sample in chosen], size=size, channels=channels, shorter=shorter, memory=memory
+    unknown = sorted({sample.label for sample in test} - set(classes))
+    if unknown:
+        raise DataError(f"{path}: the test split has classes that the training split lacks: {', '.join(unknown)}")
+    samples = train if split == "train" else test
+    pixels, usable, skipped = _decode(
+        tree, [sample.file for sample in samples], size=size, channels=channels, shorter=shorter, memory=memory
     )
     if skipped and strict:
         first = skipped[0]
         raise DataError(
-            f"{path}: {len(skipped)} of {len(chosen)} pictures are unusable, the first {first.path}: {first.reason}"
+            f"{path}: {len(skipped)} of {len(samples)} images are unusable, the first {first.path}: {first.reason}"
         )
-    if not good:
+    if not usable:
         raise DataError(
-            f"{path}: none of the {len(chosen)} {split} pictures can be used; {skipped[0].path}: {skipped[0].reason}"
+            f"{path}: none of the {len(samples)} {split} images can be used; {skipped[0].path}: {skipped[0].reason}"
         )
-    kept_labels = [chosen[i].label for i in good]
-    missing = sorted(set(classes) - set(kept_labels))
+    labels = [samples[i].label for i in usable]
+    missing = sorted(set(classes) - set(labels))
     notes = [note] if note else []
     if missing:
-        notes.append(f"no {split} pictures of: {', '.join(missing)}")
+        notes.append(f"no {split} images of: {', '.join(missing)}")
     return ImageSet(
         images=torch.from_numpy(pixels),
-        labels=torch.tensor([classes.index(label) for label in kept_labels]),
+        labels=torch.tensor([classes.index(label) for label in labels]),
         classes=tuple(classes),
         name=path.stem,
         split=split,
@@ -183,83 +219,117 @@ def read_folder(
     )
 
 
-UNLABELLED = "pictures"
-"""The class of pictures that stand in no class folder."""
+def _train_test(
+    path: Path, splits: dict[str, list[Sample]], *, labeled: bool
+) -> tuple[list[Sample], list[Sample], str]:
+    """Return the training samples, the test samples, and a note if these are held out."""
+    train = splits.get("train", [])
+    if not train:
+        raise DataError(f"{path}: no training images (expected class/image.png, or train/class/image.png)")
+    classes = sorted({sample.label for sample in train})
+    if labeled and len(classes) < 2:
+        raise DataError(f"{path}: only one class ({classes[0]}); a classifier needs at least two class folders")
+    test = splits.get("test") or splits.get("val") or []
+    if test:
+        return train, test, ""
+    labels = np.array([classes.index(sample.label) for sample in train])
+    fraction = holdout_fraction(len(train))
+    kept, held_out = stratified_split(["/".join(sample.key) for sample in train], labels, fraction)
+    if not len(held_out):
+        raise DataError(
+            f"{path}: {len(train)} images in {len(classes)} classes leave none for testing; expected at least two"
+            " images in a class, or a folder test/ with other images"
+        )
+    note = (
+        f"no test split found: holding out {len(held_out)} of {len(train)} images ({fraction:.0%} of each class)"
+        " for testing"
+    )
+    return [train[i] for i in kept], [train[i] for i in held_out], note
 
 
-def _splits(tree: Tree, *, labelled: bool) -> dict[str, list[Sample]]:
-    """Samples by split; a set without split folders is all "train". A single folder around everything is entered."""
-    if not tree.entries:
-        raise DataError(f"{tree.path}: no pictures (expected class/picture.png, or train/class/picture.png)")
-    every = [entry.parts for entry in tree.entries]
-    depth = 0
+def _find_splits(tree: ImageTree, *, labeled: bool) -> dict[str, list[Sample]]:
+    """Return the samples of each split; without split folders, all samples are "train".
+
+    A single folder around all others is skipped.
+    """
+    if not tree.files:
+        raise DataError(f"{tree.path}: no images (expected class/image.png, or train/class/image.png)")
+    paths = [file.parts for file in tree.files]
+    depth = 0  # number of outer folders
     while (
-        all(len(parts) >= depth + 3 for parts in every)
-        and len({parts[depth] for parts in every}) == 1
-        and every[0][depth].lower() not in SPLIT_NAMES
+        all(len(parts) >= depth + 3 for parts in paths)
+        and len({parts[depth] for parts in paths}) == 1
+        and paths[0][depth].lower() not in SPLIT_NAMES
     ):
         depth += 1
-    least = 1 if not labelled and any(len(parts) < depth + 3 for parts in every) else 2  # parts below a split folder
-    named = all(len(parts) > depth + least and parts[depth].lower() in SPLIT_NAMES for parts in every)
-    flat = not labelled and any(len(parts) < depth + 2 + named for parts in every)
-    result: dict[str, list[Sample]] = {}
-    for entry in tree.entries:
-        if not flat and len(entry.parts) < depth + 2:
-            raise DataError(f"{tree.path}: {entry.name} stands in no class folder (expected class/picture.png)")
-        split = SPLIT_NAMES[entry.parts[depth].lower()] if named else "train"
-        label = UNLABELLED if flat else entry.parts[depth + named]
-        result.setdefault(split, []).append(Sample(entry, label, entry.parts[depth + named :]))
-    if "train" not in result and len(result) == 1:  # only test/ or only val/: a set to be split like any other
-        result["train"] = result.pop(next(iter(result)))
-    return result
+    min_parts = 1 if not labeled and any(len(parts) < depth + 3 for parts in paths) else 2  # below a split folder
+    has_splits = all(len(parts) > depth + min_parts and parts[depth].lower() in SPLIT_NAMES for parts in paths)
+    is_flat = not labeled and any(len(parts) < depth + 2 + has_splits for parts in paths)
+    splits: dict[str, list[Sample]] = {}
+    for file in tree.files:
+        if not is_flat and len(file.parts) < depth + 2:
+            raise DataError(f"{tree.path}: {file.name} is in no class folder (expected class/image.png)")
+        split = SPLIT_NAMES[file.parts[depth].lower()] if has_splits else "train"
+        label = UNLABELED if is_flat else file.parts[depth + has_splits]
+        splits.setdefault(split, []).append(Sample(file, label, file.parts[depth + has_splits :]))
+    if "train" not in splits and len(splits) == 1:  # only test/ or only val/: used like a set without split folders
+        splits["train"] = splits.pop(next(iter(splits)))
+    return splits
 
 
 def _decode(
-    tree: Tree, entries: list[Entry], *, size: int, channels: int | None, shorter: int, memory: int
+    tree: ImageTree, files: list[ImageFile], *, size: int, channels: int | None, shorter: int, memory: int
 ) -> tuple[NDArray[np.uint8], list[int], list[SkippedImage]]:
-    """Decode on all cores; pixels of the usable pictures, their positions, and what was left out."""
+    """Decode images on all cores.
 
-    def one(entry: Entry, content: bytes | DataError) -> tuple[NDArray[np.uint8], bool] | DataError:
+    Returns
+    -------
+    tuple[NDArray[np.uint8], list[int], list[SkippedImage]]
+        Pixels (N, C, size, size) of the usable images, their N positions in ``files``, and the skipped files.
+    """
+
+    def decode(file: ImageFile, content: bytes | DataError) -> tuple[NDArray[np.uint8], bool] | DataError:
         try:
             if isinstance(content, DataError):
                 raise content
-            picture = open_image(content, name=entry.name)
-            return to_pixels(picture, channels=channels or 3, size=size, shorter=shorter), picture.mode == "L"
+            image = open_image(content, name=file.name)
+            return resize_and_crop(image, channels=channels or 3, size=size, shorter=shorter), image.mode == "L"
         except DataError as error:
             return error
 
-    shape = (len(entries), channels or 3, size, size)
-    pixels = _pixel_store(shape, memory)
-    good: list[int] = []
+    pixels = _allocate((len(files), channels or 3, size, size), memory)
+    usable: list[int] = []
     skipped: list[SkippedImage] = []
-    all_grey = True
-    numbered = list(enumerate(entries))
+    all_gray = True
+    numbered = list(enumerate(files))
     with ThreadPoolExecutor() as pool:
-        for start in range(0, len(entries), CHUNK):
+        for start in range(0, len(files), CHUNK):
             chunk = numbered[start : start + CHUNK]
-            contents = [_read(tree, entry) for _, entry in chunk]
-            for (position, entry), result in zip(chunk, pool.map(one, [e for _, e in chunk], contents), strict=True):
+            contents = [_read(tree, file) for _, file in chunk]
+            results = pool.map(decode, [file for _, file in chunk], contents)
+            for (position, file), result in zip(chunk, results, strict=True):
                 if isinstance(result, DataError):
-                    skipped.append(SkippedImage(entry.name, str(result).removeprefix(f"{entry.name}: ")))
+                    skipped.append(SkippedImage(file.name, str(result).removeprefix(f"{file.name}: ")))
                     continue
-                pixels[len(good)], grey = result
-                all_grey &= grey
-                good.append(position)
-    pixels = pixels[: len(good)]
-    if channels is None and all_grey and good:
-        pixels = np.ascontiguousarray(pixels[:, :1])  # stored as grey: the three channels are equal
-    return pixels, good, skipped
+                pixels[len(usable)], is_gray = result
+                all_gray &= is_gray
+                usable.append(position)
+    pixels = pixels[: len(usable)]
+    if channels is None and all_gray and usable:
+        pixels = np.ascontiguousarray(pixels[:, :1])  # the three channels are equal
+    return pixels, usable, skipped
 
 
-def _read(tree: Tree, entry: Entry) -> bytes | DataError:
+def _read(tree: ImageTree, file: ImageFile) -> bytes | DataError:
     try:
-        return tree.read(entry)
+        return tree.read(file)
     except DataError as error:
         return error
 
 
-def _pixel_store(shape: tuple[int, ...], memory: int) -> NDArray[np.uint8]:
+def _allocate(shape: tuple[int, ...], memory: int) -> NDArray[np.uint8]:
+    """Return an uninitialized array, in a temporary file if it needs more than ``memory`` bytes."""
     if int(np.prod(shape)) <= memory:
         return np.empty(shape, dtype=np.uint8)
-    with tempfile.NamedTemporaryFile(prefix="firstsight-pixels-") as file:  # unlinked at once; the map keeps it alive
+    with tempfile.NamedTemporaryFile(prefix="firstsight-pixels-") as file:  # deleted at once; the map keeps it alive
         return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)

@@ -1,4 +1,7 @@
-"""IDX, the format of MNIST and its kin: two zero bytes, a type, the number of axes, the axes, the values."""
+"""Reader of IDX files, the format of MNIST.
+
+A file has two zero bytes, the data type, the number of axes, the length of each axis, and the values.
+"""
 
 import gzip
 import zlib
@@ -14,22 +17,22 @@ MAX_BYTES = 4 << 30
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes, gzipped or not.
+    """Read an IDX file of unsigned bytes, with or without gzip.
 
     Returns
     -------
     NDArray[np.uint8]
-        Uint8 array with the axes that the file declares: (N,) labels, (N, H, W) images.
+        Array with the declared shape: (N,) for labels, (N, H, W) for images.
 
     Raises
     ------
     DataError
-        Not IDX, another type of values, or fewer or more values than declared.
+        If the file is not IDX, has another data type, or has fewer or more values than declared.
     """
     try:
         with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as stream:
+            is_gzip = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_gzip else path.open("rb") as stream:
             magic = stream.read(4)
             if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
                 raise DataError(
@@ -42,37 +45,37 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
                 raise DataError(f"{path}: truncated in its header; get the file again")
             expected = int(np.prod(shape, dtype=np.float64))
             if expected > MAX_BYTES:
-                raise DataError(f"{path}: declares {expected:,} bytes of values; at most {MAX_BYTES:,} are read")
+                raise DataError(f"{path}: declares {expected:,} bytes of values; the limit is {MAX_BYTES:,}")
             values = stream.read(expected + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: truncated or damaged gzip file ({error}); get the file again") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if len(values) != expected:
-        many = "more" if len(values) > expected else f"{len(values):,}"
-        axes = " x ".join(f"{n:,}" for n in shape)
-        raise DataError(f"{path}: declares {axes} values but holds {many}; get the file again")
+        count = "more" if len(values) > expected else f"{len(values):,}"
+        declared = " x ".join(f"{n:,}" for n in shape)
+        raise DataError(f"{path}: declares {declared} values but has {count}; get the file again")
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
 
 def find_idx(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """The IDX pairs in a folder: split ("train", "test") to (images, labels).
+    """Return the IDX files in a folder: (images, labels) for each split, "train" and "test".
 
-    Both spellings are known: ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, with or without ``.gz``.
+    Both spellings are accepted: ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``, with or without ``.gz``.
 
     Raises
     ------
     DataError
-        A file stands alone.
+        If there are images without labels, or labels without images.
     """
-    found: dict[str, tuple[Path, Path]] = {}
+    splits: dict[str, tuple[Path, Path]] = {}
     for split, prefix in (("train", "train"), ("test", "t10k")):
-        pair = []
+        files = []
         for kind, axes in (("images", 3), ("labels", 1)):
-            for spelling in (f"{prefix}-{kind}-idx{axes}-ubyte", f"{prefix}-{kind}.idx{axes}-ubyte"):
-                pair += [folder / (spelling + end) for end in (".gz", "") if (folder / (spelling + end)).is_file()][:1]
-        if len(pair) == 1:
-            raise DataError(f"{folder}: {pair[0].name} stands alone; images and labels are needed")
-        if len(pair) >= 2:
-            found[split] = (pair[0], pair[-1])
-    return found
+            for name in (f"{prefix}-{kind}-idx{axes}-ubyte", f"{prefix}-{kind}.idx{axes}-ubyte"):
+                files += [folder / (name + end) for end in (".gz", "") if (folder / (name + end)).is_file()][:1]
+        if len(files) == 1:
+            raise DataError(f"{folder}: there is only {files[0].name}; images and labels are both needed")
+        if len(files) >= 2:
+            splits[split] = (files[0], files[-1])
+    return splits

@@ -1,4 +1,4 @@
-"""A set of labelled images in memory, and the choice of which samples of a set without a test split become one."""
+"""Labeled images in memory, and the stratified split that holds out a part of them."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -14,7 +14,15 @@ from firstsight.errors import DataError
 
 @dataclass(frozen=True)
 class SkippedImage:
-    """A file that could not be used, and why."""
+    """Unusable image file.
+
+    Parameters
+    ----------
+    path : str
+        Path inside the data set.
+    reason : str
+        Why the file cannot be used.
+    """
 
     path: str
     reason: str
@@ -22,31 +30,31 @@ class SkippedImage:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Labelled images of one size.
+    """Labeled images of one size.
 
     Parameters
     ----------
     images : Tensor
-        (N, C, H, W) uint8 tensor, C = 1 (grey) or 3 (RGB).
+        (N, C, H, W) uint8 tensor, C = 1 (gray) or 3 (RGB).
     labels : Tensor
-        (N,) int64 tensor, indices into ``classes``.
+        (N,) int64 tensor of indices into ``classes``.
     classes : tuple[str, ...]
-        The names of the classes.
+        Class names.
     name : str
-        What the set is called ("digits", "fashion-mnist", a folder's name).
+        Name of the data set ("digits", "fashion-mnist", the name of a folder).
     split : str
         "train" or "test".
     source : str
-        Where the files were found.
+        Path of the files.
     notes : tuple[str, ...]
-        What a reader of the results must know ("no test split: a fifth was held out").
+        Facts that a reader of the results must know, such as images that were held out for testing.
     skipped : tuple[SkippedImage, ...]
-        Files that could not be used.
+        Files that cannot be used.
 
     Raises
     ------
     DataError
-        When shapes, types, labels or class count do not fit together.
+        If shapes, data types, labels and number of classes do not match.
     """
 
     images: Tensor
@@ -59,43 +67,42 @@ class ImageSet:
     skipped: tuple[SkippedImage, ...] = ()
 
     def __post_init__(self) -> None:
-        where = f"{self.name} ({self.split})"
+        name = f"{self.name} ({self.split})"
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(
-                f"{where}: images must be uint8 (N, C, H, W); got {self.images.dtype} of {self.images.ndim} axes"
+                f"{name}: images must be uint8 (N, C, H, W); got {self.images.dtype} with {self.images.ndim} axes"
             )
         if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
-            raise DataError(f"{where}: labels must be int64 (N,); got {self.labels.dtype} of {self.labels.ndim} axes")
+            raise DataError(f"{name}: labels must be int64 (N,); got {self.labels.dtype} with {self.labels.ndim} axes")
         if len(self.images) != len(self.labels):
             raise DataError(
-                f"{where}: {len(self.images)} images but {len(self.labels)} labels; the files do not belong together"
+                f"{name}: {len(self.images)} images but {len(self.labels)} labels; the files do not belong together"
             )
         if len(self.images) == 0:
-            raise DataError(f"{where}: no images")
+            raise DataError(f"{name}: no images")
         if not self.classes:
-            raise DataError(f"{where}: no class")
+            raise DataError(f"{name}: no classes")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.classes):
-            raise DataError(
-                f"{where}: labels run to {int(self.labels.max())} but there are {len(self.classes)} classes"
-            )
+            raise DataError(f"{name}: labels run to {int(self.labels.max())} but there are {len(self.classes)} classes")
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.labels)
 
     @property
     def channels(self) -> int:
-        """1 for grey, 3 for RGB."""
+        """Number of channels: 1 for gray, 3 for RGB."""
         return self.images.shape[1]
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Image size (height, width) in pixels."""
         return self.images.shape[2], self.images.shape[3]
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel, in [0, 1], computed from this set's own pixels.
+        """Compute the mean and standard deviation of each channel, for values in [0, 1].
 
-        Exact: each channel's histogram of 256 values is summed in whole numbers. A constant channel has std 1.
+        The result is exact: it is computed from a histogram of the 256 values. A constant channel has std 1.
         """
         means, stds = [], []
         for channel in range(self.channels):
@@ -110,7 +117,17 @@ class ImageSet:
         return tuple(means), tuple(stds)
 
     def select(self, indices: NDArray[np.int64], *, split: str | None = None, note: str = "") -> "ImageSet":
-        """Keep the samples at ``indices``, in that order."""
+        """Return a set of the images at ``indices``, in that order.
+
+        Parameters
+        ----------
+        indices : NDArray[np.int64]
+            (N,) positions in this set.
+        split : str | None
+            Split of the new set. None keeps that of this set.
+        note : str
+            Note to add.
+        """
         chosen = torch.from_numpy(indices)
         notes = (*self.notes, note) if note else self.notes
         return replace(
@@ -118,7 +135,7 @@ class ImageSet:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of pixels, labels and class names: the same data, wherever it was found."""
+        """Return the SHA-256 of shape, class names, pixels and labels, which does not depend on the path."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
         for chunk in self.images.split(4096):
             digest.update(chunk.contiguous().numpy().data)
@@ -126,40 +143,40 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def held_out_share(n: int) -> float:
-    """How much of a set without a test split is held out: a tenth of 10,000 samples or more, a fifth of fewer."""
+def holdout_fraction(n: int) -> float:
+    """Return the default fraction to hold out of ``n`` samples: 0.1 from 10,000 samples on, else 0.2."""
     return 0.1 if n >= 10_000 else 0.2
 
 
 def stratified_split(
-    keys: list[str], labels: NDArray[np.integer[Any]], share: float
+    keys: list[str], labels: NDArray[np.integer[Any]], fraction: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split a set by rule: in each class, in the order of the SHA-256 of the keys, the first ``share`` is held out.
+    """Split samples into two parts with the same class frequencies.
 
-    The rule does not depend on the order of the samples, and a class of two or more keeps at least one sample on
-    either side.
+    Each class is sorted by the SHA-256 of the keys, and its first samples are held out. The result does not depend on
+    the order of the samples. A class with two or more samples has at least one sample in each part.
 
     Parameters
     ----------
     keys : list[str]
-        One string a sample (a file name, or the sample's number).
+        One string per sample (a file name, or the index of the sample).
     labels : NDArray[np.integer[Any]]
         (N,) class indices.
-    share : float
+    fraction : float
         Fraction to hold out, in (0, 1).
 
     Returns
     -------
     tuple[NDArray[np.int64], NDArray[np.int64]]
-        (kept, held_out) : ascending sample numbers.
+        Ascending indices of the remaining and of the held-out samples.
     """
     ranks = np.array([int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) for key in keys], dtype=np.uint64)
-    held: list[int] = []
+    held_out: list[int] = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         ordered = members[np.argsort(ranks[members], kind="stable")]
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        held.extend(ordered[:count].tolist())
-    held_out = np.sort(np.array(held, dtype=np.int64))
-    kept = np.setdiff1d(np.arange(len(labels), dtype=np.int64), held_out)
-    return kept, held_out
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held_out.extend(ordered[:count].tolist())
+    held_out_ids = np.sort(np.array(held_out, dtype=np.int64))
+    kept_ids = np.setdiff1d(np.arange(len(labels), dtype=np.int64), held_out_ids)
+    return kept_ids, held_out_ids

@@ -1,4 +1,4 @@
-"""From a name or a path to an `ImageSet`: the one way in for data."""
+"""Loading of a data set as an `ImageSet`, by its name or from a path."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,196 +9,218 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from firstsight.data.datasets import SOURCES, DatasetInfo
-from firstsight.data.fetch import fetch, home
-from firstsight.data.find import embedded, find, recognize
+from firstsight.data.datasets import DATASETS, DatasetInfo
+from firstsight.data.fetch import fetch, get_home
+from firstsight.data.find import embedded_folder, find_dataset, recognize
 from firstsight.data.images.cifar import is_cifar, read_cifar
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
-from firstsight.data.images.image_set import ImageSet, held_out_share, stratified_split
+from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.errors import DataError, UsageError, unknown_name
 
-DIGITS_SIDE, DIGITS_BORDER = 24, 4
+DIGITS_SIZE = 24
+DIGITS_PADDING = 4
 
 
 @dataclass(frozen=True)
-class Options:
-    """How pictures in folders are read (published sets have their own size)."""
+class ReadOptions:
+    """Options of `load_data` for images in folders; published data sets have a fixed size."""
 
     size: int = 32
     channels: int | None = None
     strict: bool = False
     shorter: int = 0
-    labelled: bool = True
+    labeled: bool = True
 
 
-def load(
-    where: str | Path, split: str = "train", *, size: int = 32, channels: int | None = None, strict: bool = False,
-    shorter: int = 0, labelled: bool = True, notify: Callable[[str], None] = lambda line: None,
-) -> ImageSet:  # fmt: skip
+def load_data(
+    name_or_path: str | Path,
+    split: str = "train",
+    *,
+    size: int = 32,
+    channels: int | None = None,
+    strict: bool = False,
+    shorter: int = 0,
+    labeled: bool = True,
+    notify: Callable[[str], None] = lambda line: None,
+) -> ImageSet:
     """Load one split of a data set.
 
-    Looked for in this order: an explicit path; for a name, ``$FIRSTSIGHT_HOME/data``, well-known places of the system,
-    a verified download (never when ``FIRSTSIGHT_OFFLINE=1``). A path is recognised by what is in it: the four IDX
-    files, CIFAR-10's binary batches, ``class/picture`` folders or a zip of them.
+    A named data set is searched in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, it
+    is downloaded and verified, unless ``FIRSTSIGHT_OFFLINE`` is 1. The format of a path is detected from its content:
+    IDX files, CIFAR-10's binary batches, or images in class folders (``class/image.png``), also in a zip file.
 
     Parameters
     ----------
-    where : str | Path
-        A name of `SOURCES`, or a path.
+    name_or_path : str | Path
+        Name of a data set (a key of `DATASETS`), or a path.
     split : str
         "train" or "test".
     size : int
-        Side in pixels of pictures from a folder; published sets keep their own.
+        Side of images from a folder in pixels. Published data sets keep their size.
     channels : int | None
-        1 or 3 for pictures from a folder; None decides by how they are stored.
+        1 or 3 channels for images from a folder. None chooses 1 if all files are gray, else 3.
     strict : bool
-        Refuse a folder with an unusable picture instead of leaving it out.
+        Raise an error if an image of a folder is unusable, instead of skipping it.
     shorter : int
-        What the shorter side of a picture from a folder is resized to before a square of ``size`` is cut out of its
-        middle; ``size`` if 0 (see `Preprocess`).
-    labelled : bool
-        See `read_folder`: without, pictures need no class folders.
+        Resize the shorter side of images from a folder to this many pixels before the center crop of ``size``. 0
+        means ``size`` (see `Preprocess`).
+    labeled : bool
+        Require class folders. If False, images may also be in no class folder or all in one (see `read_folder`).
     notify : Callable[[str], None]
-        Called with a line for every download.
+        Called with one line for each download.
+
+    Returns
+    -------
+    ImageSet
+        Images and labels of the split.
 
     Raises
     ------
     UsageError
-        Unknown name, no such path, unknown split, ``shorter`` below ``size``.
+        If the name, the path or the split does not exist, or ``shorter`` is less than ``size``.
     DataError
-        The data cannot be used; the message says why.
+        If the data cannot be used. The message gives the reason.
     """
     if split not in ("train", "test"):
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:
-        raise UsageError(f"a square of {size} pixels cannot be cut from a side of {shorter}")
-    options = Options(size=size, channels=channels, strict=strict, shorter=shorter, labelled=labelled)
-    name = str(where)
+        raise UsageError(f"`shorter` must be at least `size` ({size}), got {shorter}")
+    options = ReadOptions(size=size, channels=channels, strict=strict, shorter=shorter, labeled=labeled)
+    name = str(name_or_path)
     if name == "digits":
-        return _digits(split)
-    if name in SOURCES:
-        source = SOURCES[name]
-        found = find(source) or _download(source, notify)
-        return replace(read(found, split, options), name=name, classes=source.classes)
-    check_place(name)
-    return read(Path(where).expanduser(), split, options)
+        return _load_digits(split)
+    if name in DATASETS:
+        info = DATASETS[name]
+        path = find_dataset(info) or _download(info, notify)
+        return replace(read_split(path, split, options), name=name, classes=info.classes)
+    check_exists(name)
+    return read_split(Path(name_or_path).expanduser(), split, options)
 
 
-def check_place(where: str) -> None:
-    """Is it the name of a data set, or a path that is there?
+def check_exists(name_or_path: str) -> None:
+    """Check that a data set of that name or a path exists.
 
     Raises
     ------
     UsageError
-        Neither; close matches of a name are offered.
+        If neither exists. The message suggests similar names.
     """
-    path = Path(where).expanduser()
-    if where in SOURCES or path.exists():
+    path = Path(name_or_path).expanduser()
+    if name_or_path in DATASETS or path.exists():
         return
-    if not ({"/", "\\"} & set(where) or path.suffix):
-        raise unknown_name("data set", where, SOURCES, "see: firstsight data; or give a path")
+    if not ({"/", "\\"} & set(name_or_path) or path.suffix):
+        raise unknown_name("data set", name_or_path, DATASETS, "see: firstsight data; or give a path")
     raise UsageError(f"no such file or folder: {path}")
 
 
-def read(path: Path, split: str, options: Options) -> ImageSet:
-    """Read a split from a path, recognised by what is in it.
+def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
+    """Read one split from a path, whose format is detected from its content.
 
     Raises
     ------
     DataError
-        No data set, or one of a single class.
+        If there is no data set, or it has only one class.
     """
     if is_cifar(path):
         images, labels = read_cifar(path, split)
-        return _published(images, labels, SOURCES["cifar10"], name="cifar10", split=split, path=path)
+        return _image_set(images, labels, DATASETS["cifar10"], name="cifar10", split=split, path=path)
     if path.is_dir():
-        pairs = find_idx(path)
-        if pairs:
-            found = _idx(path, pairs, split)
-            if options.labelled and len(found.classes) < 2:
-                raise DataError(f"{path}: only one class ({found.classes[0]}); a classifier needs at least two")
-            return found
+        files = find_idx(path)
+        if files:
+            result = _read_idx_split(path, files, split)
+            if options.labeled and len(result.classes) < 2:
+                raise DataError(f"{path}: only one class ({result.classes[0]}); a classifier needs at least two")
+            return result
     if path.is_dir() or path.suffix.lower() == ".zip":
         return read_folder(
-            path, split, size=options.size, channels=options.channels, strict=options.strict, shorter=options.shorter,
-            labelled=options.labelled,
-        )  # fmt: skip
+            path,
+            split,
+            size=options.size,
+            channels=options.channels,
+            strict=options.strict,
+            shorter=options.shorter,
+            labeled=options.labeled,
+        )
     raise DataError(
-        f"{path}: not a data set (a folder or zip of class/picture, IDX files, or CIFAR-10's binary archive)"
+        f"{path}: not a data set (expected a folder or zip of class/image.png, IDX files, or CIFAR-10's binary archive)"
     )
 
 
-def _download(source: DatasetInfo, notify: Callable[[str], None]) -> Path:
-    folder = home() / "data" / source.name
+def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
+    """Download the files of a data set; return the path that `read_split` reads."""
+    folder = get_home() / "data" / info.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be made ({error.strerror or error})") from error
-    fetched = [fetch(file, source.mirrors, folder, notify=notify) for file in source.files]
-    return fetched[0] if source.name == "cifar10" else folder
+        raise DataError(f"{folder}: cannot create the folder ({error.strerror or error})") from error
+    paths = [fetch(file, info.mirrors, folder, notify=notify) for file in info.files]
+    return paths[0] if info.name == "cifar10" else folder
 
 
-def _idx(path: Path, pairs: dict[str, tuple[Path, Path]], split: str) -> ImageSet:
-    alone = next(iter(pairs)) if len(pairs) == 1 else None
-    images_path, labels_path = pairs[alone or split]
+def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str) -> ImageSet:
+    """Read a split of IDX files; if the folder has only one split, a part of it is held out for testing."""
+    only_split = next(iter(files)) if len(files) == 1 else None
+    images_path, labels_path = files[only_split or split]
     images, labels = read_idx(images_path), read_idx(labels_path)
-    if images.ndim != 3 or labels.ndim != 1:
-        wrong = images_path if images.ndim != 3 else labels_path
-        raise DataError(
-            f"{wrong}: has {images.ndim if images.ndim != 3 else labels.ndim} axes; images have 3, labels 1"
-        )
+    if images.ndim != 3:
+        raise DataError(f"{images_path}: has {images.ndim} axes; images have 3, labels 1")
+    if labels.ndim != 1:
+        raise DataError(f"{labels_path}: has {labels.ndim} axes; images have 3, labels 1")
     if len(images) != len(labels):
         raise DataError(f"{path}: {len(images):,} images but {len(labels):,} labels; the files do not belong together")
-    source = recognize(labels_path)
-    name = source.name if source else path.resolve().name
-    result = _published(
-        images[:, None].copy(), labels.astype(np.int64), source, name=name, split=alone or split, path=path
+    info = recognize(labels_path)
+    result = _image_set(
+        images[:, None].copy(),
+        labels.astype(np.int64),
+        info,
+        name=info.name if info else path.resolve().name,
+        split=only_split or split,
+        path=path,
     )
-    if alone is None:
+    if only_split is None:
         return result
-    share = held_out_share(len(result))
-    kept, held = stratified_split([str(i) for i in range(len(result))], result.labels.numpy(), share)
-    which = f"{len(held):,} of {len(result):,} images ({share:.0%} of each class)"
-    note = f"only the {alone} files are there: {which} held out for testing"
-    return result.select(kept if split == "train" else held, split=split, note=note)
+    fraction = holdout_fraction(len(result))
+    kept, held_out = stratified_split([str(i) for i in range(len(result))], result.labels.numpy(), fraction)
+    note = (
+        f"only the {only_split} files were found: holding out {len(held_out):,} of {len(result):,} images"
+        f" ({fraction:.0%} of each class) for testing"
+    )
+    return result.select(kept if split == "train" else held_out, split=split, note=note)
 
 
-def _published(
+def _image_set(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    source: DatasetInfo | None,
+    info: DatasetInfo | None,
     *,
     name: str,
     split: str,
     path: Path,
 ) -> ImageSet:
-    count = int(labels.max(initial=-1)) + 1
-    classes = source.classes if source else tuple(str(i) for i in range(count))
+    """Return an `ImageSet` with the class names of a data set, or with numbers if it is unknown."""
+    num_classes = int(labels.max(initial=-1)) + 1
+    classes = info.classes if info else tuple(str(i) for i in range(num_classes))
     return ImageSet(torch.from_numpy(images), torch.from_numpy(labels), classes, name, split, source=str(path))
 
 
-def _digits(split: str) -> ImageSet:
-    """The embedded digits: 8x8 pixels enlarged to 24x24 bilinearly, in the middle of 32x32; a fifth is the test split.
+def _load_digits(split: str) -> ImageSet:
+    """Load the embedded digits: 8x8 pixels, resized to 24x24 (bilinear) and padded to 32x32; 20 % are the test split.
 
-    As in LeNet's paper, a figure of about 20 pixels on a field of 32x32, with room to move.
+    As in the LeNet paper, a character of about 20 pixels is centered in a field of 32x32.
     """
-    images, labels = (
-        read_idx(embedded() / "digits-images-idx3-ubyte.gz"),
-        read_idx(embedded() / "digits-labels-idx1-ubyte.gz"),
-    )
-    side = (DIGITS_SIDE, DIGITS_SIDE)
-    enlarged = np.stack(
-        [np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)) for image in images]
-    )
-    margin = (DIGITS_BORDER, DIGITS_BORDER)
-    enlarged = np.pad(enlarged, ((0, 0), margin, margin))
-    kept, held = stratified_split([str(i) for i in range(len(labels))], labels, held_out_share(len(labels)))
-    chosen = kept if split == "train" else held
-    return _published(
-        enlarged[chosen, None],
+    images = read_idx(embedded_folder() / "digits-images-idx3-ubyte.gz")
+    labels = read_idx(embedded_folder() / "digits-labels-idx1-ubyte.gz")
+    size = (DIGITS_SIZE, DIGITS_SIZE)
+    images = np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in images])
+    padding = (DIGITS_PADDING, DIGITS_PADDING)
+    images = np.pad(images, ((0, 0), padding, padding))
+    kept, held_out = stratified_split([str(i) for i in range(len(labels))], labels, holdout_fraction(len(labels)))
+    chosen = kept if split == "train" else held_out
+    return _image_set(
+        images[chosen, None],
         labels[chosen].astype(np.int64),
-        SOURCES["digits"],
+        DATASETS["digits"],
         name="digits",
         split=split,
         path=Path("embedded"),

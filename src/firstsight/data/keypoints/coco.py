@@ -1,4 +1,4 @@
-"""What a COCO annotation file says, checked piece by piece: numbers, ids, categories, pictures, outlines."""
+"""Parser of COCO keypoint annotations with checks of numbers, ids, categories, images and segmentations."""
 
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,25 @@ from firstsight.data.image_io import MAX_PIXELS
 from firstsight.errors import DataError
 
 Record = Mapping[str, Any]
-LARGEST = 1e9
-"""Coordinates, sides and areas of pictures that can be read stay far below."""
+MAX_VALUE = 1e9
+"""Upper limit of coordinates, sides and areas; those of readable images are much smaller."""
 
 
 @dataclass(frozen=True)
-class KeypointPicture:
-    """A picture's id in the annotations, its file, and its size in pixels."""
+class KeypointImage:
+    """Image of a keypoint data set.
+
+    Parameters
+    ----------
+    id : int
+        Id in the annotations.
+    path : Path
+        File of the image.
+    width : int
+        Width in pixels.
+    height : int
+        Height in pixels.
+    """
 
     id: int
     path: Path
@@ -28,257 +40,348 @@ class KeypointPicture:
     height: int
 
 
-def records(content: Any, key: str) -> list[Record]:
-    """The list of objects at ``key`` of a file's content.
+def get_records(content: Any, key: str) -> list[Record]:
+    """Return the list of objects at ``key`` of an annotation file.
 
     Raises
     ------
     DataError
-        There is no such list.
+        If there is no such list.
     """
-    found = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    records = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise DataError(
             f"'{key}' must be a list of objects (expected COCO annotations: images, annotations, categories)"
         )
-    return found
+    return records
 
 
-def unique_ids(found: Sequence[Record], what: str) -> list[int]:
-    """The ``id`` of each record: whole numbers, each once.
+def get_unique_ids(records: Sequence[Record], kind: str) -> list[int]:
+    """Return the ``id`` of each record.
+
+    Parameters
+    ----------
+    records : Sequence[Record]
+        Images or annotations.
+    kind : str
+        Name of a record in error messages.
 
     Raises
     ------
     DataError
-        An id is no whole number, or there twice.
+        If an id is not an integer or is not unique.
     """
-    seen: set[int] = set()
-    for place, each in enumerate(found):
-        number = each.get("id")
+    ids: set[int] = set()
+    for index, record in enumerate(records):
+        number = record.get("id")
         if not isinstance(number, int) or abs(number) >= 1 << 63:
-            raise DataError(f"{what} {place + 1} of {len(found)} has the id {number!r}; expected a whole number")
-        if number in seen:
-            raise DataError(f"the {what} id {number} is there twice; give each {what} an id of its own")
-        seen.add(number)
-    return [each["id"] for each in found]
+            raise DataError(f"{kind} {index + 1} of {len(records)} has the id {number!r}; expected an integer")
+        if number in ids:
+            raise DataError(f"the {kind} id {number} is not unique; give each {kind} a different id")
+        ids.add(number)
+    return [record["id"] for record in records]
 
 
-def numbers(value: Any, what: str, *, count: int | None = None, hint: str = "") -> NDArray[np.float64]:
-    """A list of finite numbers, ``count`` of them if given, as an array; errors end in the hint.
+def to_floats(value: Any, name: str, *, count: int | None = None, hint: str = "") -> NDArray[np.float64]:
+    """Convert a list of finite numbers to an array.
+
+    Parameters
+    ----------
+    value : Any
+        The list.
+    name : str
+        Name of the value in error messages.
+    count : int | None
+        Required length. None accepts any length.
+    hint : str
+        End of the error messages.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (count,) array.
 
     Raises
     ------
     DataError
-        No list, another number of them, or one that is not finite.
+        If the value is not a list of numbers, has another length, or has a number that is not finite.
     """
-    if not isinstance(value, list) or not all(isinstance(each, int | float) for each in value):
-        raise DataError(f"{what} must be a list of numbers; got {reprlib.repr(value)}{hint}")
+    if not isinstance(value, list) or not all(isinstance(number, int | float) for number in value):
+        raise DataError(f"{name} must be a list of numbers; got {reprlib.repr(value)}{hint}")
     if count is not None and len(value) != count:
-        raise DataError(f"{what} must be {count} numbers; got {len(value)}{hint}")
-    strange = next((each for each in value if not abs(each) <= LARGEST), None)
-    if strange is not None:
-        raise DataError(f"{what} holds {reprlib.repr(strange)}; expected finite numbers of pixels{hint}")
+        raise DataError(f"{name} must be {count} numbers; got {len(value)}{hint}")
+    invalid = next((number for number in value if not abs(number) <= MAX_VALUE), None)
+    if invalid is not None:
+        raise DataError(f"{name} contains {reprlib.repr(invalid)}; expected finite numbers of pixels{hint}")
     return np.array(value, dtype=np.float64)
 
 
-def category_with_joints(categories: Sequence[Record]) -> Record:
-    """The category with ``keypoints``; of several, the one called "person".
+def find_keypoint_category(categories: Sequence[Record]) -> Record:
+    """Return the category with ``keypoints``; if there are several, the one named "person".
 
     Raises
     ------
     DataError
-        There is none, or there are several and not one alone is "person".
+        If there is no such category, or several of which not exactly one is "person".
     """
-    able = [each for each in categories if each.get("keypoints")]
-    if len(able) > 1:
-        names = ", ".join(repr(each.get("name")) for each in able)
-        able = [each for each in able if each.get("name") == "person"]
-        if len(able) != 1:
-            raise DataError(
-                f"several categories have keypoints ({names}), and not one alone is 'person'; keep only one"
-            )
-    joints = able[0]["keypoints"] if able else None
+    candidates = [category for category in categories if category.get("keypoints")]
+    if len(candidates) > 1:
+        names = ", ".join(repr(category.get("name")) for category in candidates)
+        candidates = [category for category in candidates if category.get("name") == "person"]
+        if len(candidates) != 1:
+            raise DataError(f"several categories have keypoints ({names}), and not exactly one is 'person'; keep one")
+    joints = candidates[0]["keypoints"] if candidates else None
     if not isinstance(joints, list) or not all(isinstance(joint, str) for joint in joints):
-        raise DataError(
-            "no category lists its joints in 'keypoints' (COCO's person_keypoints files do, instances do not)"
-        )
-    return able[0]
+        raise DataError("no category lists its joints in 'keypoints' (COCO's person_keypoints files have them)")
+    return candidates[0]
 
 
-def usual_folders(json_path: Path) -> tuple[Path, Path]:
-    """Where pictures lie if nobody says: in ``images`` beside the annotations, or right beside them."""
+def default_image_folders(json_path: Path) -> tuple[Path, Path]:
+    """Return the folders in which images are searched: ``images`` next to the annotation file, and its own folder."""
     return json_path.parent / "images", json_path.parent
 
 
-def find_pictures(images: Sequence[Record], json_path: Path, folder: Path | None) -> tuple[KeypointPicture, ...]:
-    """The pictures of a file, sorted by id, with absolute paths; all of them are there.
+def find_images(records: Sequence[Record], json_path: Path, folder: Path | None) -> tuple[KeypointImage, ...]:
+    """Return the images of an annotation file with absolute paths, sorted by id.
+
+    Parameters
+    ----------
+    records : Sequence[Record]
+        ``images`` of the annotation file.
+    json_path : Path
+        Annotation file.
+    folder : Path | None
+        Folder of the images. None searches `default_image_folders`.
 
     Raises
     ------
     DataError
-        One is missing.
+        If a record is invalid or a file is missing.
     """
-    ids = unique_ids(images, "image")
-    for number, each in zip(ids, images, strict=True):
-        _check_picture(each, f"image {number}")
+    ids = get_unique_ids(records, "image")
+    for number, record in zip(ids, records, strict=True):
+        _check_image(record, f"image {number}")
     if folder is None:
-        likely = [each for each in usual_folders(json_path) if images and _is_file(each / images[0]["file_name"])]
-        folder = likely[0] if likely else next(each for each in usual_folders(json_path) if each.is_dir())
-    pictures = [
-        KeypointPicture(number, folder.absolute() / each["file_name"], each["width"], each["height"])
-        for number, each in zip(ids, images, strict=True)
+        folders = default_image_folders(json_path)
+        likely = [path for path in folders if records and _is_file(path / records[0]["file_name"])]
+        folder = likely[0] if likely else next(path for path in folders if path.is_dir())
+    images = [
+        KeypointImage(number, folder.absolute() / record["file_name"], record["width"], record["height"])
+        for number, record in zip(ids, records, strict=True)
     ]
-    missing = [picture.path for picture in pictures if not _is_file(picture.path)]
+    missing = [image.path for image in images if not _is_file(image.path)]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(pictures)} pictures are missing, the first {missing[0]}"
-            " (if they lie elsewhere, give their folder as images)"
+            f"{len(missing)} of {len(images)} images are missing, the first {missing[0]}"
+            " (if they are in another folder, pass it as `images`)"
         )
-    return tuple(sorted(pictures, key=lambda picture: picture.id))
+    return tuple(sorted(images, key=lambda image: image.id))
 
 
-def _check_picture(record: Record, who: str) -> None:
+def _check_image(record: Record, who: str) -> None:
     name, width, height = (record.get(key) for key in ("file_name", "width", "height"))
     if not isinstance(name, str) or not name.strip("./"):
-        raise DataError(f"{who}: 'file_name' must be the picture's path in its folder; got {name!r}")
-    inside = PurePosixPath(name.replace("\\", "/"))
-    if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
-        raise DataError(f"{who}: file_name '{name}' points outside the folder of pictures; refused")
+        raise DataError(f"{who}: 'file_name' must be the path of the image in its folder; got {name!r}")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise DataError(f"{who}: file_name '{name}' points outside the image folder; refused")
     if not all(isinstance(side, int) and side > 0 for side in (width, height)):
-        raise DataError(f"{who}: 'width' and 'height' must be whole numbers of pixels; got {width!r} and {height!r}")
+        raise DataError(f"{who}: 'width' and 'height' must be positive integers; got {width!r} and {height!r}")
     if record["width"] * record["height"] > MAX_PIXELS:
-        raise DataError(f"{who}: {width}x{height} pixels; at most {MAX_PIXELS // 1_000_000} million are read")
+        raise DataError(f"{who}: {width}x{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million")
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # too long a name, a folder that may not be entered, a zero byte
+    except (OSError, ValueError):  # the name is too long or has a null byte, or the folder is not accessible
         return False
 
 
 @dataclass(frozen=True)
-class People:
-    """The fields of a `KeypointSet` that come from annotations, and how many of these have no area."""
+class PersonAnnotations:
+    """Fields of a `KeypointSet` that come from annotations, for P people with K joints.
+
+    Parameters
+    ----------
+    keypoints : NDArray[np.float32]
+        (P, K, 3) x, y, v.
+    boxes : NDArray[np.float32]
+        (P, 4) x, y, width, height in pixels.
+    areas : NDArray[np.float64]
+        (P,) in square pixels.
+    crowd : NDArray[np.bool_]
+        (P,) whether the annotation is a crowd.
+    image_index : NDArray[np.int64]
+        (P,) positions of the images.
+    ids : NDArray[np.int64]
+        (P,) ids of the annotations.
+    segmentations : tuple[Any, ...]
+        P segmentations as in the file.
+    num_without_area : int
+        Number of annotations without an area.
+    """
 
     keypoints: NDArray[np.float32]
     boxes: NDArray[np.float32]
     areas: NDArray[np.float64]
     crowd: NDArray[np.bool_]
-    picture: NDArray[np.int64]
+    image_index: NDArray[np.int64]
     ids: NDArray[np.int64]
     segmentations: tuple[Any, ...]
-    without_area: int
+    num_without_area: int
 
 
-def read_people(annotations: Sequence[Record], *, joints: int, pictures: Sequence[int]) -> People:
-    """Annotations of people with so many ``joints``, in the pictures of these ids.
+def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Sequence[int]) -> PersonAnnotations:
+    """Parse and check the annotations of people.
+
+    Parameters
+    ----------
+    annotations : Sequence[Record]
+        Annotations of one category.
+    joints : int
+        Number of joints K.
+    image_ids : Sequence[int]
+        Ids of the images. ``image_index`` refers to them.
 
     Raises
     ------
     DataError
-        One is of no known picture, has impossible numbers, or an outline of another kind.
+        If an annotation has an unknown image, invalid numbers, or a segmentation of another type.
     """
-    ids = unique_ids(annotations, "annotation")
-    places = {number: place for place, number in enumerate(pictures)}
+    ids = get_unique_ids(annotations, "annotation")
+    index_of = {number: index for index, number in enumerate(image_ids)}
     keypoints = np.zeros((len(ids), joints, 3), dtype=np.float32)
-    boxes, areas = np.zeros((len(ids), 4), dtype=np.float32), np.zeros(len(ids), dtype=np.float64)
-    picture = np.zeros(len(ids), dtype=np.int64)
-    for i, each in enumerate(annotations):
-        who, image, outline = f"annotation {ids[i]}", each.get("image_id"), each.get("segmentation")
-        if not isinstance(image, int) or image not in places:
-            raise DataError(f"{who} is in image {image!r}, which is not among 'images' (add it or drop the annotation)")
-        picture[i] = places[image]
-        boxes[i] = box = numbers(each.get("bbox"), f"{who}: 'bbox'", count=4)
-        areas[i] = box[2] * box[3] if each.get("area") is None else numbers([each["area"]], f"{who}: 'area'")[0]
+    boxes = np.zeros((len(ids), 4), dtype=np.float32)
+    areas = np.zeros(len(ids), dtype=np.float64)
+    image_index = np.zeros(len(ids), dtype=np.int64)
+    for i, record in enumerate(annotations):
+        who = f"annotation {ids[i]}"
+        image_id, segmentation = record.get("image_id"), record.get("segmentation")
+        if not isinstance(image_id, int) or image_id not in index_of:
+            raise DataError(
+                f"{who} is in image {image_id!r}, which is not among 'images' (add it or delete the annotation)"
+            )
+        image_index[i] = index_of[image_id]
+        boxes[i] = box = to_floats(record.get("bbox"), f"{who}: 'bbox'", count=4)
+        areas[i] = box[2] * box[3] if record.get("area") is None else to_floats([record["area"]], f"{who}: 'area'")[0]
         if box[2:].min() < 0 or areas[i] < 0:
             raise DataError(
                 f"{who}: width, height and area must not be negative; got box {box.tolist()}, area {areas[i]}"
             )
-        if each.get("keypoints"):
-            what, hint = (
-                f"{who}: 'keypoints', x, y, v of {joints} joints,",
-                " (0, 0, 0 for a joint that is not labelled)",
-            )
-            keypoints[i] = numbers(each["keypoints"], what, count=3 * joints, hint=hint).reshape(-1, 3)
+        if record.get("keypoints"):
+            name = f"{who}: 'keypoints', x, y, v of {joints} joints,"
+            hint = " (0, 0, 0 for a joint that is not labeled)"
+            keypoints[i] = to_floats(record["keypoints"], name, count=3 * joints, hint=hint).reshape(-1, 3)
         if not np.isin(keypoints[i, :, 2], (0, 1, 2)).all():
             raise DataError(f"{who}: v of a joint must be 0, 1 or 2; got {keypoints[i, :, 2].tolist()}")
-        if not isinstance(outline, list | dict | None):
-            raise DataError(f"{who}: 'segmentation' must be polygons or run lengths; got {reprlib.repr(outline)}")
-    return People(
-        keypoints=keypoints, boxes=boxes, areas=areas, picture=picture, ids=np.array(ids, dtype=np.int64),
-        crowd=np.array([bool(each.get("iscrowd")) for each in annotations], dtype=bool),
-        segmentations=tuple(each.get("segmentation") for each in annotations),
-        without_area=sum(each.get("area") is None for each in annotations),
-    )  # fmt: skip
+        if not isinstance(segmentation, list | dict | None):
+            raise DataError(f"{who}: 'segmentation' must be polygons or run lengths; got {reprlib.repr(segmentation)}")
+    return PersonAnnotations(
+        keypoints=keypoints,
+        boxes=boxes,
+        areas=areas,
+        image_index=image_index,
+        ids=np.array(ids, dtype=np.int64),
+        crowd=np.array([bool(record.get("iscrowd")) for record in annotations], dtype=bool),
+        segmentations=tuple(record.get("segmentation") for record in annotations),
+        num_without_area=sum(record.get("area") is None for record in annotations),
+    )
 
 
 def read_info(content: Record) -> tuple[str, list[str]]:
-    """Name and notes of a set that was saved by this package; else neither."""
+    """Return name and notes of a set that `save_keypoints` wrote; both are empty for other files."""
     info = content.get("info")
     name, notes = (info.get("set_name"), info.get("notes")) if isinstance(info, dict) else ("", [])
-    kept = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
-    return name if isinstance(name, str) else "", kept
+    texts = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    return name if isinstance(name, str) else "", texts
 
 
-def outline_mask(outline: Any, *, box: Sequence[float], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Draw COCO's ``segmentation`` as a bool array of ``size`` (height, width); the box where there is none.
+def segmentation_to_mask(segmentation: Any, *, box: Sequence[float], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Convert COCO's ``segmentation`` to a mask.
 
     Parameters
     ----------
-    outline : Any
-        Polygons [[x, y, x, y, ...], ...], or run lengths {"size": [height, width], "counts": ...}, or None.
+    segmentation : Any
+        Polygons [[x, y, x, y, ...], ...], run lengths {"size": [height, width], "counts": ...}, or None for the box.
     box : Sequence[float]
         x, y, width, height in pixels.
+    size : tuple[int, int]
+        (height, width) of the mask.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        (height, width) mask.
 
     Raises
     ------
     DataError
-        The outline is neither, or of another size.
+        If the segmentation is of another type or another size.
     """
-    if isinstance(outline, dict):
-        return decode_runs(outline.get("counts"), size=size, declared=outline.get("size"))
+    if isinstance(segmentation, dict):
+        return decode_rle(segmentation.get("counts"), size=size, declared=segmentation.get("size"))
     x, y, width, height = box
     canvas = Image.new("1", size[::-1])
-    pen = ImageDraw.Draw(canvas)
-    for polygon in outline or [[x, y, x + width, y, x + width, y + height, x, y + height]]:
-        corners = numbers(polygon, "a polygon of its outline")
+    draw = ImageDraw.Draw(canvas)
+    for polygon in segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]:
+        corners = to_floats(polygon, "a polygon of its segmentation")
         if len(corners) % 2:
-            raise DataError(f"a polygon of its outline must be pairs of x and y; got {len(corners)} numbers")
-        if len(corners) >= 6:  # COCO has some of two corners
-            pen.polygon((corners - 0.5).tolist(), fill=1)  # Pillow has the centres of pixels at whole numbers
+            raise DataError(f"a polygon of its segmentation must be pairs of x and y; got {len(corners)} numbers")
+        if len(corners) >= 6:  # COCO has polygons with two corners
+            draw.polygon((corners - 0.5).tolist(), fill=1)  # Pillow has pixel centers at integers
     return np.asarray(canvas, dtype=bool)
 
 
-def decode_runs(counts: Any, *, size: tuple[int, int], declared: Any = None) -> NDArray[np.bool_]:
-    """COCO's run lengths as a bool array of ``size``: columns one after the other, the first run is of zeros.
+def decode_rle(counts: Any, *, size: tuple[int, int], declared: Any = None) -> NDArray[np.bool_]:
+    """Decode COCO's run-length encoding (RLE) to a mask.
 
-    A string holds them in digits of five bits, the lowest first, from character 48 on; 32 says that more follow, and
-    from the fourth number on each is the difference to the last but one.
+    The pixels are in column-major order, and the first run is of zeros. A string is a compressed list of runs: each
+    number has digits of 5 bits, the lowest first, in the characters from code 48 on. Bit 32 is set if another digit
+    follows. From the fourth number on, the difference to the number before the last one is stored.
+
+    Parameters
+    ----------
+    counts : Any
+        List of run lengths, or a string.
+    size : tuple[int, int]
+        (height, width) of the mask.
+    declared : Any
+        Size that the file declares. None is not checked.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        (height, width) mask.
 
     Raises
     ------
     DataError
-        They are not those of a picture of that size.
+        If the runs do not match the size.
 
-    >>> decode_runs([1, 2, 3], size=(2, 3)).astype(int).tolist()
+    Examples
+    --------
+    >>> decode_rle([1, 2, 3], size=(2, 3)).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
-    >>> decode_runs("123", size=(2, 3)).astype(int).tolist()
+    >>> decode_rle("123", size=(2, 3)).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
     """
-    if isinstance(counts, str):
-        digits = np.frombuffer(counts.encode(), dtype=np.uint8).astype(np.int64) - 48
-        last = np.flatnonzero(digits & 32 == 0)
-        first = np.concatenate([[0], last[:-1] + 1])[: len(last)]
-        runs = np.zeros(len(last), dtype=np.int64)
-        if len(last):
-            place = 5 * (np.arange(len(digits)) - np.repeat(first, np.diff(first, append=len(digits))))
-            runs = np.add.reduceat((digits & 31) << np.minimum(place, 60), first)
-            runs -= np.where(digits[last] & 16, 1 << np.minimum(place[last] + 5, 60), 0)
-        runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
-    else:
-        runs = numbers(counts, "run lengths").astype(np.int64)
+    runs = _decode_string(counts) if isinstance(counts, str) else to_floats(counts, "run lengths").astype(np.int64)
     pixels = size[0] * size[1]
     if not ((runs >= 0) & (runs <= pixels)).all() or runs.sum() != pixels or (declared or list(size)) != list(size):
-        raise DataError(f"its run lengths are not those of a picture of {size[0]} rows and {size[1]} columns")
+        raise DataError(f"its run lengths do not match an image of {size[0]} rows and {size[1]} columns")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[::-1]).T
+
+
+def _decode_string(counts: str) -> NDArray[np.int64]:
+    """Return the run lengths of COCO's compressed RLE."""
+    digits = np.frombuffer(counts.encode(), dtype=np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero(digits & 32 == 0)  # the last digit of each number
+    first = np.concatenate([[0], last[:-1] + 1])[: len(last)]
+    runs = np.zeros(len(last), dtype=np.int64)
+    if len(last):
+        shift = 5 * (np.arange(len(digits)) - np.repeat(first, np.diff(first, append=len(digits))))
+        runs = np.add.reduceat((digits & 31) << np.minimum(shift, 60), first)
+        runs -= np.where(digits[last] & 16, 1 << np.minimum(shift[last] + 5, 60), 0)  # sign
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
+    return runs

@@ -1,7 +1,7 @@
-"""One person cut out of a picture for a network that looks at one at a time, and the way back; on tensors.
+"""Crops of single people for top-down networks, and the transform back to the image; on tensors.
 
-A crop is a matrix (2, 3): pixels of the picture, x, y, 1, to pixels of the network's input. Pixel centres are at
-integers on both sides, so nothing is lost by halves of pixels, and `inverse` brings joints back where they were.
+A crop is a matrix (2, 3) that maps pixels of the image (x, y, 1) to pixels of the network's input. Pixel centers are at
+integers in both, so there is no offset of half a pixel, and `inverse` maps joints back exactly.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-GREY = 128.0
-"""What lies outside of a picture; the networks are given it as 0."""
+GRAY = 128.0
+"""Value of pixels outside of the image; the networks get it as 0."""
 
 
-def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
-    """What to cut out: boxes, wider or higher until they have the input's aspect, then grown on all sides.
+def crop_regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
+    """Expand boxes to the aspect ratio of the network's input, and then by a factor.
 
     Parameters
     ----------
@@ -25,16 +26,16 @@ def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
     aspect : float
         Width over height of the network's input.
     padding : float
-        Sides are multiplied by it (1.25 as published).
+        Factor of both sides (1.25 as published).
 
     Returns
     -------
     Tensor
-        (N, 4) x, y of the middle, width, height.
+        (N, 4) x, y of the center, width, height.
 
     Examples
     --------
-    >>> regions(torch.tensor([[10.0, 20.0, 30.0, 80.0]]), aspect=0.75, padding=1.0)
+    >>> crop_regions(torch.tensor([[10.0, 20.0, 30.0, 80.0]]), aspect=0.75, padding=1.0)
     tensor([[25., 60., 60., 80.]])
     """
     corner, (width, height) = boxes[:, :2], boxes[:, 2:].unbind(1)
@@ -43,94 +44,117 @@ def regions(boxes: Tensor, *, aspect: float, padding: float = 1.25) -> Tensor:
 
 
 def crop_matrices(
-    areas: Tensor, *, size: tuple[int, int], degrees: Tensor | None = None, mirrored: Tensor | None = None
+    regions: Tensor, *, size: tuple[int, int], degrees: Tensor | None = None, flipped: Tensor | None = None
 ) -> Tensor:
-    """Matrices that bring regions to the network's input.
+    """Compute the matrices that map regions of the image to the network's input.
 
     Parameters
     ----------
-    areas : Tensor
-        (N, 4) x, y of the middle, width, height; of the input's aspect.
+    regions : Tensor
+        (N, 4) x, y of the center, width, height. They have the aspect ratio of the input.
     size : tuple[int, int]
         (height, width) of the input.
     degrees : Tensor | None
-        (N,) turn clockwise (y points down); none if not given.
-    mirrored : Tensor | None
-        (N,) bool, left and right change places before turning; none if not given.
+        (N,) clockwise rotation, as y points down. None means no rotation.
+    flipped : Tensor | None
+        (N,) bool: flip horizontally before the rotation. None means no flip.
 
     Returns
     -------
     Tensor
-        (N, 2, 3).
+        (N, 2, 3) matrices.
     """
     height, width = size
-    scale = height / areas[:, 3]
+    scale = height / regions[:, 3]
     angle = torch.deg2rad(torch.zeros_like(scale) if degrees is None else degrees.to(scale))
-    across = torch.ones_like(scale) if mirrored is None else 1 - 2 * mirrored.to(scale)
+    sign = torch.ones_like(scale) if flipped is None else 1 - 2 * flipped.to(scale)
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    turn = torch.stack([torch.stack([across * cos, -sin], 1), torch.stack([across * sin, cos], 1)], 1)
-    middle = scale.new_tensor([(width - 1) / 2, (height - 1) / 2])
-    shift = middle - (turn @ areas[:, :2, None])[..., 0]
-    return torch.cat([turn, shift[..., None]], 2)
+    rotation = torch.stack([torch.stack([sign * cos, -sin], 1), torch.stack([sign * sin, cos], 1)], 1)
+    center = scale.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    shift = center - (rotation @ regions[:, :2, None])[..., 0]
+    return torch.cat([rotation, shift[..., None]], 2)
 
 
-def moved(places: Tensor, matrices: Tensor) -> Tensor:
-    """Places (N, K, 2) of the pictures as they lie in their inputs, or with `inverse` the reverse."""
-    return places @ matrices[..., :2].mT + matrices[:, None, :, 2]
-
-
-def inverse(matrices: Tensor) -> Tensor:
-    """(N, 2, 3) from inputs back to pictures."""
-    turn = torch.linalg.inv(matrices[..., :2])
-    return torch.cat([turn, -turn @ matrices[..., 2:]], 2)
-
-
-def warp(pictures: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int], fill: float = GREY) -> Tensor:
-    """Cut a crop out of each picture: bilinear, of means where it becomes much smaller.
+def transform_points(points: Tensor, matrices: Tensor) -> Tensor:
+    """Apply affine matrices to points.
 
     Parameters
     ----------
-    pictures : Sequence[Tensor]
-        N of them, (C, H, W) each, uint8 or float, on the CPU; the same one may be there several times.
+    points : Tensor
+        (N, K, 2) x, y.
     matrices : Tensor
-        (N, 2, 3).
-    size : tuple[int, int]
-        (height, width) of the crops.
-    fill : float
-        Value outside of the picture.
+        (N, 2, 3) matrices, one for the K points of a row.
 
     Returns
     -------
     Tensor
-        (N, C, height, width) float, in the pictures' range.
+        (N, K, 2) transformed points.
+    """
+    return points @ matrices[..., :2].mT + matrices[:, None, :, 2]
+
+
+def inverse(matrices: Tensor) -> Tensor:
+    """Return the inverse of matrices (N, 2, 3), which map the network's input to the image."""
+    rotation = torch.linalg.inv(matrices[..., :2])
+    return torch.cat([rotation, -rotation @ matrices[..., 2:]], 2)
+
+
+def warp(images: Sequence[Tensor], matrices: Tensor, *, size: tuple[int, int], fill: float = GRAY) -> Tensor:
+    """Extract a crop of each image with bilinear interpolation.
+
+    If an image is reduced by an integer factor or more, it is averaged by that factor first (antialiasing).
+
+    Parameters
+    ----------
+    images : Sequence[Tensor]
+        N images (C, H, W), uint8 or float, on the CPU. The same image may be used several times.
+    matrices : Tensor
+        (N, 2, 3) maps from pixels of the images to pixels of the crops.
+    size : tuple[int, int]
+        (height, width) of the crops.
+    fill : float
+        Value outside of the image.
+
+    Returns
+    -------
+    Tensor
+        (N, C, height, width) float, in the range of the images.
     """
     height, width = size
-    back = inverse(matrices)
-    corners = back.new_tensor([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
-    reached = moved(corners.expand(len(back), 4, 2), back)
-    steps = (back[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1)  # pixels of the picture for one of the crop
-    low = ((reached.amin(1) - 1) / steps[:, None]).floor().clamp(min=0) * steps[:, None]
-    high = torch.maximum((reached.amax(1) + 2 + steps[:, None]).floor(), low + 1)
-    inside = torch.minimum(high, high.new_tensor([(each.shape[2], each.shape[1]) for each in pictures])) - low
-    # places in the parts, -1 to 1, as F.grid_sample counts: one row's and one column's, to be added
-    own = 2 / (steps[:, None] * (inside / steps[:, None]).ceil().clamp(min=1))
-    turn, shift = back[:, :, :2] * own[:, :, None], (back[:, :, 2] - low + 0.5) * own - 1
-    across = (turn[:, :, 0, None] * torch.arange(width).to(back))[:, :, None, :].numpy()
-    down = (turn[:, :, 1, None] * torch.arange(height).to(back) + shift[..., None])[..., None].numpy()
-    arrays, lows, highs = [each.numpy() for each in pictures], low.long().tolist(), high.long().tolist()
-    means = steps.long().tolist()
-    crops = np.empty((len(back), len(pictures[0]), height, width), across.dtype)
+    to_image = inverse(matrices)
+    corners = to_image.new_tensor([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
+    corners = transform_points(corners.expand(len(to_image), 4, 2), to_image)
+    factors = (to_image[:, :, 0].norm(dim=1) + 0.25).floor().clamp(min=1)  # pixels of the image for one of the crop
 
-    # one at a time while it is in the cache, on one core: torch would share the small steps among all of them
-    for i, ((left, top), (right, bottom)) in enumerate(zip(lows, highs, strict=True)):
-        values = np.subtract(arrays[i][:, top:bottom, left:right], fill, dtype=across.dtype)
-        if not values.size:
-            crops[i] = fill
-            continue
-        part = torch.from_numpy(values)[None]
-        if means[i] > 1:
-            part = F.avg_pool2d(part, means[i], ceil_mode=True, count_include_pad=False)
-        grid = torch.from_numpy(across[i] + down[i]).movedim(0, 2)[None]
-        found = F.grid_sample(part, grid, padding_mode="zeros", align_corners=False)
-        np.add(found[0].numpy(), crops.dtype.type(fill), out=crops[i])
+    # the window of each image that its crop needs, aligned to the factor
+    low = ((corners.amin(1) - 1) / factors[:, None]).floor().clamp(min=0) * factors[:, None]
+    high = torch.maximum((corners.amax(1) + 2 + factors[:, None]).floor(), low + 1)
+    window = torch.minimum(high, high.new_tensor([(image.shape[2], image.shape[1]) for image in images])) - low
+
+    # coordinates of F.grid_sample, from -1 to 1 in the window: the sum of a term of the column and one of the row
+    unit = 2 / (factors[:, None] * (window / factors[:, None]).ceil().clamp(min=1))
+    rotation, shift = to_image[:, :, :2] * unit[:, :, None], (to_image[:, :, 2] - low + 0.5) * unit - 1
+    column_term = (rotation[:, :, 0, None] * torch.arange(width).to(to_image))[:, :, None, :].numpy()
+    row_term = (rotation[:, :, 1, None] * torch.arange(height).to(to_image) + shift[..., None])[..., None].numpy()
+
+    crops = np.empty((len(to_image), len(images[0]), height, width), column_term.dtype)
+    windows = zip(low.long().tolist(), high.long().tolist(), factors.long().tolist(), strict=True)
+    # one image at a time stays in the cache of one core; torch would split these small operations over all cores
+    for i, ((left, top), (right, bottom), factor) in enumerate(windows):
+        pixels = images[i].numpy()[:, top:bottom, left:right]
+        grid = torch.from_numpy(column_term[i] + row_term[i]).movedim(0, 2)[None]
+        _sample(pixels, grid, factor=factor, fill=fill, out=crops[i])
     return torch.from_numpy(crops)
+
+
+def _sample(pixels: NDArray[np.generic], grid: Tensor, *, factor: int, fill: float, out: NDArray[np.floating]) -> None:
+    """Average the pixels (C, H, W) of a window by a factor, and write the samples at ``grid`` to ``out``."""
+    values = np.subtract(pixels, fill, dtype=out.dtype)
+    if not values.size:
+        out[:] = fill
+        return
+    window = torch.from_numpy(values)[None]
+    if factor > 1:
+        window = F.avg_pool2d(window, factor, ceil_mode=True, count_include_pad=False)
+    samples = F.grid_sample(window, grid, padding_mode="zeros", align_corners=False)
+    np.add(samples[0].numpy(), out.dtype.type(fill), out=out)

@@ -1,6 +1,6 @@
-"""Training samples of one person each, cut out of their pictures: turned, resized, moved, mirrored, partly hidden.
+"""Training samples for top-down networks: one augmented crop per person.
 
-The order of the samples is a pure function of (seed, epoch), what is done to a sample of (seed, epoch, sample number).
+The order of the samples is a pure function of (seed, epoch), and a sample of (seed, epoch, sample number).
 """
 
 from dataclasses import dataclass, field
@@ -12,41 +12,42 @@ from torch import Tensor
 
 from firstsight.data.batches import BatchShard, ProgressiveResizing
 from firstsight.data.image_cache import ImageCache
-from firstsight.data.keypoints.crop import crop_matrices, moved, regions, warp
-from firstsight.data.keypoints.keypoint_set import KeypointSet, boxes_with_joints
+from firstsight.data.keypoints.crop import crop_matrices, crop_regions, transform_points, warp
+from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.data.rng import uniform
 from firstsight.errors import DataError
 
 Floats = NDArray[np.float64]
 STREAM = 17
-"""Of the counter-based generator."""
+"""Random stream (see `firstsight.data.rng`)."""
 DRAWS = 16
-"""Random numbers for a sample."""
-LOWER = ("hip", "knee", "ankle", "foot", "toe", "heel")
-"""Joints with one of these in their name are of a body's lower half."""
-ENOUGH = 8
-"""A half is looked at alone where so many joints are labelled, and `HALF` of them in that half."""
-HALF = 3
-LONGEST = 1024
-"""Pictures are kept with so many pixels a side at most."""
+"""Random numbers per sample."""
+LOWER_BODY = ("hip", "knee", "ankle", "foot", "toe", "heel")
+"""A joint with one of these words in its name belongs to the lower half of the body."""
+MIN_JOINTS = 8
+"""Minimum number of labeled joints for a crop of half a body."""
+MIN_HALF_JOINTS = 3
+"""Minimum number of labeled joints in that half."""
+MAX_SIDE = 1024
+"""Maximum side in pixels of images in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropBatch(BatchShard):
-    """N crops of a batch. Places are in pixels of the crop, x then y, pixel centres at integers.
+    """Batch of N crops. Coordinates (x, y) are in pixels of the crop, with pixel centers at integers.
 
     Parameters
     ----------
     images : Tensor
-        (N, 3, H, W) float in [0, 255], red, green, blue; grey (128) where there is no picture.
+        (N, 3, H, W) float RGB in [0, 255]. Pixels outside of the image are gray (128).
     keypoints : Tensor
-        (N, K, 2).
+        (N, K, 2) coordinates.
     visible : Tensor
-        (N, K) bool: labelled, and inside the crop.
+        (N, K) bool: labeled, and inside the crop.
     matrices : Tensor
-        (N, 2, 3) from pixels of the picture's file, pixel centres at integers, to those of the crop.
+        (N, 2, 3) maps from pixels of the image file to pixels of the crop, with pixel centers at integers.
     people : NDArray[np.int64]
-        (N,) their numbers in the set.
+        (N,) indices of the people in the set.
     """
 
     images: Tensor
@@ -58,34 +59,53 @@ class CropBatch(BatchShard):
 
 @dataclass
 class Crops(ProgressiveResizing):
-    """Batches of crops, with the interface of `Batches`; sample i is the i-th person with a labelled joint.
+    """Batches of crops, with the interface of `Batches`; sample i is the i-th person with a labeled joint.
 
-    A person's box, made to hold all labelled joints, is grown to the input's aspect and by a quarter; around its middle
-    the picture is turned and resized.
+    The box of a person is expanded to all labeled joints, then to the aspect ratio of the input, then by a quarter. The
+    image is rotated and scaled around the center of this region.
 
     Parameters
     ----------
+    people : KeypointSet
+        People to crop.
+    batch_size : int
+        Maximum size of a global batch.
+    epochs : int
+        Number of epochs.
+    seed : int
+        Seed of order and augmentation.
     size : tuple[int, int]
-        (height, width) of the crops; multiples of 32.
+        (height, width) of the crops, multiples of 32.
     rotate : float
-        Degrees either way. zoom : resized by a factor from 1 - zoom to 1 + zoom. move : the middle is moved by up to
-        this share of the person's size.
+        Maximum rotation in degrees, in both directions.
+    scale : float
+        Maximum relative change of size: the factor is in [1 - scale, 1 + scale].
+    translate_fraction : float
+        Maximum shift along each axis, as a fraction of the region's size.
     flip : bool
-        Mirror half of them; left and right joints change places.
+        Flip half of the samples horizontally and swap left and right joints.
     half_body : float
-        Share of the samples that show one half of a body alone, where enough of it is labelled.
-    hide : float
-        Share of the samples of which a rectangle is covered; its joints are to be found all the same.
-    early, early_size
-        In this share of the epochs, the first ones, crops are of that size instead; ``progress`` counts each of the two
-        parts for itself.
-    rank, world : int
-        As in `Batches`.
+        Fraction of the samples that show only the upper or lower half of a body, if enough of its joints are labeled.
+    random_erasing : float
+        Fraction of the samples with a rectangle in a random color; joints below it keep their labels.
+    low_res_fraction : float
+        Fraction of the epochs, the first ones, with crops of ``low_res_size``. ``progress`` counts both parts
+        separately.
+    low_res_size : tuple[int, int]
+        (height, width) of the crops in these epochs.
+    rank : int
+        See `Batches`.
+    world_size : int
+        See `Batches`.
+    device : torch.device
+        Device of the batches.
+    dtype : torch.dtype
+        Data type of images and keypoints.
 
     Raises
     ------
     DataError
-        Nobody has a labelled joint.
+        If no person has a labeled joint.
     """
 
     people: KeypointSet
@@ -94,109 +114,137 @@ class Crops(ProgressiveResizing):
     seed: int
     size: tuple[int, int]
     rotate: float = 40.0
-    zoom: float = 0.3
-    move: float = 0.0
+    scale: float = 0.3
+    translate_fraction: float = 0.0
     flip: bool = True
     half_body: float = 0.0
-    hide: float = 0.0
-    early: float = 0.0
-    early_size: tuple[int, int] = (0, 0)
+    random_erasing: float = 0.0
+    low_res_fraction: float = 0.0
+    low_res_size: tuple[int, int] = (0, 0)
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         people = self.people
-        known = people.keypoints[..., 2] > 0
-        self.used = np.flatnonzero(known.any(1) & ~people.crowd).astype(np.int64)
+        is_labeled = people.keypoints[..., 2] > 0
+        self.used = np.flatnonzero(is_labeled.any(1) & ~people.crowd).astype(np.int64)
         if not len(self.used):
-            raise DataError(f"{people.name}: nobody in it has a labelled joint")
-        self.pool = ImageCache(people, longest=LONGEST)
-        self._lower = np.array([any(word in joint for word in LOWER) for joint in people.skeleton.joints])
-        self._flipped = np.array(people.skeleton.flip)
-        self._boxes = boxes_with_joints(people) - np.array([0.5, 0.5, 0, 0])  # pixel centres at integers
+            raise DataError(f"{people.name}: no person has a labeled joint")
+        self.cache = ImageCache(people, max_side=MAX_SIDE)
+        self._is_lower = np.array([any(word in joint for word in LOWER_BODY) for joint in people.skeleton.joints])
+        self._flip_order = np.array(people.skeleton.flip)
+        self._boxes = expand_boxes_to_joints(people) - np.array([0.5, 0.5, 0, 0])  # pixel centers at integers
 
     @property
     def samples(self) -> int:
-        """Samples in an epoch."""
+        """Number of samples in an epoch."""
         return len(self.used)
 
     def get(self, epoch: int, index: int) -> CropBatch:
-        """The share of this process in one batch."""
-        whole = self.ids(epoch, index)
-        ids = whole[self.rank :: self.world]
-        numbers = ids[:, None] * DRAWS + np.arange(DRAWS, dtype=np.int64)
-        draws = uniform(numbers.ravel(), seed=self.seed, epoch=epoch, stream=STREAM).reshape(-1, DRAWS)
-        size = self.early_size if epoch < self.early_epochs else self.size
-        return self._batch(ids, draws, epoch, index, len(whole), self.world, size)
+        """Return this process's part of a batch."""
+        global_ids = self.ids(epoch, index)
+        ids = global_ids[self.rank :: self.world_size]
+        draw_ids = ids[:, None] * DRAWS + np.arange(DRAWS, dtype=np.int64)
+        draws = uniform(draw_ids.ravel(), seed=self.seed, epoch=epoch, stream=STREAM).reshape(-1, DRAWS)
+        size = self.low_res_size if epoch < self.low_res_epochs else self.size
+        return self._batch(
+            ids, draws, epoch=epoch, index=index, global_size=len(global_ids), world_size=self.world_size, size=size
+        )
 
-    def plain(self, ids: NDArray[np.int64], *, size: tuple[int, int] | None = None) -> CropBatch:
-        """Crops of these samples as they are, with nothing done to them; of another (height, width) if given."""
-        return self._batch(ids, None, 0, 0, len(ids), 1, size or self.size)
+    def get_unaugmented(self, ids: NDArray[np.int64], *, size: tuple[int, int] | None = None) -> CropBatch:
+        """Return the crops of samples (N,) without augmentation.
+
+        Parameters
+        ----------
+        ids : NDArray[np.int64]
+            (N,) sample numbers.
+        size : tuple[int, int] | None
+            (height, width) of the crops. None means ``self.size``.
+        """
+        return self._batch(ids, None, epoch=0, index=0, global_size=len(ids), world_size=1, size=size or self.size)
 
     def _batch(
-        self, ids: NDArray[np.int64], draws: Floats | None, epoch: int, index: int, whole: int, world: int,
+        self,
+        ids: NDArray[np.int64],
+        draws: Floats | None,
+        *,
+        epoch: int,
+        index: int,
+        global_size: int,
+        world_size: int,
         size: tuple[int, int],
-    ) -> CropBatch:  # fmt: skip
+    ) -> CropBatch:
+        """Return the crops of samples with (N, DRAWS) random numbers, or without augmentation."""
         people = self.used[ids]
         joints = self.people.keypoints[people].astype(np.float64)
         boxes = self._boxes[people]
-        mirrored = np.zeros(len(ids), bool)
+        flipped = np.zeros(len(ids), bool)
         degrees = np.zeros(len(ids))
         factors, shifts = np.ones((len(ids), 1)), np.zeros((len(ids), 2))
         if draws is not None:
-            boxes = np.stack([self._part(*each, *d[6:8]) for *each, d in zip(boxes, joints, draws, strict=True)])
-            degrees, factors = self.rotate * (2 * draws[:, 0] - 1), 1 + self.zoom * (2 * draws[:, 1:2] - 1)
-            mirrored, shifts = (draws[:, 2] < 0.5) & self.flip, self.move * (2 * draws[:, 3:5] - 1)
+            boxes = np.stack([self._half_body_box(*row, *d[6:8]) for *row, d in zip(boxes, joints, draws, strict=True)])
+            degrees = self.rotate * (2 * draws[:, 0] - 1)
+            factors = 1 + self.scale * (2 * draws[:, 1:2] - 1)
+            flipped = (draws[:, 2] < 0.5) & self.flip
+            shifts = self.translate_fraction * (2 * draws[:, 3:5] - 1)
         height, width = size
-        areas = regions(torch.from_numpy(boxes), aspect=width / height)
-        areas = torch.cat([areas[:, :2] + areas[:, 2:] * torch.from_numpy(shifts), areas[:, 2:]], 1)
-        areas[:, 2:] /= torch.from_numpy(factors)
+        regions = crop_regions(torch.from_numpy(boxes), aspect=width / height)
+        regions = torch.cat([regions[:, :2] + regions[:, 2:] * torch.from_numpy(shifts), regions[:, 2:]], 1)
+        regions[:, 2:] /= torch.from_numpy(factors)
         matrices = crop_matrices(
-            areas, size=size, degrees=torch.from_numpy(degrees), mirrored=torch.from_numpy(mirrored)
+            regions, size=size, degrees=torch.from_numpy(degrees), flipped=torch.from_numpy(flipped)
         )
-        images = self._cut(people, matrices, size)
-        if draws is not None and self.hide:
-            self._cover(images, draws)
-        joints[mirrored] = joints[mirrored][:, self._flipped]
-        keypoints = moved(torch.from_numpy(joints[..., :2]) - 0.5, matrices)
-        inside = ((keypoints >= -0.5) & (keypoints < keypoints.new_tensor([width, height]) - 0.5)).all(2)
-        visible = torch.from_numpy(joints[..., 2] > 0) & inside
+        images = self._crop(people, matrices, size)
+        if draws is not None and self.random_erasing:
+            self._erase(images, draws)
+        joints[flipped] = joints[flipped][:, self._flip_order]
+        keypoints = transform_points(torch.from_numpy(joints[..., :2]) - 0.5, matrices)
+        is_inside = ((keypoints >= -0.5) & (keypoints < keypoints.new_tensor([width, height]) - 0.5)).all(2)
+        visible = torch.from_numpy(joints[..., 2] > 0) & is_inside
         return CropBatch(
-            images=images.to(self.device, self.dtype), keypoints=keypoints.to(self.device, self.dtype),
-            visible=visible.to(self.device), matrices=matrices, people=people, ids=ids, epoch=epoch, index=index,
-            global_size=whole, world=world, progress=self.progress(epoch, index),
-        )  # fmt: skip
+            images=images.to(self.device, self.dtype),
+            keypoints=keypoints.to(self.device, self.dtype),
+            visible=visible.to(self.device),
+            matrices=matrices,
+            people=people,
+            ids=ids,
+            epoch=epoch,
+            index=index,
+            global_size=global_size,
+            world_size=world_size,
+            progress=self.progress(epoch, index),
+        )
 
-    def _part(self, box: Floats, joints: Floats, wanted: float, which: float) -> Floats:
-        """The box, or that of the upper or the lower half's joints."""
-        if wanted >= self.half_body:
+    def _half_body_box(self, box: Floats, joints: Floats, draw: float, half_draw: float) -> Floats:
+        """Return the box of the upper or lower joints in a random fraction of the cases, else ``box``."""
+        if draw >= self.half_body:
             return box
-        labelled = joints[:, 2] > 0
-        half = labelled & (self._lower if which < 0.5 else ~self._lower)
-        if labelled.sum() < ENOUGH or half.sum() < HALF:
+        is_labeled = joints[:, 2] > 0
+        half = is_labeled & (self._is_lower if half_draw < 0.5 else ~self._is_lower)
+        if is_labeled.sum() < MIN_JOINTS or half.sum() < MIN_HALF_JOINTS:
             return box
         low, high = joints[half, :2].min(0) - 0.5, joints[half, :2].max(0) - 0.5
         return np.concatenate([low, np.maximum(high - low, 1)])
 
-    def _cut(self, people: NDArray[np.int64], matrices: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, 3, H, W) of people's pictures."""
-        places = self.people.picture[people].tolist()
-        pictures = [torch.from_numpy(self.pool.pixels(place)).permute(2, 0, 1) for place in places]
-        factors = torch.from_numpy(np.stack([self.pool.factor(place) for place in places]))
-        own = matrices.clone()  # from pixels of a picture as it is kept: p_file = (p + 0.5) / factor - 0.5
-        own[:, :, 2] += (matrices[:, :, :2] @ (0.5 / factors - 0.5)[..., None])[..., 0]
-        own[:, :, :2] /= factors[:, None]
-        return warp(pictures, own.float(), size=size)
+    def _crop(self, people: NDArray[np.int64], matrices: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the crops (N, 3, H, W) of people by matrices from pixels of their image files."""
+        indices = self.people.image_index[people].tolist()
+        images = [torch.from_numpy(self.cache.pixels(index)).permute(2, 0, 1) for index in indices]
+        factors = torch.from_numpy(np.stack([self.cache.scale_factor(index) for index in indices]))
+        from_cache = matrices.clone()  # from pixels of the cached image: p_file = (p + 0.5) / factor - 0.5
+        from_cache[:, :, 2] += (matrices[:, :, :2] @ (0.5 / factors - 0.5)[..., None])[..., 0]
+        from_cache[:, :, :2] /= factors[:, None]
+        return warp(images, from_cache.float(), size=size)
 
-    def _cover(self, images: Tensor, draws: Floats) -> None:
-        """Cover a rectangle of a tenth to a half of the sides."""
+    def _erase(self, images: Tensor, draws: Floats) -> None:
+        """Fill a rectangle with sides of 10 to 50 % of the image's in a random color (random erasing)."""
         height, width = images.shape[2:]
-        for image, each in zip(images, draws, strict=True):
-            if each[8] >= self.hide:
+        for image, d in zip(images, draws, strict=True):
+            if d[8] >= self.random_erasing:
                 continue
-            high, wide = (round(side * (0.1 + 0.4 * d)) for side, d in zip((height, width), each[9:11], strict=True))
-            top, left = round((height - high) * each[11]), round((width - wide) * each[12])
-            colour = torch.from_numpy(255 * each[13:16]).to(image)
-            image[:, top : top + high, left : left + wide] = colour[:, None, None]
+            h, w = (round(side * (0.1 + 0.4 * draw)) for side, draw in zip((height, width), d[9:11], strict=True))
+            top, left = round((height - h) * d[11]), round((width - w) * d[12])
+            color = torch.from_numpy(255 * d[13:16]).to(image)
+            image[:, top : top + h, left : left + w] = color[:, None, None]

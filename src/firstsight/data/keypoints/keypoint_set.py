@@ -1,7 +1,7 @@
-"""People in pictures with their joints, as in COCO's keypoint annotations: read, written, told in other joints.
+"""People with labeled joints in images, as in COCO's keypoint annotations.
 
-A joint is x, y, v: pixels as the file has them, the picture from 0 to its width and height; v is 0 for not labelled, 1
-for hidden, 2 for visible.
+A joint is x, y, v. Coordinates are in pixels of the file, from 0 to the width and height of the image. v is 0 for not
+labeled, 1 for hidden, 2 for visible.
 """
 
 import json
@@ -17,57 +17,64 @@ from PIL import Image
 
 from firstsight.data.image_io import open_image
 from firstsight.data.keypoints import coco
-from firstsight.data.keypoints.coco import KeypointPicture
+from firstsight.data.keypoints.coco import KeypointImage
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS, Skeleton
 
-__all__ = ["KeypointPicture", "KeypointSet", "load_keypoints", "save_keypoints", "with_skeleton"]
+__all__ = [
+    "KeypointImage",
+    "KeypointSet",
+    "convert_skeleton",
+    "expand_boxes_to_joints",
+    "load_keypoints",
+    "save_keypoints",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class KeypointSet:
-    """P people with K joints each, in pictures.
+    """P people with K joints each, in images.
 
     Parameters
     ----------
     skeleton : Skeleton
-        Of K joints.
-    pictures : tuple[KeypointPicture, ...]
-        Sorted by id; those without people are among them.
+        Skeleton with K joints.
+    images : tuple[KeypointImage, ...]
+        Images sorted by id, including those without people.
     keypoints : NDArray[np.float32]
-        (P, K, 3) float32 array of x, y, v.
+        (P, K, 3) array of x, y, v.
     boxes : NDArray[np.float32]
-        (P, 4) float32 array of x, y, width, height in pixels.
+        (P, 4) array of x, y, width, height in pixels.
     areas : NDArray[np.float64]
-        (P,) float64 array, of the outline in square pixels.
+        (P,) areas of the segmentations in square pixels.
     crowd : NDArray[np.bool_]
-        (P,) bool array; the outline is of many people, whose joints nobody labelled.
-    picture : NDArray[np.int64]
-        (P,) int64 array, indices into ``pictures``.
+        (P,) whether the segmentation is of many people, whose joints are not labeled.
+    image_index : NDArray[np.int64]
+        (P,) indices into ``images``.
     ids : NDArray[np.int64]
-        (P,) int64 array, of the annotations.
-    outlines
+        (P,) ids of the annotations.
+    segmentations : tuple[Any, ...]
         P times COCO's ``segmentation`` (a list of polygons, or run lengths), or None.
     name : str
-        What the set is called.
+        Name of the set.
     notes : tuple[str, ...]
-        What a reader of the results must know.
+        Facts that a reader of the results must know.
     category_id : int
-        What the file calls the kind of body.
+        Id of the category in the file.
 
     Raises
     ------
     DataError
-        Shapes do not fit together.
+        If the shapes do not match.
     """
 
     skeleton: Skeleton
-    pictures: tuple[KeypointPicture, ...]
+    images: tuple[KeypointImage, ...]
     keypoints: NDArray[np.float32]
     boxes: NDArray[np.float32]
     areas: NDArray[np.float64]
     crowd: NDArray[np.bool_]
-    picture: NDArray[np.int64]
+    image_index: NDArray[np.int64]
     ids: NDArray[np.int64]
     segmentations: tuple[Any, ...]
     name: str
@@ -75,64 +82,84 @@ class KeypointSet:
     category_id: int = 1
 
     def __post_init__(self) -> None:
-        count = len(self.ids)
-        lengths = [len(each) for each in (self.boxes, self.areas, self.crowd, self.picture, self.segmentations)]
-        if self.keypoints.shape != (count, len(self.skeleton), 3) or set(lengths) != {count}:
+        count, joints = len(self.ids), len(self.skeleton)
+        lengths = [len(field) for field in (self.boxes, self.areas, self.crowd, self.image_index, self.segmentations)]
+        if self.keypoints.shape != (count, joints, 3) or set(lengths) != {count}:
             raise DataError(
-                f"{self.name}: {count} people with {len(self.skeleton)} joints need keypoints of"
-                f" ({count}, {len(self.skeleton)}, 3) and {count} of all else; got {self.keypoints.shape} and {lengths}"
+                f"{self.name}: {count} people with {joints} joints need keypoints of shape ({count}, {joints}, 3) and"
+                f" {count} rows of all other fields; got {self.keypoints.shape} and {lengths}"
             )
 
     def __len__(self) -> int:
-        """How many pictures there are."""
-        return len(self.pictures)
+        """Return the number of images."""
+        return len(self.images)
 
-    def people(self, index: int) -> NDArray[np.int64]:
-        """The numbers of the people in picture ``index``."""
-        return np.flatnonzero(self.picture == index)
+    def people_in(self, index: int) -> NDArray[np.int64]:
+        """Return the indices of the people in image ``index``."""
+        return np.flatnonzero(self.image_index == index)
 
     def select(self, indices: Sequence[int] | NDArray[np.int64]) -> "KeypointSet":
-        """Keep the pictures at ``indices``, each once and in the set's own order, with their people."""
+        """Return a set of some images with their people.
+
+        Parameters
+        ----------
+        indices : Sequence[int] | NDArray[np.int64]
+            (N,) image indices. Order and repetition do not matter: each image is in the result once, in the order of
+            this set.
+        """
         chosen = np.unique(np.arange(len(self))[list(indices)])
-        kept = np.flatnonzero(np.isin(self.picture, chosen))
+        people = np.flatnonzero(np.isin(self.image_index, chosen))
         return replace(
-            self, pictures=tuple(self.pictures[i] for i in chosen), keypoints=self.keypoints[kept],
-            boxes=self.boxes[kept], areas=self.areas[kept], crowd=self.crowd[kept],
-            picture=np.searchsorted(chosen, self.picture[kept]), ids=self.ids[kept],
-            segmentations=tuple(self.segmentations[i] for i in kept),
-        )  # fmt: skip
+            self,
+            images=tuple(self.images[i] for i in chosen),
+            keypoints=self.keypoints[people],
+            boxes=self.boxes[people],
+            areas=self.areas[people],
+            crowd=self.crowd[people],
+            image_index=np.searchsorted(chosen, self.image_index[people]),
+            ids=self.ids[people],
+            segmentations=tuple(self.segmentations[i] for i in people),
+        )
 
     def open(self, index: int) -> Image.Image:
-        """Picture ``index`` as mode "L" or "RGB".
+        """Read image ``index`` as mode "L" or "RGB".
 
         Raises
         ------
         DataError
-            The file is missing, no picture (see `open_image`), or of another size than the annotations say.
+            If the file is missing or is not an image (see `open_image`), or its size differs from the annotations.
         """
-        picture = self.pictures[index]
-        image = open_image(picture.path)
-        if image.size != (picture.width, picture.height):
+        record = self.images[index]
+        image = open_image(record.path)
+        if image.size != (record.width, record.height):
             raise DataError(
-                f"{picture.path}: is {image.width}x{image.height} pixels, but the annotations say"
-                f" {picture.width}x{picture.height} (was it resized or turned? its joints would be misplaced)"
+                f"{record.path}: is {image.width}x{image.height} pixels, but the annotations say"
+                f" {record.width}x{record.height} (was it resized or rotated? its joints would be misplaced)"
             )
         return image
 
-    def ignored(self, index: int) -> NDArray[np.bool_]:
-        """(H, W) bool array of picture ``index``: crowds, and people without a labelled joint; not to be learnt from.
+    def ignore_mask(self, index: int) -> NDArray[np.bool_]:
+        """Return the regions of image ``index`` to exclude from training.
+
+        These are crowds, and people without a labeled joint.
+
+        Returns
+        -------
+        NDArray[np.bool_]
+            (H, W) mask.
 
         Raises
         ------
         DataError
-            An outline is neither polygons nor the run lengths of this picture.
+            If a segmentation is invalid.
         """
-        picture = self.pictures[index]
-        mask = np.zeros((picture.height, picture.width), dtype=bool)
-        for i in self.people(index):
+        image = self.images[index]
+        mask = np.zeros((image.height, image.width), dtype=bool)
+        for i in self.people_in(index):
             if self.crowd[i] or not self.keypoints[i, :, 2].any():
                 try:
-                    mask |= coco.outline_mask(self.segmentations[i], box=self.boxes[i].tolist(), size=mask.shape)
+                    box = self.boxes[i].tolist()
+                    mask |= coco.segmentation_to_mask(self.segmentations[i], box=box, size=mask.shape)
                 except DataError as error:
                     raise DataError(f"{self.name}: annotation {self.ids[i]}: {error}") from None
         return mask
@@ -141,22 +168,27 @@ class KeypointSet:
 def load_keypoints(
     json_path: str | Path, images: str | Path | None = None, *, skeleton: Skeleton | None = None
 ) -> KeypointSet:
-    """Read COCO keypoint annotations of one category: the one with ``keypoints``, or "person" among several.
+    """Load COCO keypoint annotations of the category with ``keypoints``; if there are several, of "person".
 
     Parameters
     ----------
     json_path : str | Path
-        The file with ``images``, ``annotations`` and ``categories``.
+        File with ``images``, ``annotations`` and ``categories``.
     images : str | Path | None
-        Folder of the pictures; if not given, ``images`` beside the file, or else the file's own folder.
+        Folder of the images. None means ``images`` next to the file, or else the folder of the file.
     skeleton : Skeleton | None
-        With the joints of the category, in any order. If not given, a built-in skeleton with just these joints, or else
-        the category's own.
+        Skeleton with the joints of the category, in any order. None means the built-in skeleton with exactly these
+        joints, or else that of the category.
+
+    Returns
+    -------
+    KeypointSet
+        All people of the category.
 
     Raises
     ------
     DataError
-        The file or a picture is missing, or something in the file is missing, impossible or contradicts itself.
+        If a file is missing, or the annotations are incomplete, invalid or contradictory.
     """
     path = Path(json_path)
     try:
@@ -172,42 +204,46 @@ def load_keypoints(
 
 
 def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
-    """Write COCO keypoint annotations that `load_keypoints` reads back equal; only those, no picture is copied.
+    """Write COCO keypoint annotations, which `load_keypoints` reads; images are not copied.
+
+    Parameters
+    ----------
+    people : KeypointSet
+        Set to write.
+    path : str | Path
+        JSON file to write.
 
     Returns
     -------
     Path
-        The folder to be given as ``images``: where `load_keypoints` looks by itself if all pictures lie there, or else
-        the innermost folder that holds them all.
+        Folder to pass as ``images`` to `load_keypoints`: a default folder if it has all images, or else their innermost
+        common folder.
 
     Raises
     ------
     DataError
-        The file cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
-    files = [picture.path.absolute() for picture in people.pictures]
-    usual = [folder.absolute() for folder in coco.usual_folders(path)]
-    inside = [folder for folder in usual if all(file.is_relative_to(folder) for file in files)]
-    folder = inside[0] if inside else Path(os.path.commonpath([file.parent for file in files]))
-    category = people.skeleton.category() | {"id": people.category_id}
+    files = [image.path.absolute() for image in people.images]
+    defaults = [folder.absolute() for folder in coco.default_image_folders(path)]
+    suitable = [folder for folder in defaults if all(file.is_relative_to(folder) for file in files)]
+    folder = suitable[0] if suitable else Path(os.path.commonpath([file.parent for file in files]))
+    category = people.skeleton.to_category() | {"id": people.category_id}
     content = {
         "info": {"set_name": people.name, "notes": list(people.notes)},
         "images": [
-            {"id": picture.id, "file_name": file.relative_to(folder).as_posix(),
-             "width": picture.width, "height": picture.height}
-            for picture, file in zip(people.pictures, files, strict=True)
+            {
+                "id": image.id,
+                "file_name": file.relative_to(folder).as_posix(),
+                "width": image.width,
+                "height": image.height,
+            }
+            for image, file in zip(people.images, files, strict=True)
         ],
-        "annotations": [
-            {"id": int(people.ids[i]), "image_id": people.pictures[people.picture[i]].id, "category_id": category["id"],
-             "iscrowd": int(people.crowd[i]), "bbox": people.boxes[i].tolist(), "area": float(people.areas[i]),
-             "num_keypoints": int((people.keypoints[i, :, 2] > 0).sum()),
-             "keypoints": people.keypoints[i].ravel().tolist()}
-            | ({} if people.segmentations[i] is None else {"segmentation": people.segmentations[i]})
-            for i in range(len(people.ids))
-        ],
+        "annotations": [_annotation(people, i, category["id"]) for i in range(len(people.ids))],
         "categories": [category],
-    }  # fmt: skip
+    }
     try:
         path.write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:
@@ -215,69 +251,114 @@ def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
     return folder
 
 
-def with_skeleton(people: KeypointSet, skeleton: Skeleton) -> KeypointSet:
-    """The same people in the joints of another skeleton, matched by name.
+def _annotation(people: KeypointSet, i: int, category_id: int) -> dict[str, Any]:
+    """Return the annotation of person ``i``."""
+    annotation = {
+        "id": int(people.ids[i]),
+        "image_id": people.images[people.image_index[i]].id,
+        "category_id": category_id,
+        "iscrowd": int(people.crowd[i]),
+        "bbox": people.boxes[i].tolist(),
+        "area": float(people.areas[i]),
+        "num_keypoints": int((people.keypoints[i, :, 2] > 0).sum()),
+        "keypoints": people.keypoints[i].ravel().tolist(),
+    }
+    if people.segmentations[i] is not None:
+        annotation["segmentation"] = people.segmentations[i]
+    return annotation
 
-    A neck that the source lacks lies midway between the shoulders where both are labelled, as visible as the less
-    visible of them (Cao 2017). What else it lacks is not labelled.
+
+def convert_skeleton(people: KeypointSet, skeleton: Skeleton) -> KeypointSet:
+    """Return the people with the joints of another skeleton, matched by name.
+
+    If the source has no neck, it is the midpoint of the shoulders if both are labeled, with the smaller v of the two
+    (Cao 2017). Other joints that the source lacks are not labeled.
+
+    Parameters
+    ----------
+    people : KeypointSet
+        Source.
+    skeleton : Skeleton
+        Target skeleton.
+
+    Returns
+    -------
+    KeypointSet
+        The same people with other keypoints.
 
     Raises
     ------
     DataError
-        The skeletons share no joint.
+        If the skeletons have no common joint.
     """
-    places = np.array(skeleton.places_in(people.skeleton))
-    if not (places >= 0).any():
-        here, there = (f"{each.name} ({', '.join(each.joints)})" for each in (people.skeleton, skeleton))
-        raise DataError(f"{people.name}: skeletons {here} and {there} have no joint in common")
-    keypoints = np.where(places[:, None] >= 0, people.keypoints[:, places], np.float32(0))
-    source = people.skeleton.joints
-    if "neck" in skeleton.joints and "neck" not in source and {"left_shoulder", "right_shoulder"} <= set(source):
-        shoulders = people.keypoints[:, [source.index("left_shoulder"), source.index("right_shoulder")]]
-        lower = shoulders[..., 2].min(axis=1, keepdims=True)
-        neck = np.concatenate([shoulders[..., :2].mean(axis=1), lower], axis=1)
-        keypoints[:, skeleton.joints.index("neck")] = np.where(lower > 0, neck, 0)
+    indices = np.array(skeleton.indices_in(people.skeleton))
+    if not (indices >= 0).any():
+        source, target = (f"{each.name} ({', '.join(each.joints)})" for each in (people.skeleton, skeleton))
+        raise DataError(f"{people.name}: skeletons {source} and {target} have no joint in common")
+    keypoints = np.where(indices[:, None] >= 0, people.keypoints[:, indices], np.float32(0))
+    joints = people.skeleton.joints
+    if "neck" in skeleton.joints and "neck" not in joints and {"left_shoulder", "right_shoulder"} <= set(joints):
+        shoulders = people.keypoints[:, [joints.index("left_shoulder"), joints.index("right_shoulder")]]
+        visibility = shoulders[..., 2].min(axis=1, keepdims=True)
+        neck = np.concatenate([shoulders[..., :2].mean(axis=1), visibility], axis=1)
+        keypoints[:, skeleton.joints.index("neck")] = np.where(visibility > 0, neck, 0)
     return replace(people, skeleton=skeleton, keypoints=keypoints)
 
 
-def boxes_with_joints(people: KeypointSet) -> NDArray[np.float64]:
-    """(P, 4) boxes of all people as COCO has them, made to hold all labelled joints, and at least a pixel a side."""
-    xy, known = people.keypoints[..., :2].astype(np.float64), people.keypoints[..., 2:] > 0
+def expand_boxes_to_joints(people: KeypointSet) -> NDArray[np.float64]:
+    """Return the boxes of all people, expanded to all their labeled joints.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (P, 4) x, y, width, height as in COCO. Width and height are at least 1.
+    """
+    xy, is_labeled = people.keypoints[..., :2].astype(np.float64), people.keypoints[..., 2:] > 0
     corner, size = np.split(people.boxes.astype(np.float64), 2, axis=1)
-    low = np.minimum(corner, np.where(known, xy, np.inf).min(1))
-    high = np.maximum(corner + size, np.where(known, xy, -np.inf).max(1))
+    low = np.minimum(corner, np.where(is_labeled, xy, np.inf).min(1))
+    high = np.maximum(corner + size, np.where(is_labeled, xy, -np.inf).max(1))
     return np.concatenate([low, np.maximum(high - low, 1)], 1)
 
 
 def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | None) -> KeypointSet:
-    images, annotations, categories = (coco.records(content, key) for key in ("images", "annotations", "categories"))
-    category = coco.category_with_joints(categories)
+    image_records, annotations, categories = (
+        coco.get_records(content, key) for key in ("images", "annotations", "categories")
+    )
+    category = coco.find_keypoint_category(categories)
     joints = category["keypoints"]
-    found = skeleton or next((known for known in SKELETONS.values() if known.joints == tuple(joints)), None)
-    found = found or Skeleton.from_category(category)
-    if sorted(found.joints) != sorted(joints):
+    skeleton = skeleton or next((known for known in SKELETONS.values() if known.joints == tuple(joints)), None)
+    skeleton = skeleton or Skeleton.from_category(category)
+    if sorted(skeleton.joints) != sorted(joints):
         raise DataError(
-            f"its joints are {', '.join(joints)}, but those of skeleton {found.name} are {', '.join(found.joints)}"
-            " (load it without a skeleton, then take the joints by with_skeleton)"
+            f"its joints are {', '.join(joints)}, but those of skeleton {skeleton.name} are"
+            f" {', '.join(skeleton.joints)} (load it without a skeleton, then call convert_skeleton)"
         )
-    pictures = coco.find_pictures(images, path, folder)
-    ours = [each for each in annotations if each.get("category_id", category.get("id")) == category.get("id")]
-    people = coco.read_people(ours, joints=len(joints), pictures=[picture.id for picture in pictures])
-    sizes = np.array([(p.width, p.height) for p in pictures], dtype=np.float32).reshape(-1, 1, 2)[people.picture]
+    images = coco.find_images(image_records, path, folder)
+    records = [record for record in annotations if record.get("category_id", category.get("id")) == category.get("id")]
+    people = coco.parse_people(records, joints=len(joints), image_ids=[image.id for image in images])
+    sizes = np.array([(image.width, image.height) for image in images], dtype=np.float32).reshape(-1, 1, 2)
     xy, v = people.keypoints[..., :2], people.keypoints[..., 2]
-    outside = (v > 0) & ((xy < -1) | (xy > sizes + 1)).any(axis=2)
-    v[outside] = 0
+    is_outside = (v > 0) & ((xy < -1) | (xy > sizes[people.image_index] + 1)).any(axis=2)
+    v[is_outside] = 0
     name, notes = coco.read_info(content)
-    if people.without_area:
-        notes.append(f"{people.without_area} of {len(ours)} people have no 'area': that of their box is taken")
-    if outside.any():
-        notes.append(f"{outside.sum()} joints lie more than a pixel outside their picture: taken as not labelled")
+    if people.num_without_area:
+        notes.append(f"{people.num_without_area} of {len(records)} people have no 'area': using the area of the box")
+    if is_outside.any():
+        notes.append(f"{is_outside.sum()} joints are more than a pixel outside of the image: treated as not labeled")
     if not v[~people.crowd].any():
-        said = "; ".join((f"none of the {len(ours)} people has a labelled joint", *notes))
-        raise DataError(f"{said} (a joint is labelled where its v is 1 or 2)")
+        reasons = "; ".join((f"none of the {len(records)} people has a labeled joint", *notes))
+        raise DataError(f"{reasons} (a joint is labeled if its v is 1 or 2)")
     return KeypointSet(
-        skeleton=found, pictures=pictures, keypoints=people.keypoints[:, [joints.index(name) for name in found.joints]],
-        boxes=people.boxes, areas=people.areas, crowd=people.crowd, picture=people.picture, ids=people.ids,
-        segmentations=people.segmentations, name=name or path.stem, notes=tuple(notes),
+        skeleton=skeleton,
+        images=images,
+        keypoints=people.keypoints[:, [joints.index(name) for name in skeleton.joints]],
+        boxes=people.boxes,
+        areas=people.areas,
+        crowd=people.crowd,
+        image_index=people.image_index,
+        ids=people.ids,
+        segmentations=people.segmentations,
+        name=name or path.stem,
+        notes=tuple(notes),
         category_id=category["id"] if isinstance(category.get("id"), int) else 1,
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""How a picture with people in it is made for training: a part of a photograph, or people from several pictures."""
+"""Composition of training scenes: a part of a photograph, or people from several images."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,38 +9,42 @@ from PIL import Image
 
 from firstsight.data.affine import Affine, Floats
 from firstsight.data.image_cache import ImageCache
-from firstsight.data.keypoints.keypoint_set import KeypointSet, boxes_with_joints
+from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.errors import DataError
 
 Kind = Literal["composed", "photographs"]
-PER_SCENE, PER_PERSON = 2, 6
-"""Random numbers for a scene, and for each person in it."""
-GREY = (128, 128, 128)
-"""Where a photograph ends; the networks are given it as 0."""
+SCENE_DRAWS = 2
+"""Random numbers per scene."""
+PERSON_DRAWS = 6
+"""Random numbers per person."""
+GRAY = (128, 128, 128)
+"""Color outside of a photograph; the networks get it as 0."""
 BOX_MARGIN = 0.15
-"""What is pasted of a picture: the person's box, grown on every side by so much of its longer side."""
-MUTED = 1 / 40
-"""Width of the soft border of what is pasted, as a share of the scene's side."""
-LONGEST: dict[Kind, float] = {"composed": 1.1, "photographs": 2.0}
-"""Pictures are kept with at most so many times the scene's side."""
+"""Margin on each side of a person's box that is pasted with it, as a fraction of the longer side."""
+FEATHER = 1 / 40
+"""Width of the soft border of a pasted person, as a fraction of the scene's side."""
+CACHE_SCALE: dict[Kind, float] = {"composed": 1.1, "photographs": 2.0}
+"""Maximum side of images in the cache, as a multiple of the scene's side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A square picture of S pixels a side with P people. Places are in pixels, pixel centres at integers.
+    """Square image of S pixels a side with P people. Coordinates are in pixels, with pixel centers at integers.
 
     Parameters
     ----------
     image : NDArray[np.uint8]
-        (S, S, 3) uint8.
+        (S, S, 3) RGB.
     keypoints : Floats
-        (P, K, 2) x, y; also of joints that are not visible, where they are known.
+        (P, K, 2) x, y, also of joints that are labeled but not visible.
     visible : NDArray[np.bool_]
-        (P, K) bool: labelled, inside the scene, and not covered.
+        (P, K) whether a joint is labeled, inside the scene, and not covered.
     boxes : Floats
-        (P, 4) x, y, width, height; areas : (P,) squared pixels.
-    counts : NDArray[np.bool_]
-        (S / stride, S / stride) bool: from which cells may be learnt.
+        (P, 4) x, y, width, height.
+    areas : Floats
+        (P,) in square pixels.
+    loss_mask : NDArray[np.bool_]
+        (S / stride, S / stride) cells to train on.
     """
 
     image: NDArray[np.uint8]
@@ -48,178 +52,247 @@ class Scene:
     visible: NDArray[np.bool_]
     boxes: Floats
     areas: Floats
-    counts: NDArray[np.bool_]
+    loss_mask: NDArray[np.bool_]
 
 
 class SceneComposer:
-    """Makes scenes of the pictures ``used`` of a set; see `Scenes`, whose parameters these are.
+    """Composer of scenes from the usable images of a set, whose indices are ``used``.
+
+    Parameters
+    ----------
+    people : KeypointSet
+        People and images.
+    kind : Kind
+        See `Scenes`.
+    side : int
+        See `Scenes`.
+    min_scale : float
+        See `Scenes`.
+    max_scale : float
+        See `Scenes`.
+    rotate : float
+        See `Scenes`.
+    flip : bool
+        See `Scenes`.
+    max_people : int
+        See `Scenes`.
+    stride : int
+        See `Scenes`.
 
     Raises
     ------
     DataError
-        No picture can be used.
+        If no image is usable.
     """
 
     def __init__(
-        self, people: KeypointSet, kind: Kind, *, side: int, smallest: float, largest: float, rotate: float,
-        flip: bool, most: int, stride: int,
-    ) -> None:  # fmt: skip
-        self.people, self.kind, self.side, self.stride = people, kind, side, stride
-        self.smallest, self.largest, self.rotate, self.flip, self.most = smallest, largest, rotate, flip, most
-        known = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
-        whose = [people.people(i) for i in range(len(people))]
-        self._labelled = [ids[known[ids]] for ids in whose]
-        self._doubtful = [len(ids) > len(good) for ids, good in zip(whose, self._labelled, strict=True)]
-        alone = kind == "composed"
-        chosen = [
-            i for i, good in enumerate(self._labelled) if (len(good) == len(whose[i]) == 1 if alone else len(good))
-        ]
-        if not chosen:
-            raise DataError(
-                f"{people.name}: no picture of one person alone to compose scenes of (--scenes photographs needs none)"
-                if alone
-                else f"{people.name}: no picture with a labelled person"
-            )
-        self.used = np.array(chosen, np.int64)
-        self.pool = ImageCache(people, longest=round(LONGEST[kind] * side))
-        self._factor, self._box = self._boxes()
-        self._flipped = list(people.skeleton.flip)
+        self,
+        people: KeypointSet,
+        kind: Kind,
+        *,
+        side: int,
+        min_scale: float,
+        max_scale: float,
+        rotate: float,
+        flip: bool,
+        max_people: int,
+        stride: int,
+    ) -> None:
+        self.people = people
+        self.kind = kind
+        self.side = side
+        self.stride = stride
+        self.min_scale = min_scale
+        self.max_scale = max_scale
+        self.rotate = rotate
+        self.flip = flip
+        self.max_people = max_people
+        is_labeled = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
+        people_in = [people.people_in(i) for i in range(len(people))]
+        self._labeled = [ids[is_labeled[ids]] for ids in people_in]
+        self._has_ignored = [len(ids) > len(labeled) for ids, labeled in zip(people_in, self._labeled, strict=True)]
+        if kind == "composed":
+            used = [i for i, ids in enumerate(people_in) if len(ids) == len(self._labeled[i]) == 1]
+            problem = "no image with exactly one person, as composed scenes need (use `scenes=photographs`)"
+        else:
+            used = [i for i, labeled in enumerate(self._labeled) if len(labeled)]
+            problem = "no image with a labeled person"
+        if not used:
+            raise DataError(f"{people.name}: {problem}")
+        self.used = np.array(used, np.int64)
+        self.cache = ImageCache(people, max_side=round(CACHE_SCALE[kind] * side))
+        self._factors, self._boxes = self._boxes_in_cache()
+        self._flip_order = list(people.skeleton.flip)
 
     def scene(self, sample: int, draws: Floats) -> Scene:
-        """Made of sample number ``sample``, by so many numbers from 0 to 1: `PER_SCENE`, and `PER_PERSON` a person."""
-        first, rest = draws[:PER_SCENE], draws[PER_SCENE:].reshape(-1, PER_PERSON)
-        return self._composed(sample, first, rest) if self.kind == "composed" else self._part(sample, rest[0])
+        """Compose the scene of a sample.
 
-    def fitted(self, sample: int) -> Scene:
-        """The photograph as it is, as large as the square holds, in its middle on grey."""
-        picture = int(self.used[sample])
-        width, height = self.pool.size(picture)
-        move = Affine(
-            scale=self.side / max(width, height), degrees=0, mirrored=False, origin=(width / 2, height / 2),
+        Parameters
+        ----------
+        sample : int
+            Sample number.
+        draws : Floats
+            (SCENE_DRAWS + PERSON_DRAWS * max_people,) random numbers in [0, 1).
+        """
+        scene_draws, person_draws = draws[:SCENE_DRAWS], draws[SCENE_DRAWS:].reshape(-1, PERSON_DRAWS)
+        if self.kind == "composed":
+            return self._compose(sample, scene_draws, person_draws)
+        return self._part_of_photograph(sample, person_draws[0])
+
+    def letterbox(self, sample: int) -> Scene:
+        """Return the whole photograph of a sample, as large as possible in the center of the scene, on gray."""
+        index = int(self.used[sample])
+        width, height = self.cache.size(index)
+        transform = Affine(
+            scale=self.side / max(width, height),
+            degrees=0,
+            flipped=False,
+            origin=(width / 2, height / 2),
             target=(self.side / 2, self.side / 2),
-        )  # fmt: skip
-        return self._photograph(picture, move)
+        )
+        return self._photograph(index, transform)
 
-    def _composed(self, sample: int, draws: Floats, rest: Floats) -> Scene:
-        count, behind = 1 + int(draws[0] * self.most), int(self.used[int(draws[1] * len(self.used))])
-        scene = self.pool.thumbnail(behind).resize((self.side, self.side), Image.Resampling.BICUBIC)
-        moves, rectangles, pictures = [], [], []
-        for turn in range(count):
-            of = sample if turn == count - 1 else int(rest[turn, 0] * len(self.used))
-            picture = int(self.used[of])
-            box = self._box[self._labelled[picture][0]]
-            moves.append(self._move(box, float(box[2:].max()), count, rest[turn]))
-            rectangles.append(self._paste(scene, picture, None if count == 1 else box, moves[-1]))
-            pictures.append(picture)
-        people = [int(self._labelled[picture][0]) for picture in pictures]
-        found = self._people(scene, people, moves)
-        for later in range(1, count):
-            low, high = np.split(rectangles[later], 2)
-            source = moves[later].back(found.keypoints[:later] + 0.5)
-            found.visible[:later] &= ~((source > low) & (source < high)).all(-1)
-        return found
+    def _compose(self, sample: int, scene_draws: Floats, person_draws: Floats) -> Scene:
+        """Paste people over a blurred background; the person of the sample is the last one."""
+        count = 1 + int(scene_draws[0] * self.max_people)
+        background = int(self.used[int(scene_draws[1] * len(self.used))])
+        canvas = self.cache.thumbnail(background).resize((self.side, self.side), Image.Resampling.BICUBIC)
+        transforms: list[Affine] = []
+        rectangles: list[Floats] = []
+        people: list[int] = []
+        for i in range(count):
+            index = int(self.used[sample if i == count - 1 else int(person_draws[i, 0] * len(self.used))])
+            person = int(self._labeled[index][0])
+            box = self._boxes[person]
+            transforms.append(self._random_placement(box, float(box[2:].max()), count, person_draws[i]))
+            rectangles.append(self._paste(canvas, index, None if count == 1 else box, transforms[-1]))
+            people.append(person)
+        scene = self._to_scene(canvas, people, transforms)
+        for i in range(1, count):
+            low, high = np.split(rectangles[i], 2)
+            source = transforms[i].inverse(scene.keypoints[:i] + 0.5)
+            scene.visible[:i] &= ~((source > low) & (source < high)).all(-1)
+        return scene
 
-    def _move(self, box: Floats, size: float, count: int, draws: Floats) -> Affine:
-        """Of a person with that box and size into a scene with so many."""
-        _, large, angle, mirrored, x, y = draws
-        most = max(self.smallest, self.largest / count ** (1 / 3))
-        share = self.smallest + (most - self.smallest) * large
-        margin = min(0.375 * share, 0.5)
-        place = self.side * (margin + (1 - 2 * margin) * np.array([x, y]))
-        return self._turned(box, self.side * share / size, angle, mirrored, place)
+    def _random_placement(self, box: Floats, size: float, count: int, draws: Floats) -> Affine:
+        """Return a random transform of a person with that box and size into a scene with ``count`` people."""
+        _, scale_draw, angle_draw, flip_draw, x, y = draws
+        max_scale = max(self.min_scale, self.max_scale / count ** (1 / 3))
+        scale = self.min_scale + (max_scale - self.min_scale) * scale_draw
+        margin = min(0.375 * scale, 0.5)
+        target = self.side * (margin + (1 - 2 * margin) * np.array([x, y]))
+        return self._transform(box, self.side * scale / size, angle_draw, flip_draw, target)
 
-    def _turned(self, box: Floats, scale: float, angle: float, mirrored: float, place: Floats) -> Affine:
+    def _transform(self, box: Floats, scale: float, angle_draw: float, flip_draw: float, target: Floats) -> Affine:
+        """Return the transform that moves the center of a box to ``target``."""
         x, y = (box[:2] + box[2:] / 2).tolist()
         return Affine(
-            scale=scale, degrees=self.rotate * (2 * angle - 1), mirrored=self.flip and mirrored < 0.5,
-            origin=(x, y), target=(float(place[0]), float(place[1])),
-        )  # fmt: skip
+            scale=scale,
+            degrees=self.rotate * (2 * angle_draw - 1),
+            flipped=self.flip and flip_draw < 0.5,
+            origin=(x, y),
+            target=(float(target[0]), float(target[1])),
+        )
 
-    def _paste(self, scene: Image.Image, picture: int, box: Floats | None, move: Affine) -> Floats:
-        """Lay the rectangle around the box, or all of the picture, over the scene; the (4,) rectangle that covers."""
-        pixels = self.pool.pixels(picture)
+    def _paste(self, canvas: Image.Image, index: int, box: Floats | None, transform: Affine) -> Floats:
+        """Paste an image, or the region around a box, with a soft border; return the covered rectangle of the image.
+
+        The rectangle (x, y of the first and of the last corner) ends in the middle of the soft border.
+        """
+        pixels = self.cache.pixels(index)
         height, width, _ = pixels.shape
         left, top, right, bottom = 0, 0, width, height
         if box is not None:
-            grown = BOX_MARGIN * box[2:].max()
-            left, top = np.maximum(np.floor(box[:2] - grown), 0).astype(int).tolist()
-            right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + grown), (width, height)).astype(int).tolist()
-        soft = MUTED * self.side / move.scale  # in pixels of the picture
+            margin = BOX_MARGIN * box[2:].max()
+            left, top = np.maximum(np.floor(box[:2] - margin), 0).astype(int).tolist()
+            right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + margin), (width, height)).astype(int).tolist()
+        feather = FEATHER * self.side / transform.scale  # in pixels of the image
         layer = Image.fromarray(pixels[top:bottom, left:right])
-        mask = Image.fromarray(np.minimum.outer(_ramp(bottom - top, soft), _ramp(right - left, soft)))
-        inner = replace(move, origin=(move.origin[0] - left, move.origin[1] - top))
-        corners = inner([(0, 0), (right - left, 0), (0, bottom - top), (right - left, bottom - top)])
+        mask = Image.fromarray(np.minimum.outer(_ramp(bottom - top, feather), _ramp(right - left, feather)))
+        layer_transform = replace(transform, origin=(transform.origin[0] - left, transform.origin[1] - top))
+        corners = layer_transform([(0, 0), (right - left, 0), (0, bottom - top), (right - left, bottom - top)])
         low = np.maximum(np.floor(corners.min(0)), 0).astype(int)
         high = np.minimum(np.ceil(corners.max(0)), self.side).astype(int)
         if (high > low).all():
-            at, size = (int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1]))
-            cover = inner.picture(mask, size=size, at=at, resample=Image.Resampling.NEAREST)  # smooth already
-            scene.paste(inner.picture(layer, size=size, at=at), at, cover)
-        return np.array([left, top, right, bottom]) + np.array([1, 1, -1, -1]) * soft / 2
+            offset, size = (int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1]))
+            alpha = layer_transform.warp(mask, size=size, offset=offset, resample=Image.Resampling.NEAREST)
+            canvas.paste(layer_transform.warp(layer, size=size, offset=offset), offset, alpha)
+        return np.array([left, top, right, bottom]) + np.array([1, 1, -1, -1]) * feather / 2
 
-    def _part(self, sample: int, draws: Floats) -> Scene:
-        """Of a photograph, around one of its people."""
-        which, large, angle, mirrored, *_ = draws
-        picture = int(self.used[sample])
-        labelled = self._labelled[picture]
-        box = self._box[labelled[int(which * len(labelled))]]
-        size = self.side * (self.smallest + (self.largest - self.smallest) * large)
-        middle = np.array([self.side / 2, self.side / 2])
-        return self._photograph(picture, self._turned(box, size / max(box[3], 1), angle, mirrored, middle))
+    def _part_of_photograph(self, sample: int, draws: Floats) -> Scene:
+        """Return a part of a photograph with a random one of its people in the center."""
+        person_draw, scale_draw, angle_draw, flip_draw, *_ = draws
+        index = int(self.used[sample])
+        labeled = self._labeled[index]
+        box = self._boxes[labeled[int(person_draw * len(labeled))]]
+        size = self.side * (self.min_scale + (self.max_scale - self.min_scale) * scale_draw)
+        center = np.array([self.side / 2, self.side / 2])
+        return self._photograph(index, self._transform(box, size / max(box[3], 1), angle_draw, flip_draw, center))
 
-    def _photograph(self, picture: int, move: Affine) -> Scene:
-        image = Image.fromarray(self.pool.pixels(picture))
-        moved = move.picture(image, size=(self.side, self.side), fill=GREY)
-        people = self._labelled[picture].tolist()
-        counts = self._counts(picture, move) if self._doubtful[picture] else None
-        return self._people(moved, people, [move] * len(people), counts)
+    def _photograph(self, index: int, transform: Affine) -> Scene:
+        """Return a transformed photograph with all its labeled people."""
+        image = Image.fromarray(self.cache.pixels(index))
+        warped = transform.warp(image, size=(self.side, self.side), fill=GRAY)
+        people = self._labeled[index].tolist()
+        loss_mask = self._loss_mask(index, transform) if self._has_ignored[index] else None
+        return self._to_scene(warped, people, [transform] * len(people), loss_mask)
 
-    def _counts(self, picture: int, move: Affine) -> NDArray[np.bool_]:
-        """Cells whose centre lies on nothing that is to be ignored."""
-        ignored = self.people.ignored(picture)
-        centres = np.arange(self.side // self.stride) * self.stride + self.stride / 2
-        places = move.back(np.stack(np.meshgrid(centres, centres), -1)) / self.pool.factor(picture)
-        x, y = np.floor(np.moveaxis(places, -1, 0)).astype(np.int64)
+    def _loss_mask(self, index: int, transform: Affine) -> NDArray[np.bool_]:
+        """Return the cells whose center is in no ignored region."""
+        ignored = self.people.ignore_mask(index)
+        centers = np.arange(self.side // self.stride) * self.stride + self.stride / 2
+        points = transform.inverse(np.stack(np.meshgrid(centers, centers), -1)) / self.cache.scale_factor(index)
+        x, y = np.floor(np.moveaxis(points, -1, 0)).astype(np.int64)
         height, width = ignored.shape
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        hidden = inside & ignored[y.clip(0, height - 1), x.clip(0, width - 1)]
-        return np.asarray(~hidden)
+        is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        is_ignored = is_inside & ignored[y.clip(0, height - 1), x.clip(0, width - 1)]
+        return np.asarray(~is_ignored)
 
-    def _boxes(self) -> tuple[Floats, Floats]:
-        """Of all people, in pixels of the pictures as they are kept: what those are multiplied by (2,), the box (4,).
+    def _boxes_in_cache(self) -> tuple[Floats, Floats]:
+        """Return the scale factors (P, 2) of cached images, and the boxes (P, 4) in their pixels.
 
-        The boxes hold all labelled joints, and are not empty.
+        The boxes contain all labeled joints and are not empty.
         """
-        factors = np.array([self.pool.factor(i) for i in range(len(self.people))]).reshape(-1, 2)[self.people.picture]
-        corner, size = np.split(boxes_with_joints(self.people), 2, axis=1)
+        factors = np.array([self.cache.scale_factor(i) for i in range(len(self.people))]).reshape(-1, 2)
+        factors = factors[self.people.image_index]
+        corner, size = np.split(expand_boxes_to_joints(self.people), 2, axis=1)
         return factors, np.concatenate([corner * factors, size * factors], 1)
 
-    def _people(
-        self, image: Image.Image, people: list[int], moves: list[Affine], counts: NDArray[np.bool_] | None = None
+    def _to_scene(
+        self,
+        image: Image.Image,
+        people: list[int],
+        transforms: list[Affine],
+        loss_mask: NDArray[np.bool_] | None = None,
     ) -> Scene:
-        """A scene, with its people where they were moved to."""
-        total, cells = len(self.people.skeleton), self.side // self.stride
-        keypoints, visible = np.zeros((len(people), total, 2)), np.zeros((len(people), total), bool)
-        boxes, areas = np.zeros((len(people), 4)), np.zeros(len(people))
-        for place, (person, move) in enumerate(zip(people, moves, strict=True)):
-            factor = self._factor[person]
-            joints = self.people.keypoints[person][self._flipped if move.mirrored else slice(None)]
-            keypoints[place] = move(joints[:, :2] * factor) - 0.5
-            inside = ((keypoints[place] >= -0.5) & (keypoints[place] < self.side - 0.5)).all(1)
-            visible[place] = (joints[:, 2] > 0) & inside
-            x, y, width, height = self._box[person].tolist()
-            corners = move([(x, y), (x + width, y), (x, y + height), (x + width, y + height)]) - 0.5
-            boxes[place] = np.concatenate([corners.min(0), np.ptp(corners, axis=0)])
-            areas[place] = self.people.areas[person] * factor.prod() * move.scale**2
-        everywhere = np.ones((cells, cells), bool)
+        """Return a scene with the transformed annotations of its people."""
+        joints, cells = len(self.people.skeleton), self.side // self.stride
+        keypoints = np.zeros((len(people), joints, 2))
+        visible = np.zeros((len(people), joints), bool)
+        boxes = np.zeros((len(people), 4))
+        areas = np.zeros(len(people))
+        for i, (person, transform) in enumerate(zip(people, transforms, strict=True)):
+            factor = self._factors[person]
+            labels = self.people.keypoints[person][self._flip_order if transform.flipped else slice(None)]
+            keypoints[i] = transform(labels[:, :2] * factor) - 0.5
+            is_inside = ((keypoints[i] >= -0.5) & (keypoints[i] < self.side - 0.5)).all(1)
+            visible[i] = (labels[:, 2] > 0) & is_inside
+            x, y, width, height = self._boxes[person].tolist()
+            corners = transform([(x, y), (x + width, y), (x, y + height), (x + width, y + height)]) - 0.5
+            boxes[i] = np.concatenate([corners.min(0), np.ptp(corners, axis=0)])
+            areas[i] = self.people.areas[person] * factor.prod() * transform.scale**2
         return Scene(
-            image=np.asarray(image), keypoints=keypoints, visible=visible, boxes=boxes, areas=areas,
-            counts=everywhere if counts is None else counts,
-        )  # fmt: skip
+            image=np.asarray(image),
+            keypoints=keypoints,
+            visible=visible,
+            boxes=boxes,
+            areas=areas,
+            loss_mask=np.ones((cells, cells), bool) if loss_mask is None else loss_mask,
+        )
 
 
-def _ramp(length: int, soft: float) -> NDArray[np.uint8]:
-    """Opacity along a side: from nothing at both ends to full after ``soft`` pixels."""
-    place = np.arange(length) + 0.5
-    share = np.minimum(np.minimum(place, length - place) / soft, 1)
-    return np.asarray(share * 255, dtype=np.uint8)
+def _ramp(length: int, feather: float) -> NDArray[np.uint8]:
+    """Return the opacity along a side, which rises from 0 to 255 within ``feather`` pixels of both ends."""
+    position = np.arange(length) + 0.5
+    opacity = np.minimum(np.minimum(position, length - position) / feather, 1)
+    return np.asarray(opacity * 255, dtype=np.uint8)

@@ -1,6 +1,6 @@
-"""Training pictures with people in them: parts of photographs, or scenes composed of people from several pictures.
+"""Training scenes for bottom-up networks: parts of photographs, or people of several images composed into one.
 
-The order of the samples is a pure function of (seed, epoch), what is done to a sample of (seed, epoch, sample number).
+The order of the samples is a pure function of (seed, epoch), and a sample of (seed, epoch, sample number).
 """
 
 from dataclasses import dataclass, field
@@ -12,23 +12,31 @@ from torch import Tensor
 
 from firstsight.data.batches import BatchShard, ProgressiveResizing
 from firstsight.data.keypoints.keypoint_set import KeypointSet
-from firstsight.data.keypoints.scene_composer import PER_PERSON, PER_SCENE, Kind, Scene, SceneComposer
+from firstsight.data.keypoints.scene_composer import PERSON_DRAWS, SCENE_DRAWS, Kind, Scene, SceneComposer
 from firstsight.data.rng import uniform
 
 STREAM = 16
-"""Of the counter-based generator."""
+"""Random stream (see `firstsight.data.rng`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneBatch(BatchShard):
-    """Scenes of a batch, N of them; those with fewer people than P are filled up with ones without visible joints.
+    """Batch of N scenes; scenes with fewer than P people are padded with people without visible joints.
 
     Parameters
     ----------
     images : Tensor
-        (N, 3, S, S) uint8, red, green, blue.
-    keypoints, visible, boxes, areas, counts : Tensor
-        As of a `Scene`, with N in front.
+        (N, 3, S, S) uint8 RGB.
+    keypoints : Tensor
+        (N, P, K, 2), see `Scene`.
+    visible : Tensor
+        (N, P, K), see `Scene`.
+    boxes : Tensor
+        (N, P, 4), see `Scene`.
+    areas : Tensor
+        (N, P), see `Scene`.
+    loss_mask : Tensor
+        (N, S / stride, S / stride), see `Scene`.
     """
 
     images: Tensor
@@ -36,46 +44,68 @@ class SceneBatch(BatchShard):
     visible: Tensor
     boxes: Tensor
     areas: Tensor
-    counts: Tensor
+    loss_mask: Tensor
 
 
 @dataclass
 class Scenes(ProgressiveResizing):
-    """Batches of scenes, with the interface of `Batches`; sample i is about the i-th picture that can be used.
+    """Batches of scenes, with the interface of `Batches`; sample i uses the i-th usable image.
 
-    photographs
-        A random person of the picture in the middle, enlarged and turned at random, and all around. Crowds, and people
-        without labels, do not count. Pictures without anybody labelled are left out.
-    composed
-        One to ``most`` people, each cut out of a picture of its own with what is around it, enlarged, turned, mirrored
-        and put anywhere (an eighth of a person's size may stick out), the later over the earlier; the sample's own
-        person comes last, so that in every epoch each is seen once with nobody before it. The background is another
-        picture, so blurred that nobody can be made out. One who is alone has all of the picture around. A joint that
-        lies in a later person's rectangle cannot be seen, and is no label. Only pictures with one person are taken.
+    There are two kinds of scenes:
+
+    - **photographs**: A part of the image with a random one of its people in the center, randomly scaled, rotated and
+      flipped. Crowds and people without labels are ignored. Images without a labeled person are not used.
+    - **composed**: One to ``max_people`` people, each from another image with a margin around the box, randomly scaled,
+      rotated and flipped, at random positions (an eighth of a person may be outside). Later people cover earlier ones.
+      The person of the sample is the last one, so each person is uncovered once per epoch. The background is another
+      image, blurred until no person is recognizable. A single person keeps its whole image. Joints below the rectangle
+      of a later person are not visible. Only images with exactly one person are used.
 
     Parameters
     ----------
+    people : KeypointSet
+        People and images.
+    kind : Kind
+        "photographs" or "composed".
+    batch_size : int
+        Maximum size of a global batch.
+    epochs : int
+        Number of epochs.
+    seed : int
+        Seed of order and augmentation.
     side : int
-        Of the scenes in pixels, S; a multiple of ``stride``.
-    smallest, largest : float
-        A person's size as a share of the side: the longer side of the box, in photographs its height. With n people in
-        a composed scene the largest is divided by the cubic root of n.
-    early, early_side
-        In this share of the epochs, the first ones, scenes have that side instead; ``progress`` counts each of the two
-        parts for itself.
+        Side of the scenes in pixels (S), a multiple of ``stride``.
+    min_scale : float
+        Minimum size of a person as a fraction of the side. The size is the longer side of the box, in photographs its
+        height.
+    max_scale : float
+        Maximum size of a person. In a composed scene with n people it is divided by the cube root of n.
     rotate : float
-        Degrees either way. flip : mirror half of them; left and right joints change places.
-    most : int
-        People in a composed scene.
+        Maximum rotation in degrees, in both directions.
+    flip : bool
+        Flip half of the people horizontally and swap left and right joints.
+    max_people : int
+        Maximum number of people in a composed scene.
     stride : int
-        Pixels of a cell.
-    rank, world : int
-        As in `Batches`.
+        Side of a cell of ``loss_mask`` in pixels.
+    low_res_fraction : float
+        Fraction of the epochs, the first ones, with scenes of ``low_res_side``. ``progress`` counts both parts
+        separately.
+    low_res_side : int
+        Side of the scenes in these epochs.
+    rank : int
+        See `Batches`.
+    world_size : int
+        See `Batches`.
+    device : torch.device
+        Device of the batches.
+    dtype : torch.dtype
+        Data type of keypoints, boxes and areas.
 
     Raises
     ------
     DataError
-        No picture can be used.
+        If no image is usable.
     """
 
     people: KeypointSet
@@ -84,82 +114,128 @@ class Scenes(ProgressiveResizing):
     epochs: int
     seed: int
     side: int
-    smallest: float = 0.25
-    largest: float = 0.9
+    min_scale: float = 0.25
+    max_scale: float = 0.9
     rotate: float = 40.0
     flip: bool = True
-    most: int = 6
+    max_people: int = 6
     stride: int = 8
-    early: float = 0.0
-    early_side: int = 0
+    low_res_fraction: float = 0.0
+    low_res_side: int = 0
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self._stage = self._made(self.side)
+        self._composer = self._create_composer(self.side)
 
     @property
     def samples(self) -> int:
-        """Samples in an epoch."""
-        return len(self._stage.used)
+        """Number of samples in an epoch."""
+        return len(self._composer.used)
 
     def side_in(self, epoch: int) -> int:
-        """Side of an epoch's scenes in pixels."""
-        return self.early_side if epoch < self.early_epochs else self.side
+        """Return the side of an epoch's scenes in pixels."""
+        return self.low_res_side if epoch < self.low_res_epochs else self.side
 
     def get(self, epoch: int, index: int) -> SceneBatch:
-        """The share of this process in one batch."""
-        whole = self.ids(epoch, index)
-        ids = whole[self.rank :: self.world]
+        """Return this process's part of a batch."""
+        global_ids = self.ids(epoch, index)
+        ids = global_ids[self.rank :: self.world_size]
         scenes = [self.scene(epoch, int(i)) for i in ids]
-        return self._batch(scenes, ids, epoch, index, len(whole), self.world)
+        return self._batch(scenes, ids, epoch=epoch, index=index, size=len(global_ids), world_size=self.world_size)
 
-    def made(self, epoch: int, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
-        """What is made of the samples of these (N,) numbers in an epoch, as one batch; of another side if given."""
-        return self._batch([self.scene(epoch, int(i), side=side) for i in ids], ids, epoch, 0, len(ids), 1)
+    def get_samples(self, epoch: int, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
+        """Return the scenes of samples in an epoch as one batch.
 
-    def fitted(self, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
-        """The photographs of the samples of these (N,) numbers as they are, in the middle of the square, on grey."""
-        stage = self._staged(side or self.side)
-        return self._batch([stage.fitted(int(i)) for i in ids], ids, 0, 0, len(ids), 1)
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+        ids : NDArray[np.int64]
+            (N,) sample numbers.
+        side : int | None
+            Side of the scenes in pixels. None means that of the epoch.
+        """
+        scenes = [self.scene(epoch, int(i), side=side) for i in ids]
+        return self._batch(scenes, ids, epoch=epoch, index=0, size=len(ids), world_size=1)
+
+    def get_letterboxed(self, ids: NDArray[np.int64], *, side: int | None = None) -> SceneBatch:
+        """Return the whole photographs of samples without augmentation, centered on gray (see `SceneComposer`).
+
+        Parameters
+        ----------
+        ids : NDArray[np.int64]
+            (N,) sample numbers.
+        side : int | None
+            Side of the scenes in pixels. None means ``self.side``.
+        """
+        composer = self._get_composer(side or self.side)
+        return self._batch(
+            [composer.letterbox(int(i)) for i in ids], ids, epoch=0, index=0, size=len(ids), world_size=1
+        )
 
     def scene(self, epoch: int, sample: int, *, side: int | None = None) -> Scene:
-        """What is made of a sample in an epoch; of another side if given."""
-        slots = PER_SCENE + PER_PERSON * self.most
-        numbers = sample * slots + np.arange(slots, dtype=np.int64)
-        draws = uniform(numbers, seed=self.seed, epoch=epoch, stream=STREAM)
-        return self._staged(side or self.side_in(epoch)).scene(sample, draws)
+        """Return the scene of a sample in an epoch.
 
-    def _staged(self, side: int) -> SceneComposer:
-        """Where scenes of that side are made; pictures are kept for one side at a time."""
-        if self._stage.side != side:
-            self._stage = self._made(side)
-        return self._stage
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+        sample : int
+            Sample number.
+        side : int | None
+            Side of the scene in pixels. None means that of the epoch.
+        """
+        count = SCENE_DRAWS + PERSON_DRAWS * self.max_people
+        draw_ids = sample * count + np.arange(count, dtype=np.int64)
+        draws = uniform(draw_ids, seed=self.seed, epoch=epoch, stream=STREAM)
+        return self._get_composer(side or self.side_in(epoch)).scene(sample, draws)
 
-    def _made(self, side: int) -> SceneComposer:
+    def _get_composer(self, side: int) -> SceneComposer:
+        """Return the composer for a side; only one at a time is kept with its image cache."""
+        if self._composer.side != side:
+            self._composer = self._create_composer(side)
+        return self._composer
+
+    def _create_composer(self, side: int) -> SceneComposer:
         return SceneComposer(
-            self.people, self.kind, side=side, smallest=self.smallest, largest=self.largest, rotate=self.rotate,
-            flip=self.flip, most=self.most, stride=self.stride,
-        )  # fmt: skip
+            self.people,
+            self.kind,
+            side=side,
+            min_scale=self.min_scale,
+            max_scale=self.max_scale,
+            rotate=self.rotate,
+            flip=self.flip,
+            max_people=self.max_people,
+            stride=self.stride,
+        )
 
     def _batch(
-        self, scenes: list[Scene], ids: NDArray[np.int64], epoch: int, index: int, whole: int, world: int
+        self, scenes: list[Scene], ids: NDArray[np.int64], *, epoch: int, index: int, size: int, world_size: int
     ) -> SceneBatch:
-        most = max((len(scene.areas) for scene in scenes), default=0)
+        """Collate scenes; ``size`` is that of the global batch."""
+        max_people = max((len(scene.areas) for scene in scenes), default=0)
 
-        def filled(name: str, dtype: torch.dtype) -> Tensor:
+        def pad(name: str, dtype: torch.dtype) -> Tensor:
             arrays = [getattr(scene, name) for scene in scenes]
-            wide = [np.pad(a, [(0, most - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in arrays]
-            return torch.from_numpy(np.stack(wide)).to(self.device, dtype)
+            padded = [np.pad(a, [(0, max_people - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in arrays]
+            return torch.from_numpy(np.stack(padded)).to(self.device, dtype)
 
         images = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2)
+        loss_mask = torch.from_numpy(np.stack([scene.loss_mask for scene in scenes]))
         return SceneBatch(
-            images=images.to(self.device), keypoints=filled("keypoints", self.dtype),
-            visible=filled("visible", torch.bool), boxes=filled("boxes", self.dtype),
-            areas=filled("areas", self.dtype),
-            counts=torch.from_numpy(np.stack([scene.counts for scene in scenes])).to(self.device),
-            ids=ids, epoch=epoch, index=index, global_size=whole, world=world,
+            images=images.to(self.device),
+            keypoints=pad("keypoints", self.dtype),
+            visible=pad("visible", torch.bool),
+            boxes=pad("boxes", self.dtype),
+            areas=pad("areas", self.dtype),
+            loss_mask=loss_mask.to(self.device),
+            ids=ids,
+            epoch=epoch,
+            index=index,
+            global_size=size,
+            world_size=world_size,
             progress=self.progress(epoch, index),
-        )  # fmt: skip
+        )

@@ -1,117 +1,125 @@
-"""Where the people to learn from and those to measure on are: a folder of COCO keypoints, or one JSON file."""
+"""Training and validation people, from a folder of COCO keypoints or one JSON file."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from firstsight.data.fetch import home
-from firstsight.data.images.image_set import held_out_share, stratified_split
+from firstsight.data.fetch import get_home
+from firstsight.data.images.image_set import holdout_fraction, stratified_split
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
 from firstsight.errors import DataError
 
-EXPECTED = "expected person_keypoints_train.json and person_keypoints_val.json, in it or in its folder annotations"
+EXPECTED = "expected person_keypoints_train.json and person_keypoints_val.json in it or in annotations/"
 
 
-def load_people(where: str | Path, *, share: float = 0.0) -> tuple[KeypointSet, KeypointSet]:
-    """People to train on, and people to measure on.
+def load_people(path: str | Path, *, val_fraction: float = 0.0) -> tuple[KeypointSet, KeypointSet]:
+    """Load people for training and people for validation.
 
     Parameters
     ----------
-    where : str | Path
-        A folder with annotation files whose names begin with ``person_keypoints``, one of them with ``train`` and one
-        with ``val`` in its name, or only one; or a JSON file. Pictures are in ``images``, or as COCO has them in a
-        folder of the file's name (``train2017``). A bare name is a folder of $FIRSTSIGHT_HOME/data.
-    share : float
-        Hold out so much of the training pictures, and measure on them; 0 for the ``val`` file, or where there is none a
-        tenth or a fifth by rule (`held_out_share`).
+    path : str | Path
+        JSON file, or folder with annotation files. Their names begin with ``person_keypoints``; one contains ``train``
+        and one ``val``, or there is only one file. Images are in ``images``, or, as in COCO, in a folder with the last
+        part of the file name (``train2017``). A bare name is a folder in ``$FIRSTSIGHT_HOME/data``.
+    val_fraction : float
+        Fraction of the training images to hold out for validation. 0 uses the ``val`` file; without one, 10 or 20 % of
+        the images are held out (see `holdout_fraction`).
+
+    Returns
+    -------
+    tuple[KeypointSet, KeypointSet]
+        Training and validation people.
 
     Raises
     ------
     DataError
-        Nothing is there, or a file cannot be used (see `load_keypoints`).
+        If nothing is found, or a file cannot be used (see `load_keypoints`).
     """
-    train, test = _files(find_people(where))
-    people = load_keypoints(train, _pictures(train))
-    if test is not None and not share:
-        return people, load_keypoints(test, _pictures(test))
-    part = share or held_out_share(len(people))
-    names = [picture.path.name for picture in people.pictures]
-    kept, held = stratified_split(names, np.zeros(len(people), np.int64), part)
-    if not len(held):
-        raise DataError(f"{train}: one picture is too few to train on and to measure on")
-    why = f"--val-fraction {share:g}" if share else "there is no file of others"
-    note = f"measured on {len(held):,} of {len(people):,} pictures, those that a training holds out ({why})"
-    left = people.select(kept)
-    return replace(left, notes=(*left.notes, note)), people.select(held)
+    train_file, val_file = _find_files(find_people(path))
+    people = load_keypoints(train_file, _image_folder(train_file))
+    if val_file is not None and not val_fraction:
+        return people, load_keypoints(val_file, _image_folder(val_file))
+    names = [image.path.name for image in people.images]
+    fraction = val_fraction or holdout_fraction(len(people))
+    kept, held_out = stratified_split(names, np.zeros(len(people), np.int64), fraction)
+    if not len(held_out):
+        raise DataError(f"{train_file}: one image is too few for training and validation")
+    note = f"evaluated on {len(held_out):,} of {len(people):,} images, held out of training"
+    note = f"{note} (val_fraction={val_fraction:g})" if val_fraction else f"no validation file found: {note}"
+    train = people.select(kept)
+    return replace(train, notes=(*train.notes, note)), people.select(held_out)
 
 
-def people_to_measure(where: str | Path, images: str | Path | None = None) -> KeypointSet:
-    """People to measure on alone: all those of a JSON file; of a folder the second of `load_people`.
+def load_val_people(path: str | Path, images: str | Path | None = None) -> KeypointSet:
+    """Load people for evaluation: all people of a JSON file, or the validation people of a folder.
 
     Parameters
     ----------
-    where : str | Path
-        As of `load_people`.
+    path : str | Path
+        See `load_people`.
     images : str | Path | None
-        The folder of a JSON file's pictures; None for where `load_people` looks.
+        Folder with the images of a JSON file. None means that of `load_people`.
+
+    Returns
+    -------
+    KeypointSet
+        The people.
 
     Raises
     ------
     DataError
-        As `load_people`; or ``images`` are given for a folder, or are none.
+        If `load_people` would fail, ``images`` is not a folder, or ``path`` is a folder and ``images`` is given.
     """
-    place = find_people(where)
+    source = find_people(path)
     if images is not None and not Path(images).expanduser().is_dir():
-        raise DataError(f"--images {images}: there is no such folder")
-    if images is not None and place.is_dir():
-        raise DataError(f"--images {images} is for the pictures of a JSON file; {where} is a folder")
-    if place.is_file():
-        return load_keypoints(place, Path(images).expanduser() if images is not None else _pictures(place))
-    _, test = _files(place)
-    return held_out_people(place) if test is None else load_keypoints(test, _pictures(test))
+        raise DataError(f"`images={images}`: there is no such folder")
+    if images is not None and source.is_dir():
+        raise DataError(f"`images={images}` requires a JSON file as `data`; {path} is a folder")
+    if source.is_file():
+        return load_keypoints(source, Path(images).expanduser() if images is not None else _image_folder(source))
+    _, val_file = _find_files(source)
+    return load_held_out_people(source) if val_file is None else load_keypoints(val_file, _image_folder(val_file))
 
 
-def held_out_people(where: str | Path, *, share: float = 0.0) -> KeypointSet:
-    """What `load_people` measures on, with its notes."""
-    left, held = load_people(where, share=share)
-    return replace(held, notes=tuple(dict.fromkeys((*held.notes, *left.notes))))
+def load_held_out_people(path: str | Path, *, val_fraction: float = 0.0) -> KeypointSet:
+    """Load the validation people of `load_people`, with the notes of both sets."""
+    train, val = load_people(path, val_fraction=val_fraction)
+    return replace(val, notes=tuple(dict.fromkeys((*val.notes, *train.notes))))
 
 
-def find_people(where: str | Path) -> Path:
-    """The file or folder that is meant by a path, or by the bare name of a folder of $FIRSTSIGHT_HOME/data.
+def find_people(path: str | Path) -> Path:
+    """Return an existing file or folder: ``path``, or for a bare name also a folder in ``$FIRSTSIGHT_HOME/data``.
 
     Raises
     ------
     DataError
-        There is none.
+        If it does not exist.
     """
-    place = Path(where).expanduser()
-    if not place.exists() and len(place.parts) == 1:
-        place = home() / "data" / place
-    if not place.exists():
-        raise DataError(
-            f"{where}: there is no such file or folder; name a JSON file of COCO keypoints, or the folder of one,"
-            " with --data"
-        )
-    return place
+    resolved = Path(path).expanduser()
+    if not resolved.exists() and len(resolved.parts) == 1:
+        resolved = get_home() / "data" / resolved
+    if not resolved.exists():
+        raise DataError(f"{path}: no such file or folder; pass a JSON file of COCO keypoints or its folder as `data`")
+    return resolved
 
 
-def _files(place: Path) -> tuple[Path, Path | None]:
-    if not place.is_dir():
-        return place, None
-    found = sorted([*place.glob("person_keypoints*.json"), *place.glob("annotations/person_keypoints*.json")])
-    train, test = ([file for file in found if word in file.stem] for word in ("train", "val"))
-    if len(train) == 1 and len(test) == 1:
-        return train[0], test[0]
-    if len(found) == 1:
-        return found[0], None
-    names = ", ".join(file.name for file in found) or "no person_keypoints file"
-    raise DataError(f"{place}: holds {names}; {EXPECTED}, or one such file alone")
+def _find_files(path: Path) -> tuple[Path, Path | None]:
+    """Return the annotation files for training and validation; the second is None if there is only one."""
+    if not path.is_dir():
+        return path, None
+    files = sorted([*path.glob("person_keypoints*.json"), *path.glob("annotations/person_keypoints*.json")])
+    train, val = ([file for file in files if word in file.stem] for word in ("train", "val"))
+    if len(train) == 1 and len(val) == 1:
+        return train[0], val[0]
+    if len(files) == 1:
+        return files[0], None
+    names = ", ".join(file.name for file in files) or "no person_keypoints file"
+    raise DataError(f"{path}: contains {names}; {EXPECTED}, or only one such file")
 
 
-def _pictures(file: Path) -> Path | None:
-    """The folder of a file's pictures; None for where `load_keypoints` looks by itself."""
+def _image_folder(file: Path) -> Path | None:
+    """Return the folder with the images of an annotation file, or None for the default of `load_keypoints`."""
     root = file.parent.parent if file.parent.name == "annotations" else file.parent
     named = root / file.stem.rpartition("_")[2]
     if named.is_dir():

@@ -1,4 +1,4 @@
-"""Classification networks, one file each."""
+"""Classification networks, one per file, and the function that builds them by name."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BUILDERS = {"gan": "create_gan", "bottom-up": "create_bottom_up", "top-down": "create_top_down"}
-"""Function that builds the networks of the other kinds."""
+"""Functions that build the other kinds of networks, by kind."""
 
 
 def create_model(
@@ -26,25 +26,25 @@ def create_model(
     Parameters
     ----------
     name : str
-        One of ``list_models(kind="classification")``.
+        Name of the network, one of ``list_models(kind="classification")``.
     num_classes : int, optional
-        Number of logits; by default as published (1000 or 10).
+        Number of logits. Defaults to the published number (1000 or 10).
     in_channels : int, optional
-        1 for gray, 3 for RGB; by default as published.
+        Number of input channels: 1 for grayscale, 3 for RGB. Defaults to the published number.
     image_size : int, optional
-        Side of the images in pixels; by default the size the network was designed for.
+        Side of the images in pixels. Defaults to the size that the network was designed for.
     variant : str, optional
-        "paper" or "torchvision", for the networks that have both.
+        "paper" or "torchvision", for networks that have both. Defaults to "torchvision".
 
     Returns
     -------
     nn.Module
-        Maps normalized images (N, in_channels, image_size, image_size) to logits (N, num_classes).
+        Network that maps normalized images (N, in_channels, image_size, image_size) to logits (N, num_classes).
 
     Raises
     ------
     UsageError
-        Unknown name or variant, or an image size that the network does not accept.
+        If the name or the variant is unknown, or the network does not accept the number of classes or the image size.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def create_model(
     if info is None:
         raise unknown_name("model", name, CLASSIFICATION_MODELS, "see: firstsight models")
     if info.kind != "classification":
-        raise UsageError(f"{name} is a {info.kind} model: build it with {BUILDERS[info.kind]}")
+        raise UsageError(f"{name} is a {info.kind} model; build it with {BUILDERS[info.kind]}")
     _check(info, num_classes, image_size, variant)
     options: dict[str, object] = {"image_size": image_size or info.image_size} if info.needs_image_size else {}
     if variant is not None:
@@ -68,10 +68,10 @@ def create_model(
 
 
 def _check(info: ModelInfo, num_classes: int | None, image_size: int | None, variant: str | None) -> None:
-    """Raise UsageError for options that the network does not accept."""
+    """Raise UsageError if the network does not accept an option."""
     name = info.name
     if num_classes is not None and num_classes < 2:
-        raise UsageError(f"{name} needs at least 2 classes; got {num_classes}")
+        raise UsageError(f"`num_classes` must be at least 2; got {num_classes}")
     if info.is_fixed_size and image_size not in (None, info.image_size):
         side = info.image_size
         raise UsageError(f"{name} needs images of {side}x{side} pixels; got {image_size} (resize them, or use convnet)")

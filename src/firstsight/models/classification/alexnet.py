@@ -1,16 +1,17 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton 2012, "ImageNet classification with deep convolutional neural networks").
 
-Five convolutions and three linear layers, ReLU, dropout, trained on two GPUs: the network that began it all. The
-linear layers hold 96 % of the parameters, the convolutions do 92 % of the work.
+Five convolutions and three linear layers with ReLU and dropout, trained on two GPUs. It won ImageNet 2012 and made deep
+convolutional networks popular. The linear layers hold 96 % of the parameters; the convolutions need 92 % of the
+multiply-accumulates.
 
-Two variants. "paper": 96-256-384-384-256 channels, of which the second, fourth and fifth convolution see only half
-(two towers on two GPUs: groups=2), local response normalisation after the first two; dropout after the first two
-linear layers. "torchvision": the later single-tower widths 64-192-384-256-256 ("One weird trick", Krizhevsky 2014),
-no normalisation, dropout before the first two linear layers; names and numbers are torchvision's, so its weights
-load as they are.
+Two variants. "paper": 96-256-384-384-256 channels in two towers, one per GPU. The second, fourth and fifth convolution
+see only the channels of one tower (groups=2). Local response normalization follows the first two convolutions, and
+dropout the first two linear layers. "torchvision": one tower with the later widths 64-192-384-256-256 ("One weird
+trick", Krizhevsky 2014), no normalization, dropout before the first two linear layers. Parameter names and values are
+torchvision's, so its weights load unchanged.
 
-Differs from the paper: its pictures are 227 pixels wide (the paper says 224, for which its own arithmetic does not
-hold); here 224 is padded by 2, and an average pooling to 6x6 takes other sizes.
+Differs from the paper: the paper gives a side of 224 pixels, but its arithmetic requires 227. Here 224 is padded by 2,
+and average pooling to 6x6 admits other sizes.
 
 Size for 1000 classes: "torchvision" 61,100,840 parameters, 0.714 G multiply-accumulates at 3x224x224; "paper"
 60,965,224 parameters, 0.724 G.
@@ -22,55 +23,77 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def features_of_the_paper(in_channels: int) -> nn.Sequential:
-    """The five convolutions of the paper; groups=2 are the two towers."""
+def build_paper_features(in_channels: int) -> nn.Sequential:
+    """Return the five convolutions of the paper; groups=2 stands for the two towers."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, 96, kernel_size=11, stride=4, padding=2), nn.ReLU(),
-        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0), nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2), nn.ReLU(),
-        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0), nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(256, 384, kernel_size=3, padding=1), nn.ReLU(),
-        nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=2), nn.ReLU(),
-        nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=2), nn.ReLU(),
+        nn.Conv2d(in_channels, 96, kernel_size=11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
         nn.MaxPool2d(3, stride=2),
-    )  # fmt: skip
+        nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2),
+        nn.ReLU(),
+        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(256, 384, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=2),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+    )
 
 
-def features_of_the_port(in_channels: int) -> nn.Sequential:
-    """The five convolutions of torchvision's AlexNet."""
+def build_torchvision_features(in_channels: int) -> nn.Sequential:
+    """Return the five convolutions of torchvision's AlexNet."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(64, 192, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(192, 384, kernel_size=3, padding=1), nn.ReLU(),
-        nn.Conv2d(384, 256, kernel_size=3, padding=1), nn.ReLU(),
-        nn.Conv2d(256, 256, kernel_size=3, padding=1), nn.ReLU(),
+        nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2),
+        nn.ReLU(),
         nn.MaxPool2d(3, stride=2),
-    )  # fmt: skip
+        nn.Conv2d(64, 192, kernel_size=5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(192, 384, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(256, 256, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+    )
 
 
 class AlexNet(nn.Module):
-    """Five convolutions, three linear layers."""
+    """Five convolutions and three linear layers."""
 
     def __init__(self, *, num_classes: int, in_channels: int, variant: Literal["paper", "torchvision"]) -> None:
         super().__init__()
         if variant == "paper":
-            self.features = features_of_the_paper(in_channels)
+            self.features = build_paper_features(in_channels)
             self.classifier = nn.Sequential(
-                nn.Linear(256 * 6 * 6, 4096), nn.ReLU(), nn.Dropout(),
-                nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(),
+                nn.Linear(256 * 6 * 6, 4096),
+                nn.ReLU(),
+                nn.Dropout(),
+                nn.Linear(4096, 4096),
+                nn.ReLU(),
+                nn.Dropout(),
                 nn.Linear(4096, num_classes),
-            )  # fmt: skip
-            initialise_as_published(self)
+            )
+            init_weights(self)
         else:
-            self.features = features_of_the_port(in_channels)
+            self.features = build_torchvision_features(in_channels)
             self.classifier = nn.Sequential(
-                nn.Dropout(), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(),
-                nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(),
+                nn.Dropout(),
+                nn.Linear(256 * 6 * 6, 4096),
+                nn.ReLU(),
+                nn.Dropout(),
+                nn.Linear(4096, 4096),
+                nn.ReLU(),
                 nn.Linear(4096, num_classes),
-            )  # fmt: skip
+            )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised images of at least 63x63 to (N, num_classes) logits."""
+        """Return logits (N, num_classes) for normalized images (N, C, H, W) of at least 63x63 pixels."""
         if min(images.shape[-2:]) < 63:
             height, width = images.shape[-2:]
             raise ValueError(
@@ -83,8 +106,12 @@ class AlexNet(nn.Module):
         return self.classifier(x)  # (N, num_classes)
 
 
-def initialise_as_published(net: nn.Module) -> None:
-    """Section 5 of the paper: weights from N(0, 0.01); biases 1 in convolutions 2, 4, 5 and hidden linear layers."""
+def init_weights(net: nn.Module) -> None:
+    """Initialize the layers as in Section 5 of the paper.
+
+    Weights have a standard deviation of 0.01. Biases are 1 in convolutions 2, 4 and 5 and in the hidden linear layers,
+    and 0 elsewhere.
+    """
     layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for number, layer in enumerate(layers, 1):
         nn.init.normal_(layer.weight, std=0.01)
@@ -95,5 +122,5 @@ def initialise_as_published(net: nn.Module) -> None:
 def alexnet(
     *, num_classes: int = 1000, in_channels: int = 3, variant: Literal["paper", "torchvision"] = "torchvision"
 ) -> AlexNet:
-    """AlexNet, as in torchvision or as in the paper."""
+    """Return AlexNet as in torchvision or as in the paper."""
     return AlexNet(num_classes=num_classes, in_channels=in_channels, variant=variant)

@@ -1,13 +1,13 @@
 """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions").
 
-An inception block looks at its input through four windows at once - 1x1, 3x3, 5x5 and a pooling - and stacks what
-they see. 1x1 convolutions narrow the channels first, so that 22 layers have a ninth of AlexNet's parameters. Two
-auxiliary classifiers halfway up feed gradient into the middle; they exist in training only.
+An inception block applies 1x1, 3x3 and 5x5 convolutions and a pooling to the same input and concatenates the results.
+1x1 convolutions reduce the channels first, so the 22 layers have a ninth of AlexNet's parameters. Two auxiliary
+classifiers at intermediate layers bring gradient to the middle of the network; they are used in training only.
 
-Two variants, "paper" and "torchvision". Differs from the paper in both: batch norm after every convolution (the
-paper has local response normalisation), no 1x1 bias. "torchvision" also has 3x3 where the paper has 5x5 (an old
-slip that its published weights keep); names and numbers are its own, so its weights load as they are - they expect
-pictures normalised to [-1, 1], not by ImageNet's mean and std.
+Two variants, "paper" and "torchvision". Both differ from the paper: batch norm follows every convolution, where the
+paper has local response normalization, and the convolutions have no bias. "torchvision" also has 3x3 convolutions in
+place of the paper's 5x5, an early mistake that its published weights keep. Parameter names and values are
+torchvision's, so its weights load unchanged; they expect images normalized to [-1, 1], not by ImageNet's mean and std.
 
 Size for 1000 classes (parameters, multiply-accumulates at 3x224x224): "torchvision" 6,624,904, 1.498 G, with the
 auxiliary classifiers 13,004,888; "paper" 7,005,832.
@@ -19,14 +19,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Variant = Literal["paper", "torchvision"]
+
+
+class InceptionChannels(NamedTuple):
+    """Channels of the convolutions in an inception block, named as in the paper."""
+
+    inputs: int
+    conv1x1: int
+    reduce3x3: int
+    conv3x3: int
+    reduce5x5: int
+    conv5x5: int
+    pool_proj: int
+
+
 BLOCKS = {
-    "3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
-    "4a": (480, 192, 96, 208, 16, 48, 64), "4b": (512, 160, 112, 224, 24, 64, 64),
-    "4c": (512, 128, 128, 256, 24, 64, 64), "4d": (512, 112, 144, 288, 32, 64, 64),
-    "4e": (528, 256, 160, 320, 32, 128, 128),
-    "5a": (832, 256, 160, 320, 32, 128, 128), "5b": (832, 384, 192, 384, 48, 128, 128),
-}  # fmt: skip
-"""Table 1 of the paper: channels in; 1x1; 3x3 reduction and 3x3; 5x5 reduction and 5x5; after the pooling."""
+    "3a": InceptionChannels(192, 64, 96, 128, 16, 32, 32),
+    "3b": InceptionChannels(256, 128, 128, 192, 32, 96, 64),
+    "4a": InceptionChannels(480, 192, 96, 208, 16, 48, 64),
+    "4b": InceptionChannels(512, 160, 112, 224, 24, 64, 64),
+    "4c": InceptionChannels(512, 128, 128, 256, 24, 64, 64),
+    "4d": InceptionChannels(512, 112, 144, 288, 32, 64, 64),
+    "4e": InceptionChannels(528, 256, 160, 320, 32, 128, 128),
+    "5a": InceptionChannels(832, 256, 160, 320, 32, 128, 128),
+    "5b": InceptionChannels(832, 384, 192, 384, 48, 128, 128),
+}
+"""Inception blocks by name (Table 1 of the paper)."""
 
 
 class ConvNorm(nn.Module):
@@ -38,28 +57,28 @@ class ConvNorm(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, channels, H/stride, W/stride)."""
+        """Return feature maps (N, channels, H/stride, W/stride) for an input (N, channels_in, H, W)."""
         return F.relu(self.bn(self.conv(x)))
 
 
 class Inception(nn.Module):
-    """Four branches from the block's input, stacked."""
+    """Four parallel branches, concatenated; ``large`` is the kernel size of the branch that is 5x5 in the paper."""
 
-    def __init__(self, widths: tuple[int, ...], *, large: int) -> None:
+    def __init__(self, channels: tuple[int, ...], *, large: int) -> None:
         super().__init__()
-        channels, one, reduce3, three, reduce5, five, pooled = widths
-        self.branch1 = ConvNorm(channels, one, 1)
-        self.branch2 = nn.Sequential(ConvNorm(channels, reduce3, 1), ConvNorm(reduce3, three, 3))
-        self.branch3 = nn.Sequential(ConvNorm(channels, reduce5, 1), ConvNorm(reduce5, five, large))
-        self.branch4 = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), ConvNorm(channels, pooled, 1))
+        c = InceptionChannels(*channels)
+        self.branch1 = ConvNorm(c.inputs, c.conv1x1, 1)
+        self.branch2 = nn.Sequential(ConvNorm(c.inputs, c.reduce3x3, 1), ConvNorm(c.reduce3x3, c.conv3x3, 3))
+        self.branch3 = nn.Sequential(ConvNorm(c.inputs, c.reduce5x5, 1), ConvNorm(c.reduce5x5, c.conv5x5, large))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), ConvNorm(c.inputs, c.pool_proj, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels in, H, W) to (N, one + three + five + pooled, H, W)."""
+        """Return feature maps (N, conv1x1 + conv3x3 + conv5x5 + pool_proj, H, W) for an input (N, inputs, H, W)."""
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
 
 
-class Auxiliary(nn.Module):
-    """A classifier on the maps halfway up."""
+class AuxiliaryClassifier(nn.Module):
+    """Classifier on intermediate feature maps."""
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -68,14 +87,14 @@ class Auxiliary(nn.Module):
         self.fc2 = nn.Linear(1024, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N, num_classes) logits."""
-        x = self.conv(F.adaptive_avg_pool2d(x, 4)).flatten(1)
-        x = F.dropout(F.relu(self.fc1(x)), 0.7, self.training)
-        return self.fc2(x)
+        """Return logits (N, num_classes) for feature maps (N, channels, H, W)."""
+        x = self.conv(F.adaptive_avg_pool2d(x, 4))  # (N, 128, 4, 4)
+        x = F.relu(self.fc1(x.flatten(1)))  # (N, 1024)
+        return self.fc2(F.dropout(x, 0.7, self.training))  # (N, num_classes)
 
 
-class Outputs(NamedTuple):
-    """What GoogLeNet gives in training: the loss is that of ``logits`` plus 0.3 times those of the two auxiliaries."""
+class GoogLeNetOutputs(NamedTuple):
+    """Logits in training; the loss is that of ``logits`` plus 0.3 times the losses of ``aux1`` and ``aux2``."""
 
     logits: Tensor
     aux2: Tensor
@@ -83,27 +102,24 @@ class Outputs(NamedTuple):
 
 
 class GoogLeNet(nn.Module):
-    """Stem, nine inception blocks, average, one linear layer."""
+    """Stem, nine inception blocks, global average pooling, linear layer."""
 
-    def __init__(
-        self, *, num_classes: int, in_channels: int, variant: Literal["paper", "torchvision"], auxiliary: bool
-    ) -> None:
+    def __init__(self, *, num_classes: int, in_channels: int, variant: Variant, auxiliary: bool) -> None:
         super().__init__()
-        large = 5 if variant == "paper" else 3
         self.conv1 = ConvNorm(in_channels, 64, 7, stride=2)
         self.conv2 = ConvNorm(64, 64, 1)
         self.conv3 = ConvNorm(64, 192, 3)
-        for name, widths in BLOCKS.items():
-            self.add_module(f"inception{name}", Inception(widths, large=large))
-        self.aux1 = Auxiliary(512, num_classes) if auxiliary else None
-        self.aux2 = Auxiliary(528, num_classes) if auxiliary else None
+        for name, channels in BLOCKS.items():
+            self.add_module(f"inception{name}", Inception(channels, large=5 if variant == "paper" else 3))
+        self.aux1 = AuxiliaryClassifier(512, num_classes) if auxiliary else None
+        self.aux2 = AuxiliaryClassifier(528, num_classes) if auxiliary else None
         self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.01)
 
-    def forward(self, images: Tensor) -> Tensor | Outputs:
-        """(N, C, H, W) normalised images to (N, num_classes) logits; in training with auxiliaries, to `Outputs`."""
+    def forward(self, images: Tensor) -> Tensor | GoogLeNetOutputs:
+        """Return logits (N, num_classes) for images (N, C, H, W); in training with auxiliaries, `GoogLeNetOutputs`."""
         block = self.get_submodule
         x = pool(self.conv1(images))  # (N, 64, H/4, W/4)
         x = pool(self.conv3(self.conv2(x)))  # (N, 192, H/8, W/8)
@@ -117,17 +133,16 @@ class GoogLeNet(nn.Module):
         x = block("inception5b")(block("inception5a")(x))  # (N, 1024, H/32, W/32)
         x = F.dropout(x.mean((2, 3)), 0.2, self.training)  # (N, 1024)
         x = self.fc(x)  # (N, num_classes)
-        return x if aux1 is None or aux2 is None else Outputs(x, aux2, aux1)
+        return x if aux1 is None or aux2 is None else GoogLeNetOutputs(x, aux2, aux1)
 
 
 def pool(x: Tensor) -> Tensor:
-    """The stem's pooling: 3x3, stride 2, the last row kept; (N, C, H, W) to (N, C, H // 2, W // 2)."""
+    """Apply 3x3 max pooling of stride 2 that keeps the last row; (N, C, H, W) to (N, C, H // 2, W // 2)."""
     return F.max_pool2d(x, 3, stride=2, ceil_mode=True)
 
 
 def googlenet(
-    *, num_classes: int = 1000, in_channels: int = 3, variant: Literal["paper", "torchvision"] = "torchvision",
-    auxiliary: bool = True,
-) -> GoogLeNet:  # fmt: skip
-    """GoogLeNet with its auxiliary classifiers (used in training only)."""
+    *, num_classes: int = 1000, in_channels: int = 3, variant: Variant = "torchvision", auxiliary: bool = True
+) -> GoogLeNet:
+    """Return GoogLeNet, with its auxiliary classifiers unless ``auxiliary`` is False."""
     return GoogLeNet(num_classes=num_classes, in_channels=in_channels, variant=variant, auxiliary=auxiliary)

@@ -1,12 +1,13 @@
 """LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition").
 
-Two rounds of convolution and subsampling turn a picture into 16 small maps; three linear layers read the class off
-them. The first network that read handwriting at scale, and still the shortest complete convolutional network.
+Two rounds of convolution and subsampling reduce an image to 16 small feature maps, and three linear layers classify
+them. It was the first network that read handwriting at scale, and it is still the shortest complete convolutional
+network.
 
-Differs from the paper: maximum pooling where the paper has subsampling with a trained scale and bias; ReLU where it has
-a scaled tanh; every map of the second convolution sees all six maps below, where the paper connects them by a table;
-a linear output and cross entropy where it has radial basis units. As in the paper, the nonlinearity stands after
-the subsampling (for ReLU and maximum the order does not matter to the result, and this one does a quarter of the work).
+Differs from the paper: max pooling, where the paper subsamples with a trained scale and bias; ReLU, where it has a
+scaled tanh; each map of the second convolution sees all six input maps, where the paper connects them by a table; a
+linear output with cross entropy, where it has radial basis units. As in the paper, the nonlinearity follows the
+subsampling. For ReLU and max pooling the order does not change the result, and this one needs a quarter of the work.
 
 Size: 61,706 parameters and 416,520 multiply-accumulates for one 1x32x32 image and 10 classes.
 Measured: see the recipes ``lenet-digits`` and ``lenet-fashion``.
@@ -30,7 +31,7 @@ class LeNet(nn.Module):
         self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, 32, 32) normalised images to (N, num_classes) logits."""
+        """Return logits (N, num_classes) for normalized images (N, C, 32, 32)."""
         if images.shape[-2:] != (IMAGE_SIZE, IMAGE_SIZE):
             height, width = images.shape[-2:]
             raise ValueError(f"lenet needs images of 32x32 pixels; got {height}x{width} (resize them, or use convnet)")
@@ -43,5 +44,5 @@ class LeNet(nn.Module):
 
 
 def lenet(*, num_classes: int = 10, in_channels: int = 1) -> LeNet:
-    """LeNet-5 for 32x32 images."""
+    """Return LeNet-5 for 32x32 images."""
     return LeNet(num_classes=num_classes, in_channels=in_channels)

@@ -1,11 +1,13 @@
-"""MobileNet (Howard et al. 2017, "MobileNets: efficient convolutional neural networks for mobile vision
-applications").
+"""MobileNet v1, a network of depthwise separable convolutions.
 
-A convolution is parted in two: depthwise (one 3x3 filter a channel, which looks around) and pointwise (1x1, which
-mixes the channels). That costs an eighth to a ninth of the whole convolution by the paper's count, and loses little.
+Paper: Howard et al. 2017, "MobileNets: efficient convolutional neural networks for mobile vision applications".
 
-Differs from the paper: nothing that a forward pass shows (width multiplier 1, 224 pixels). The pose networks use
-its first eleven blocks as their backbone, with a dilation for the last ones.
+A depthwise separable convolution replaces each 3x3 convolution. It consists of a depthwise convolution, with one 3x3
+filter per channel, and a pointwise 1x1 convolution, which mixes the channels. By the paper's count this costs an eighth
+to a ninth of the full convolution and loses little accuracy.
+
+Differs from the paper: nothing in the forward pass (width multiplier 1, 224 pixels). The pose networks use the first
+eleven blocks as their backbone, with dilation in the last ones.
 
 Size for 1000 classes at 3x224x224: 4,231,976 parameters, 0.569 G multiply-accumulates.
 """
@@ -16,11 +18,11 @@ BLOCKS = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
     (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 )  # fmt: skip
-"""Table 1 of the paper: output channels and stride of the thirteen depthwise separable convolutions."""
+"""Output channels and stride of the thirteen depthwise separable convolutions (Table 1 of the paper)."""
 
 
 def conv_norm(channels_in: int, channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU."""
+    """Return a convolution with batch norm and ReLU."""
     padding = kernel_size // 2
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=False),
@@ -29,8 +31,8 @@ def conv_norm(channels_in: int, channels: int, kernel_size: int, *, stride: int 
     )
 
 
-class Separable(nn.Module):
-    """A 3x3 filter for each channel, then a 1x1 convolution over all of them."""
+class SeparableConv(nn.Module):
+    """Depthwise 3x3 convolution followed by a pointwise 1x1 convolution."""
 
     def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
         super().__init__()
@@ -38,21 +40,22 @@ class Separable(nn.Module):
         self.pointwise = conv_norm(channels_in, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, channels, H/stride, W/stride)."""
-        x = self.depthwise(x)
-        return self.pointwise(x)
+        """Return feature maps (N, channels, H/stride, W/stride) for an input (N, channels_in, H, W)."""
+        x = self.depthwise(x)  # (N, channels_in, H/stride, W/stride)
+        return self.pointwise(x)  # (N, channels, H/stride, W/stride)
 
 
 class MobileNet(nn.Module):
-    """A convolution, thirteen separable ones, average, one linear layer."""
+    """Stem convolution, thirteen separable convolutions, global average pooling, linear layer."""
 
     def __init__(self, *, num_classes: int, in_channels: int) -> None:
         super().__init__()
         self.stem = conv_norm(in_channels, 32, 3, stride=2)
-        channels, blocks = 32, []
-        for width, stride in BLOCKS:
-            blocks.append(Separable(channels, width, stride=stride))
-            channels = width
+        channels_in = 32
+        blocks = []
+        for channels, stride in BLOCKS:
+            blocks.append(SeparableConv(channels_in, channels, stride=stride))
+            channels_in = channels
         self.blocks = nn.Sequential(*blocks)
         self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
@@ -60,7 +63,7 @@ class MobileNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised images to (N, num_classes) logits."""
+        """Return logits (N, num_classes) for normalized images (N, C, H, W)."""
         x = self.stem(images)  # (N, 32, H/2, W/2)
         x = self.blocks(x)  # (N, 1024, H/32, W/32)
         x = x.mean((2, 3))  # (N, 1024)
@@ -68,5 +71,5 @@ class MobileNet(nn.Module):
 
 
 def mobilenet(*, num_classes: int = 1000, in_channels: int = 3) -> MobileNet:
-    """MobileNet, version 1."""
+    """Return MobileNet v1."""
     return MobileNet(num_classes=num_classes, in_channels=in_channels)

@@ -1,10 +1,11 @@
-"""The ResNet for small pictures (He, Zhang, Ren and Sun 2015, section 4.2: CIFAR-10).
+"""ResNet for small images (He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition", Section 4.2).
 
-A 3x3 convolution, then three stages of n blocks at 32x32, 16x16 and 8x8 pixels with 16, 32 and 64 channels: 6n + 2
-layers. Where a stage changes the shape, the shortcut takes every second pixel and fills the new channels with zeros
-(option A of the paper): it has no parameters.
+A 3x3 convolution is followed by three stages of n blocks, which makes 6n + 2 layers. On 32x32 images (CIFAR-10 in the
+paper) the stages have 16, 32 and 64 channels and maps of 32x32, 16x16 and 8x8. Where a stage changes the shape, the
+shortcut takes every second pixel and fills the new channels with zeros (option A of the paper), so it has no
+parameters.
 
-Differs from the paper: nothing that a forward pass shows.
+Differs from the paper: nothing in the forward pass.
 
 Size for 10 classes (parameters, multiply-accumulates at 3x32x32): resnet20 269,722, 40.6 M; resnet32 464,154, 68.9
 M; resnet44 658,586, 97.2 M; resnet56 853,018, 125.5 M.
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut without parameters."""
+    """Residual block of two 3x3 convolutions; its shortcut has no parameters."""
 
     def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
         super().__init__()
@@ -23,21 +24,22 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.stride, self.new = stride, channels - channels_in
+        self.stride = stride
+        self.new_channels = channels - channels_in
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """Every ``stride``-th pixel, zeros for the new channels; (N, C, H, W) to the shape of the branch."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new))
+        """Subsample (N, channels_in, H, W) by ``stride`` and pad it with zero channels to the shape of the branch."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, channels, H/stride, W/stride)."""
-        branch = F.relu(self.bn1(self.conv1(x)))
-        branch = self.bn2(self.conv2(branch))
-        return F.relu(branch + self.shortcut(x))
+        """Return feature maps (N, channels, H/stride, W/stride) for an input (N, channels_in, H, W)."""
+        branch = F.relu(self.bn1(self.conv1(x)))  # (N, channels, H/stride, W/stride)
+        branch = self.bn2(self.conv2(branch))  # (N, channels, H/stride, W/stride)
+        return F.relu(branch + self.shortcut(x))  # (N, channels, H/stride, W/stride)
 
 
 class CifarResNet(nn.Module):
-    """A convolution, three stages of n blocks, average, one linear layer."""
+    """Stem convolution, three stages of n blocks, global average pooling, linear layer."""
 
     def __init__(self, n: int, *, num_classes: int, in_channels: int) -> None:
         super().__init__()
@@ -52,7 +54,7 @@ class CifarResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised images to (N, num_classes) logits."""
+        """Return logits (N, num_classes) for normalized images (N, C, H, W)."""
         x = F.relu(self.bn1(self.conv1(images)))  # (N, 16, H, W)
         x = self.stage1(x)  # (N, 16, H, W)
         x = self.stage2(x)  # (N, 32, H/2, W/2)
@@ -62,20 +64,20 @@ class CifarResNet(nn.Module):
 
 
 def resnet20(*, num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
-    """ResNet with 20 layers for small pictures."""
+    """Return the ResNet with 20 layers for small images."""
     return CifarResNet(3, num_classes=num_classes, in_channels=in_channels)
 
 
 def resnet32(*, num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
-    """ResNet with 32 layers for small pictures."""
+    """Return the ResNet with 32 layers for small images."""
     return CifarResNet(5, num_classes=num_classes, in_channels=in_channels)
 
 
 def resnet44(*, num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
-    """ResNet with 44 layers for small pictures."""
+    """Return the ResNet with 44 layers for small images."""
     return CifarResNet(7, num_classes=num_classes, in_channels=in_channels)
 
 
 def resnet56(*, num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
-    """ResNet with 56 layers for small pictures."""
+    """Return the ResNet with 56 layers for small images."""
     return CifarResNet(9, num_classes=num_classes, in_channels=in_channels)

@@ -1,16 +1,15 @@
 """VGG (Simonyan and Zisserman 2014, "Very deep convolutional networks for large-scale image recognition").
 
-One idea: only 3x3 convolutions, stacked. Two see 5x5, three see 7x7, with fewer weights and more nonlinearities
-than one large one. Five groups, each closed by a maximum pooling that halves the picture, then three linear layers,
-which hold nine tenths of the parameters.
+VGG stacks 3x3 convolutions only. Two of them have a receptive field of 5x5 and three of 7x7, with fewer weights and
+more nonlinearities than one large convolution. Each of the five groups ends with max pooling, which halves the feature
+map. Three linear layers follow, which hold nine tenths of the parameters.
 
-Differs from the paper: initialised by Kaiming's rule (fan-out) where the paper trains a shallow network first;
-without it the deep ones do not train from scratch. With batch norm (`vgg11_bn` ...) it is the widely used port's
-variant, not the paper's. Differs from the port: nothing; names and numbers are torchvision's, so its weights load
-as they are.
+Differs from the paper: Kaiming initialization (fan-out), where the paper first trains a shallow network; without it the
+deep networks do not train from scratch. The variants with batch norm (`vgg11_bn` ...) are those of torchvision, not of
+the paper. Differs from torchvision: nothing; parameter names and values are the same, so its weights load unchanged.
 
 Size for 1000 classes (parameters, multiply-accumulates at 3x224x224): vgg11 132,863,336, 7.609 G; vgg13
-133,047,848, 11.308 G; vgg16 138,357,544, 15.470 G; vgg19 143,667,240, 19.632 G. Batch norm adds two parameters a
+133,047,848, 11.308 G; vgg16 138,357,544, 15.470 G; vgg19 143,667,240, 19.632 G. Batch norm adds two parameters per
 channel.
 """
 
@@ -23,11 +22,11 @@ GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
     16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
     19: ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512)),
 }
-"""Output channels of the convolutions in each of the five groups (table 1 of the paper: A, B, D, E)."""
+"""Output channels of the convolutions in the five groups, by depth (Table 1 of the paper: A, B, D, E)."""
 
 
 class VGG(nn.Module):
-    """Five groups of 3x3 convolutions, three linear layers."""
+    """Five groups of 3x3 convolutions and three linear layers."""
 
     def __init__(self, depth: int, *, num_classes: int, in_channels: int, norm: bool) -> None:
         super().__init__()
@@ -35,16 +34,21 @@ class VGG(nn.Module):
         for group in GROUPS[depth]:
             for channels in group:
                 layers.append(nn.Conv2d(in_channels, channels, kernel_size=3, padding=1))
-                layers += [nn.BatchNorm2d(channels)] if norm else []
+                if norm:
+                    layers.append(nn.BatchNorm2d(channels))
                 layers.append(nn.ReLU(inplace=True))
                 in_channels = channels
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            nn.Linear(512 * 7 * 7, 4096), nn.ReLU(), nn.Dropout(),
-            nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(),
+            nn.Linear(512 * 7 * 7, 4096),
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(),
             nn.Linear(4096, num_classes),
-        )  # fmt: skip
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -55,7 +59,7 @@ class VGG(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised images of at least 32x32 to (N, num_classes) logits."""
+        """Return logits (N, num_classes) for normalized images (N, C, H, W) of at least 32x32 pixels."""
         if min(images.shape[-2:]) < 32:
             height, width = images.shape[-2:]
             raise ValueError(f"vgg needs images of at least 32x32 pixels; got {height}x{width} (resize them)")
@@ -66,40 +70,40 @@ class VGG(nn.Module):
 
 
 def vgg11(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 11 layers."""
+    """Return VGG with 11 layers."""
     return VGG(11, num_classes=num_classes, in_channels=in_channels, norm=False)
 
 
 def vgg11_bn(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 11 layers and batch norm."""
+    """Return VGG with 11 layers and batch norm."""
     return VGG(11, num_classes=num_classes, in_channels=in_channels, norm=True)
 
 
 def vgg13(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 13 layers."""
+    """Return VGG with 13 layers."""
     return VGG(13, num_classes=num_classes, in_channels=in_channels, norm=False)
 
 
 def vgg13_bn(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 13 layers and batch norm."""
+    """Return VGG with 13 layers and batch norm."""
     return VGG(13, num_classes=num_classes, in_channels=in_channels, norm=True)
 
 
 def vgg16(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 16 layers."""
+    """Return VGG with 16 layers."""
     return VGG(16, num_classes=num_classes, in_channels=in_channels, norm=False)
 
 
 def vgg16_bn(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 16 layers and batch norm."""
+    """Return VGG with 16 layers and batch norm."""
     return VGG(16, num_classes=num_classes, in_channels=in_channels, norm=True)
 
 
 def vgg19(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 19 layers."""
+    """Return VGG with 19 layers."""
     return VGG(19, num_classes=num_classes, in_channels=in_channels, norm=False)
 
 
 def vgg19_bn(*, num_classes: int = 1000, in_channels: int = 3) -> VGG:
-    """VGG with 19 layers and batch norm."""
+    """Return VGG with 19 layers and batch norm."""
     return VGG(19, num_classes=num_classes, in_channels=in_channels, norm=True)

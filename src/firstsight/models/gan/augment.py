@@ -1,13 +1,13 @@
-"""Pictures disturbed at random before the discriminator sees them, real and generated ones alike.
+"""Random changes of the discriminator's input, the same for real and generated images.
 
-The gradient goes through, and what is done to both kinds leaves one answer: the generator learns pictures that are not
-disturbed.
+Both functions are differentiable. Because they change real and generated images alike, the generator still learns
+unchanged images.
 
-- Moved (Zhao 2020, DiffAugment: its translation). A discriminator that never sees a picture twice in the same place
-  needs longer to learn it by heart. Differs from the published one: what a move uncovers repeats the edge instead of
-  being zero, which in [-1, 1] is grey.
-- Under noise (Sonderby 2017, Arjovsky 2017: instance noise). It makes real and generated pictures overlap: the
-  discriminator can no longer be certain, and what it says stays something to learn from.
+- `random_translate`: the translation of DiffAugment (Zhao 2020). The discriminator never sees an image twice at the
+  same position, so it overfits later. Differs from the published version: uncovered pixels repeat the edge instead of
+  being zero, which is gray in [-1, 1].
+- `add_noise`: instance noise (Sønderby 2017, Arjovsky 2017). The distributions of real and generated images then
+  overlap, so the discriminator cannot become certain and its gradient stays informative.
 """
 
 import torch
@@ -15,50 +15,50 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def noisy(images: Tensor, deviation: float) -> Tensor:
-    """Add noise from N(0, ``deviation``) to every value.
+def add_noise(images: Tensor, std: float) -> Tensor:
+    """Add Gaussian noise to every value.
 
     Parameters
     ----------
     images : Tensor
-        Any shape.
-    deviation : float
-        Of the noise, in the units of the images; 0 adds nothing, and draws nothing.
+        Images of any shape.
+    std : float
+        Standard deviation of the noise, in the units of the images. With 0 no random numbers are drawn.
 
     Returns
     -------
     Tensor
-        Shaped as ``images``; can be differentiated.
+        Noisy images, shaped as ``images``; differentiable.
     """
-    return images + deviation * torch.randn_like(images) if deviation else images
+    return images + std * torch.randn_like(images) if std else images
 
 
-def translated(images: Tensor, most: int) -> Tensor:
-    """Move each picture, down or up and right or left, by a number of pixels drawn at random.
+def random_translate(images: Tensor, max_shift: int) -> Tensor:
+    """Shift each image vertically and horizontally by a random number of pixels.
 
     Parameters
     ----------
     images : Tensor
-        (N, C, H, W).
-    most : int
-        Largest move in pixels, in each direction; 0 moves nothing, and draws nothing.
+        Images (N, C, H, W).
+    max_shift : int
+        Largest shift in pixels, in each direction. With 0 no random numbers are drawn.
 
     Returns
     -------
     Tensor
-        (N, C, H, W); can be differentiated.
+        Shifted images (N, C, H, W); differentiable.
 
     Examples
     --------
-    >>> translated(torch.ones(2, 1, 4, 4), 1).sum()
+    >>> random_translate(torch.ones(2, 1, 4, 4), 1).sum()
     tensor(32.)
     """
-    if not most:
+    if not max_shift:
         return images
-    n, channels, height, width = images.shape
-    down, right = torch.randint(0, 2 * most + 1, (2, n, 1), device=images.device)
-    wide = F.pad(images, (most, most, most, most), mode="replicate")
-    rows = (down + torch.arange(height, device=images.device))[:, None, :, None]
-    columns = (right + torch.arange(width, device=images.device))[:, None, None, :]
-    wide = wide.gather(2, rows.expand(n, channels, height, width + 2 * most))
-    return wide.gather(3, columns.expand(n, channels, height, width))
+    n, c, h, w = images.shape
+    shift_y, shift_x = torch.randint(0, 2 * max_shift + 1, (2, n, 1), device=images.device)
+    padded = F.pad(images, (max_shift, max_shift, max_shift, max_shift), mode="replicate")
+    rows = (shift_y + torch.arange(h, device=images.device))[:, None, :, None]
+    columns = (shift_x + torch.arange(w, device=images.device))[:, None, None, :]
+    x = padded.gather(2, rows.expand(n, c, h, w + 2 * max_shift))  # (N, C, H, W + 2 * max_shift)
+    return x.gather(3, columns.expand(n, c, h, w))  # (N, C, H, W)

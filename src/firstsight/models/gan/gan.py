@@ -1,12 +1,12 @@
-"""The first generative adversarial network (Goodfellow et al. 2014), in its common form of linear layers.
+"""The first GAN (Goodfellow et al. 2014, "Generative adversarial nets"), in its common form of linear layers.
 
-The generator turns a vector of normal noise into a picture, the discriminator a picture into one logit: real or not?
-Each is four linear layers; nothing in them knows that neighbouring pixels belong together.
+The generator maps a vector of normal noise to an image. The discriminator maps an image to one logit, positive for
+"real". Each network has four linear layers and no notion of neighboring pixels.
 
-Differs from the paper: LeakyReLU instead of maxout and rectifier mixtures in the discriminator, tanh and pictures in
-[-1, 1] instead of sigmoid and [0, 1], normal instead of uniform noise; no dropout.
+Differs from the paper: LeakyReLU instead of maxout and rectifier mixtures in the discriminator; tanh and images in
+[-1, 1] instead of sigmoid and [0, 1]; normal instead of uniform noise; no dropout.
 
-Size for 1x28x28 pictures, 100 latent values, width 64 (256, 512 and 1024 hidden units): generator 1,486,352 parameters,
+Size for 1x28x28 images, 100 latent values, width 64 (256, 512 and 1024 hidden units): generator 1,486,352 parameters,
 discriminator 533,505.
 """
 
@@ -14,86 +14,105 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm as normalised
+from torch.nn.utils.parametrizations import spectral_norm as apply_spectral_norm
 
-SLOPE = 0.2
+NEGATIVE_SLOPE = 0.2
 
 
 class Generator(nn.Module):
-    """Noise to pictures.
+    """Generator with fully connected layers.
 
     Parameters
     ----------
     latent : int
         Length of the noise vector.
-    size, channels : int
-        Of the pictures, (channels, size, size).
+    size : int
+        Side of the images in pixels.
+    channels : int
+        Number of channels of the images.
     width : int
         The hidden layers have 4, 8 and 16 times as many units.
     signed : bool
-        Pictures in [-1, 1] by tanh; else in [0, 1] by a sigmoid.
+        Whether images are in [-1, 1] (tanh) instead of [0, 1] (sigmoid).
     batch_norm : bool
-        After every hidden layer, before its activation.
+        Whether to use batch norm after each hidden layer, before its activation.
     """
 
     def __init__(
-        self, *, latent: int = 100, size: int = 28, channels: int = 1, width: int = 64,
-        signed: bool = True, batch_norm: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        latent: int = 100,
+        size: int = 28,
+        channels: int = 1,
+        width: int = 64,
+        signed: bool = True,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.latent, self.size, self.channels = latent, size, channels
+        self.latent = latent
+        self.size = size
+        self.channels = channels
         widths = (4 * width, 8 * width, 16 * width)
-        sizes = (latent, *widths)
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise((latent, *widths)))
         self.norms = nn.ModuleList(nn.BatchNorm1d(b) if batch_norm else nn.Identity() for b in widths)
         self.last = nn.Linear(widths[-1], channels * size * size)
         self.output_activation = torch.tanh if signed else torch.sigmoid
-        self.activation = nn.LeakyReLU(SLOPE)
+        self.activation = nn.LeakyReLU(NEGATIVE_SLOPE)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, latent) noise to (N, channels, size, size) pictures."""
-        x = z
+        """Return images (N, channels, size, size) for noise vectors (N, latent)."""
+        x = z  # (N, latent)
         for layer, norm in zip(self.hidden, self.norms, strict=True):
-            x = self.activation(norm(layer(x)))  # (N, width)
-        x = self.output_activation(self.last(x))  # (N, channels * size * size)
-        return x.unflatten(1, (self.channels, self.size, self.size))
+            x = self.activation(norm(layer(x)))  # 4, 8, then 16 times ``width`` units
+        x = self.output_activation(self.last(x))  # (N, channels*size*size)
+        return x.unflatten(1, (self.channels, self.size, self.size))  # (N, channels, size, size)
 
 
 class Discriminator(nn.Module):
-    """Pictures to one logit each: above zero for "real".
+    """Discriminator with fully connected layers.
 
     Parameters
     ----------
-    size, channels : int
-        Of the pictures; with packing, ``channels`` is that of all pictures of a pack together.
+    size : int
+        Side of the images in pixels.
+    channels : int
+        Number of input channels; with packing, those of all images of a pack together.
     width : int
         The hidden layers have 8 and 4 times as many units.
     leaky : bool
-        LeakyReLU 0.2 instead of ReLU.
+        Whether to use LeakyReLU (0.2) instead of ReLU.
     spectral_norm : bool
-        Keep the greatest singular value of every layer at one (Miyato 2018).
-    stuck : bool
-        Batch norm over the one unit before the sigmoid, as in the study that this repeats: it cannot learn, for each
-        batch is told apart from itself only.
+        Whether to normalize the largest singular value of every layer to 1 (Miyato 2018).
+    bn_on_logit : bool
+        Whether to apply batch norm to the logit, as in the study that the recipe ``gan-stuck`` reproduces. The
+        discriminator then cannot learn, because every batch is normalized by its own mean.
     """
 
     def __init__(
-        self, *, size: int = 28, channels: int = 1, width: int = 64, leaky: bool = True,
-        spectral_norm: bool = False, stuck: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        size: int = 28,
+        channels: int = 1,
+        width: int = 64,
+        leaky: bool = True,
+        spectral_norm: bool = False,
+        bn_on_logit: bool = False,
+    ) -> None:
         super().__init__()
-        widths = (8 * width, 4 * width)
-        sizes = (channels * size * size, *widths)
-        layers = [nn.Linear(a, b) for a, b in zip(sizes, (*widths, 1), strict=True)]
-        self.layers = nn.ModuleList(normalised(layer) if spectral_norm else layer for layer in layers)
-        self.activation: nn.Module = nn.LeakyReLU(SLOPE) if leaky else nn.ReLU()
-        self.norm: nn.Module = nn.BatchNorm1d(1) if stuck else nn.Identity()
+        layers = [
+            nn.Linear(channels * size * size, 8 * width),
+            nn.Linear(8 * width, 4 * width),
+            nn.Linear(4 * width, 1),
+        ]
+        self.layers = nn.ModuleList(apply_spectral_norm(layer) if spectral_norm else layer for layer in layers)
+        self.activation: nn.Module = nn.LeakyReLU(NEGATIVE_SLOPE) if leaky else nn.ReLU()
+        self.norm: nn.Module = nn.BatchNorm1d(1) if bn_on_logit else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, size, size) pictures to (N,) logits."""
-        x = images.flatten(1)  # (N, channels * size * size)
+        """Return logits (N,), positive for "real", for images (N, channels, size, size)."""
+        x = images.flatten(1)  # (N, channels*size*size)
         *hidden, last = self.layers
         for layer in hidden:
-            x = self.activation(layer(x))  # (N, width)
+            x = self.activation(layer(x))  # 8, then 4 times ``width`` units
         x = self.norm(last(x))  # (N, 1)
-        return x.squeeze(1)
+        return x.squeeze(1)  # (N,)

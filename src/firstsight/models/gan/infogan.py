@@ -1,14 +1,15 @@
-"""InfoGAN (Chen et al. 2016): a generator with codes, and a network Q that must read them off the pictures.
+"""InfoGAN (Chen et al. 2016), a GAN with interpretable latent codes.
 
-Beside noise the generator is given a category (one of several, one-hot) and continuous values from U(-1, 1). Q shares
-the discriminator's trunk and answers with the category's logits and a normal distribution for each continuous value. To
-be read, a code must make a difference that can be seen: digits sort themselves into categories, slant and width into
-values, without a label.
+In addition to noise, the generator receives a categorical code (one-hot) and continuous codes from U(-1, 1). A network
+Q predicts the codes from the generated image; it shares the discriminator's layers and outputs the logits of the
+category and a normal distribution for each continuous code. To be predictable, a code must have a visible effect.
+Digits then separate into categories, and slant and width into continuous codes, without any label.
 
-Differs from the paper: any side that is a multiple of 4; widths can be scaled down (``width`` 64 is the paper's).
+Differs from the paper: any side from 8 to 128 that is a multiple of 4; the widths can be scaled (``width`` 64 is the
+paper's).
 
-Size for 1x28x28 pictures, 62 noise values, one category of 10, two continuous codes, width 64: generator 6,645,121
-parameters, discriminator and trunk 6,558,017, Q 133,134.
+Size for 1x28x28 images, 62 noise values, one category of 10, two continuous codes, width 64: generator 6,645,121
+parameters, discriminator with the shared layers 6,558,017, Q 133,134.
 """
 
 from collections.abc import Callable
@@ -17,63 +18,75 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-SLOPE = 0.1
+NEGATIVE_SLOPE = 0.1
 
 
 class CodePrediction(NamedTuple):
-    """What Q reads off pictures.
+    """Codes that Q predicts from images.
 
-    Parameters
+    Attributes
     ----------
     categories : tuple[Tensor, ...]
-        One (N, k) tensor of logits for each categorical code.
+        Logits (N, k) for each categorical code with k values.
     means : Tensor
-        (N, continuous codes).
+        Means (N, continuous) of the continuous codes.
     log_variances : Tensor
-        (N, continuous codes).
+        Logarithms (N, continuous) of the variances of the continuous codes.
     """
 
     categories: tuple[Tensor, ...]
     means: Tensor
     log_variances: Tensor
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "CodePrediction":
-        """The same done to every tensor."""
-        return CodePrediction(tuple(map(change, self.categories)), change(self.means), change(self.log_variances))
+    def map(self, function: Callable[[Tensor], Tensor]) -> "CodePrediction":
+        """Apply a function to every tensor."""
+        categories = tuple(function(logits) for logits in self.categories)
+        return CodePrediction(categories, function(self.means), function(self.log_variances))
 
 
 class Generator(nn.Module):
-    """Noise and codes to pictures in [-1, 1].
+    """Generator of InfoGAN, for images in [-1, 1].
 
     Parameters
     ----------
     latent : int
-        Length of the whole input: noise, one-hot categories, continuous codes.
+        Length of the latent vector: noise, one-hot categories and continuous codes.
+    size : int
+        Side of the images in pixels.
+    channels : int
+        Number of channels of the images.
+    width : int
+        Channels of the last hidden feature map.
     """
 
     def __init__(self, *, latent: int = 74, size: int = 28, channels: int = 1, width: int = 64) -> None:
         super().__init__()
         check_size(size)
-        self.latent, self.size, self.channels = latent, size, channels
-        self.side, self.wide = size // 4, 2 * width
-        hidden, maps = 16 * width, self.wide * self.side**2
-        self.linear1, self.norm1 = nn.Linear(latent, hidden, bias=False), nn.BatchNorm1d(hidden)
-        self.linear2, self.norm2 = nn.Linear(hidden, maps, bias=False), nn.BatchNorm1d(maps)
-        self.upsample1 = nn.ConvTranspose2d(self.wide, width, 4, stride=2, padding=1, bias=False)
+        self.latent = latent
+        self.size = size
+        self.channels = channels
+        self.width = width
+        self.side = size // 4
+        num_features = 2 * width * self.side**2
+        self.linear1 = nn.Linear(latent, 16 * width, bias=False)
+        self.norm1 = nn.BatchNorm1d(16 * width)
+        self.linear2 = nn.Linear(16 * width, num_features, bias=False)
+        self.norm2 = nn.BatchNorm1d(num_features)
+        self.upsample1 = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False)
         self.norm3 = nn.BatchNorm2d(width)
         self.upsample2 = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, latent) noise and codes to (N, channels, size, size) pictures."""
-        x = torch.relu(self.norm1(self.linear1(z)))  # (N, 1024)
-        x = torch.relu(self.norm2(self.linear2(x)))  # (N, 128 * side * side)
-        x = x.unflatten(1, (self.wide, self.side, self.side))
-        x = torch.relu(self.norm3(self.upsample1(x)))  # (N, 64, size / 2, size / 2)
-        return torch.tanh(self.upsample2(x))
+        """Return images (N, channels, size, size) for latent vectors (N, latent)."""
+        x = torch.relu(self.norm1(self.linear1(z)))  # (N, 16*width)
+        x = torch.relu(self.norm2(self.linear2(x)))  # (N, 2*width*side*side)
+        x = x.unflatten(1, (2 * self.width, self.side, self.side))  # (N, 2*width, side, side)
+        x = torch.relu(self.norm3(self.upsample1(x)))  # (N, width, size/2, size/2)
+        return torch.tanh(self.upsample2(x))  # (N, channels, size, size)
 
 
 class Trunk(nn.Module):
-    """What discriminator and Q have in common: pictures to features."""
+    """Layers that the discriminator and Q share."""
 
     def __init__(self, *, size: int, channels: int, width: int, batch_norm: bool) -> None:
         super().__init__()
@@ -84,50 +97,79 @@ class Trunk(nn.Module):
         self.norm2: nn.Module = nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity()
         self.linear = nn.Linear(2 * width * (size // 4) ** 2, self.features, bias=False)
         self.norm3: nn.Module = nn.BatchNorm1d(self.features) if batch_norm else nn.Identity()
-        self.activation = nn.LeakyReLU(SLOPE)
+        self.activation = nn.LeakyReLU(NEGATIVE_SLOPE)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, size, size) pictures to (N, 16 width) features."""
-        x = self.activation(self.downsample1(images))
-        x = self.activation(self.norm2(self.downsample2(x)))
-        return self.activation(self.norm3(self.linear(x.flatten(1))))
+        """Return features (N, 16 * width) for images (N, channels, size, size)."""
+        x = self.activation(self.downsample1(images))  # (N, width, size/2, size/2)
+        x = self.activation(self.norm2(self.downsample2(x)))  # (N, 2*width, size/4, size/4)
+        x = x.flatten(1)  # (N, 2*width*size/4*size/4)
+        return self.activation(self.norm3(self.linear(x)))  # (N, 16*width)
 
 
 class Discriminator(nn.Module):
-    """Pictures to one logit each, and to what Q reads off them.
+    """Discriminator of InfoGAN together with Q.
 
     Parameters
     ----------
+    size : int
+        Side of the images in pixels.
+    channels : int
+        Number of channels of the images.
+    width : int
+        Channels of the first hidden feature map.
     categories : tuple[int, ...]
-        How many values each categorical code has.
+        Number of values of each categorical code.
     continuous : int
-        How many continuous codes there are.
+        Number of continuous codes.
     batch_norm : bool
-        In the trunk; off for a gradient penalty, which is about single pictures.
+        Whether the shared layers use batch norm. Turn it off for a gradient penalty, which is defined for each image
+        separately.
     """
 
     def __init__(
-        self, *, size: int = 28, channels: int = 1, width: int = 64, categories: tuple[int, ...] = (10,),
-        continuous: int = 2, batch_norm: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        size: int = 28,
+        channels: int = 1,
+        width: int = 64,
+        categories: tuple[int, ...] = (10,),
+        continuous: int = 2,
+        batch_norm: bool = True,
+    ) -> None:
         super().__init__()
-        self.categories, self.continuous = categories, continuous
+        self.categories = categories
+        self.continuous = continuous
         self.trunk = Trunk(size=size, channels=channels, width=width, batch_norm=batch_norm)
         self.real = nn.Linear(self.trunk.features, 1)
         self.q = nn.Sequential(
-            nn.Linear(self.trunk.features, 2 * width, bias=False), nn.BatchNorm1d(2 * width), nn.LeakyReLU(SLOPE),
+            nn.Linear(self.trunk.features, 2 * width, bias=False),
+            nn.BatchNorm1d(2 * width),
+            nn.LeakyReLU(NEGATIVE_SLOPE),
             nn.Linear(2 * width, sum(categories) + 2 * continuous),
-        )  # fmt: skip
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, CodePrediction]:
-        """(N, channels, size, size) pictures to (N,) logits, and what Q reads; one pass through the trunk."""
-        features = self.trunk(images)
-        *categories, rest = self.q(features).split((*self.categories, 2 * self.continuous), dim=1)
-        means, log_variances = rest.chunk(2, dim=1)
-        return self.real(features).squeeze(1), CodePrediction(tuple(categories), means, log_variances)
+        """Return logits (N,), positive for "real", and Q's prediction for images (N, channels, size, size)."""
+        x = self.trunk(images)  # (N, 16*width)
+        *categories, normals = self.q(x).split((*self.categories, 2 * self.continuous), dim=1)
+        means, log_variances = normals.chunk(2, dim=1)
+        x = self.real(x).squeeze(1)  # (N,)
+        return x, CodePrediction(tuple(categories), means, log_variances)
 
 
 def check_size(size: int) -> None:
-    """Refuse a side that cannot be halved twice."""
+    """Check that the image size is valid for InfoGAN.
+
+    Parameters
+    ----------
+    size : int
+        Side of the images in pixels.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not a multiple of 4 from 8 to 128.
+    """
     if size % 4 or not 8 <= size <= 128:
-        raise ValueError(f"infogan makes square pictures of a side that is a multiple of 4 from 8 to 128; got {size}")
+        raise ValueError(f"infogan needs a side that is a multiple of 4 from 8 to 128; got {size}")

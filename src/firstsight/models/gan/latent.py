@@ -1,4 +1,4 @@
-"""The generator's input: noise, one-hot categories, continuous codes, one after the other in a vector."""
+"""Latent vectors, the input of generators: noise, one-hot categorical codes and continuous codes, concatenated."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,18 +10,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Latent:
-    """What a generator is given.
+    """Layout and distribution of latent vectors.
 
-    Parameters
+    Attributes
     ----------
     noise : int
-        How many values of noise.
+        Number of noise values.
     categories : tuple[int, ...]
-        How many values each categorical code has.
+        Number of values of each categorical code.
     continuous : int
-        How many continuous codes, in [-1, 1].
-    kind : Literal['normal', 'uniform']
-        Distribution of the noise, N(0, 1) or U(-1, 1).
+        Number of continuous codes; they are drawn from U(-1, 1).
+    kind : {"normal", "uniform"}
+        Distribution of the noise: N(0, 1) or U(-1, 1).
     """
 
     noise: int
@@ -31,71 +31,123 @@ class Latent:
 
     @property
     def length(self) -> int:
-        """Of the whole vector."""
+        """Length of a latent vector."""
         return self.noise + sum(self.categories) + self.continuous
 
     def draw(
-        self, n: int, *, generator: torch.Generator | None = None, device: torch.device | str = "cpu",
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> Tensor:  # fmt: skip
-        """(n, length): noise and codes at random; every category as probable as every other."""
+    ) -> Tensor:
+        """Return n random latent vectors (n, length); all categories are equally probable."""
         if self.kind == "normal":
             parts = [torch.randn(n, self.noise, generator=generator, device=device)]
         else:
-            parts = [_signed(n, self.noise, generator, device)]
-        for values in self.categories:
-            chosen = torch.randint(values, (n,), generator=generator, device=device)
-            parts.append(F.one_hot(chosen, values).to(parts[0].dtype))
+            parts = [_draw_uniform(n, self.noise, generator, device)]
+        for num_values in self.categories:
+            values = torch.randint(num_values, (n,), generator=generator, device=device)
+            parts.append(F.one_hot(values, num_values).to(parts[0].dtype))
         if self.continuous:
-            parts.append(_signed(n, self.continuous, generator, device))
+            parts.append(_draw_uniform(n, self.continuous, generator, device))
         return torch.cat(parts, 1).to(dtype)
 
     def codes(self, z: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The codes of latent vectors: (n,) category numbers for each categorical code; (n, continuous) values."""
-        _, *rest = z.split((self.noise, *self.categories, self.continuous), dim=1)
-        return [part.argmax(1) for part in rest[:-1]], rest[-1]
+        """Return the codes of latent vectors (n, length).
+
+        Parameters
+        ----------
+        z : Tensor
+            Latent vectors (n, length).
+
+        Returns
+        -------
+        categories : list[Tensor]
+            Value (n,) of each categorical code, int64.
+        continuous : Tensor
+            Values (n, continuous) of the continuous codes.
+        """
+        _, *one_hot, continuous = z.split((self.noise, *self.categories, self.continuous), dim=1)
+        return [part.argmax(1) for part in one_hot], continuous
 
     def with_category(self, z: Tensor, code: int, values: Tensor | int) -> Tensor:
-        """The same vectors with the ``code``-th categorical code set to ``values``, (n,) or one number."""
-        start, size = self.noise + sum(self.categories[:code]), self.categories[code]
-        chosen = torch.as_tensor(values, device=z.device).expand(len(z))
+        """Return a copy of latent vectors in which one categorical code is set.
+
+        Parameters
+        ----------
+        z : Tensor
+            Latent vectors (n, length).
+        code : int
+            Index of the categorical code.
+        values : Tensor | int
+            Values of the code, from 0: (n,), or one for all vectors.
+
+        Returns
+        -------
+        Tensor
+            Latent vectors (n, length).
+        """
+        start = self.noise + sum(self.categories[:code])
+        size = self.categories[code]
+        values = torch.as_tensor(values, device=z.device).expand(len(z))
         z = z.clone()
-        z[:, start : start + size] = F.one_hot(chosen, size).to(z.dtype)
+        z[:, start : start + size] = F.one_hot(values, size).to(z.dtype)
         return z
 
     def with_continuous(self, z: Tensor, code: int, values: Tensor | float) -> Tensor:
-        """The same vectors with the ``code``-th continuous code set to ``values``, (n,) or one number."""
+        """Return a copy of latent vectors in which one continuous code is set.
+
+        Parameters
+        ----------
+        z : Tensor
+            Latent vectors (n, length).
+        code : int
+            Index of the continuous code.
+        values : Tensor | float
+            Values of the code, in [-1, 1]: (n,), or one for all vectors.
+
+        Returns
+        -------
+        Tensor
+            Latent vectors (n, length).
+        """
         z = z.clone()
         z[:, self.noise + sum(self.categories) + code] = torch.as_tensor(values, dtype=z.dtype, device=z.device)
         return z
 
 
-def _signed(n: int, length: int, generator: torch.Generator | None, device: torch.device | str) -> Tensor:
-    """U(-1, 1)."""
+def _draw_uniform(n: int, length: int, generator: torch.Generator | None, device: torch.device | str) -> Tensor:
+    """Return (n, length) values from U(-1, 1)."""
     return torch.rand(n, length, generator=generator, device=device) * 2 - 1
 
 
-def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    """Points on the great circle from ``a`` to ``b`` (Shoemake 1985), whose lengths go from one's to the other's.
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Interpolate spherically between two vectors (Shoemake 1985); their lengths are interpolated linearly.
 
-    Normal noise of many values lies near a sphere; the straight line leaves it for places the generator has not seen.
+    High-dimensional normal noise concentrates near a sphere. The straight line between two vectors leaves this sphere
+    and passes through latent vectors that the generator has not seen in training.
 
     Parameters
     ----------
-    a, b : Tensor
-        (d,) vectors.
-    share : Tensor
-        (n,) in [0, 1].
+    a : Tensor
+        First vector (d,).
+    b : Tensor
+        Second vector (d,).
+    t : Tensor
+        Positions (n,) between ``a`` (0) and ``b`` (1).
 
     Returns
     -------
     Tensor
-        (n, d)
+        Interpolated vectors (n, d).
     """
-    one, two = a / a.norm(), b / b.norm()
-    angle = torch.arccos((one @ two).clamp(-1, 1))
-    share = share[:, None]
-    if float(torch.sin(angle)) < 1e-4:
-        return (1 - share) * a + share * b
-    direction = (torch.sin((1 - share) * angle) * one + torch.sin(share * angle) * two) / torch.sin(angle)
-    return direction * ((1 - share) * a.norm() + share * b.norm())
+    unit_a = a / a.norm()
+    unit_b = b / b.norm()
+    angle = torch.arccos((unit_a @ unit_b).clamp(-1, 1))
+    t = t[:, None]
+    if float(torch.sin(angle)) < 1e-4:  # on one line: the formula would divide by zero
+        return (1 - t) * a + t * b
+    direction = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
+    return direction * ((1 - t) * a.norm() + t * b.norm())

@@ -1,174 +1,319 @@
-"""Adversarial losses by name, on logits: what the discriminator minimises, and what the generator minimises.
+"""Adversarial losses by name, on logits: the losses that the discriminator and the generator minimize.
 
-With D the discriminator's logit, s the sigmoid, r real and f generated images, means over the batch::
+D is the discriminator's logit, s the sigmoid, r a real and f a generated image; losses are averaged over the batch::
 
     name            discriminator                              generator
-    non-saturating  -log s(D(r)) - log(1 - s(D(f)))            -log s(D(f))            Goodfellow 2014, section 3
-    saturating      the same                                   log(1 - s(D(f)))        Goodfellow 2014, equation 1
-    least-squares   (D(r) - 1)^2 / 2 + D(f)^2 / 2              (D(f) - 1)^2 / 2        Mao 2017, equation 9
-    sigmoid-squares (s(D(r)) - 1)^2 + s(D(f))^2                (s(D(f)) - 1)^2         the study's, kept for gan-stuck
+    non-saturating  -log s(D(r)) - log(1 - s(D(f)))            -log s(D(f))            Goodfellow 2014, Section 3
+    saturating      the same                                   log(1 - s(D(f)))        Goodfellow 2014, Equation 1
+    least-squares   (D(r) - 1)^2 / 2 + D(f)^2 / 2              (D(f) - 1)^2 / 2        Mao 2017, Equation 9
+    sigmoid-squares (s(D(r)) - 1)^2 + s(D(f))^2                (s(D(f)) - 1)^2         the study of recipe gan-stuck
     hinge           max(0, 1 - D(r)) + max(0, 1 + D(f))        -D(f)                   Lim and Ye 2017
     wasserstein     D(f) - D(r), with a gradient penalty       -D(f)                   Gulrajani 2017
 
-With a target for real images other than 1 (one-sided label smoothing, Salimans 2016), the first term of the first four
-is held against that target.
+The first four losses accept a target for real images other than 1 (one-sided label smoothing, Salimans 2016).
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from firstsight.errors import UsageError
 from firstsight.models.gan.infogan import CodePrediction
 
-Loss = Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"]
-LOSSES: tuple[Loss, ...] = get_args(Loss)
 CodeStd = float | Sequence[float] | Literal["learned"]
-WITHOUT_SCALE: tuple[Loss, ...] = ("hinge", "wasserstein")
-"""Losses whose discriminator is asked for a difference, not for a number between 0 and 1."""
+Target = Tensor | float
 
 
-def real_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 1.0) -> Tensor:
-    """What the discriminator pays for real images.
+@dataclass(frozen=True, kw_only=True)
+class GANLoss:
+    """An adversarial loss. All functions are elementwise on the logits of D.
 
     Parameters
     ----------
-    logits : Tensor
-        Of the discriminator, any shape.
-    target : Tensor | float
-        What it should say, 1 for "real"; a number, or one for each logit.
-
-    Returns
-    -------
-    Tensor
-        The loss of each image, shaped as ``logits``.
+    name : str
+        Name in the settings.
+    real : Callable[[Tensor, Target], Tensor]
+        Loss of D for real images: ``(logits, target)``, target 1 unless labels are smoothed or flipped.
+    fake : Callable[[Tensor, Target], Tensor]
+        Loss of D for generated images: ``(logits, target)``, target 0 unless labels are flipped.
+    generator : Callable[[Tensor], Tensor]
+        Loss of G.
+    score : Callable[[Tensor], Tensor]
+        Converts logits to scores from 0 ("generated") to 1 ("real"), for the learning curves.
+    has_targets : bool
+        Whether ``real`` and ``fake`` use their target.
+    has_gradient_penalty : bool
+        Whether D gets the gradient penalty of Gulrajani 2017.
     """
-    if loss in ("non-saturating", "saturating"):
-        return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
-    if loss == "least-squares":
-        return (logits - target).square() / 2
-    if loss == "sigmoid-squares":
-        return (torch.sigmoid(logits) - target).square()
-    if loss == "hinge":
-        return F.relu(1 - logits)
-    return -logits
+
+    name: str
+    real: Callable[[Tensor, Target], Tensor]
+    fake: Callable[[Tensor, Target], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor], Tensor] = torch.sigmoid
+    has_targets: bool = True
+    has_gradient_penalty: bool = False
 
 
-def fake_loss(loss: Loss, logits: Tensor, *, target: Tensor | float = 0.0) -> Tensor:
-    """What the discriminator pays for generated images; shapes as in `real_loss`."""
-    if loss in ("non-saturating", "saturating"):
-        return F.binary_cross_entropy_with_logits(logits, _filled(logits, target), reduction="none")
-    if loss == "least-squares":
-        return (logits - target).square() / 2
-    if loss == "sigmoid-squares":
-        return (torch.sigmoid(logits) - target).square()
-    if loss == "hinge":
-        return F.relu(1 + logits)
+def _cross_entropy(logits: Tensor, target: Target) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, _expand_target(logits, target), reduction="none")
+
+
+def _squared_error(logits: Tensor, target: Target) -> Tensor:
+    return (logits - target).square() / 2
+
+
+def _squared_error_of_sigmoid(logits: Tensor, target: Target) -> Tensor:
+    return (torch.sigmoid(logits) - target).square()
+
+
+def _identity(logits: Tensor) -> Tensor:
     return logits
 
 
-def answer(loss: Loss, logits: Tensor) -> Tensor:
-    """What the discriminator says: from 0 ("generated") to 1 ("real") where the loss has that scale, else its logits.
+LOSSES: dict[str, GANLoss] = {}
+"""Adversarial losses by name."""
+
+
+def register_loss(loss: GANLoss) -> None:
+    """Add an adversarial loss; one of the same name is replaced."""
+    LOSSES[loss.name] = loss
+
+
+register_loss(
+    GANLoss(
+        name="non-saturating",
+        real=_cross_entropy,
+        fake=_cross_entropy,
+        generator=lambda logits: F.softplus(-logits),
+    )
+)
+register_loss(
+    GANLoss(
+        name="saturating",
+        real=_cross_entropy,
+        fake=_cross_entropy,
+        generator=lambda logits: -F.softplus(logits),
+    )
+)
+register_loss(
+    GANLoss(
+        name="least-squares",
+        real=_squared_error,
+        fake=_squared_error,
+        generator=lambda logits: (logits - 1).square() / 2,
+        score=lambda logits: logits.clamp(0, 1),
+    )
+)
+register_loss(
+    GANLoss(
+        name="sigmoid-squares",
+        real=_squared_error_of_sigmoid,
+        fake=_squared_error_of_sigmoid,
+        generator=lambda logits: (torch.sigmoid(logits) - 1).square(),
+    )
+)
+register_loss(
+    GANLoss(
+        name="hinge",
+        real=lambda logits, target: F.relu(1 - logits),
+        fake=lambda logits, target: F.relu(1 + logits),
+        generator=lambda logits: -logits,
+        score=_identity,
+        has_targets=False,
+    )
+)
+register_loss(
+    GANLoss(
+        name="wasserstein",
+        real=lambda logits, target: -logits,
+        fake=lambda logits, target: logits,
+        generator=lambda logits: -logits,
+        score=_identity,
+        has_targets=False,
+        has_gradient_penalty=True,
+    )
+)
+
+
+def get_loss(name: str) -> GANLoss:
+    """Return the adversarial loss of this name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name not in LOSSES:
+        raise UsageError(f"`loss` must be one of {', '.join(LOSSES)}; got {name}")
+    return LOSSES[name]
+
+
+def real_loss(loss: str, logits: Tensor, *, target: Target = 1.0) -> Tensor:
+    """Compute the discriminator's loss of real images.
 
     Parameters
     ----------
+    loss : str
+        Name of the loss.
     logits : Tensor
-        Of any shape, which the answer has too.
+        Discriminator's logits of real images, any shape.
+    target : Target
+        Label of real images: a number, or one for each logit. Ignored by "hinge" and "wasserstein".
+
+    Returns
+    -------
+    Tensor
+        Loss of each image, shaped as ``logits``.
     """
-    if loss == "least-squares":
-        return logits.clamp(0, 1)
-    return logits if loss in WITHOUT_SCALE else torch.sigmoid(logits)
+    return get_loss(loss).real(logits, target)
 
 
-def generator_loss(loss: Loss, logits: Tensor) -> Tensor:
-    """What the generator pays for the discriminator's logits of its images; of each image, in any shape."""
-    if loss == "non-saturating":
-        return F.softplus(-logits)
-    if loss == "saturating":
-        return -F.softplus(logits)
-    if loss == "least-squares":
-        return (logits - 1).square() / 2
-    if loss == "sigmoid-squares":
-        return (torch.sigmoid(logits) - 1).square()
-    return -logits
+def fake_loss(loss: str, logits: Tensor, *, target: Target = 0.0) -> Tensor:
+    """Compute the discriminator's loss of generated images.
+
+    Parameters
+    ----------
+    loss : str
+        Name of the loss.
+    logits : Tensor
+        Discriminator's logits of generated images, any shape.
+    target : Target
+        Label of generated images: a number, or one for each logit. Ignored by "hinge" and "wasserstein".
+
+    Returns
+    -------
+    Tensor
+        Loss of each image, shaped as ``logits``.
+    """
+    return get_loss(loss).fake(logits, target)
+
+
+def to_score(loss: str, logits: Tensor) -> Tensor:
+    """Convert the discriminator's logits to scores from 0 ("generated") to 1 ("real").
+
+    Parameters
+    ----------
+    loss : str
+        Name of the loss that the discriminator minimizes.
+    logits : Tensor
+        Discriminator's logits, any shape.
+
+    Returns
+    -------
+    Tensor
+        Scores, shaped as ``logits``. For "hinge" and "wasserstein", which have no such scale, the logits themselves.
+    """
+    return get_loss(loss).score(logits)
+
+
+def generator_loss(loss: str, logits: Tensor) -> Tensor:
+    """Compute the generator's loss.
+
+    Parameters
+    ----------
+    loss : str
+        Name of the loss.
+    logits : Tensor
+        Discriminator's logits of generated images, any shape.
+
+    Returns
+    -------
+    Tensor
+        Loss of each image, shaped as ``logits``.
+    """
+    return get_loss(loss).generator(logits)
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """How far the discriminator's slope is from one, between real and generated images (Gulrajani 2017, equation 3).
+    """Compute the gradient penalty (|gradient| - 1)^2 between real and generated images (Gulrajani 2017, Equation 3).
 
     Parameters
     ----------
-    real, fake : Tensor
-        (N, C, H, W); ``fake`` without gradient.
+    discriminator : Callable[[Tensor], Tensor]
+        Function from images (N, C, H, W) to logits.
+    real : Tensor
+        Real images (N, C, H, W).
+    fake : Tensor
+        Generated images (N, C, H, W), without gradient.
     mix : Tensor
-        (N,) in [0, 1]: where between them each slope is taken.
+        Weights (N,) of the real images in the interpolation, in [0, 1].
 
     Returns
     -------
     Tensor
-        (N,) the squared differences; can be differentiated.
+        Penalty (N,) of each interpolated image; differentiable.
     """
-    share = mix.view(-1, 1, 1, 1)
-    between = (share * real + (1 - share) * fake).requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square()
+    weight = mix.view(-1, 1, 1, 1)
+    interpolated = (weight * real + (1 - weight) * fake).requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(interpolated).sum(), interpolated, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square()
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """The discriminator's squared slope at real images: R1 (Mescheder 2018, equation 9, without its half).
+    """Compute the R1 gradient penalty |gradient|^2 at real images (Mescheder 2018, Equation 9, without the factor 1/2).
 
     Parameters
     ----------
+    discriminator : Callable[[Tensor], Tensor]
+        Function from images (N, C, H, W) to logits.
     real : Tensor
-        (N, C, H, W).
+        Real images (N, C, H, W).
 
     Returns
     -------
     Tensor
-        (N,); can be differentiated.
+        Penalty (N,) of each image; differentiable.
     """
     real = real.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-    return slope.flatten(1).square().sum(1)
+    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return gradient.flatten(1).square().sum(1)
 
 
 def information_loss(
-    reading: CodePrediction, categories: Sequence[Tensor], values: Tensor, *, code_std: CodeStd = 1.0
+    prediction: CodePrediction, categories: Sequence[Tensor], continuous: Tensor, *, code_std: CodeStd = 1.0
 ) -> Tensor:
-    """How badly Q reads the codes off generated pictures: -log Q(codes | picture), of each picture (Chen 2016, eq. 5).
+    """Compute the mutual-information loss -log Q(codes | image) of InfoGAN (Chen 2016, Equation 5).
 
-    Cross entropy for the categories, a normal density for the continuous codes (without its constant).
+    It is the cross entropy of the categorical codes plus the negative log-likelihood of the continuous codes under
+    normal distributions, without its constant.
 
     Parameters
     ----------
-    reading : CodePrediction
-        Q's answer; categories, values : the codes the pictures were made with, as `Latent.codes` gives them.
+    prediction : CodePrediction
+        Q's prediction for the generated images.
+    categories : Sequence[Tensor]
+        True values (N,) of each categorical code, as returned by `Latent.codes`.
+    continuous : Tensor
+        True values (N, codes) of the continuous codes, as returned by `Latent.codes`.
     code_std : CodeStd
-        The normal densities' deviation, of values in [-1, 1]: one, as in the authors' code; a smaller one, which makes
-        reading the continuous codes matter more beside the categories; one for each code, which lets one matter more
-        than another; or what Q says. Learned, there is no end to what a continuous code gains by being read better,
-        while a category's gain ends at zero.
+        Standard deviation of the normal distributions, for codes in [-1, 1]. One number for all codes, as in the
+        authors' code (1), or one for each code; a smaller value gives a code more weight. "learned" uses Q's
+        variances. The loss of a continuous code then has no lower bound, while that of a category ends at zero.
 
     Returns
     -------
     Tensor
-        (N,)
+        Loss (N,) of each image.
     """
-    learned = reading.log_variances
     if code_std == "learned":
-        logs = learned
+        log_variances = prediction.log_variances
     else:
-        logs = torch.zeros_like(learned)
-        for code in range(learned.shape[1]):  # filled where they are: nothing waits for the device
-            logs[:, code] = 2 * math.log(code_std if isinstance(code_std, float | int) else code_std[code])
-    total = (0.5 * logs + (values - reading.means).square() / (2 * logs.exp())).sum(1)
-    for logits, chosen in zip(reading.categories, categories, strict=True):
-        total = total + F.cross_entropy(logits, chosen, reduction="none")
+        log_variances = torch.zeros_like(prediction.log_variances)
+        for code in range(log_variances.shape[1]):  # filled on the device, without synchronization
+            log_variances[:, code] = 2 * math.log(code_std if isinstance(code_std, float | int) else code_std[code])
+    squared_errors = (continuous - prediction.means).square()
+    total = (0.5 * log_variances + squared_errors / (2 * log_variances.exp())).sum(1)
+    for logits, values in zip(prediction.categories, categories, strict=True):
+        total = total + F.cross_entropy(logits, values, reduction="none")
     return total
 
 
-def _filled(logits: Tensor, target: Tensor | float) -> Tensor:
+def _expand_target(logits: Tensor, target: Tensor | float) -> Tensor:
+    """Return the target in the shape of the logits."""
     return target.expand_as(logits) if isinstance(target, Tensor) else torch.full_like(logits, target)

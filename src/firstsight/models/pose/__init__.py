@@ -1,4 +1,8 @@
-"""Pose networks, one file each: bottom-up (all people at once) and top-down (one person per crop)."""
+"""Pose networks, one per file, and the functions that build them by name.
+
+Bottom-up networks predict all people of an image at once; top-down networks predict one person per crop. Importing this
+module does not import torch.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -13,78 +17,98 @@ if TYPE_CHECKING:
     from firstsight.pose.skeleton import Skeleton
 
 MAX_STAGES = 20
+"""Largest number of refinement stages of a bottom-up network."""
+MAX_STACKS = 8
+"""Largest number of stacked hourglasses."""
 
 
 def create_bottom_up(name: str, *, skeleton: "Skeleton", stages: int | None = None) -> "nn.Module":
-    """A pose network with fresh weights.
+    """Build a bottom-up pose network with randomly initialized weights.
 
     Parameters
     ----------
     name : str
-        One of `BOTTOM_UP_MODELS`.
+        Name of the network, one of `BOTTOM_UP_MODELS`.
     skeleton : Skeleton
-        A heatmap for each of its joints and one for the background, two maps for each of its limbs.
-    stages : int | None
-        Refinement stages after the initial one; those of the table if None.
+        Skeleton with the joints (one heatmap each, and one for the background) and limbs (two maps each).
+    stages : int, optional
+        Number of refinement stages after the initial one. Defaults to that of the registry.
 
     Returns
     -------
     nn.Module
-        A module from (N, 3, H, W) pictures, blue, green, red, (pixel - 128) / 256, to (heatmaps, fields) of every
-        stage.
+        Network from images (N, 3, H, W), BGR, (pixel - 128) / 256, to heatmaps and part affinity fields of every stage.
 
     Raises
     ------
     UsageError
-        Unknown name, impossible number of stages.
+        If the name is unknown or the number of stages is not from 0 to 20.
     """
     if name not in BOTTOM_UP_MODELS:
-        raise unknown_name("pose network", name, BOTTOM_UP_MODELS, f"there are {', '.join(BOTTOM_UP_MODELS)}")
+        raise unknown_name("pose network", name, BOTTOM_UP_MODELS, f"choose from {', '.join(BOTTOM_UP_MODELS)}")
     count = BOTTOM_UP_MODELS[name].stages if stages is None else stages
     if not 0 <= count <= MAX_STAGES:
-        raise UsageError(f"stages must lie between 0 and {MAX_STAGES}; got {count}")
+        raise UsageError(f"`stages` must be between 0 and {MAX_STAGES}; got {count}")
     from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
     from firstsight.models.pose.openpose_tiny import openpose_tiny
     from firstsight.models.pose.openpose_vgg import openpose_vgg19
 
     builders = {
-        "openpose-mobilenet": openpose_mobilenet, "openpose-tiny": openpose_tiny, "openpose-vgg19": openpose_vgg19,
-    }  # fmt: skip
+        "openpose-mobilenet": openpose_mobilenet,
+        "openpose-tiny": openpose_tiny,
+        "openpose-vgg19": openpose_vgg19,
+    }
     return builders[name](joints=len(skeleton), limbs=len(skeleton.limbs), stages=count)
 
 
 def create_top_down(
-    name: str, *, skeleton: "Skeleton", size: tuple[int, int], head: "HeadName" = "heatmap", sigma: float = 8.0,
+    name: str,
+    *,
+    skeleton: "Skeleton",
+    size: tuple[int, int],
+    head: "HeadName" = "heatmap",
+    sigma: float = 8.0,
     stacks: int | None = None,
-) -> "TopDown":  # fmt: skip
-    """A network that looks at one person at a time, with its head, and with fresh weights.
+) -> "TopDown":
+    """Build a top-down pose network with its head and randomly initialized weights.
 
     Parameters
     ----------
     name : str
-        One of `TOP_DOWN_MODELS`.
+        Name of the network, one of `TOP_DOWN_MODELS`.
     skeleton : Skeleton
-        A map for each of its joints.
+        Skeleton with the joints (one map each).
     size : tuple[int, int]
-        (height, width) of its input, multiples of 32; of 64 for hourglasses.
-    head, sigma
-        See `firstsight.models.pose.heads.make_head`.
-    stacks : int | None
-        Hourglasses in a row, from 1 to 8; other networks have no such thing.
+        Height and width of the input: multiples of 32, or of 64 for "hourglass", at most 1024.
+    head : HeadName
+        Kind of head; see `firstsight.models.pose.heads.make_head`.
+    sigma : float
+        Standard deviation of the head's target, in input pixels.
+    stacks : int, optional
+        Number of hourglasses, from 1 to 8. Other networks do not have this option. Defaults to that of the registry.
+
+    Returns
+    -------
+    TopDown
+        Network from crops (N, 3, H, W), BGR, (pixel - 128) / 256, to joints.
 
     Raises
     ------
     UsageError
-        Unknown name; an impossible size or number of stacks.
+        If the name is unknown, or the network does not support the size or the number of stacks.
     """
     if name not in TOP_DOWN_MODELS:
-        raise unknown_name("top-down network", name, TOP_DOWN_MODELS, f"there are {', '.join(TOP_DOWN_MODELS)}")
+        raise unknown_name("top-down network", name, TOP_DOWN_MODELS, f"choose from {', '.join(TOP_DOWN_MODELS)}")
     step = 64 if name == "hourglass" else 32
     if any(side % step or not step <= side <= 1024 for side in size):
-        raise UsageError(f"{name}: sides of the input are multiples of {step}, at most 1024; got {size[0]}x{size[1]}")
+        raise UsageError(
+            f"height and width must be multiples of {step}, at most 1024, for {name}; got {size[0]}x{size[1]}"
+        )
     count = TOP_DOWN_MODELS[name].stages if stacks is None else stacks
-    if not 1 <= count <= (8 if name == "hourglass" else 1):
-        raise UsageError(f"{name} has {'1 to 8 stacks' if name == 'hourglass' else 'no stacks'}; got {count}")
+    if name == "hourglass" and not 1 <= count <= MAX_STACKS:
+        raise UsageError(f"`stacks` must be between 1 and {MAX_STACKS}; got {count}")
+    if name != "hourglass" and count != 1:
+        raise UsageError(f"`stacks` applies to hourglass only; {name} got {count}")
     from firstsight.models.pose.heads import make_head
     from firstsight.models.pose.hourglass import hourglass
     from firstsight.models.pose.pose_tiny import pose_tiny
@@ -96,8 +120,9 @@ def create_top_down(
         net: nn.Module = hourglass(joints=joints, stacks=count)
     else:
         builders = {
-            "pose-tiny": pose_tiny, "simple-baseline-resnet18": simple_baseline_resnet18,
+            "pose-tiny": pose_tiny,
+            "simple-baseline-resnet18": simple_baseline_resnet18,
             "simple-baseline-resnet50": simple_baseline_resnet50,
-        }  # fmt: skip
+        }
         net = builders[name](joints=joints)
     return TopDown(net, make_head(head, size=size, sigma=sigma))

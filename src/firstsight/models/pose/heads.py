@@ -1,8 +1,8 @@
-"""How a top-down network says where a joint is: as a heatmap, or as a class of x and a class of y (SimCC).
+"""Heads of top-down networks: heatmaps, or classification of x and y (SimCC).
 
-A network gives K maps a quarter of its input's size; a head makes its answer of them, says how wrong an answer is, and
-reads joints off it. Places are pixels of the input, x then y, pixel centres at integers; the centre of cell i of a map
-stands for pixel 4 i + 1.5.
+A network outputs K maps of 1/4 of its input's size. A head converts them to its output, computes the loss, and decodes
+joints. Coordinates are input pixels, x then y, with pixel centers at integers. The center of cell i of a map is at
+pixel 4 i + 1.5.
 """
 
 from typing import Literal, get_args
@@ -14,210 +14,309 @@ from torch import Tensor, nn
 from firstsight.pose.targets import gaussian_heatmaps
 
 STRIDE = 4
+"""Input pixels per cell of a map."""
 Refine = Literal["none", "quarter", "dark"]
 HeadName = Literal["heatmap", "mse", "simcc"]
 HEADS: tuple[HeadName, ...] = get_args(HeadName)
 
 
 class HeatmapHead(nn.Module):
-    """The maps themselves are the answer; it has no parameters.
+    """Head whose output is the heatmaps themselves; it has no parameters.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of a joint's bump, in cells.
-    loss : Literal['mse', 'cross-entropy']
-        "mse", half the squared error, summed over cells (Xiao 2018 take the mean); or "cross-entropy", of a softmax
-        over all cells of a map against the bump that sums to one. Squares are slow to leave zeros, an answer that is
-        never far off.
+        Standard deviation of the target Gaussians, in cells.
+    loss : {"mse", "cross-entropy"}
+        "mse" is half the squared error, summed over cells (Xiao 2018 average it). "cross-entropy" compares a softmax
+        over all cells of a map with the target Gaussian, normalized to a sum of 1. Training with "mse" is slow at the
+        beginning, because maps of zeros already have a small error.
     """
 
     def __init__(self, *, sigma: float = 2.0, loss: Literal["mse", "cross-entropy"] = "cross-entropy") -> None:
         super().__init__()
-        self.sigma, self.loss = sigma, loss
+        self.sigma = sigma
+        self.loss = loss
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, K, h, w) to (N, K, h, w)."""
+        """Return the maps (N, K, h, w) unchanged."""
         return maps
 
-    def losses(self, answer: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
-        """Of every sample, (N,): the sum over its visible joints.
+    def losses(self, output: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
+        """Compute the loss of every sample, summed over its visible joints.
 
         Parameters
         ----------
-        answer : Tensor
-            (N, K, h, w).
+        output : Tensor
+            Heatmaps (N, K, h, w).
         keypoints : Tensor
-            (N, K, 2). visible : (N, K) bool; only those count.
+            Joints (N, K, 2), x and y in input pixels.
+        visible : Tensor
+            Mask (N, K), bool; other joints are ignored.
+
+        Returns
+        -------
+        Tensor
+            Losses (N,).
         """
-        places = (keypoints - (STRIDE - 1) / 2) / STRIDE
-        size = (answer.shape[2], answer.shape[3])
-        wanted = gaussian_heatmaps(places, visible, size=size, sigma=self.sigma).flatten(2)
+        cells = (keypoints - (STRIDE - 1) / 2) / STRIDE
+        size = (output.shape[2], output.shape[3])
+        targets = gaussian_heatmaps(cells, visible, size=size, sigma=self.sigma).flatten(2)
         if self.loss == "mse":
-            each = (answer.flatten(2) - wanted).square().sum(2) / 2
+            losses = (output.flatten(2) - targets).square().sum(2) / 2
         else:
-            each = -(wanted * F.log_softmax(answer.flatten(2), 2)).sum(2) / wanted.sum(2).clamp(min=1e-6)
-        return torch.where(visible, each, torch.zeros_like(each)).sum(1)
+            log_probs = F.log_softmax(output.flatten(2), 2)
+            losses = -(targets * log_probs).sum(2) / targets.sum(2).clamp(min=1e-6)
+        return torch.where(visible, losses, torch.zeros_like(losses)).sum(1)
 
-    def likely(self, answer: Tensor) -> Tensor:
-        """(N, K, h, w): about 1 where the network is sure of a joint, as a wanted bump is."""
+    def to_scores(self, output: Tensor) -> Tensor:
+        """Return score maps (N, K, h, w) for ``output`` (N, K, h, w), about 1 at the peak of a confident prediction."""
         if self.loss == "mse":
-            return answer
-        return answer.flatten(2).softmax(2).unflatten(2, answer.shape[2:]) * (2 * torch.pi * self.sigma**2)
+            return output
+        return output.flatten(2).softmax(2).unflatten(2, output.shape[2:]) * (2 * torch.pi * self.sigma**2)
 
-    def mirrored(self, likely: Tensor, flip: tuple[int, ...]) -> Tensor:
-        """The answer to a mirror image, (N, K, H, W), as one to the picture; ``flip`` as of a `Skeleton`.
+    def flip_back(self, scores: Tensor, flip: tuple[int, ...]) -> Tensor:
+        """Convert the scores of a horizontally flipped image to those of the image.
 
-        Published code moves it by a cell too, for it counts from the corners of cells; here centres fall on centres.
+        Pixel centers map to pixel centers, so no shift is needed. Published code shifts the maps by one cell, because
+        its coordinates start at the corners of cells.
+
+        Parameters
+        ----------
+        scores : Tensor
+            Score maps (N, K, h, w).
+        flip : tuple[int, ...]
+            Permutation of the joints under a horizontal flip, as in `Skeleton`.
+
+        Returns
+        -------
+        Tensor
+            Score maps (N, K, h, w).
         """
-        return likely[:, list(flip)].flip(3)
+        return scores[:, list(flip)].flip(3)
 
-    def decode(self, likely: Tensor, *, refine: Refine = "dark") -> Tensor:
-        """(N, K, 3): x, y and a score in [0, 1]; see `peaks`."""
-        found = peaks(likely, refine=refine, sigma=self.sigma)
-        return torch.cat([found[..., :2] * STRIDE + (STRIDE - 1) / 2, found[..., 2:].clamp(0, 1)], 2)
+    def decode(self, scores: Tensor, *, refine: Refine = "dark") -> Tensor:
+        """Decode joints from score maps; see `locate_peaks`.
+
+        Parameters
+        ----------
+        scores : Tensor
+            Score maps (N, K, h, w).
+        refine : Refine
+            Subpixel refinement.
+
+        Returns
+        -------
+        Tensor
+            Joints (N, K, 3): x and y in input pixels, and a score in [0, 1].
+        """
+        peaks = locate_peaks(scores, refine=refine, sigma=self.sigma)
+        return torch.cat([peaks[..., :2] * STRIDE + (STRIDE - 1) / 2, peaks[..., 2:].clamp(0, 1)], 2)
 
 
 class SimccHead(nn.Module):
-    """Where a joint is as one of so many classes of x, and one of y (Li 2022, "SimCC").
+    """SimCC head (Li 2022): the position of a joint is one class of x and one class of y.
 
-    Each map, flattened, goes through one linear layer for x and one for y, the same for all joints.
+    The maps (N, K, h, w) are flattened and pass through one linear layer for x and one for y, which all joints share.
 
     Parameters
     ----------
     size : tuple[int, int]
-        (height, width) of the network's input.
+        Height and width of the network's input.
     split : int
-        Classes for one pixel of the input.
+        Number of classes per input pixel.
     sigma : float
-        Standard deviation of the wanted probability around the joint, in pixels of the input.
+        Standard deviation of the target distribution, in input pixels.
     """
 
     def __init__(self, *, size: tuple[int, int], split: int = 2, sigma: float = 3.0) -> None:
         super().__init__()
-        self.size, self.split, self.sigma = size, split, sigma
+        self.size = size
+        self.split = split
+        self.sigma = sigma
         cells = (size[0] // STRIDE) * (size[1] // STRIDE)
-        self.x, self.y = nn.Linear(cells, size[1] * split), nn.Linear(cells, size[0] * split)
+        self.x = nn.Linear(cells, size[1] * split)
+        self.y = nn.Linear(cells, size[0] * split)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, K, h, w) to (N, K, split (W + H)): logits of x, then of y."""
-        flat = maps.flatten(2)
+        """Return logits (N, K, split (W + H)), those of x before those of y, for maps (N, K, h, w)."""
+        flat = maps.flatten(2)  # (N, K, h*w)
         return torch.cat([self.x(flat), self.y(flat)], 2)
 
-    def losses(self, answer: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
-        """Of every sample, (N,): cross entropy of x and of y, summed over its visible joints."""
-        total = torch.zeros_like(visible, dtype=answer.dtype)
-        for logits, place in zip(self._halves(answer), keypoints.unbind(2), strict=True):
-            classes = torch.arange(logits.shape[2], dtype=answer.dtype, device=answer.device)
-            apart = (classes - self._class(place)[..., None]) / (self.sigma * self.split)
-            wanted = torch.softmax(-apart.square() / 2, 2)
-            total = total - (wanted * F.log_softmax(logits, 2)).sum(2)
+    def losses(self, output: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
+        """Compute the cross entropy of x and y for every sample, summed over its visible joints.
+
+        Parameters
+        ----------
+        output : Tensor
+            Logits (N, K, split (W + H)).
+        keypoints : Tensor
+            Joints (N, K, 2), x and y in input pixels.
+        visible : Tensor
+            Mask (N, K), bool; other joints are ignored.
+
+        Returns
+        -------
+        Tensor
+            Losses (N,).
+        """
+        total = torch.zeros_like(visible, dtype=output.dtype)
+        for logits, coordinate in zip(self._split_axes(output), keypoints.unbind(2), strict=True):
+            classes = torch.arange(logits.shape[2], dtype=output.dtype, device=output.device)
+            distance = (classes - self._to_class(coordinate)[..., None]) / (self.sigma * self.split)
+            targets = torch.softmax(-distance.square() / 2, 2)
+            total = total - (targets * F.log_softmax(logits, 2)).sum(2)
         return torch.where(visible, total, torch.zeros_like(total)).sum(1)
 
-    def likely(self, answer: Tensor) -> Tensor:
-        """(N, K, split (W + H)): about 1 where the network is sure, of x and of y."""
+    def to_scores(self, output: Tensor) -> Tensor:
+        """Return scores of x and y for logits, both (N, K, split (W + H)); about 1 if confident."""
         peak = (2 * torch.pi) ** 0.5 * self.sigma * self.split
-        return torch.cat([logits.softmax(2) * peak for logits in self._halves(answer)], 2)
+        return torch.cat([logits.softmax(2) * peak for logits in self._split_axes(output)], 2)
 
-    def mirrored(self, likely: Tensor, flip: tuple[int, ...]) -> Tensor:
-        """The answer to a mirror image, (N, K, split (W + H)), as one to the picture; ``flip`` as of a `Skeleton`."""
-        x, y = self._halves(likely[:, list(flip)])
+    def flip_back(self, scores: Tensor, flip: tuple[int, ...]) -> Tensor:
+        """Convert the scores of a horizontally flipped image to those of the image.
+
+        Parameters
+        ----------
+        scores : Tensor
+            Scores (N, K, split (W + H)).
+        flip : tuple[int, ...]
+            Permutation of the joints under a horizontal flip, as in `Skeleton`.
+
+        Returns
+        -------
+        Tensor
+            Scores (N, K, split (W + H)).
+        """
+        x, y = self._split_axes(scores[:, list(flip)])
         return torch.cat([x.flip(2), y], 2)
 
-    def decode(self, likely: Tensor, *, refine: Refine = "none") -> Tensor:
-        """(N, K, 3): x, y and a score in [0, 1], that of the less sure of the two; ``refine`` changes nothing."""
-        (x_score, x), (y_score, y) = (half.max(2) for half in self._halves(likely))
-        places = [(each + 0.5) / self.split - 0.5 for each in (x, y)]
-        return torch.stack([*places, torch.minimum(x_score, y_score).clamp(0, 1)], 2)
+    def decode(self, scores: Tensor, *, refine: Refine = "none") -> Tensor:
+        """Decode joints from scores.
 
-    def _halves(self, answer: Tensor) -> tuple[Tensor, Tensor]:
-        x, y = answer.split([self.size[1] * self.split, self.size[0] * self.split], 2)
+        Parameters
+        ----------
+        scores : Tensor
+            Scores (N, K, split (W + H)).
+        refine : Refine
+            Ignored; classes are finer than pixels.
+
+        Returns
+        -------
+        Tensor
+            Joints (N, K, 3): x and y in input pixels, and the lower score of both, in [0, 1].
+        """
+        (x_score, x), (y_score, y) = (axis.max(2) for axis in self._split_axes(scores))
+        coordinates = [(index + 0.5) / self.split - 0.5 for index in (x, y)]
+        return torch.stack([*coordinates, torch.minimum(x_score, y_score).clamp(0, 1)], 2)
+
+    def _split_axes(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Split logits or scores into those of x (N, K, split W) and y (N, K, split H)."""
+        x, y = output.split([self.size[1] * self.split, self.size[0] * self.split], 2)
         return x, y
 
-    def _class(self, place: Tensor) -> Tensor:
-        """Of pixels: class c is a part of a pixel, and stands for its middle."""
-        return (place + 0.5) * self.split - 0.5
+    def _to_class(self, coordinate: Tensor) -> Tensor:
+        """Convert pixels to (fractional) classes; a class is at the center of its part of the pixel."""
+        return (coordinate + 0.5) * self.split - 0.5
 
 
 def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> HeatmapHead | SimccHead:
-    """A head by name: "heatmap" (with cross entropy), "mse" (a heatmap with squared errors), or "simcc".
+    """Build a head by name.
 
     Parameters
     ----------
+    name : HeadName
+        "heatmap" (heatmaps with cross entropy), "mse" (heatmaps with squared errors) or "simcc".
     size : tuple[int, int]
-        (height, width) of the network's input.
+        Height and width of the network's input.
     sigma : float
-        Of a wanted bump, in pixels of the input.
+        Standard deviation of the target, in input pixels.
+
+    Returns
+    -------
+    HeatmapHead | SimccHead
+        Head with randomly initialized weights.
     """
     if name == "simcc":
         return SimccHead(size=size, sigma=sigma)
     return HeatmapHead(sigma=sigma / STRIDE, loss="mse" if name == "mse" else "cross-entropy")
 
 
-def peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Tensor:
-    """The highest cell of every map, and where between the cells the joint lies.
+def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Tensor:
+    """Locate the maximum of every map with subcell accuracy.
 
     Parameters
     ----------
     heatmaps : Tensor
-        (N, K, h, w).
+        Maps (N, K, h, w).
     refine : Refine
-        "none"; "quarter", a quarter of a cell towards the higher neighbour, along x and along y (Newell 2016); or
-        "dark": the map is smoothed as its bumps are, and the joint is where a parabola through the logarithm around the
-        highest cell has its top (Zhang 2020). At the border of a map nothing is refined.
+        "none" returns the highest cell. "quarter" adds a quarter of a cell toward the higher neighbor, in x and in y
+        (Newell 2016). "dark" smooths the map with the Gaussian of the target and takes the maximum of a parabola
+        through the logarithms around the highest cell (Zhang 2020). Cells at the border are not refined.
     sigma : float
-        Of the bumps, in cells; for "dark".
+        Standard deviation of the target, in cells; for "dark".
 
     Returns
     -------
     Tensor
-        (N, K, 3): x, y in cells, and the value of the highest cell.
+        Peaks (N, K, 3): x and y in cells, and the value of the highest cell.
     """
     height, width = heatmaps.shape[2:]
     score, cell = heatmaps.flatten(2).max(2)
-    x, y = cell % width, cell.div(width, rounding_mode="floor")
-    found = torch.stack([x.to(score), y.to(score), score], 2)
+    x = cell % width
+    y = cell.div(width, rounding_mode="floor")
+    peaks = torch.stack([x.to(score), y.to(score), score], 2)
     if refine == "none" or min(height, width) < 3:
-        return found
-    inner = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
-    maps = heatmaps if refine == "quarter" else smoothed(heatmaps, sigma).clamp(min=1e-10).log()
-    if refine == "dark":
-        x, y = x.clamp(1, max(1, width - 2)), y.clamp(1, max(1, height - 2))
-    around = _around(maps, x.clamp(1, width - 2), y.clamp(1, height - 2))
-    step_x, step_y = (around[..., 1, 2] - around[..., 1, 0]) / 2, (around[..., 2, 1] - around[..., 0, 1]) / 2
+        return peaks
+    is_inner = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
+    x, y = x.clamp(1, width - 2), y.clamp(1, height - 2)
     if refine == "quarter":
-        shift = torch.stack([step_x.sign(), step_y.sign()], 2) / 4
+        dx, dy = _gradient(_neighborhood(heatmaps, x, y))
+        offset = torch.stack([dx.sign(), dy.sign()], 2) / 4
     else:
-        middle = around[..., 1, 1]
-        xx = around[..., 1, 2] - 2 * middle + around[..., 1, 0]
-        yy = around[..., 2, 1] - 2 * middle + around[..., 0, 1]
-        corners = around[..., 2, 2] - around[..., 2, 0] - around[..., 0, 2] + around[..., 0, 0]
-        xy = corners / 4
-        determinant = xx * yy - xy.square()
-        top = (xx < 0) & (determinant > 1e-12)
-        inner = inner & top
-        below = torch.where(top, determinant, torch.ones_like(determinant))
-        shift = torch.stack([xy * step_y - yy * step_x, xy * step_x - xx * step_y], 2) / below[..., None]
-        shift = shift.clamp(-1, 1)
-    found[..., :2] += torch.where(inner[..., None], shift, torch.zeros_like(shift))
-    return found
+        logs = smooth_heatmaps(heatmaps, sigma).clamp(min=1e-10).log()
+        offset, is_maximum = _newton_step(_neighborhood(logs, x, y))
+        is_inner = is_inner & is_maximum
+    peaks[..., :2] += torch.where(is_inner[..., None], offset, torch.zeros_like(offset))
+    return peaks
 
 
-def smoothed(heatmaps: Tensor, sigma: float) -> Tensor:
-    """Maps (N, K, h, w) under a Gaussian of the bumps' own deviation, as high as before."""
-    reach = round(2.5 * sigma)
-    places = torch.arange(-reach, reach + 1, dtype=heatmaps.dtype, device=heatmaps.device)
-    kernel = torch.exp(-places.square() / (2 * sigma**2))
+def _gradient(around: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the central differences in x and y at the center of 3x3 cells (N, K, 3, 3), each (N, K)."""
+    dx = (around[..., 1, 2] - around[..., 1, 0]) / 2
+    dy = (around[..., 2, 1] - around[..., 0, 1]) / 2
+    return dx, dy
+
+
+def _newton_step(around: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the step (N, K, 2) to the maximum of a parabola through 3x3 cells, at most 1, and whether there is one."""
+    dx, dy = _gradient(around)
+    center = around[..., 1, 1]
+    dxx = around[..., 1, 2] - 2 * center + around[..., 1, 0]
+    dyy = around[..., 2, 1] - 2 * center + around[..., 0, 1]
+    dxy = (around[..., 2, 2] - around[..., 2, 0] - around[..., 0, 2] + around[..., 0, 0]) / 4
+    determinant = dxx * dyy - dxy.square()
+    is_maximum = (dxx < 0) & (determinant > 1e-12)
+    divisor = torch.where(is_maximum, determinant, torch.ones_like(determinant))
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], 2) / divisor[..., None]
+    return step.clamp(-1, 1), is_maximum
+
+
+def smooth_heatmaps(heatmaps: Tensor, sigma: float) -> Tensor:
+    """Convolve maps (N, K, h, w) with a Gaussian of standard deviation ``sigma`` and sum 1."""
+    radius = round(2.5 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=heatmaps.dtype, device=heatmaps.device)
+    kernel = torch.exp(-offsets.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    flat = heatmaps.flatten(0, 1)[:, None]
-    flat = F.conv2d(flat, kernel[None, None, None, :], padding=(0, reach))
-    flat = F.conv2d(flat, kernel[None, None, :, None], padding=(reach, 0))
-    return flat[:, 0].unflatten(0, heatmaps.shape[:2])
+    maps = heatmaps.flatten(0, 1)[:, None]  # (N*K, 1, h, w)
+    maps = F.conv2d(maps, kernel[None, None, None, :], padding=(0, radius))
+    maps = F.conv2d(maps, kernel[None, None, :, None], padding=(radius, 0))
+    return maps[:, 0].unflatten(0, heatmaps.shape[:2])
 
 
-def _around(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The 3x3 cells around (x, y), both (N, K), of each map: (N, K, 3, 3)."""
+def _neighborhood(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Return the 3x3 cells (N, K, 3, 3) around (x, y), both (N, K), of each map (N, K, h, w)."""
     width = maps.shape[3]
-    steps = torch.arange(-1, 2, device=maps.device)
-    places = (y[..., None, None] + steps[:, None]) * width + x[..., None, None] + steps
-    return maps.flatten(2).gather(2, places.flatten(2)).unflatten(2, (3, 3))
+    offsets = torch.arange(-1, 2, device=maps.device)
+    cells = (y[..., None, None] + offsets[:, None]) * width + x[..., None, None] + offsets
+    return maps.flatten(2).gather(2, cells.flatten(2)).unflatten(2, (3, 3))

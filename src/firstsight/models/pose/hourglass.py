@@ -1,11 +1,10 @@
-"""Stacked hourglass (Newell, Yang and Deng 2016, "Stacked hourglass networks for human pose estimation").
+"""Stacked hourglass network (Newell, Yang and Deng 2016, "Stacked hourglass networks for human pose estimation").
 
-An hourglass looks at a picture from near and from far: four times it halves its maps, then four times it doubles them,
-and adds at each size what it saw there on the way down. Several stand in a row; each gives heatmaps, all are trained,
-and the next is shown features and heatmaps of the one before, and can change its mind.
+An hourglass halves its feature maps four times and then doubles them four times; at each size it adds the features from
+the way down, so it sees the image at all scales. Several hourglasses follow each other. Each predicts heatmaps, which
+are all trained (intermediate supervision), and passes features and heatmaps to the next one, which can correct them.
 
-Differs from the paper: nothing in the network; eight stacks are the paper's. Its input is blue,
-green, red, (pixel - 128) / 256.
+Differs from the paper: nothing in the network; the paper has eight stacks. The input is BGR, (pixel - 128) / 256.
 
 Size for 16 joints (parameters): 1 stack 3,586,960, 2 stacks 6,730,912, 8 stacks 25,594,624.
 """
@@ -13,46 +12,53 @@ Size for 16 joints (parameters): 1 stack 3,586,960, 2 stacks 6,730,912, 8 stacks
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEATURES, DEPTH = 256, 4
-MOST_STACKS = 8
+FEATURES = 256
+"""Channels of the hourglasses."""
+DEPTH = 4
+"""Number of times that an hourglass halves its feature maps."""
 
 
 class Residual(nn.Module):
-    """1x1 to half the channels, 3x3, 1x1, each after batch norm and ReLU, around a shortcut (He 2016)."""
+    """Pre-activation residual block: 1x1 to half the channels, 3x3, 1x1, each after batch norm and ReLU (He 2016)."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.bn1, self.conv1 = nn.BatchNorm2d(channels_in), nn.Conv2d(channels_in, half, 1)
-        self.bn2, self.conv2 = nn.BatchNorm2d(half), nn.Conv2d(half, half, 3, padding=1)
-        self.bn3, self.conv3 = nn.BatchNorm2d(half), nn.Conv2d(half, channels, 1)
+        self.bn1 = nn.BatchNorm2d(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, half, 1)
+        self.bn2 = nn.BatchNorm2d(half)
+        self.conv2 = nn.Conv2d(half, half, 3, padding=1)
+        self.bn3 = nn.BatchNorm2d(half)
+        self.conv3 = nn.Conv2d(half, channels, 1)
         self.shortcut = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, channels, H, W)."""
-        y = self.conv1(F.relu(self.bn1(x)))
-        y = self.conv2(F.relu(self.bn2(y)))
-        y = self.conv3(F.relu(self.bn3(y)))
-        return y + (x if self.shortcut is None else self.shortcut(x))
+        """Return feature maps (N, channels, H, W) for an input (N, channels_in, H, W)."""
+        branch = self.conv1(F.relu(self.bn1(x)))  # (N, channels/2, H, W)
+        branch = self.conv2(F.relu(self.bn2(branch)))  # (N, channels/2, H, W)
+        branch = self.conv3(F.relu(self.bn3(branch)))  # (N, channels, H, W)
+        return branch + (x if self.shortcut is None else self.shortcut(x))  # (N, channels, H, W)
 
 
 class Hourglass(nn.Module):
-    """Down ``depth`` times and up again."""
+    """Hourglass that halves and doubles its input ``depth`` times, with a skip connection at each size."""
 
     def __init__(self, depth: int) -> None:
         super().__init__()
-        self.beside, self.down, self.up = (Residual(FEATURES, FEATURES) for _ in range(3))
+        self.beside = Residual(FEATURES, FEATURES)  # the skip connection
+        self.down = Residual(FEATURES, FEATURES)
+        self.up = Residual(FEATURES, FEATURES)
         self.inner = Hourglass(depth - 1) if depth > 1 else Residual(FEATURES, FEATURES)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 256, H, W) to the same shape."""
-        low = self.down(F.max_pool2d(x, 2))  # (N, 256, H/2, W/2)
-        low = self.up(self.inner(low))
-        return self.beside(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
+        """Return feature maps (N, 256, H, W) for an input of the same shape."""
+        low = F.max_pool2d(x, 2)  # (N, 256, H/2, W/2)
+        low = self.up(self.inner(self.down(low)))  # (N, 256, H/2, W/2)
+        return self.beside(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")  # (N, 256, H, W)
 
 
 class Stack(nn.Module):
-    """An hourglass, its features and its heatmaps; both on the way to the next one, if there is one."""
+    """Hourglass with its features and heatmaps; all but the last stack pass both to the next one."""
 
     def __init__(self, joints: int, *, last: bool) -> None:
         super().__init__()
@@ -61,39 +67,48 @@ class Stack(nn.Module):
             Residual(FEATURES, FEATURES), nn.Conv2d(FEATURES, FEATURES, 1), nn.BatchNorm2d(FEATURES), nn.ReLU()
         )
         self.heatmaps = nn.Conv2d(FEATURES, joints, 1)
+        # 1x1 convolutions that bring features and heatmaps to the input of the next stack
         self.hand_on = None if last else nn.Conv2d(FEATURES, FEATURES, 1)
         self.hand_back = None if last else nn.Conv2d(joints, FEATURES, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 256, H, W) to what the next one is shown, and (N, joints, H, W) heatmaps."""
-        features = self.features(self.hourglass(x))
-        heatmaps = self.heatmaps(features)
+        """Return the input (N, 256, H, W) of the next stack and heatmaps (N, joints, H, W) for ``x`` (N, 256, H, W)."""
+        features = self.features(self.hourglass(x))  # (N, 256, H, W)
+        heatmaps = self.heatmaps(features)  # (N, joints, H, W)
         if self.hand_on is None or self.hand_back is None:
             return x, heatmaps
         return x + self.hand_on(features) + self.hand_back(heatmaps), heatmaps
 
 
 class StackedHourglass(nn.Module):
-    """A stem, and ``stacks`` hourglasses in a row (1 to 8)."""
+    """Stem and ``stacks`` hourglasses (1 to 8)."""
 
     def __init__(self, *, joints: int, stacks: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), Residual(64, 128), nn.MaxPool2d(2),
-            Residual(128, 256), Residual(256, FEATURES),
-        )  # fmt: skip
+            nn.Conv2d(3, 64, 7, 2, 3),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            Residual(64, 128),
+            nn.MaxPool2d(2),
+            Residual(128, 256),
+            Residual(256, FEATURES),
+        )
         self.stacks = nn.ModuleList(Stack(joints, last=number == stacks - 1) for number in range(stacks))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) normalised images, sides multiples of 64, to (N, joints, H/4, W/4) maps of every stack."""
+        """Return heatmaps (N, joints, H/4, W/4) of every stack.
+
+        The input is (N, 3, H, W), BGR, (pixel - 128) / 256; H and W are multiples of 64.
+        """
         x = self.stem(images)  # (N, 256, H/4, W/4)
-        answers = []
+        outputs = []
         for stack in self.stacks:
             x, heatmaps = stack(x)
-            answers.append(heatmaps)
-        return answers
+            outputs.append(heatmaps)
+        return outputs
 
 
 def hourglass(*, joints: int = 16, stacks: int = 2) -> StackedHourglass:
-    """The network with fresh weights."""
+    """Return a stacked hourglass network."""
     return StackedHourglass(joints=joints, stacks=stacks)

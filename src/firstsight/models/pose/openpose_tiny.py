@@ -1,12 +1,12 @@
-"""OpenPose for two cores, to be trained from nothing: its maps and its stages on a small U-shaped backbone.
+"""OpenPose with a small U-shaped backbone, to be trained from scratch on two CPU cores.
 
-The published networks began with a backbone that knew ImageNet, and keep to an eighth of the picture's size all the
-way. What this one learns it learns from poses alone, in two hours: it goes down to a thirty-second, where a whole
-person lies under a few cells, and comes back up to an eighth, where joints are told apart (feature pyramid, Lin 2017).
-Plain 3x3 convolutions, for depthwise ones are slow to train on CPUs; batch norm between each and its activation.
+The published networks start from a backbone pretrained on ImageNet and keep the maps at 1/8 of the image size. This
+backbone learns from poses alone, in two hours. It goes down to 1/32, where a whole person covers a few cells, and back
+up to 1/8, where joints are distinguished (feature pyramid, Lin 2017). It has plain 3x3 convolutions, because depthwise
+ones are slow to train on CPUs, and batch norm between each convolution and its activation.
 
-Differs from Cao 2017: the backbone; one trunk for heatmaps and fields, as Osokin 2018 has it; one residual block where
-a refinement stage has five or seven convolutions; batch norm. Its input is blue, green, red, (pixel - 128) / 256.
+Differs from Cao 2017: the backbone; one trunk for heatmaps and part affinity fields, as in Osokin 2018; one residual
+block per refinement stage instead of five or seven convolutions; batch norm. The input is BGR, (pixel - 128) / 256.
 
 Size for 14 joints and 13 limbs, one refinement stage: 951,850 parameters.
 """
@@ -16,23 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WIDTHS = (24, 32, 64, 96, 128)
-"""Channels at a half, a quarter, an eighth, a sixteenth and a thirty-second of the picture's size."""
+"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image size."""
 CHANNELS = 64
-"""Of the stages."""
+"""Channels of the stages."""
 HIDDEN = 96
-"""Of their branches."""
+"""Hidden channels of the branches of a stage."""
 
 
-def conv(channels_in: int, channels: int, kernel_size: int = 3, *, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU."""
+def conv_norm(channels_in: int, channels: int, kernel_size: int = 3, *, stride: int = 1) -> nn.Sequential:
+    """Return a convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, kernel_size, stride, kernel_size // 2, bias=False),
-        nn.BatchNorm2d(channels), nn.ReLU(),
-    )  # fmt: skip
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+    )
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He 2016); where sizes or channels change, the shortcut is 1x1."""
+    """Residual block of two 3x3 convolutions; where the shape changes, the shortcut is a 1x1 convolution."""
 
     def __init__(self, channels_in: int, channels: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -46,83 +47,90 @@ class Block(nn.Module):
                 nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
         else:
-            nn.init.zeros_(self.bn2.weight)  # begins as its shortcut alone
+            nn.init.zeros_(self.bn2.weight)  # the block starts as the identity
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, channels, H / stride, W / stride)."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        """Return feature maps (N, channels, H/stride, W/stride) for an input (N, channels_in, H, W)."""
+        branch = F.relu(self.bn1(self.conv1(x)))  # (N, channels, H/stride, W/stride)
+        branch = self.bn2(self.conv2(branch))  # (N, channels, H/stride, W/stride)
+        return F.relu(branch + self.shortcut(x))  # (N, channels, H/stride, W/stride)
 
 
-class SceneComposer(nn.Module):
-    """A trunk, and a branch of two 1x1 convolutions each for heatmaps and fields."""
+class Stage(nn.Module):
+    """Trunk with two branches of two 1x1 convolutions, for heatmaps and part affinity fields."""
 
     def __init__(self, trunk: nn.Module, heatmaps: int, pafs: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heatmaps = nn.Sequential(conv(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
-        self.pafs = nn.Sequential(conv(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, pafs, 1))
+        self.heatmaps = nn.Sequential(conv_norm(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
+        self.pafs = nn.Sequential(conv_norm(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, pafs, 1))
         for branch in (self.heatmaps, self.pafs):
             last = branch[-1]
             assert isinstance(last, nn.Conv2d)
-            nn.init.normal_(last.weight, std=0.01)  # maps begin near zero
+            nn.init.normal_(last.weight, std=0.01)  # initial maps are near zero
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features to (N, joints + 1, H, W) heatmaps and (N, 2 limbs, H, W) fields."""
-        x = self.trunk(x)
+        """Return heatmaps (N, joints + 1, H, W) and fields (N, 2 limbs, H, W) for features (N, C, H, W)."""
+        x = self.trunk(x)  # (N, 64, H, W)
         return self.heatmaps(x), self.pafs(x)
 
 
 class OpenPoseTiny(nn.Module):
-    """Down to a thirty-second, up to an eighth, an initial stage, and stages that make its maps better.
+    """Backbone down to 1/32 and up to 1/8, an initial stage, and refinement stages.
 
     Parameters
     ----------
-    joints, limbs : int
-        Of the skeleton; there is one heatmap more, for the background.
+    joints : int
+        Number of joints of the skeleton. One more heatmap is for the background.
+    limbs : int
+        Number of limbs of the skeleton; each has a field of two maps.
     stages : int
-        Refinement stages.
+        Number of refinement stages.
     """
 
     def __init__(self, *, joints: int, limbs: int, stages: int) -> None:
         super().__init__()
-        half, quarter, eighth, sixteenth, least = WIDTHS
-        self.to_quarter = nn.Sequential(conv(3, half, stride=2), Block(half, quarter, stride=2))
-        self.to_eighth = Block(quarter, eighth, stride=2)
-        self.to_sixteenth = nn.Sequential(Block(eighth, sixteenth, stride=2), Block(sixteenth, sixteenth))
-        self.to_least = Block(sixteenth, least, stride=2)
-        self.from_least = nn.Conv2d(least, sixteenth, 1)
-        self.at_sixteenth = conv(sixteenth, sixteenth)
-        self.from_sixteenth = nn.Conv2d(sixteenth, CHANNELS, 1)
-        self.from_eighth = nn.Conv2d(eighth, CHANNELS, 1)
-        self.at_eighth = conv(CHANNELS, CHANNELS)
+        c2, c4, c8, c16, c32 = WIDTHS
+        self.to_quarter = nn.Sequential(conv_norm(3, c2, stride=2), Block(c2, c4, stride=2))
+        self.to_eighth = Block(c4, c8, stride=2)
+        self.to_sixteenth = nn.Sequential(Block(c8, c16, stride=2), Block(c16, c16))
+        self.to_least = Block(c16, c32, stride=2)
+        self.from_least = nn.Conv2d(c32, c16, 1)
+        self.at_sixteenth = conv_norm(c16, c16)
+        self.from_sixteenth = nn.Conv2d(c16, CHANNELS, 1)
+        self.from_eighth = nn.Conv2d(c8, CHANNELS, 1)
+        self.at_eighth = conv_norm(CHANNELS, CHANNELS)
         heatmaps, pafs = joints + 1, 2 * limbs
-        self.initial_stage = SceneComposer(conv(CHANNELS, CHANNELS), heatmaps, pafs)
+        self.initial_stage = Stage(conv_norm(CHANNELS, CHANNELS), heatmaps, pafs)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
-            trunk = nn.Sequential(conv(CHANNELS + heatmaps + pafs, CHANNELS, 1), Block(CHANNELS, CHANNELS))
-            self.refinement_stages.append(SceneComposer(trunk, heatmaps, pafs))
+            trunk = nn.Sequential(conv_norm(CHANNELS + heatmaps + pafs, CHANNELS, 1), Block(CHANNELS, CHANNELS))
+            self.refinement_stages.append(Stage(trunk, heatmaps, pafs))
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """(N, 3, H, W) normalised images to heatmaps and fields of every stage, each (N, ..., H/8, W/8)."""
-        eighth = self.to_eighth(self.to_quarter(images))  # (N, 64, H/8, W/8)
-        sixteenth = self.to_sixteenth(eighth)  # (N, 96, H/16, W/16)
-        least = self.to_least(sixteenth)  # (N, 128, H/32, W/32)
-        x = self.at_sixteenth(doubled(self.from_least(least), sixteenth))
-        x = self.at_eighth(doubled(self.from_sixteenth(x), self.from_eighth(eighth)))  # (N, 64, H/8, W/8)
-        maps = [self.initial_stage(x)]
+        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.
+
+        The input is (N, 3, H, W), BGR, (pixel - 128) / 256.
+        """
+        x4 = self.to_quarter(images)  # (N, 32, H/4, W/4)
+        x8 = self.to_eighth(x4)  # (N, 64, H/8, W/8)
+        x16 = self.to_sixteenth(x8)  # (N, 96, H/16, W/16)
+        x = self.to_least(x16)  # (N, 128, H/32, W/32)
+        x = self.at_sixteenth(upsample_add(self.from_least(x), x16))  # (N, 96, H/16, W/16)
+        x = self.at_eighth(upsample_add(self.from_sixteenth(x), self.from_eighth(x8)))  # (N, 64, H/8, W/8)
+        outputs = [self.initial_stage(x)]
         for stage in self.refinement_stages:
-            heatmaps, pafs = maps[-1]
-            maps.append(stage(torch.cat([x, heatmaps, pafs], dim=1)))
-        return maps
+            heatmaps, pafs = outputs[-1]
+            outputs.append(stage(torch.cat([x, heatmaps, pafs], dim=1)))
+        return outputs
 
 
-def doubled(coarse: Tensor, fine: Tensor) -> Tensor:
-    """The finer maps, (N, C, H, W), plus the coarser ones twice as large; what sticks out at odd sizes is cut off."""
+def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
+    """Upsample ``coarse`` (N, C, h, w) by 2, crop it to the size of ``fine`` (N, C, H, W), and add both."""
     height, width = fine.shape[2:]
     return fine + F.interpolate(coarse, scale_factor=2.0, mode="nearest")[..., :height, :width]
 
 
 def openpose_tiny(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseTiny:
-    """The network with fresh weights."""
+    """Return OpenPose with the small backbone."""
     return OpenPoseTiny(joints=joints, limbs=limbs, stages=stages)

@@ -1,107 +1,126 @@
 """SimpleBaseline (Xiao, Wu and Wei 2018, "Simple baselines for human pose estimation and tracking").
 
-How good can a plain method be? ResNet without its last layer, then three transposed convolutions that bring a
-thirty-second of the picture's size back to a quarter, then one 1x1 convolution to a heatmap for each joint.
+The paper asks how good a simple method can be. A ResNet without its classifier is followed by three transposed
+convolutions, which upsample from 1/32 to 1/4 of the image size, and a 1x1 convolution to one heatmap per joint.
 
-Differs from the paper: nothing in the network; bottleneck blocks stride in their 3x3 convolution, as in the published
-code, whose names of parameters these are. The input differs: as for every pose network of this package it is blue,
-green, red, (pixel - 128) / 256, where that code takes red, green, blue, normalised as ImageNet.
+Differs from the paper: nothing in the network. Bottleneck blocks have their stride in the 3x3 convolution, as in the
+published code, whose parameter names are kept. The input differs: like all pose networks of this package it takes BGR,
+(pixel - 128) / 256, where that code takes RGB, normalized as for ImageNet.
 
 Size for 17 joints (parameters, multiply-accumulates at 3x256x192): resnet18 15,376,721, 2.90 G; resnet50 33,999,697,
-5.43 G. The published 8.9 GFLOPs of the latter are 8.99 of 1024 cubed: its counting takes all 16 weights of a transposed
-convolution at every place of its output, of which four meet one.
+5.43 G. The published 8.9 GFLOPs of the latter are 8.99 in units of 1024 cubed: its code counts all 16 weights of a
+transposed convolution at every output position, where only four of them contribute.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
-"""Blocks in each of the four stages."""
-DECONVOLUTIONS, CHANNELS = 3, 256
+"""Number of blocks in each of the four stages, by depth."""
+DECONVOLUTIONS = 3
+"""Number of transposed convolutions."""
+CHANNELS = 256
+"""Output channels of the transposed convolutions."""
 
 
 def shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential | None:
-    """The way around a block: nothing at all, or a 1x1 convolution where the shape changes."""
+    """Return a 1x1 convolution with batch norm if the block changes the shape, None for the identity."""
     if stride == 1 and channels_in == channels:
         return None
     return nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
+    """Residual block of two 3x3 convolutions."""
 
     expansion = 1
 
     def __init__(self, channels_in: int, width: int, *, stride: int = 1) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels_in, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
         self.downsample = shortcut(channels_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, width, H / stride, W / stride)."""
-        branch = F.relu(self.bn1(self.conv1(x)))
-        branch = self.bn2(self.conv2(branch))
-        return F.relu(branch + (x if self.downsample is None else self.downsample(x)))
+        """Return feature maps (N, width, H/stride, W/stride) for an input (N, channels_in, H, W)."""
+        branch = F.relu(self.bn1(self.conv1(x)))  # (N, width, H/stride, W/stride)
+        branch = self.bn2(self.conv2(branch))  # (N, width, H/stride, W/stride)
+        x = x if self.downsample is None else self.downsample(x)  # (N, width, H/stride, W/stride)
+        return F.relu(branch + x)  # (N, width, H/stride, W/stride)
 
 
 class Bottleneck(nn.Module):
-    """1x1 to narrow, 3x3, 1x1 to widen fourfold, around a shortcut."""
+    """Residual block of 1x1, 3x3 and 1x1 convolutions; the last one has four times the channels of the others."""
 
     expansion = 4
 
     def __init__(self, channels_in: int, width: int, *, stride: int = 1) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels_in, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width)
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
         self.downsample = shortcut(channels_in, 4 * width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, 4 width, H / stride, W / stride)."""
-        branch = F.relu(self.bn1(self.conv1(x)))
-        branch = F.relu(self.bn2(self.conv2(branch)))
-        branch = self.bn3(self.conv3(branch))
-        return F.relu(branch + (x if self.downsample is None else self.downsample(x)))
+        """Return feature maps (N, 4 * width, H/stride, W/stride) for an input (N, channels_in, H, W)."""
+        branch = F.relu(self.bn1(self.conv1(x)))  # (N, width, H, W)
+        branch = F.relu(self.bn2(self.conv2(branch)))  # (N, width, H/stride, W/stride)
+        branch = self.bn3(self.conv3(branch))  # (N, 4*width, H/stride, W/stride)
+        x = x if self.downsample is None else self.downsample(x)  # (N, 4*width, H/stride, W/stride)
+        return F.relu(branch + x)  # (N, 4*width, H/stride, W/stride)
 
 
 class SimpleBaseline(nn.Module):
-    """ResNet of ``layers`` 18 or 50, three transposed convolutions, a map for each of ``joints``."""
+    """ResNet of 18 or 50 layers, three transposed convolutions, and a heatmap for each of ``joints``."""
 
     def __init__(self, *, layers: int, joints: int) -> None:
         super().__init__()
         block = BasicBlock if layers == 18 else Bottleneck
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        channels, stages = 64, list[nn.Sequential]()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        channels = 64
+        stages: list[nn.Sequential] = []
         for width, count in zip((64, 128, 256, 512), BLOCKS[layers], strict=True):
-            rows: list[nn.Module] = []
-            for place in range(count):
-                rows.append(block(channels, width, stride=2 if stages and place == 0 else 1))
+            blocks: list[nn.Module] = []
+            for index in range(count):
+                blocks.append(block(channels, width, stride=2 if stages and index == 0 else 1))
                 channels = width * block.expansion
-            stages.append(nn.Sequential(*rows))
+            stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        ups: list[nn.Module] = []
+        self.width = channels
+        deconv_layers: list[nn.Module] = []
         for _ in range(DECONVOLUTIONS):
-            ups += [
-                nn.ConvTranspose2d(channels, CHANNELS, 4, 2, 1, bias=False), nn.BatchNorm2d(CHANNELS), nn.ReLU()
-            ]  # fmt: skip
+            deconv_layers.append(nn.ConvTranspose2d(channels, CHANNELS, 4, 2, 1, bias=False))
+            deconv_layers += [nn.BatchNorm2d(CHANNELS), nn.ReLU()]
             channels = CHANNELS
-        self.deconv_layers = nn.Sequential(*ups)
+        self.deconv_layers = nn.Sequential(*deconv_layers)
         self.final_layer = nn.Conv2d(CHANNELS, joints, 1)
-        self.apply(initialise)
+        self.apply(init_weights)
         nn.init.normal_(self.final_layer.weight, std=0.001)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) normalised images, sides multiples of 32, to one list entry: (N, joints, H/4, W/4) maps."""
+        """Return a list with the heatmaps (N, joints, H/4, W/4).
+
+        The input is (N, 3, H, W), BGR, (pixel - 128) / 256; H and W are multiples of 32.
+        """
         x = F.relu(self.bn1(self.conv1(images)))  # (N, 64, H/2, W/2)
         x = F.max_pool2d(x, 3, 2, 1)  # (N, 64, H/4, W/4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, 512 or 2048, H/32, W/32)
+        x = self.layer1(x)  # (N, width/8, H/4, W/4)
+        x = self.layer2(x)  # (N, width/4, H/8, W/8)
+        x = self.layer3(x)  # (N, width/2, H/16, W/16)
+        x = self.layer4(x)  # (N, width, H/32, W/32)
         x = self.deconv_layers(x)  # (N, 256, H/4, W/4)
-        return [self.final_layer(x)]
+        x = self.final_layer(x)  # (N, joints, H/4, W/4)
+        return [x]
 
 
-def initialise(module: nn.Module) -> None:
-    """The backbone's convolutions as He 2015 has them, the transposed ones near zero (Xiao 2018)."""
+def init_weights(module: nn.Module) -> None:
+    """Initialize convolutions as in He 2015, and transposed ones with a standard deviation of 0.001 (Xiao 2018)."""
     if isinstance(module, nn.ConvTranspose2d):
         nn.init.normal_(module.weight, std=0.001)
     elif isinstance(module, nn.Conv2d):
@@ -111,10 +130,10 @@ def initialise(module: nn.Module) -> None:
 
 
 def simple_baseline_resnet18(*, joints: int = 17) -> SimpleBaseline:
-    """SimpleBaseline on ResNet-18."""
+    """Return SimpleBaseline with a ResNet-18."""
     return SimpleBaseline(layers=18, joints=joints)
 
 
 def simple_baseline_resnet50(*, joints: int = 17) -> SimpleBaseline:
-    """SimpleBaseline on ResNet-50."""
+    """Return SimpleBaseline with a ResNet-50."""
     return SimpleBaseline(layers=50, joints=joints)

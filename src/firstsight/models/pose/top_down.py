@@ -1,4 +1,4 @@
-"""A network that looks at one person at a time, together with the head that reads joints off its maps."""
+"""Top-down pose model: a network that sees one person per crop, and the head that decodes joints from its maps."""
 
 import torch
 from torch import Tensor, nn
@@ -7,52 +7,80 @@ from firstsight.models.pose.heads import HeatmapHead, Refine, SimccHead
 
 
 class TopDown(nn.Module):
-    """Pictures of one person each to where their joints are.
+    """Network with a head, for crops of one person each.
 
     Parameters
     ----------
     net : nn.Module
-        (N, 3, H, W), normalised, to one or several (N, K, H/4, W/4) maps, the last the best.
+        Network from crops (N, 3, H, W) to a list of maps (N, K, H/4, W/4). The last maps are the best.
     head : HeatmapHead | SimccHead
-        Makes answers of maps; the same for all of them.
+        Head that is applied to all maps of the list.
     """
 
     def __init__(self, net: nn.Module, head: HeatmapHead | SimccHead) -> None:
         super().__init__()
-        self.net, self.head = net, head
+        self.net = net
+        self.head = head
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W), blue, green, red, (pixel - 128) / 256, to an answer of the head for each of the net's."""
-        return [self.head(maps) for maps in self.net(images)]
-
-    def losses(self, answers: list[Tensor], keypoints: Tensor, visible: Tensor) -> Tensor:
-        """Of every sample, (N,), over all answers; see `HeatmapHead.losses`."""
-        return torch.stack([self.head.losses(wide(answer), keypoints, visible) for answer in answers]).sum(0)
-
-    def joints(self, images: Tensor, *, flip: tuple[int, ...] | None = None, refine: Refine = "dark") -> Tensor:
-        """Joints of one person in each picture.
+        """Return an output of the head for each of the network's maps.
 
         Parameters
         ----------
         images : Tensor
-            (N, 3, H, W), as of `forward`.
-        flip : tuple[int, ...] | None
-            Of the skeleton, to also show the mirror images, and average; None not to.
-        refine : Refine
-            See `firstsight.models.pose.heads.peaks`.
+            Crops (N, 3, H, W), BGR, (pixel - 128) / 256.
+
+        Returns
+        -------
+        list[Tensor]
+            Outputs as of the head's ``forward``.
+        """
+        return [self.head(maps) for maps in self.net(images)]
+
+    def losses(self, outputs: list[Tensor], keypoints: Tensor, visible: Tensor) -> Tensor:
+        """Compute the loss of every sample, summed over all outputs.
+
+        Parameters
+        ----------
+        outputs : list[Tensor]
+            Outputs of ``forward``.
+        keypoints : Tensor
+            Joints (N, K, 2), x and y in pixels of the crop.
+        visible : Tensor
+            Mask (N, K), bool; other joints are ignored.
 
         Returns
         -------
         Tensor
-            (N, K, 3): x, y in pixels of the picture, pixel centres at integers, and a score in [0, 1].
+            Losses (N,).
         """
-        likely = self.head.likely(wide(self(images)[-1]))
+        return torch.stack([self.head.losses(upcast(output), keypoints, visible) for output in outputs]).sum(0)
+
+    def joints(self, images: Tensor, *, flip: tuple[int, ...] | None = None, refine: Refine = "dark") -> Tensor:
+        """Predict the joints of the person in each crop.
+
+        Parameters
+        ----------
+        images : Tensor
+            Crops (N, 3, H, W), as in ``forward``.
+        flip : tuple[int, ...] | None
+            Permutation of the joints under a horizontal flip, as in `Skeleton`. The predictions for the crop and its
+            horizontal flip are then averaged. None for the crop only.
+        refine : Refine
+            Subpixel refinement; see `firstsight.models.pose.heads.locate_peaks`.
+
+        Returns
+        -------
+        Tensor
+            Joints (N, K, 3): x and y in pixels of the crop, pixel centers at integers, and a score in [0, 1].
+        """
+        scores = self.head.to_scores(upcast(self(images)[-1]))
         if flip is not None:
-            other = self.head.likely(wide(self(images.flip(3))[-1]))
-            likely = (likely + self.head.mirrored(other, flip)) / 2
-        return self.head.decode(likely, refine=refine)
+            flipped_scores = self.head.to_scores(upcast(self(images.flip(3))[-1]))
+            scores = (scores + self.head.flip_back(flipped_scores, flip)) / 2
+        return self.head.decode(scores, refine=refine)
 
 
-def wide(answer: Tensor) -> Tensor:
-    """At least single precision, of any shape."""
-    return answer.float() if answer.itemsize < 4 else answer
+def upcast(output: Tensor) -> Tensor:
+    """Convert half precision to single precision; tensors of any shape."""
+    return output.float() if output.itemsize < 4 else output

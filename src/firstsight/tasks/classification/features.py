@@ -1,31 +1,29 @@
-"""What a layer answers to a picture."""
+"""Feature maps of a layer for an image."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from firstsight.data.image_io import load_image
+from firstsight.data.image_input import ImageLike, to_pil
 from firstsight.errors import UsageError, unknown_name
 from firstsight.profiling import trace
-from firstsight.weights.classifier import Classifier
+from firstsight.tasks.classification.classifier import Classifier
 
 
 @dataclass(frozen=True)
 class Features:
-    """A layer at work on one picture.
+    """Filters and feature maps of a layer.
 
     Parameters
     ----------
     layer : str
-        Its name, as in `firstsight summary`.
+        Name of the layer, as `firstsight summary` prints it.
     image : NDArray[np.uint8]
-        (C, H, W) uint8 as the network is shown it.
+        (C, H, W) input of the network.
     maps : NDArray[np.float32]
-        (channels, h, w) the layer's answer.
+        (channels, h, w) output of the layer.
     filters : NDArray[np.float32] | None
         (outputs, inputs, kh, kw) of a convolution; None for other layers.
     """
@@ -36,31 +34,42 @@ class Features:
     filters: NDArray[np.float32] | None
 
 
-def look(network: Classifier, image: str | Path | Image.Image, layer: str | None = None) -> Features:
-    """The feature maps of a layer.
+def compute_features(
+    classifier: Classifier, image: ImageLike, layer: str | None = None, *, bgr: bool = False
+) -> Features:
+    """Compute the feature maps of a layer.
 
     Parameters
     ----------
+    classifier : Classifier
+        Trained classifier, on the CPU.
+    image : ImageLike
+        Image of any form.
     layer : str | None
-        A name of the cost table; the first convolution if None.
+        Name of a layer of the cost table; None for the first convolution.
+    bgr : bool
+        Channels of an array are blue, green, red (OpenCV).
 
     Raises
     ------
     UsageError
-        No such layer, or one without maps (a linear layer).
+        If there is no such layer, or it has no feature maps (a linear layer).
     DataError
-        The picture cannot be read.
+        If the image cannot be read.
     """
-    pixels = network.preprocess.picture(load_image(image))
-    inputs = network.preprocess.normalize(torch.from_numpy(pixels)[None])
-    every = {step.name: step for step in trace(network.model, inputs)}
-    steps = {name: step for name, step in every.items() if step.output.ndim == 4}
+    pixels = classifier.preprocess.to_pixels(to_pil(image, bgr=bgr))
+    inputs = classifier.preprocess.normalize(torch.from_numpy(pixels)[None])
+    steps = {step.name: step for step in trace(classifier.model, inputs)}
+    with_maps = {name: step for name, step in steps.items() if step.output.ndim == 4}
     if layer is None:
-        layer = next((name for name, step in steps.items() if "Conv" in step.kind), next(iter(steps), ""))
-    if layer not in steps:
-        if layer in every:
-            raise UsageError(f"{layer} gives a list of numbers, not maps; layers with maps: {', '.join(steps)}")
-        raise unknown_name("layer", layer, steps, f"it has {', '.join(steps)}")
-    weight = getattr(dict(network.model.named_modules()).get(layer), "weight", None)
+        convolutions = (name for name, step in with_maps.items() if "Conv" in step.kind)
+        layer = next(convolutions, next(iter(with_maps), ""))
+    if layer not in with_maps:
+        if layer in steps:
+            raise UsageError(
+                f"{layer} has a vector as output, no feature maps; layers with maps: {', '.join(with_maps)}"
+            )
+        raise unknown_name("layer", layer, with_maps, f"it has {', '.join(with_maps)}")
+    weight = getattr(dict(classifier.model.named_modules()).get(layer), "weight", None)
     filters = weight.detach().numpy() if isinstance(weight, torch.Tensor) and weight.ndim == 4 else None
-    return Features(layer, pixels, steps[layer].output[0].float().numpy(), filters)
+    return Features(layer, pixels, with_maps[layer].output[0].float().numpy(), filters)

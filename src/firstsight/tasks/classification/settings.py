@@ -37,7 +37,7 @@ class Optimization(WarmupSchedule):
     momentum: float = 0.9
     """Momentum of SGD and Muon."""
     linear_lr_mult: float = 1.0
-    """With Muon: learning rate of linear layers, as a multiple of the filters'."""
+    """Learning rate of linear layers as a multiple of that of the filters (Muon)."""
     bias_lr_mult: float = 1.0
     """Learning rate of biases and batch norm, as a multiple of the others'."""
 
@@ -46,13 +46,14 @@ class Optimization(WarmupSchedule):
 class ClassificationSettings(Optimization, Regularization, ImageSettings):
     """Settings of a classifier."""
 
+    BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "weights", "freeze")
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"whiten": (0, 1_000_000)}
 
     weights: str = "none"
     """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a
     file."""
     freeze: bool = False
-    """With pretrained weights: train the new head only."""
+    """Train the new head only (with pretrained weights)."""
     whiten: int = 0
     """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
     tta_views: Literal[1, 2, 6] = 1

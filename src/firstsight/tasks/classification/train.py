@@ -1,80 +1,69 @@
-"""The classification task: which of the classes does a picture show?"""
+"""Training of a classifier."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.images.image_set import ImageSet
+from firstsight.engine.accelerator import prepare_model
 from firstsight.engine.task import History, ReportFigure, ResultSummary
-from firstsight.optim.muon import Muon
-from firstsight.optim.schedule import Schedule, learning_rate_factor
-from firstsight.weights.classifier import average_over_views, make_card
+from firstsight.optim.config import OptimizerConfig, make_optimizer
+from firstsight.tasks.classification.classifier import average_over_views
+from firstsight.tasks.classification.transfer import restore_train_mode
+from firstsight.weights.io import make_card
 from firstsight.weights.memory_format import channels_last
-from firstsight.weights.transfer import train_mode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVALUATION_BATCH = 500
 CAPTIONS = {
-    "Learning curves": "Training batches are augmented and measured while the network still changes,"
-    " so their line may lie above the test set's.",
-    "Confusion matrix": "A row is a true class, a column an answer; the shade is the share of the row.",
+    "Learning curves": (
+        "Training batches are augmented and measured while the network changes, so the training loss may be above the"
+        " test loss."
+    ),
+    "Confusion matrix": "Rows are true classes, columns are predictions; the shade is the fraction of the row.",
 }
 AUXILIARY_WEIGHT = 0.3
-"""Of the losses of auxiliary classifiers (GoogLeNet's paper, section 5)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """How the weights go downhill; the fields are those of a recipe's settings."""
-
-    optimizer: Literal["adam", "adamw", "sgd", "muon"]
-    lr: float
-    schedule: Schedule
-    warmup: float
-    momentum: float = 0.9
-    linear_lr_mult: float = 1.0
-    bias_lr_mult: float = 1.0
-    filter_lr_mult: float = 1.0
-    weight_decay: float = 0.0
-    bias_weight_decay: float = 0.0
-    milestones: tuple[float, ...] = ()
-    gamma: float = 0.1
-
-    def rate(self, progress: float) -> float:
-        """The learning rate after that share of the training."""
-        return self.lr * learning_rate_factor(
-            progress, self.schedule, self.warmup, milestones=self.milestones, gamma=self.gamma
-        )
+"""Weight of the losses of auxiliary classifiers (GoogLeNet, Szegedy 2014, section 5)."""
+MAX_WRONG = 24
+MAX_CORRECT = 16
 
 
 class ClassificationTask:
-    """Train one network by cross entropy; measured by accuracy on a test set. A `Task`.
+    """Training of a network with cross entropy, evaluated by accuracy on a test set. A `Task`.
 
     Parameters
     ----------
     net : nn.Module
-        (N, C, S, S) images to (N, classes) logits.
+        (N, C, S, S) images to (N, classes) logits. Networks with auxiliary classifiers return several logits in
+        training mode.
     batches : Batches
         Training batches; their preprocessing is applied to the test set too.
     test : ImageSet
-        The images to measure on.
+        Test set.
+    model : str
+        Name of the network, for the card.
+    optimizer_config : OptimizerConfig
+        Optimizer and learning-rate schedule.
     label_smoothing : float
-        Share of the target spread evenly over all classes, in [0, 1).
+        Fraction of the target that is distributed evenly over all classes, in [0, 1).
     views : int
-        See `average_over_views`; of the test set.
+        Test-time augmentation, see `average_over_views`.
+    about : Mapping[str, Any]
+        Facts for the card: recipe, data, settings.
     """
 
-    export_model, monitor = "net", "loss"
+    export_model = "net"
+    monitor = "loss"
 
     def __init__(
         self,
@@ -91,170 +80,159 @@ class ClassificationTask:
         net = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": net}
         self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, optimizer_config)}
-        self.batches, self.test = batches, test
-        self.model, self.about = model, dict(about)
-        self.optimizer_config, self.label_smoothing, self.views = optimizer_config, label_smoothing, views
+        self.batches = batches
+        self.test = test
+        self.model = model
+        self.about = dict(about)
+        self.optimizer_config = optimizer_config
+        self.label_smoothing = label_smoothing
+        self.views = views
         self._test_images = fit_images(test, batches.preprocess).to(batches.device)
 
     def prepare(self, accelerator: Accelerator) -> None:
-        """Move to the device; wrap for several processes (with batch statistics over all of them on GPUs)."""
+        """Move the network to the device, and wrap it if there are several processes."""
         self.accelerator = accelerator
         net = self.models["net"]
-        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        train_mode(net)
-        self.models["net"] = accelerator.prepare(net)
+        restore_train_mode(net)
+        self.models["net"] = prepare_model(accelerator, net)
         if accelerator.scaler is not None:  # only float16 needs it, and it looks for packages on disk at every step
             self.optimizers["net"] = accelerator.prepare(self.optimizers["net"])
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Forward, backward, update."""
+        """Train on one batch: forward, backward, update. Return loss and accuracy."""
         net, optimizer = self.models["net"], self.optimizers["net"]
-        rate = self.optimizer_config.rate(batch.progress)
+        lr = self.optimizer_config.lr_at(batch.progress)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("pace", 1.0)
+            group["lr"] = lr * group.get("lr_mult", 1.0)
         with self.accelerator.autocast():
             outputs = net(batch.images)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-        losses = self._losses(logits, batch.labels)
-        for other in auxiliary:
-            losses = losses + AUXILIARY_WEIGHT * self._losses(other, batch.labels)
+        losses = self._cross_entropy(logits, batch.labels)
+        for auxiliary_logits in auxiliary:
+            losses = losses + AUXILIARY_WEIGHT * self._cross_entropy(auxiliary_logits, batch.labels)
         loss = batch.mean(losses)
         self.accelerator.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
-        right = (logits.detach().argmax(1) == batch.labels).to(loss.dtype)
-        return {"loss": loss.detach(), "accuracy": batch.mean(right)}
+        is_correct = (logits.detach().argmax(1) == batch.labels).to(loss.dtype)
+        return {"loss": loss.detach(), "accuracy": batch.mean(is_correct)}
 
-    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy of every sample, in single precision at least."""
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross entropy (N,) of every sample, in single precision at least."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def evaluate(self) -> dict[str, float]:
-        """Accuracy and mean cross entropy (nats, without smoothing) over the whole test set."""
+        """Return accuracy and mean cross entropy (nats, without label smoothing) on the whole test set."""
         logits, labels = self._test_logits()
-        right = (logits.argmax(1) == labels).sum()
+        correct = (logits.argmax(1) == labels).sum()
         loss = F.cross_entropy(logits.double(), labels, reduction="sum")
-        totals = self._over_processes(torch.stack([right.double(), loss, torch.tensor(len(labels)).to(loss)]))
+        totals = torch.stack([correct.double(), loss, torch.tensor(len(labels)).to(loss)])
+        totals = self.accelerator.reduce(totals, reduction="sum")
         return {"accuracy": float(totals[0] / totals[2]), "loss": float(totals[1] / totals[2])}
 
-    def _over_processes(self, totals: Tensor) -> Tensor:
-        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
-        return reduced
-
     @torch.no_grad()
-    def _test_logits(self, *, everything: bool = False) -> tuple[Tensor, Tensor]:
-        """Logits and labels of this process's share of the test set, or of all of it."""
-        share = (
-            slice(None) if everything else slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        )
-        images, labels = self._test_images[share], self.test.labels[share].to(self._test_images.device)
+    def _test_logits(self, *, all_images: bool = False) -> tuple[Tensor, Tensor]:
+        """Return logits and labels of this process's part of the test set, or of the whole set."""
+        process, count = self.accelerator.process_index, self.accelerator.num_processes
+        part = slice(None) if all_images else slice(process, None, count)
+        images, labels = self._test_images[part], self.test.labels[part].to(self._test_images.device)
         net = self.accelerator.unwrap_model(self.models["net"])
         net.eval()
         try:
-            rows = []
+            chunks = []
             for chunk in images.split(EVALUATION_BATCH):
                 inputs = self.batches.preprocess.normalize(chunk, self.batches.dtype)
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
                 with self.accelerator.autocast():
-                    rows.append(
-                        average_over_views(net, inputs.contiguous(memory_format=torch.channels_last), self.views)
-                    )
+                    chunks.append(average_over_views(net, inputs, self.views))
         finally:
-            train_mode(net)
-        logits = torch.cat(rows) if rows else torch.empty(0, len(self.test.classes), device=labels.device)
+            restore_train_mode(net)
+        logits = torch.cat(chunks) if chunks else torch.empty(0, len(self.test.classes), device=labels.device)
         return logits if logits.dtype == torch.float64 else logits.float(), labels
 
     def epoch_artifacts(self, epoch: int) -> Mapping[str, bytes]:
-        """Nothing: a classifier's epochs look alike."""
+        """Return no files."""
         return {}
 
-    def warnings(self, lines: History) -> list[str]:
-        """None."""
+    def warnings(self, history: History) -> list[str]:
+        """Return no warnings."""
         return []
 
-    def figures(self, lines: History) -> list[ReportFigure]:
-        """Curves; confusion matrix, the surest wrong answers, and right answers, on the whole test set."""
+    def figures(self, history: History) -> list[ReportFigure]:
+        """Return learning curves, confusion matrix, and wrong and correct predictions on the whole test set."""
         from firstsight import plots
 
-        logits, labels = self._test_logits(everything=True)
-        shown = classification_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test, plots)
-        drawn = {"Learning curves": plots.curves(lines), **shown}
-        return [ReportFigure(title, figure, CAPTIONS.get(title, "")) for title, figure in drawn.items()]
+        logits, labels = self._test_logits(all_images=True)
+        figures = {"Learning curves": plots.curves(history)}
+        figures |= prediction_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test)
+        return [ReportFigure(title, figure, CAPTIONS.get(title, "")) for title, figure in figures.items()]
 
     def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
-        """Accuracy, how many answers are wrong, loss."""
-        accuracy, tested = metrics["accuracy"], len(self.test)
+        """Summarize accuracy, number of errors and loss."""
+        accuracy, n = metrics["accuracy"], len(self.test)
         return ResultSummary(
             headline=f"test accuracy {accuracy:.2%}",
-            figures=[
+            metrics=[
                 ("test accuracy", f"{accuracy:.2%}"),
-                ("wrong answers", f"{round((1 - accuracy) * tested):,} of {tested:,}"),
+                ("errors", f"{round((1 - accuracy) * n):,} of {n:,}"),
                 ("test loss", f"{metrics['loss']:.4f}"),
             ],
-            commands=["firstsight evaluate {run}", "firstsight predict {run} PICTURE.png"],
+            commands=["firstsight evaluate {run}", "firstsight predict {run} IMAGE.png"],
         )
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
-        """The classifier's card, to stand in the weights file."""
+        """Return the card of the classifier."""
         preprocess = self.batches.preprocess
-        return {
-            "net": make_card(
-                model=self.model, in_channels=preprocess.channels, preprocess=preprocess, classes=self.test.classes,
-                views=self.views, about={**self.about, "metrics": dict(metrics), "test_images": len(self.test)},
-            )
-        }  # fmt: skip
+        options = {
+            "num_classes": len(self.test.classes),
+            "in_channels": preprocess.channels,
+            "image_size": preprocess.input_size,
+        }
+        card = make_card(
+            "classifier",
+            model=self.model,
+            options=options,
+            preprocess=asdict(preprocess),
+            classes=list(self.test.classes),
+            views=self.views,
+            about={**self.about, "metrics": dict(metrics), "test_images": len(self.test)},
+        )
+        return {"net": card}
 
 
-def classification_figures(probs: Tensor, labels: Tensor, test: ImageSet, plots: Any) -> "Mapping[str, Figure]":
-    """What every classifier's report shows.
+def prediction_figures(probs: Tensor, labels: Tensor, test: ImageSet) -> "dict[str, Figure]":
+    """Return the figures of a classifier's predictions by title.
 
     Parameters
     ----------
-    chances
-        (N, classes) probabilities; labels : (N,) true classes; test : the images.
+    probs : Tensor
+        (N, classes) probabilities.
+    labels : Tensor
+        (N,) true classes.
+    test : ImageSet
+        The images.
     """
+    from firstsight import plots
+
     n = len(test.classes)
-    answers = probs.argmax(1)
-    matrix = torch.bincount(labels * n + answers, minlength=n * n).reshape(n, n).numpy()
-    sure = probs.max(1).values
-    wrong = torch.nonzero(answers != labels).flatten()
-    wrong = wrong[sure[wrong].argsort(descending=True, stable=True)][:24]
-    right = torch.nonzero(answers == labels).flatten()
-    right = right[torch.from_numpy(np.linspace(0, len(right) - 1, min(16, len(right))).astype(np.int64))]
-    pictures = {"Confusion matrix": plots.confusion(matrix, test.classes)}
+    confidences, predictions = probs.max(1)
+    matrix = torch.bincount(labels * n + predictions, minlength=n * n).reshape(n, n).numpy()
+    wrong = torch.nonzero(predictions != labels).flatten()
+    wrong = wrong[confidences[wrong].argsort(descending=True, stable=True)][:MAX_WRONG]
+    correct = torch.nonzero(predictions == labels).flatten()
+    spread = np.linspace(0, len(correct) - 1, min(MAX_CORRECT, len(correct))).astype(np.int64)
+    correct = correct[torch.from_numpy(spread)]
+    title = "Wrong predictions, most confident first"
+    figures = {"Confusion matrix": plots.confusion(matrix, test.classes)}
     if len(wrong):
-        captions = [f"{test.classes[answers[i]]} {sure[i]:.0%}\n(is {test.classes[labels[i]]})" for i in wrong]
-        pictures["Wrong answers, the surest first"] = plots.gallery(
-            test.images[wrong].numpy(), captions, colours=[plots.WRONG] * len(wrong)
-        )
+        captions = [
+            f"{test.classes[predictions[i]]} {confidences[i]:.0%}\n(is {test.classes[labels[i]]})" for i in wrong
+        ]
+        colors = [plots.WRONG] * len(wrong)
+        figures[title] = plots.gallery(test.images[wrong].numpy(), captions, colors=colors)
     else:
-        pictures["Wrong answers, the surest first"] = plots.message("None: every test image was answered right.")
-    captions = [f"{test.classes[answers[i]]} {sure[i]:.0%}" for i in right]
-    pictures["Right answers"] = plots.gallery(test.images[right].numpy(), captions)
-    return pictures
-
-
-def make_optimizer(net: nn.Module, how: OptimizerConfig) -> Optimizer:
-    """An optimizer in groups: weights; biases and batch norms (of one axis), which have a pace and decay of their own.
-
-    Each group keeps its pace as "pace". Parameters that are fixed (``requires_grad`` off) are in none.
-    """
-    learning = [p for p in net.parameters() if p.requires_grad]
-    vectors = {
-        "params": [p for p in learning if p.ndim <= 1],
-        "weight_decay": how.bias_weight_decay,
-        "pace": how.bias_lr_mult,
-    }
-    if how.optimizer == "muon":
-        filters = [p for p in learning if p.ndim > 2]
-        matrices = {
-            "params": [p for p in learning if p.ndim == 2],
-            "weight_decay": how.weight_decay,
-            "pace": how.linear_lr_mult,
-        }
-        return Muon(filters, [matrices, vectors], lr=how.lr, momentum=how.momentum)
-    weights = {"params": [p for p in learning if p.ndim > 1], "weight_decay": how.weight_decay}
-    if how.optimizer == "sgd":
-        return SGD([weights, vectors], lr=how.lr, momentum=how.momentum, nesterov=how.momentum > 0, fused=True)
-    return (Adam if how.optimizer == "adam" else AdamW)([weights, vectors], lr=how.lr, fused=True)
+        figures[title] = plots.text_figure("None: every test image was classified correctly.")
+    captions = [f"{test.classes[predictions[i]]} {confidences[i]:.0%}" for i in correct]
+    figures["Correct predictions"] = plots.gallery(test.images[correct].numpy(), captions)
+    return figures

@@ -1,140 +1,174 @@
-"""What a run of a generative adversarial network is made of: pictures, a judge, and the task."""
+"""Build the task of a GAN run: networks, batches, latent space, reference classifier."""
 
-from dataclasses import fields
 from typing import Any
 
 import torch
 
-from firstsight.data import ImageSet, Preprocess
+from firstsight.data.image_io import Preprocess
+from firstsight.data.images.image_set import ImageSet
 from firstsight.errors import UsageError
 from firstsight.models.gan import OPTIONS, create_gan
 from firstsight.models.gan.latent import Latent
-from firstsight.tasks.builder import ExperimentBuilder, shown
+from firstsight.models.gan.losses import get_loss
+from firstsight.tasks.builder import ExperimentBuilder, redact_paths
 from firstsight.tasks.gan.parse_settings import parse_categories, parse_code_std
-from firstsight.tasks.gan.reference_classifier import reference_for
+from firstsight.tasks.gan.reference_classifier import ReferenceClassifier, reference_for
 from firstsight.tasks.gan.settings import GANSettings
-from firstsight.tasks.gan.train import GANRules
-from firstsight.tasks.gan.train import GANTask as Task
+from firstsight.tasks.gan.train import GANTask
 
-FEW = 2
-"""Batch norm needs so many pictures in every batch."""
+MIN_BATCH = 2
+"""Minimum number of images per batch and process, for batch norm."""
+SETTING_OF_OPTION = {
+    "signed": "output",
+    "strided": "resampling",
+    "leaky": "activation",
+    "classes": "conditional",
+    "width": "d_width",
+    "stuck": "bn_on_logit",
+}
+"""Settings that determine an option of `create_gan` with another name."""
 
 
 class GANBuilder(ExperimentBuilder[GANSettings]):
-    """Gathers the materials of a generator and a discriminator."""
+    """Builds the task of a GAN run."""
 
-    labelled = False
+    labeled = False
 
-    def make_task(self, train: ImageSet, test: ImageSet) -> Task:
-        """Networks, batches and optimizers, on the device and ready to train.
+    def make_task(self, train: ImageSet, test: ImageSet) -> GANTask:
+        """Return the task, on the device and ready to train.
+
+        Parameters
+        ----------
+        train : ImageSet
+            Training images.
+        test : ImageSet
+            Test images.
 
         Raises
         ------
         UsageError
-            A setting that the network does not have, a size it does not make, too few pictures.
+            If the network does not support a setting or the image size, or if there are too few images.
         """
-        settings, model = self.settings, self.model
-        self._check(train, test)
-        classes = self._told(train)
+        settings = self.settings
+        self._check_settings()
+        self._check_size(train, test)
+        num_classes = self._count_classes(train)
         torch.manual_seed(settings.seed)
-        half = (0.5,) * train.channels if settings.output == "tanh" else (0.0,) * train.channels
-        whole = (0.5,) * train.channels if settings.output == "tanh" else (1.0,) * train.channels
-        preprocess = Preprocess(channels=train.channels, resize=settings.image_size, pad=0, mean=half, std=whole)
         code_std = parse_code_std(settings.code_std, settings.continuous)
-        latent = Latent(
-            settings.latent_dim,
-            (classes,) if classes else parse_categories(settings.categories),
-            settings.continuous,
-            settings.noise,
-        )
-        options: dict[str, Any] = {
-            "latent": latent.length, "size": settings.image_size, "channels": train.channels, **self._options(classes)
-        }  # fmt: skip
-        generator, discriminator = create_gan(model, **options)
+        categories = (num_classes,) if num_classes else parse_categories(settings.categories)
+        latent = Latent(settings.latent_dim, categories, settings.continuous, settings.noise)
+        options = self._network_options(latent, train.channels, num_classes)
+        generator, discriminator = create_gan(self.model, **options)
         about = {
             "recipe": self.name,
             "data": train.name,
             "classes": list(train.classes),
-            "settings": shown(settings),
+            "settings": redact_paths(settings),
         }
-        reference = reference_for(train.name, train.classes)
-        if not reference.in_domain:
-            stranger = f"no trained network knows {train.name}: distances are in the features of {reference.name}"
-            self.callback.warn(stranger)
-            self.notes = (*self.notes, stranger)
-        as_found = {"code_std": code_std, "conditional": classes > 0}
-        task = Task(
+        task = GANTask(
             generator,
             discriminator,
-            self.batches(train, preprocess),
+            self.batches(train, self._preprocess(train.channels)),
             test,
             latent=latent,
-            rules=GANRules(**{f.name: getattr(settings, f.name) for f in fields(GANRules)} | as_found),
-            reference=reference,
-            seed=settings.seed,
-            model=model,
+            settings=settings,
+            code_std=code_std,
+            is_conditional=num_classes > 0,
+            reference=self._reference(train),
+            model=self.model,
             options=options,
             about=about,
         )
         task.prepare(self.accelerator)
         return task
 
-    def _told(self, train: ImageSet) -> int:
-        """How many classes the networks are told; 0 if they are not, or if there is nothing to tell."""
+    def _preprocess(self, channels: int) -> Preprocess:
+        """Return the preprocessing to the range of G's output: [-1, 1] with tanh, [0, 1] with sigmoid."""
+        mean, std = (0.5, 0.5) if self.settings.output == "tanh" else (0.0, 1.0)
+        size = self.settings.image_size
+        return Preprocess(channels=channels, resize=size, pad=0, mean=(mean,) * channels, std=(std,) * channels)
+
+    def _reference(self, train: ImageSet) -> ReferenceClassifier:
+        """Return the reference classifier for the data; warn if no bundled one was trained on them."""
+        reference = reference_for(train.name, train.classes)
+        if not reference.in_domain:
+            self._warn(f"no bundled classifier knows {train.name}: distances use the features of {reference.name}")
+        return reference
+
+    def _count_classes(self, train: ImageSet) -> int:
+        """Return the number of classes of a class-conditional GAN; 0 if it is not conditional."""
         if not self.settings.conditional:
             return 0
         if len(train.classes) > 1:
             return len(train.classes)
-        note = f"{train.name}: its pictures are of one class, so --conditional has nothing to tell"
-        self.callback.warn(note)
-        self.notes = (*self.notes, note)
+        self._warn(f"{train.name}: all images are of one class, so `conditional` has no effect")
         return 0
 
-    def _options(self, classes: int) -> dict[str, Any]:
-        """The settings that make a difference to this network, as `create_gan` takes them."""
+    def _network_options(self, latent: Latent, channels: int, num_classes: int) -> dict[str, Any]:
+        """Return the arguments of `create_gan`: those of all networks, and those that this network supports."""
         settings = self.settings
-        every: dict[str, Any] = {
-            "width": settings.d_width, "g_width": settings.g_width, "signed": settings.output == "tanh",
-            "strided": settings.resampling == "strided", "leaky": settings.activation == "leaky",
-            "batch_norm": settings.batch_norm, "spectral_norm": settings.spectral_norm,
-            "stuck": settings.bn_on_logit, "packing": settings.packing,
-            "critic": settings.loss == "wasserstein" or settings.r1_gamma > 0,
-            "classes": classes, "categories": parse_categories(settings.categories), "continuous": settings.continuous,
-        }  # fmt: skip
-        return {name: value for name, value in every.items() if name in OPTIONS[self.model]}
+        common = {"latent": latent.length, "size": settings.image_size, "channels": channels}
+        optional: dict[str, Any] = {
+            "width": settings.d_width,
+            "g_width": settings.g_width,
+            "signed": settings.output == "tanh",
+            "strided": settings.resampling == "strided",
+            "leaky": settings.activation == "leaky",
+            "batch_norm": settings.batch_norm,
+            "spectral_norm": settings.spectral_norm,
+            "stuck": settings.bn_on_logit,
+            "packing": settings.packing,
+            "critic": get_loss(settings.loss).has_gradient_penalty or settings.r1_gamma > 0,
+            "classes": num_classes,
+            "categories": parse_categories(settings.categories),
+            "continuous": settings.continuous,
+        }
+        return common | {name: value for name, value in optional.items() if name in OPTIONS[self.model]}
 
-    def _check(self, train: ImageSet, test: ImageSet) -> None:
-        """Refuse settings that this network does not have, and data that are too few."""
-        settings, model, plain = self.settings, self.model, GANSettings()
-        options = {
-            "signed": "output", "strided": "resampling", "leaky": "activation", "classes": "conditional",
-            "width": "d_width", "stuck": "bn_on_logit",
-        }  # fmt: skip
-        for switch in dict.fromkeys(s for switches in OPTIONS.values() for s in switches):
-            name = options.get(switch, switch)
-            if not hasattr(settings, name):  # follows from others, as a critic from its loss
+    def _check_settings(self) -> None:
+        """Refuse settings that this network does not support, and settings that exclude each other."""
+        settings = self.settings
+        defaults = GANSettings()
+        for option in dict.fromkeys(option for options in OPTIONS.values() for option in options):
+            name = SETTING_OF_OPTION.get(option, option)
+            if not hasattr(settings, name):  # it follows from other settings, as "critic" from the loss
                 continue
-            if switch not in OPTIONS[model] and getattr(settings, name) != getattr(plain, name):
-                owners = " and ".join(owner for owner, switches in OPTIONS.items() if switch in switches)
-                raise UsageError(f"{model} has no --{name.replace('_', '-')}; {owners} can have it")
-        if model == "infogan" and not settings.categories and not settings.continuous:
-            raise UsageError("infogan needs codes: --categories, how many values its code has, as 10, or --continuous")
-        for name in ("info_weight", "info_warmup"):
-            if model != "infogan" and getattr(settings, name) != getattr(plain, name):
-                raise UsageError(f"{model} has no --{name.replace('_', '-')}; infogan can have it")
-        if settings.code_std != plain.code_std and (model != "infogan" or not settings.continuous):
-            raise UsageError("--code-std is that of continuous codes; infogan can have them, with --continuous")
+            if option not in OPTIONS[self.model] and getattr(settings, name) != getattr(defaults, name):
+                owners = " and ".join(model for model, options in OPTIONS.items() if option in options)
+                raise UsageError(f"{self.model} does not support `{name}` (supported by {owners})")
+        self._check_codes(defaults)
         if settings.conditional and settings.packing > 1:
-            raise UsageError("--conditional tells the class of a picture, and --packing shows D several; choose one")
-        if settings.loss != "wasserstein" and settings.gp_weight != plain.gp_weight:
-            raise UsageError(f"--gp-weight goes with --loss wasserstein, not with {settings.loss}")
-        least = FEW * settings.packing * self.accelerator.num_processes
-        if min(len(train) // -(-len(train) // settings.batch_size), len(test)) < least:
+            raise UsageError("`conditional` and `packing` exclude each other: a pack has images of several classes")
+        if not get_loss(settings.loss).has_gradient_penalty and settings.gp_weight != defaults.gp_weight:
+            raise UsageError(f"`gp_weight` needs `loss=wasserstein`; got {settings.loss}")
+
+    def _check_codes(self, defaults: GANSettings) -> None:
+        """Refuse settings of latent codes without codes."""
+        settings = self.settings
+        is_infogan = self.model == "infogan"
+        if is_infogan and not settings.categories and not settings.continuous:
+            raise UsageError("infogan needs codes; set `categories`, as in 10, or `continuous`")
+        for name in ("info_weight", "info_warmup"):
+            if not is_infogan and getattr(settings, name) != getattr(defaults, name):
+                raise UsageError(f"{self.model} does not support `{name}` (supported by infogan)")
+        if settings.code_std != defaults.code_std and not (is_infogan and settings.continuous):
+            raise UsageError("`code_std` needs continuous codes (infogan with `continuous`)")
+
+    def _check_size(self, train: ImageSet, test: ImageSet) -> None:
+        """Refuse data with too few images; warn if there is only one batch."""
+        batch_size = self.settings.batch_size
+        minimum = MIN_BATCH * self.settings.packing * self.accelerator.num_processes
+        smallest_batch = len(train) // -(-len(train) // batch_size)
+        if min(smallest_batch, len(test)) < minimum:
             raise UsageError(
-                f"{train.name}: {len(train)} pictures to train on and {len(test)} to measure on are too few;"
-                f" every batch needs {least} at least"
+                f"{train.name}: {len(train)} training images and {len(test)} test images are too few;"
+                f" every batch needs at least {minimum}"
             )
-        if len(train) < settings.batch_size:
-            note = f"{len(train)} training pictures are fewer than a batch of {settings.batch_size}: all are in one"
-            self.callback.warn(f"{train.name}: {note}")
-            self.notes = (*self.notes, note)
+        if len(train) < batch_size:
+            note = f"{len(train)} training images are fewer than `batch_size={batch_size}`: all are in one batch"
+            self._warn(f"{train.name}: {note}")
+
+    def _warn(self, note: str) -> None:
+        """Print a warning, and add it to the notes of the report."""
+        self.callback.warn(note)
+        self.notes = (*self.notes, note)

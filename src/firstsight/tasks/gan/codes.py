@@ -1,4 +1,4 @@
-"""InfoGAN's codes held against what people see: classes, slant, width, strokes."""
+"""Meaning of InfoGAN's codes: categories against classes, continuous codes against slant, width and stroke width."""
 
 from dataclasses import dataclass
 
@@ -6,43 +6,51 @@ import torch
 from torch import Tensor, nn
 
 from firstsight.data.images.image_set import ImageSet
-from firstsight.metrics.clustering import ClusterMatch, fit
-from firstsight.models.gan import blocks as shape
+from firstsight.metrics.clustering import ClusterMatch, match_clusters
+from firstsight.models.gan import digit_shape
 from firstsight.models.gan.latent import Latent
 
 BATCH = 500
+"""Images that Q reads at once."""
 
 
 @torch.inference_mode()
-def read(discriminator: nn.Module, inputs: Tensor, images: ImageSet) -> ClusterMatch:
-    """How the first categorical code that Q reads off real pictures fits their classes.
+def match_categories(discriminator: nn.Module, inputs: Tensor, images: ImageSet) -> ClusterMatch:
+    """Match the first categorical code, as Q predicts it from real images, with the classes of the images.
 
     Parameters
     ----------
     discriminator : nn.Module
-        InfoGAN's, left in the mode it was in.
+        Discriminator of InfoGAN with Q; it is left in the mode it was in.
     inputs : Tensor
-        (N, C, S, S) normalised; images : the set they are of, for its labels.
+        (N, C, S, S) normalized images.
+    images : ImageSet
+        The set of these images, for its labels.
     """
     mode = discriminator.training
     discriminator.eval()
     try:
-        rows = [discriminator(chunk)[1].categories[0] for chunk in inputs.split(BATCH)]
+        chunks = [discriminator(chunk)[1].categories[0] for chunk in inputs.split(BATCH)]
     finally:
         discriminator.train(mode)
-    logits = torch.cat(rows).cpu()
-    return fit(logits.argmax(1), images.labels, values=logits.shape[1], classes=len(images.classes))
+    logits = torch.cat(chunks).cpu()
+    return match_clusters(
+        logits.argmax(1), images.labels, num_clusters=logits.shape[1], num_classes=len(images.classes)
+    )
 
 
 @dataclass(frozen=True)
 class CodeCorrelation:
-    """What a continuous code does: its correlation with shapes, over pictures with random codes, within categories.
+    """Correlation of a continuous code with the shape of digits, within categories.
 
-    Parameters
+    Attributes
     ----------
-    slant, width, stroke : float
-        Pearson's correlation, in [-1, 1], with how far a digit leans, how wide it is, and how wide its strokes are; see
-        `gan.shape`.
+    slant : float
+        Pearson's correlation with the slant, in [-1, 1]; see `firstsight.models.gan.digit_shape`.
+    width : float
+        Correlation with the width.
+    stroke : float
+        Correlation with the stroke width.
     """
 
     slant: float
@@ -50,35 +58,43 @@ class CodeCorrelation:
     stroke: float
 
 
-def meanings(latent: Latent, z: Tensor, pictures: Tensor) -> list[CodeCorrelation]:
-    """Of every continuous code.
+def code_correlations(latent: Latent, z: Tensor, images: Tensor) -> list[CodeCorrelation]:
+    """Compute the correlations of every continuous code with the shape of digits.
 
     Parameters
     ----------
+    latent : Latent
+        Latent space of the generator.
     z : Tensor
-        (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+        (N, ``latent.length``) random latent vectors.
+    images : Tensor
+        (N, C, S, S) uint8, generated from ``z``.
     """
-    values, groups, shapes = _measured(latent, z, pictures)
-    return [CodeCorrelation(*(shape.correlation(code, seen, groups) for seen in shapes)) for code in values.T]
+    values, groups, shapes = _codes_and_shapes(latent, z, images)
+    return [CodeCorrelation(*(digit_shape.correlation(code, x, groups) for x in shapes)) for code in values.T]
 
 
-def meaning_together(latent: Latent, z: Tensor, pictures: Tensor) -> CodeCorrelation:
-    """Of the best mixture of all continuous codes for each shape.
+def joint_correlation(latent: Latent, z: Tensor, images: Tensor) -> CodeCorrelation:
+    """Compute, for each shape, the correlation of the best linear combination of all continuous codes.
 
     Parameters
     ----------
+    latent : Latent
+        Latent space of the generator.
     z : Tensor
-        (N, length) latent vectors; pictures : (N, C, S, S) uint8, made from them.
+        (N, ``latent.length``) random latent vectors.
+    images : Tensor
+        (N, C, S, S) uint8, generated from ``z``.
     """
-    values, groups, shapes = _measured(latent, z, pictures)
-    return CodeCorrelation(*(shape.best_correlation(values, seen, groups) for seen in shapes))
+    values, groups, shapes = _codes_and_shapes(latent, z, images)
+    return CodeCorrelation(*(digit_shape.best_correlation(values, x, groups) for x in shapes))
 
 
-def _measured(latent: Latent, z: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """(N, codes) values, (N,) the group of a picture's categories, and (N,) of each shape."""
-    chosen, values = latent.codes(z)
+def _codes_and_shapes(latent: Latent, z: Tensor, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Return continuous codes (N, codes), groups of equal categories (N,), and slant, width and stroke width (N,)."""
+    categories, values = latent.codes(z)
     groups = torch.zeros(len(z), dtype=torch.long)
-    for code, values_of in zip(chosen, latent.categories, strict=True):  # every combination of categories is a group
-        groups = groups * values_of + code
-    ink = pictures.float().mean(1, keepdim=True) / 255
-    return values, groups, (shape.slant(ink), shape.width(ink), shape.stroke_width(ink))
+    for code, num_values in zip(categories, latent.categories, strict=True):  # a group per combination of categories
+        groups = groups * num_values + code
+    ink = images.float().mean(1, keepdim=True) / 255
+    return values, groups, (digit_shape.slant(ink), digit_shape.width(ink), digit_shape.stroke_width(ink))

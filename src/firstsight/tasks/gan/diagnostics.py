@@ -1,85 +1,86 @@
-"""What goes wrong when two networks train against each other, told from the metrics, in words.
+"""Diagnosis of GAN training from its metrics: typical failures, as sentences for users.
 
-Each rule looks at the means of the last `LAST` epochs (of a fifth of them in a long run).
+The rules use the means of the last `WINDOW` epochs, or of the last fifth of a long run.
 """
 
 from statistics import fmean
 
 from firstsight.engine.task import History
 
-LAST = 5
-SURE = 0.95
-"""D wins: on average its answers have come so far to what it is asked to say, as a share of the way between the two."""
-STILL = 0.01
-"""A loss stands still: over the last epochs neither G's nor D's mean moves by more than this share of itself."""
+WINDOW = 5
+D_WINS = 0.95
+"""D wins if its mean outputs are within 5 % of its targets, as a fraction of the difference between the targets."""
+CONSTANT = 0.01
+"""The losses are constant if neither mean changes by more than this fraction in the last epochs."""
 POOR = 3.0
-"""...while the Frechet distance is still more than this many times that of real pictures..."""
-FALLEN = 0.5
-"""...and more than this share of the highest so far; where it has fallen further, the game is in balance."""
-SHARE = 0.5
-"""Modes are missing: no more than this share of the classes is made."""
-NARROW = 0.2
-"""All pictures are alike: their features vary less than this share of what those of real pictures do."""
-EARLY = 1 / 3
-"""Neither of the last two is said before this share of the epochs: many a run begins with few classes and recovers."""
+"""Constant losses are a failure only if the Frechet distance is above this multiple of that of real images..."""
+NOT_IMPROVED = 0.5
+"""...and above this fraction of its maximum. Below, G and D are in balance."""
+MISSING_MODES = 0.5
+"""Modes are missing if at most this fraction of the classes is generated."""
+COLLAPSED = 0.2
+"""All images are alike if the variance of their features is below this fraction of that of real images."""
+PATIENCE = 1 / 3
+"""The last two rules wait for this fraction of the epochs: many runs start with few classes and recover."""
 
 
-def find(lines: History, *, classes: int, epochs: int = 0, asked: tuple[float, float] | None = (1.0, 0.0)) -> list[str]:
-    """A sentence for everything that is wrong at the end of ``lines``.
+def diagnose(
+    history: History, *, classes: int, epochs: int = 0, targets: tuple[float, float] | None = (1.0, 0.0)
+) -> list[str]:
+    """Return a sentence for every failure at the end of ``history``.
 
     Parameters
     ----------
-    lines : History
+    history : History
         Metrics of every epoch so far.
     classes : int
-        How many classes there are to make; 0 where nobody can tell.
+        Number of classes of the data; 0 if generated images cannot be classified.
     epochs : int
-        How many the whole training has; 0 if it is over.
-    asked : tuple[float, float] | None
-        The mean of what D is asked to say to real and to generated pictures, as D(x) and D(G(z)) are told; None where
-        its answers have no scale (hinge, wasserstein), and nobody can tell from them that it wins.
+        Number of epochs of the whole training; 0 if it is finished.
+    targets : tuple[float, float] | None
+        Mean targets of D for real and for generated images, on the scale of D(x) and D(G(z)). None if D's outputs have
+        no such scale (hinge, wasserstein); the rule "D wins" is then not applied.
     """
-    count = max(LAST, len(lines) // 5)
-    last = lines[-count:]
-    if len(lines) < 2 * LAST or not any("test/frechet" in line for line in last):
+    last = history[-max(WINDOW, len(history) // 5) :]
+    if len(history) < 2 * WINDOW or not any("test/frechet" in row for row in last):
         return []
 
     def mean(name: str) -> float:
-        return fmean(line[name] for line in last if name in line)
+        return fmean(row[name] for row in last if name in row)
 
-    told = []
-    if asked and _near(mean("train/d_real"), *asked) and _near(mean("train/d_fake"), *reversed(asked)):
-        told.append(
-            "D wins: it tells real from generated pictures almost without error, and G learns little from it;"
-            " try a smaller --d-lr-mult, or --label-flip-prob 0.1"
+    messages = []
+    if targets and _reaches(mean("train/d_real"), *targets) and _reaches(mean("train/d_fake"), *reversed(targets)):
+        messages.append(
+            "D wins: it separates real from generated images almost without error, and G learns little from it;"
+            " try a smaller `d_lr_mult`, or `label_flip_prob=0.1`"
         )
-    highest = max(line["test/frechet"] for line in lines if "test/frechet" in line)
-    poor = mean("test/frechet") > max(POOR * mean("test/frechet_floor"), FALLEN * highest)
-    if poor and all(_still([line[f"train/{name}"] for line in last]) for name in ("g_loss", "d_loss")):
-        told.append(
-            "the losses stand still: nothing is learned; something between D's layers and its answer takes the"
-            " difference between real and generated pictures away"
+    highest = max(row["test/frechet"] for row in history if "test/frechet" in row)
+    is_poor = mean("test/frechet") > max(POOR * mean("test/frechet_floor"), NOT_IMPROVED * highest)
+    if is_poor and all(_is_constant([row[f"train/{name}"] for row in last]) for name in ("g_loss", "d_loss")):
+        messages.append(
+            "the losses are constant: nothing is learned; a layer between D's features and its output removes the"
+            " difference between real and generated images"
         )
-        return told  # what the pictures lack follows from it
-    if len(lines) < EARLY * epochs:
-        return told
-    if classes and mean("test/modes") <= SHARE * classes:
-        told.append(
-            f"modes are missing: no more than half of the {classes} classes are made;"
-            " try more --epochs, another --seed, a smaller --lr, or --packing 2"
+        return messages  # missing modes would only be a consequence
+    if len(history) < PATIENCE * epochs:
+        return messages
+    if classes and mean("test/modes") <= MISSING_MODES * classes:
+        messages.append(
+            f"modes are missing: at most half of the {classes} classes are generated;"
+            " try more `epochs`, another `seed`, a smaller `lr`, or `packing=2`"
         )
-    if mean("test/spread") < NARROW:
-        told.append(
-            "the pictures are all alike: G has collapsed to a few of them; try more --epochs, another --seed, a"
-            " smaller --lr, or --packing 2"
+    if mean("test/spread") < COLLAPSED:
+        messages.append(
+            "the images are all alike: G has collapsed to a few of them; try more `epochs`, another `seed`, a"
+            " smaller `lr`, or `packing=2`"
         )
-    return told
+    return messages
 
 
-def _near(answer: float, wanted: float, other: float) -> bool:
-    """Has it come at least `SURE` of the way from the other answer to the wanted one?"""
-    return wanted != other and (answer - other) / (wanted - other) > SURE
+def _reaches(output: float, target: float, other: float) -> bool:
+    """Return whether an output of D is within 5 % of its target (see `D_WINS`)."""
+    return target != other and (output - other) / (target - other) > D_WINS
 
 
-def _still(values: list[float]) -> bool:
-    return max(values) - min(values) <= STILL * abs(fmean(values))
+def _is_constant(values: list[float]) -> bool:
+    return max(values) - min(values) <= CONSTANT * abs(fmean(values))

@@ -1,115 +1,265 @@
-"""Measuring generated pictures: their distance from test images, and what a classifier takes them for."""
+"""Evaluation of a trained generator: distance to real images, classes generated, meaning of its codes."""
 
-from collections.abc import Mapping
-from statistics import fmean, stdev
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from firstsight.data.batches import Batches, fit_images
-from firstsight.data.image_io import Preprocess
+from firstsight.data.batches import fit_images
 from firstsight.data.images.image_set import ImageSet
-from firstsight.metrics.frechet import divergence, frechet_distance, modes
-from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier
+from firstsight.data.images.loading import load_data
+from firstsight.metrics.clustering import class_accuracy, cluster_purity
+from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
+from firstsight.tasks.evaluation import Evaluation, MetricRow
+from firstsight.tasks.gan.codes import code_correlations, joint_correlation, match_categories
+from firstsight.tasks.gan.evaluator import MAX_DRAWS, classify_set, distances
+from firstsight.tasks.gan.generator import BATCH, Generator, load_discriminator
+from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier, reference_for
+from firstsight.tasks.provenance import training_data
 
-MEASURED = 1000
-"""Pictures that are generated to be measured after every epoch: so many, or as often as there are test images."""
-DRAWS = 8
-"""...but no more often than this."""
-
-
-def chosen(images: ImageSet, n: int) -> Tensor:
-    """Row numbers of ``n`` images, spread evenly over a set."""
-    return torch.arange(n) * len(images) // n
-
-
-def look_at(
-    reference: ReferenceClassifier, images: ImageSet, n: int, prepare: Preprocess
-) -> tuple[ClassifierOutput, Tensor]:
-    """What a judge sees in ``n`` images of a set, in the size of generated ones; and their labels."""
-    rows = chosen(images, n)
-    return reference.look(fit_images(images, prepare)[rows]), images.labels[rows]
-
-
-def distances(real: Tensor, fake: Tensor) -> dict[str, float]:
-    """The Frechet distance of generated features, in draws of as many as there are real ones.
-
-    A distance between few pictures depends on which they are.
-
-    Parameters
-    ----------
-    real, fake : Tensor
-        (N, d) and (draws * N, d).
-
-    Returns
-    -------
-    dict[str, float]
-        "frechet", the mean over draws; "frechet_sd", the standard deviation of one draw, if there are several.
-    """
-    found = [frechet_distance(real, draw) for draw in fake.split(len(real))]
-    return {"frechet": fmean(found)} | ({"frechet_sd": stdev(found)} if len(found) > 1 else {})
+MAX_IMAGES = 10_000
+MIN_DRAWS = 4
+"""Minimum number of draws: even with ten thousand images, the distance depends on which images are drawn."""
+NEIGHBORS = 5
+DESCRIPTIONS = {
+    "frechet": "Fréchet distance to test images, lower is better",
+    "frechet_sd": "standard deviation of the distance of one draw; the distance is the mean over draws",
+    "frechet_floor": "Fréchet distance of training images: the value to approach",
+    "precision": "fraction of generated images that are in the manifold of real ones",
+    "recall": "fraction of real images that are in the manifold of generated ones",
+    "density": "mean number of real neighborhoods around a generated image, divided by k",
+    "coverage": "fraction of real images with a generated image in their neighborhood",
+    "modes": "number of classes that at least 1 % of the images show",
+    "kl": "KL divergence of the generated from the real class distribution, in nats",
+    "confidence": "mean probability of the reference classifier's predictions",
+    "class_accuracy": "fraction of images of the requested class, mean over the classes",
+    "q_error": "error of Q on test images, categories matched one-to-one with classes",
+    "q_purity": "purity of Q's categories on test images, several categories per class allowed",
+}
+SHAPES = {"slant": "the slant of a digit", "width": "its width", "stroke": "its stroke width"}
 
 
-class GANEvaluator:
-    """What a judge sees in generated pictures, beside test images.
-
-    Parameters
-    ----------
-    judge
-        Who looks; batches : the training images; test : those to measure against.
+@dataclass(frozen=True, kw_only=True)
+class GANEvaluation(Evaluation):
+    """Metrics of a generator.
 
     Attributes
     ----------
-    n
-        Generated and test pictures compared, each; draws : how often; pictures : how many are generated for it.
+    metrics : Mapping[str, float | None]
+        ``frechet``: mean Fréchet distance over draws of ``n`` images; ``frechet_sd``: standard deviation of one draw;
+        ``frechet_floor``: distance of training images; ``precision``, ``recall``, ``density``, ``coverage``. If the
+        reference classifier knows the classes: ``modes``, ``kl``, ``confidence``. For each categorical code
+        ``c1_purity``, or ``class_accuracy`` of a class-conditional generator; for each continuous code ``c2_slant``,
+        ``c2_width``, ``c2_stroke`` (correlations). For a run with a Q: ``q_error`` and ``q_purity``.
+    n : int
+        Number of generated and of real images compared.
+    model, data : str
+        Names of the network and of the data set.
+    notes : tuple[str, ...]
+        What a reader of the result must know.
+    purities : Mapping[str, tuple[float, ...]]
+        For each categorical code, the fraction of the most frequent class among the images of each value. For a
+        class-conditional generator, the fraction of the requested class.
+    draws : int
+        Number of draws (precision, recall, density and coverage use the first).
+    reference : str
+        Classifier whose features are compared.
+    sha256 : str
+        SHA-256 of its file.
     """
 
-    def __init__(self, reference: ReferenceClassifier, batches: Batches, test: ImageSet) -> None:
-        self.reference, self.test = reference, test
-        self.n = min(MEASURED, len(test))
-        self.draws = min(DRAWS, -(-MEASURED // self.n))
-        self.pictures = self.n * self.draws
-        self._real, self._labels = look_at(reference, test, self.n, batches.preprocess)
-        among = chosen(batches.source, self.n).to(batches.device)
-        self._floor = frechet_distance(self._real.features, reference.look(batches.images[among]).features)
+    purities: Mapping[str, tuple[float, ...]]
+    draws: int
+    reference: str
+    sha256: str
 
-    def __call__(self, images: Tensor) -> dict[str, float]:
-        """Numbers of (pictures, C, S, S) uint8.
+    def headline(self) -> str:
+        """Return the result in one line."""
+        return (
+            f"{self.model} on {self.data}: FD({self.reference}) {self.metrics['frechet']:.4g}"
+            f" (N = {self.n:,}, {self.draws} draws)"
+        )
 
-        Returns
-        -------
-        dict[str, float]
-            ``frechet``, ``frechet_sd`` (see `distances`) and ``frechet_floor``, the distance of training images;
-            ``spread`` (variance of the features over that of test images); ``modes`` and ``kl`` where the judge knows
-            the classes.
-        """
-        seen, real = self.reference.look(images), self._real
-        found = distances(real.features, seen.features) | {
-            "frechet_floor": self._floor,
-            "spread": float(seen.features.var(0).sum() / real.features.var(0).sum()),
-        }
-        if self.reference.in_domain:
-            classes = len(self.test.classes)
-            found["modes"] = float(modes(seen.labels, classes))
-            found["kl"] = divergence(seen.labels, self._labels, classes)
-        return found
+    def rows(self) -> list[MetricRow]:
+        """Return a table of the metrics for people."""
+        rows = [MetricRow(name, f"{value:.4g}", describe(name)) for name, value in self.metrics.items()]
+        for name, fractions in self.purities.items():
+            kind = "purity" if f"{name}_purity" in self.metrics else "accuracy"
+            rows.append(MetricRow(name, " ".join(f"{x:.2f}" for x in fractions), f"{kind} of each of its values"))
+        return rows
 
-    def told(self, metrics: Mapping[str, float]) -> tuple[str, list[tuple[str, str]]]:
-        """A headline, and figures by name, as a run's verdict has them."""
-        size = f"N = {self.n:,}" + (f", mean of {self.draws} draws" if self.draws > 1 else "")
-        if self.n <= self._real.features.shape[1]:
-            size += ": too few to mean anything"
-        figures = [
-            (f"Frechet distance, {size}", f"{metrics['frechet']:.2f}"),
-            ("the same of real pictures", f"{metrics['frechet_floor']:.2f}"),
+    def details(self) -> list[str]:
+        """Return lines printed below the table."""
+        return [
+            f"features of {self.reference} (SHA-256 {self.sha256[:12]});"
+            " do not compare with distances of other features or another N"
         ]
-        headline = f"Frechet distance {metrics['frechet']:.2f} (real pictures: {metrics['frechet_floor']:.2f}, {size})"
-        if "modes" in metrics:
-            made = f"{metrics['modes']:.0f} of {len(self.test.classes)}"
-            figures += [("classes made", made), ("KL divergence", f"{metrics['kl']:.3f}")]
-            headline += f", {made} classes made"
-        if "q_error" in metrics:
-            figures.append(("Q's error on real pictures", f"{metrics['q_error']:.1%}"))
-            headline += f", Q errs on {metrics['q_error']:.1%}"
-        figures.append(("in the features of", f"{self.reference.name}, SHA-256 {self.reference.sha256[:12]}"))
-        return headline, figures
+
+
+def describe(name: str) -> str:
+    """Return a one-line description of a metric.
+
+    >>> describe("c2_slant")
+    'correlation of c2 with the slant of a digit'
+    """
+    if name.endswith("_purity") and name not in DESCRIPTIONS:
+        code = name.partition("_")[0]
+        return f"fraction of the most frequent class among images of a value of {code}, mean over its values"
+    code, _, shape = name.partition("_")
+    if shape in SHAPES:
+        subject = f"the best linear combination of {code.replace('-', ' to ')}" if "-" in code else code
+        return f"correlation of {subject} with {SHAPES[shape]}"
+    return DESCRIPTIONS[name]
+
+
+def evaluate_generator(
+    model: Generator,
+    data: str | Path | None = None,
+    *,
+    n: int = MAX_IMAGES,
+    seed: int = 0,
+    strict: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> GANEvaluation:
+    """Evaluate a generator against the test images of a data set.
+
+    Parameters
+    ----------
+    model : Generator
+        Trained generator.
+    data : str | Path | None
+        Name or path of a data set, see `firstsight.load_data`; None for the one it was trained on.
+    n : int
+        Number of images to compare; at most the number of test images is used.
+    seed : int
+        Seed of the latent vectors.
+    strict : bool
+        Refuse a folder with unusable images instead of leaving them out.
+    notify : Callable[[str], None]
+        Called with a line for every download.
+    progress : Callable[[Sequence[Any]], Iterable[Any]]
+        Iterates over the batches of images to generate, for a progress bar.
+
+    Raises
+    ------
+    UsageError
+        If ``data`` is None and the training data are not available.
+    DataError
+        If the data cannot be used.
+    """
+    source = data if data is not None else training_data(model.source, model.card)
+    train, test = _load_splits(model, source, strict=strict, notify=notify)
+    n = min(n, len(test), len(train))
+    reference = reference_for(test.name, test.classes)
+    draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_IMAGES // n))
+    z = model.draw(n * draws, seed=seed)
+    images = torch.cat([model(chunk) for chunk in progress(z.split(BATCH))])
+    fake = reference(images)
+    real, labels = classify_set(reference, test, n, model.preprocess)
+    other, _ = classify_set(reference, train, n, model.preprocess)
+    metrics = distances(real.features, fake.features)
+    metrics["frechet_floor"] = frechet_distance(real.features, other.features)
+    notes = list(test.notes)
+    if n > NEIGHBORS:
+        metrics |= vars(compute_prdc(real.features, fake.features[:n], k=NEIGHBORS))
+    else:
+        notes.append(f"precision, recall, density and coverage need more than {NEIGHBORS} images; there are {n}")
+    purities: dict[str, tuple[float, ...]] = {}
+    if reference.in_domain:
+        metrics |= _class_metrics(fake, labels, len(test.classes))
+        purities = _code_purities(model, z, fake, test)
+        metrics |= {_purity_name(code, model, test): fmean(fractions) for code, fractions in purities.items()}
+    if model.latent.categories and len(test.classes) > 1 and not model.is_conditional:
+        metrics |= _q_metrics(model, test)
+    metrics |= _correlations(model, z, images)
+    return GANEvaluation(
+        metrics=metrics,
+        n=n,
+        model=model.card["model"],
+        data=test.name,
+        notes=tuple(notes),
+        purities=purities,
+        draws=draws,
+        reference=reference.name,
+        sha256=reference.sha256,
+    )
+
+
+def _load_splits(
+    model: Generator, source: str | Path, *, strict: bool, notify: Callable[[str], None]
+) -> tuple[ImageSet, ImageSet]:
+    """Return training and test images at the size and with the channels of the generator."""
+    size = model.preprocess.resize
+    channels = model.preprocess.channels
+    train, test = (
+        load_data(source, split, size=size, channels=channels, strict=strict, labeled=False, notify=notify)
+        for split in ("train", "test")
+    )
+    return train, test
+
+
+def _class_metrics(fake: ClassifierOutput, labels: Tensor, num_classes: int) -> dict[str, float]:
+    return {
+        "modes": float(count_modes(fake.labels, num_classes)),
+        "kl": class_kl_divergence(fake.labels, labels, num_classes),
+        "confidence": float(fake.confidence.double().mean()),
+    }
+
+
+def _is_conditional_on(model: Generator, test: ImageSet) -> bool:
+    """Return whether the generator is class-conditional with the classes of the test images."""
+    return model.is_conditional and model.table == test.classes
+
+
+def _purity_name(code: str, model: Generator, test: ImageSet) -> str:
+    return "class_accuracy" if _is_conditional_on(model, test) else f"{code}_purity"
+
+
+def _code_purities(model: Generator, z: Tensor, fake: ClassifierOutput, test: ImageSet) -> dict[str, Any]:
+    """Return the purity of every value of every categorical code, or the accuracy of every class."""
+    values = model.latent.codes(z)[0]
+    if _is_conditional_on(model, test):
+        return {"c1": class_accuracy(values[0], fake.labels, num_classes=len(test.classes))}
+    return {
+        f"c{i}": cluster_purity(code, fake.labels, num_clusters=count, num_classes=len(test.classes))
+        for i, (code, count) in enumerate(zip(values, model.latent.categories, strict=True), start=1)
+    }
+
+
+def _q_metrics(model: Generator, test: ImageSet) -> dict[str, float]:
+    """Return the error and purity of Q on test images, if the generator is that of a run, which has Q."""
+    discriminator = next(
+        (load_discriminator(folder, model.card) for folder in _run_folders(model) if folder.is_dir()), None
+    )
+    if discriminator is None:
+        return {}
+    inputs = model.preprocess.normalize(fit_images(test, model.preprocess))
+    match = match_categories(discriminator, inputs, test)
+    return {"q_error": 1 - match.hungarian_accuracy, "q_purity": match.purity}
+
+
+def _run_folders(model: Generator) -> list[Path]:
+    """Return the run directory of a generator: the folder of model.safetensors, or the one with its checkpoints."""
+    path = Path(model.source)
+    return [folder for folder in path.parents[:3] if (folder / "checkpoints").is_dir()][:1]
+
+
+def _correlations(model: Generator, z: Tensor, images: Tensor) -> dict[str, float]:
+    """Return the correlations of the continuous codes with the shape of digits."""
+    first = len(model.latent.categories) + 1
+    count = model.latent.continuous
+    correlations = {f"c{i}": item for i, item in enumerate(code_correlations(model.latent, z, images), start=first)}
+    if count > 1:
+        correlations[f"c{first}-c{first + count - 1}"] = joint_correlation(model.latent, z, images)
+    return {f"{code}_{shape}": value for code, item in correlations.items() for shape, value in vars(item).items()}
+
+
+def reference_of(model: Generator) -> ReferenceClassifier:
+    """Return the reference classifier for the data that a generator was trained on."""
+    about = model.card["about"]
+    return reference_for(str(about["data"]), tuple(about["classes"]))

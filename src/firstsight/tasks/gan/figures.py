@@ -1,102 +1,156 @@
-"""What a generator can be asked to show: samples, sweeps of its codes, the training images nearest to its pictures."""
+"""Figures of a GAN's training report: curves, samples, traversals of the codes, nearest training images."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from firstsight.engine.task import History, ReportFigure
-from firstsight.metrics.frechet import nearest
+from firstsight.metrics.frechet import nearest_neighbors
 from firstsight.models.gan.latent import Latent
 
-if TYPE_CHECKING:
-    from firstsight.tasks.gan.train import GANTask
-
 COLUMNS = 8
-ROWS = 16
-"""At most so many categories are shown."""
+MAX_ROWS = 16
+"""Maximum number of categories in a figure."""
+NEIGHBORS = 3
 
 
-def sweep(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.0, high: float = 1.0) -> Tensor:
-    """Latent vectors of a sheet: a row for each category, across it a continuous code from ``low`` to ``high``.
+def traversal(latent: Latent, z: Tensor, *, continuous: int | None, low: float = -1.0, high: float = 1.0) -> Tensor:
+    """Return latent vectors of a grid with a row per category, and a continuous code traversed across the columns.
+
+    With categories, noise and other codes are the same in the whole grid; without categories, in each row. If no
+    continuous code is traversed, they are the same in each column.
 
     Parameters
     ----------
+    latent : Latent
+        Latent space.
     z : Tensor
-        (N, length) vectors, at least `COLUMNS`. The noise and the other codes of the first stay the same in the whole
-        sheet; without a continuous code, each column has those of its own, and without categories each row.
+        (N, ``latent.length``) random latent vectors, N at least `COLUMNS`.
+    continuous : int | None
+        Index of the continuous code; None for none.
+    low : float
+        Value of the continuous code in the first column.
+    high : float
+        Value of the continuous code in the last column.
 
     Returns
     -------
     Tensor
-        (rows * `COLUMNS`, length)
+        (rows * `COLUMNS`, ``latent.length``) latent vectors.
     """
-    rows = min(latent.categories[0], ROWS) if latent.categories else COLUMNS
+    rows = min(latent.categories[0], MAX_ROWS) if latent.categories else COLUMNS
     if continuous is None:
-        whole = z[:COLUMNS].repeat(rows, 1)
+        grid = z[:COLUMNS].repeat(rows, 1)
     else:
-        whole = (z[:1].repeat(rows, 1) if latent.categories else z[:rows]).repeat_interleave(COLUMNS, 0)
-        whole = latent.with_continuous(whole, continuous, torch.linspace(low, high, COLUMNS).repeat(rows))
+        starts = z[:1].repeat(rows, 1) if latent.categories else z[:rows]
+        grid = starts.repeat_interleave(COLUMNS, 0)
+        grid = latent.with_continuous(grid, continuous, torch.linspace(low, high, COLUMNS).repeat(rows))
     if latent.categories:
-        whole = latent.with_category(whole, 0, torch.arange(rows).repeat_interleave(COLUMNS))
-    return whole
+        grid = latent.with_category(grid, 0, torch.arange(rows).repeat_interleave(COLUMNS))
+    return grid
 
 
-def shown(latent: Latent, z: Tensor) -> Tensor:
-    """The (M, latent) vectors of a run's sheets of samples: a sweep where there are codes, else the first of ``z``.
+def sample_latents(latent: Latent, z: Tensor) -> Tensor:
+    """Return the latent vectors (M, length) of the samples after an epoch: a traversal if there are codes.
 
-    ``z`` is (N, latent).
+    Parameters
+    ----------
+    latent : Latent
+        Latent space.
+    z : Tensor
+        (N, ``latent.length``) random latent vectors.
     """
     if latent.categories or latent.continuous:
-        return sweep(latent, z, continuous=0 if latent.continuous else None)
+        return traversal(latent, z, continuous=0 if latent.continuous else None)
     return z[: COLUMNS * COLUMNS]
 
 
-def sheet(images: Tensor) -> bytes:
-    """Pictures in rows of `COLUMNS`, as a PNG file; (N, C, S, S) uint8."""
+def grid_png(images: Tensor) -> bytes:
+    """Return a PNG file of a grid of images (N, C, S, S) uint8 with `COLUMNS` columns."""
     from firstsight import plots
 
     return plots.tile_png(images.numpy(), COLUMNS)
 
 
-def figures(task: "GANTask", lines: History) -> list[ReportFigure]:
-    """The report's pictures of an adversarial run."""
+def report_figures(
+    history: History,
+    generate: Callable[[Tensor], Tensor],
+    *,
+    latent: Latent,
+    z: Tensor,
+    classes: Sequence[str],
+    train_images: Tensor,
+) -> list[ReportFigure]:
+    """Return the figures of a report.
+
+    Parameters
+    ----------
+    history : History
+        Metrics of all epochs.
+    generate : Callable[[Tensor], Tensor]
+        Generator: (N, ``latent.length``) latent vectors to (N, C, S, S) uint8 images.
+    latent : Latent
+        Latent space.
+    z : Tensor
+        (N, ``latent.length``) random latent vectors, N at least ``COLUMNS**2``.
+    classes : Sequence[str]
+        Names of the classes if the generator is class-conditional, else empty.
+    train_images : Tensor
+        (M, C, S, S) uint8.
+    """
     from firstsight import plots
 
-    latent, z = task.latent, task.fixed
-    drawn = [
-        ReportFigure(
-            "Learning curves", plots.gan_curves(lines),
-            "Means of every epoch. In this game no loss tells the quality of the pictures: read the distance.",
-        ),
-        ReportFigure(
-            "Samples", plots.sheet(task.generate(z[: COLUMNS * COLUMNS]).numpy(), COLUMNS),
-            "By the average of the generator's weights, from random vectors; not chosen.",
-        ),
-    ]  # fmt: skip
-    if latent.categories or latent.continuous:
-        told = task.rules.conditional
-        kind, kinds = ("class", "The classes") if told else ("category", "The categories")
-        count = min(latent.categories[0], ROWS) if latent.categories else 0
-        names = [task.test.classes[i] if told else f"c1 = {i}" for i in range(count)]
-        for code in range(latent.continuous) if latent.continuous else [None]:
-            heads = [] if code is None else [f"{v:+.2f}" for v in torch.linspace(-1, 1, COLUMNS)]
-            title = kinds if code is None else f"Continuous code c{len(latent.categories) + code + 1}"
-            pictures = task.generate(sweep(latent, z, continuous=code)).numpy()
-            text = f"A row has the same {kind}, a column the same noise."
-            if code is not None:
-                text = "A row has the same category; across, one continuous code goes from -1 to 1, all else stays."
-            drawn.append(ReportFigure(title, plots.sheet(pictures, COLUMNS, rows=names, heads=heads), text))
-    made = task.generate(z[:COLUMNS])
-    among = task.batches.images.cpu()
-    places = nearest(made, among, k=min(3, len(among)))
-    rows = [made, *(among[column] for column in places.T)]
-    names = ["generated", *(f"nearest {rank}" for rank in range(1, len(rows)))]
-    near = plots.sheet(torch.cat(rows).numpy(), COLUMNS, rows=names)
-    drawn.append(
-        ReportFigure(
-            "Nearest training images", near,
-            "Below each generated picture the training images nearest to it, pixel by pixel: copies would show here.",
+    curves = ReportFigure(
+        "Learning curves",
+        plots.gan_curves(history),
+        "Means of every epoch. The losses do not measure image quality; see the Frechet distance.",
+    )
+    samples = ReportFigure(
+        "Samples",
+        plots.image_grid(generate(z[: COLUMNS * COLUMNS]).numpy(), COLUMNS),
+        "Images of the averaged generator from random latent vectors, not selected.",
+    )
+    traversals = _traversal_figures(generate, latent, z, classes)
+    return [curves, samples, *traversals, _nearest_figure(generate(z[:COLUMNS]), train_images)]
+
+
+def _traversal_figures(
+    generate: Callable[[Tensor], Tensor], latent: Latent, z: Tensor, classes: Sequence[str]
+) -> list[ReportFigure]:
+    """Return a figure for each continuous code, or one of the categories; none without codes."""
+    from firstsight import plots
+
+    num_rows = min(latent.categories[0], MAX_ROWS) if latent.categories else 0
+    row_names = list(classes[:num_rows]) if classes else [f"c1 = {i}" for i in range(num_rows)]
+    figures = []
+    for code in range(latent.continuous):
+        images = generate(traversal(latent, z, continuous=code)).numpy()
+        heads = [f"{value:+.2f}" for value in torch.linspace(-1, 1, COLUMNS)]
+        figures.append(
+            ReportFigure(
+                f"Continuous code c{len(latent.categories) + code + 1}",
+                plots.image_grid(images, COLUMNS, rows=row_names, heads=heads),
+                "Rows: categories. Columns: one continuous code from -1 to 1. All other inputs are constant.",
+            )
         )
-    )  # fmt: skip
-    return drawn
+    if latent.categories and not latent.continuous:
+        images = generate(traversal(latent, z, continuous=None)).numpy()
+        title, rows = ("The classes", "classes") if classes else ("The categories", "categories")
+        grid = plots.image_grid(images, COLUMNS, rows=row_names)
+        figures.append(ReportFigure(title, grid, f"Rows: {rows}. Columns: the same noise."))
+    return figures
+
+
+def _nearest_figure(images: Tensor, train_images: Tensor) -> ReportFigure:
+    """Return the figure of generated images (N, C, S, S) with their nearest training images (M, C, S, S)."""
+    from firstsight import plots
+
+    indices = nearest_neighbors(images, train_images, k=min(NEIGHBORS, len(train_images)))
+    rows = [images, *(train_images[column] for column in indices.T)]
+    names = ["generated", *(f"nearest {rank}" for rank in range(1, len(rows)))]
+    return ReportFigure(
+        "Nearest training images",
+        plots.image_grid(torch.cat(rows).numpy(), COLUMNS, rows=names),
+        "Below each generated image: the training images with the smallest pixel distance, to detect memorization.",
+    )

@@ -1,4 +1,4 @@
-"""Settings of GANs that are lists in a string."""
+"""Parsers of the GAN settings that are lists in a string."""
 
 import math
 from typing import TYPE_CHECKING
@@ -12,11 +12,18 @@ if TYPE_CHECKING:
 def parse_categories(categories: str) -> tuple[int, ...]:
     """Return the number of values of each categorical code.
 
+    Parameters
+    ----------
+    categories : str
+        Integers from 2 to 1000, separated by commas; empty for no categorical codes.
+
     Raises
     ------
     UsageError
-        Not a list of integers from 2 to 1000.
+        If it is not such a list.
 
+    Examples
+    --------
     >>> parse_categories("10,3"), parse_categories("")
     ((10, 3), ())
     """
@@ -29,11 +36,20 @@ def parse_categories(categories: str) -> tuple[int, ...]:
 def parse_code_std(code_std: float | str, continuous: int) -> "CodeStd":
     """Return the standard deviation of Q's Gaussian for each continuous code.
 
+    Parameters
+    ----------
+    code_std : float | str
+        Number above 0, a list in a string with one number for each continuous code, or "learned".
+    continuous : int
+        Number of continuous codes.
+
     Raises
     ------
     UsageError
-        Not a number above 0, a list with one for each code, or "learned".
+        If ``code_std`` is none of these.
 
+    Examples
+    --------
     >>> parse_code_std(0.5, 2), parse_code_std("0.3,0.6", 2), parse_code_std("learned", 2)
     (0.5, (0.3, 0.6), 'learned')
     """

@@ -1,4 +1,4 @@
-"""A classifier that looks at generated pictures: its features measure distances, its answers tell what was made."""
+"""Classifier that measures generated images: distances in its features, classes by its predictions."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,74 +8,101 @@ import torch
 from torch import Tensor, nn
 
 from firstsight.data.batches import fit_pixels
+from firstsight.tasks.classification.classifier import Classifier, load_classifier
 from firstsight.weights.bundled import bundled
-from firstsight.weights.classifier import Classifier, load
+from firstsight.weights.io import read_weights
 
 BATCH = 500
+"""Images classified at once."""
 FALLBACK = "lenet-fashion"
-"""Who judges data that no shipped LeNet was trained on: its features only, its answers mean nothing there."""
+"""Classifier for data that no bundled LeNet was trained on. Only its features are used, not its predictions."""
 
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """What a judge saw in pictures.
+    """Features and predictions of the reference classifier.
 
-    Parameters
+    Attributes
     ----------
     features : Tensor
-        (N, d), the input of its last layer (LeNet: d = 84).
+        (N, D) input of its last layer (LeNet: D = 84).
     labels : Tensor
-        (N,) its answers.
-    sure : Tensor
-        (N,) the probability of each answer.
+        (N,) predicted classes.
+    confidence : Tensor
+        (N,) probabilities of the predicted classes.
     """
 
     features: Tensor
     labels: Tensor
-    sure: Tensor
+    confidence: Tensor
 
 
 class ReferenceClassifier:
-    """A trained classifier as a measuring instrument: frozen, named by its hash.
+    """Trained classifier for the evaluation of generated images.
 
     Parameters
     ----------
-    knows
-        Its answers can be trusted: it was trained on the classes of the pictures.
+    classifier : Classifier
+        The trained network; it is not changed.
+    name : str
+        Name of its weights.
+    in_domain : bool
+        Whether it was trained on the classes of the images; otherwise its predictions have no meaning.
+
+    Attributes
+    ----------
+    sha256 : str
+        SHA-256 of its weights file.
     """
 
     def __init__(self, classifier: Classifier, name: str, *, in_domain: bool) -> None:
-        self.classifier, self.name, self.in_domain = classifier, name, in_domain
+        self.classifier = classifier
+        self.name = name
+        self.in_domain = in_domain
         self.sha256 = hashlib.sha256(Path(classifier.source).read_bytes()).hexdigest()
-        self._last = [m for m in classifier.model.modules() if isinstance(m, nn.Linear)][-1]
+        self._last_layer = [m for m in classifier.model.modules() if isinstance(m, nn.Linear)][-1]
 
     @torch.inference_mode()
-    def look(self, images: Tensor) -> ClassifierOutput:
-        """At (N, C, H, W) uint8 pictures of any size and 1 or 3 channels."""
-        kept: list[Tensor] = []
-        handle = self._last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+    def __call__(self, images: Tensor) -> ClassifierOutput:
+        """Classify images.
+
+        Parameters
+        ----------
+        images : Tensor
+            (N, C, H, W) uint8, C 1 or 3, any size.
+
+        Returns
+        -------
+        ClassifierOutput
+            Features, predicted classes and their probabilities.
+        """
+        features: list[Tensor] = []
+        hook = self._last_layer.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
         try:
-            chunks = [
+            probs = [
                 self.classifier.probabilities(fit_pixels(chunk, self.classifier.preprocess))
                 for chunk in images.cpu().split(BATCH)
             ]
         finally:
-            handle.remove()
-        best = torch.cat(chunks).max(1)
-        return ClassifierOutput(torch.cat(kept[:: self.classifier.tta_views]), best.indices, best.values)
+            hook.remove()
+        best = torch.cat(probs).max(1)
+        first_views = features[:: self.classifier.tta_views]  # the network runs once per view
+        return ClassifierOutput(torch.cat(first_views), best.indices, best.values)
 
 
 def reference_for(data: str, classes: tuple[str, ...]) -> ReferenceClassifier:
-    """The shipped LeNet that was trained on a data set, or a stranger.
+    """Return the bundled LeNet that was trained on a data set, or `FALLBACK` if there is none.
 
     Parameters
     ----------
     data : str
-        The data set's name; classes : the names of its classes.
+        Name of the data set.
+    classes : tuple[str, ...]
+        Names of its classes.
     """
-    for name in bundled():
+    for name, path in bundled().items():
         if name.startswith("lenet-"):
-            classifier = load(name)
+            classifier = load_classifier(read_weights(path))
             if classifier.card["about"]["data"] == data and classifier.classes == classes:
                 return ReferenceClassifier(classifier, name, in_domain=True)
-    return ReferenceClassifier(load(FALLBACK), FALLBACK, in_domain=False)
+    return ReferenceClassifier(load_classifier(read_weights(bundled()[FALLBACK])), FALLBACK, in_domain=False)

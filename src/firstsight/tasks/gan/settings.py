@@ -25,12 +25,11 @@ class GANOptimization:
     """Adam; SGD without momentum; or SGD in D only."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Learning-rate schedule."""
-    loss: Literal["non-saturating", "saturating", "least-squares", "sigmoid-squares", "hinge", "wasserstein"] = (
-        "non-saturating"
-    )
-    """Loss function (wasserstein: with gradient penalty)."""
+    loss: str = "non-saturating"
+    """Loss function: non-saturating, saturating, least-squares, sigmoid-squares, hinge, or wasserstein (with gradient
+    penalty)."""
     gp_weight: float = 10.0
-    """With wasserstein: weight of the gradient penalty."""
+    """Weight of the gradient penalty (wasserstein)."""
     r1_gamma: float = 0.0
     """Weight of the R1 gradient penalty, applied every 8 steps; D then has no batch norm (0: none)."""
     n_critic: int = 1
@@ -119,6 +118,7 @@ class LatentCodes:
 class GANSettings(LatentCodes, GANRegularization, GANArchitecture, GANOptimization, ImageSettings):
     """Settings of a generative adversarial network: a generator G and a discriminator D."""
 
+    BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "loss", "conditional")
     lr: float = 2e-4
     """Learning rate of G."""
 
@@ -138,7 +138,9 @@ class GANSettings(LatentCodes, GANRegularization, GANArchitecture, GANOptimizati
         if self.diffaug_translation > self.image_size // 2:
             half = self.image_size // 2
             raise UsageError(f"`diffaug_translation` must be between 0 and {half}; got {self.diffaug_translation}")
-        if self.label_flip_prob and self.loss in ("hinge", "wasserstein"):
+        from firstsight.models.gan.losses import get_loss  # imports torch, which the help does not need
+
+        if not get_loss(self.loss).has_targets and self.label_flip_prob:
             raise UsageError(f"`label_flip_prob` has no effect on the {self.loss} loss, which has no labels")
         if self.batch_size < 2 * self.packing:
             least = 2 * self.packing

@@ -1,1 +1,1 @@
-"""Pose estimation: evaluation, video and boxes; `bottom_up` and `top_down` hold the two approaches."""
+"""Pose estimation: training, inference and evaluation; `bottom_up` and `top_down` are the two approaches."""

@@ -1,4 +1,4 @@
-"""Where to look for people, one box each: read from a file, taken from a bottom-up network, or all of the picture."""
+"""Boxes of people for top-down pose estimation: read from a file, validated, or derived from poses."""
 
 import json
 from collections.abc import Sequence
@@ -12,32 +12,34 @@ from firstsight.errors import DataError
 from firstsight.pose.parts import Pose
 
 BOX_MARGIN = 0.1
-"""The box of a pose holds its joints; a person's is larger by so much of its longer side, on every side."""
-INSIDE = 0.8
-"""More than this share of a fragment's box lies within that of the person it belongs to."""
-MOST = 10_000
-"""Boxes in one picture."""
+"""Margin on every side of a pose's bounding box, as a fraction of its longer side: a person extends beyond the joints."""
+FRAGMENT_OVERLAP = 0.8
+"""A pose is a fragment if the box of a more complete pose covers more than this fraction of its own box."""
+MAX_BOXES = 10_000
+"""Maximum number of boxes in one image."""
+EXPECTED = "expected a list of boxes [x, y, width, height] for one image, or an object of such lists by file name"
 
 Floats = NDArray[np.float64]
 
 
 def read_boxes(file: str | Path) -> dict[str, Floats]:
-    """Boxes of pictures, as COCO has them: x, y of the first corner, width, height, in pixels.
+    """Read the boxes of people in one or several images.
 
     Parameters
     ----------
     file : str | Path
-        JSON. A list of boxes, for one picture; or an object with a list of boxes for each picture's file name.
+        JSON file with a list of boxes for one image, or with an object of such lists by file name. A box is x and y of
+        the upper left corner, width and height in pixels, as in COCO.
 
     Returns
     -------
     dict[str, Floats]
-        By file name, (N, 4) each; a list alone is that of "".
+        (N, 4) boxes by file name. The name of a single list is "".
 
     Raises
     ------
     DataError
-        It cannot be read, or is something else.
+        If the file cannot be read, or has other content.
     """
     path = Path(file)
     try:
@@ -45,77 +47,111 @@ def read_boxes(file: str | Path) -> dict[str, Floats]:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error} (expected a JSON file of boxes)") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); expected boxes") from None
+        raise DataError(f"{path}: not JSON ({error}); {EXPECTED}") from None
     lists = content if isinstance(content, dict) else {"": content}
-    return {name: _boxes(rows, f"{path}: {name}" if name else str(path)) for name, rows in lists.items()}
+    return {name: _parse_boxes(rows, f"{path}: {name}" if name else str(path)) for name, rows in lists.items()}
 
 
-def _boxes(rows: Any, where: str) -> Floats:
-    wanted = "expected boxes [x, y, width, height], of one picture in a list, of several under their file names"
+def _parse_boxes(rows: Any, source: str) -> Floats:
+    """Return the boxes of one image; ``source`` names them in errors."""
     if not isinstance(rows, list):
-        raise DataError(f"{where}: {wanted}; got {type(rows).__name__}")
-    for number, row in enumerate(rows):
-        if (
-            not isinstance(row, list) or len(row) != 4
-            or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in row)
-        ):  # fmt: skip
-            raise DataError(f"{where}: box {number}: {wanted}; got {str(row)[:60]}")
+        raise DataError(f"{source}: {EXPECTED}; got {type(rows).__name__}")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != 4 or not all(map(_is_number, row)):
+            raise DataError(f"{source}: box {index}: {EXPECTED}; got {str(row)[:60]}")
     return np.array(rows, np.float64).reshape(-1, 4)
 
 
-def boxes_for(boxes: dict[str, Floats], picture: str | Path) -> Floats:
-    """Those of a picture: under its path as it was given, under its file name, or the only list there is.
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def select_boxes(boxes: dict[str, Floats], image: str | Path) -> Floats:
+    """Return the boxes of an image, by its path, by its file name, or the only list.
+
+    Parameters
+    ----------
+    boxes : dict[str, Floats]
+        Boxes that `read_boxes` returned.
+    image : str | Path
+        Path of the image.
 
     Raises
     ------
     DataError
-        There are none for it.
+        If there is no entry for the image.
     """
-    for name in (str(picture), Path(picture).name, ""):
+    for name in (str(image), Path(image).name, ""):
         if name in boxes:
             return boxes[name]
-    raise DataError(f"{picture}: the file of boxes has none for it; it has {', '.join(list(boxes)[:4])}")
+    raise DataError(f"{image}: the file of boxes has no entry for this image; it has {', '.join(list(boxes)[:4])}")
 
 
 def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Floats:
-    """Boxes of a picture of (width, height), checked.
+    """Return the boxes of an image as an array after checking them.
+
+    Parameters
+    ----------
+    boxes : Any
+        (N, 4) x, y, width, height in pixels.
+    size : tuple[int, int]
+        (width, height) of the image.
+    name : str | Path
+        Name of the image in error messages.
 
     Raises
     ------
     DataError
-        A number that is not finite, no width or no height, or wholly outside of the picture.
+        If there are too many boxes, or a box is not finite, is empty, or is entirely outside of the image.
     """
-    found = np.asarray(boxes, np.float64).reshape(-1, 4)
-    if len(found) > MOST:
-        raise DataError(f"{name}: {len(found):,} boxes; at most {MOST:,} are taken in one picture")
-    for number, (x, y, width, height) in enumerate(found.tolist()):
-        told = f"{name}: box {number} ({x:g}, {y:g}, {width:g}, {height:g})"
+    array = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if len(array) > MAX_BOXES:
+        raise DataError(f"{name}: {len(array):,} boxes are too many; the maximum for one image is {MAX_BOXES:,}")
+    for index, (x, y, width, height) in enumerate(array.tolist()):
+        box = f"{name}: box {index} ({x:g}, {y:g}, {width:g}, {height:g})"
         if not np.isfinite([x, y, width, height]).all():
-            raise DataError(f"{told} has a number that is not finite")
+            raise DataError(f"{box} has a value that is not finite")
         if width <= 0 or height <= 0:
-            raise DataError(f"{told} is empty: width and height must be above 0")
+            raise DataError(f"{box} is empty: width and height must be above 0")
         if x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
-            raise DataError(f"{told} lies outside of the picture of {size[0]}x{size[1]} pixels")
-    return found
+            raise DataError(f"{box} is outside of the image, which has {size[0]}x{size[1]} pixels")
+    return array
 
 
 def drop_fragments(poses: Sequence[Pose]) -> list[Pose]:
-    """Without fragments: those who have fewer joints than somebody whose box holds more than `INSIDE` of theirs.
+    """Return the poses without fragments of other poses.
 
-    A bottom-up network may leave an arm of a person as somebody of its own; looked at one at a time, each fragment
-    would be made whole, and the person be there twice. So is who is half hidden before somebody larger.
+    A bottom-up network may detect an arm of a person as a second person. A top-down network completes each of its
+    detections, so it would return this person twice. A fragment has fewer joints than another pose whose box covers
+    more than `FRAGMENT_OVERLAP` of its own box. A half hidden person in front of a larger one is dropped too.
+
+    Parameters
+    ----------
+    poses : Sequence[Pose]
+        Poses in one image.
     """
-    joints = np.array([(pose.keypoints[:, 2] >= 0).sum() for pose in poses])
-    boxes = boxes_of_poses(poses)
+    num_joints = np.array([(pose.keypoints[:, 2] >= 0).sum() for pose in poses])
+    boxes = boxes_from_poses(poses)
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).clip(0).prod(2)  # of each with each
-    inside = shared > INSIDE * boxes[:, 2:].prod(1)[:, None]
-    fragment = (inside & (joints[:, None] < joints)).any(1)
-    return [pose for pose, dropped in zip(poses, fragment, strict=True) if not dropped]
+    overlaps = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).clip(0).prod(2)  # (N, N)
+    is_covered = overlaps > FRAGMENT_OVERLAP * boxes[:, 2:].prod(1)[:, None]
+    is_fragment = (is_covered & (num_joints[:, None] < num_joints)).any(1)
+    return [pose for pose, dropped in zip(poses, is_fragment, strict=True) if not dropped]
 
 
-def boxes_of_poses(poses: Sequence[Pose]) -> Floats:
-    """(N, 4) boxes of people whose joints were found, grown; from pixel centres at integers to corners."""
+def boxes_from_poses(poses: Sequence[Pose]) -> Floats:
+    """Return the boxes of people with these poses: the bounding boxes of the joints with a margin.
+
+    Parameters
+    ----------
+    poses : Sequence[Pose]
+        N poses, pixel centers at integers.
+
+    Returns
+    -------
+    Floats
+        (N, 4) x, y, width, height, measured from the corners of pixels.
+    """
     boxes = np.array([pose.box for pose in poses], np.float64).reshape(-1, 4)
-    grown = BOX_MARGIN * np.maximum(boxes[:, 2:].max(1, initial=0), 1)[:, None]
-    return np.concatenate([boxes[:, :2] - grown + 0.5, boxes[:, 2:] + 2 * grown], 1)
+    margin = BOX_MARGIN * np.maximum(boxes[:, 2:].max(1, initial=0), 1)[:, None]
+    return np.concatenate([boxes[:, :2] - margin + 0.5, boxes[:, 2:] + 2 * margin], 1)

@@ -1,230 +1,421 @@
-"""A pose network measured on people in pictures: COCO's ten numbers, similarity, correct keypoints."""
+"""Evaluation of pose networks: COCO average precision, object keypoint similarity, percentage of correct keypoints."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.data.keypoints.keypoint_set import KeypointSet, boxes_with_joints
+from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.errors import DataError, UsageError
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
-from firstsight.metrics.pck import DIAGONALS, pck, poses_of_people
+from firstsight.metrics.pck import TORSO_DIAGONALS, match_poses, pck
 from firstsight.pose.decode import Method
 from firstsight.pose.oks import object_keypoint_similarity
 from firstsight.pose.skeleton import Skeleton
-from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, PoseResult, coco_results
-from firstsight.tasks.pose.provenance import people_for
-from firstsight.tasks.pose.top_down.estimate import Estimator, TopDownEstimator, estimator_for
-from firstsight.weights.pose import PoseNetwork
-from firstsight.weights.top_down import TopDownNetwork
+from firstsight.tasks.evaluation import Evaluation, MetricRow
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
+from firstsight.tasks.pose.estimator import Estimator, PoseModel, make_estimator
+from firstsight.tasks.pose.provenance import load_test_people
+from firstsight.tasks.pose.result import PoseResult
+from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
-NAMED = 4
-"""So many of the pictures that cannot be used are named."""
+MAX_NAMED = 4
+"""Number of unusable images that are named in a note."""
+METRICS = {
+    "ap": ("AP", "average precision, mean over OKS thresholds .50 to .95"),
+    "ap50": ("AP50", "at OKS .50"),
+    "ap75": ("AP75", "at OKS .75"),
+    "ap_medium": ("AP medium", "of people of 32 x 32 to 96 x 96 pixels"),
+    "ap_large": ("AP large", "of larger people"),
+    "ar": ("AR", "average recall, mean over OKS thresholds .50 to .95"),
+    "ar50": ("AR50", "at OKS .50"),
+    "ar75": ("AR75", "at OKS .75"),
+    "ar_medium": ("AR medium", "of people of 32 x 32 to 96 x 96 pixels"),
+    "ar_large": ("AR large", "of larger people"),
+    "oks": ("OKS", "mean object keypoint similarity of people and their poses"),
+    "pck": ("PCK@0.2", "fraction of keypoints within 0.2 of the torso diagonal"),
+}
+"""Label and description of each metric."""
 
 
-@dataclass(frozen=True)
-class PoseMeasured:
-    """A pose network measured.
+@dataclass(frozen=True, kw_only=True)
+class PoseOptions:
+    """Options of the evaluation of pose networks."""
+
+    images: Path | None = None
+    """Folder of the images of the JSON file (default: next to it, in images or under the name of the file)."""
+    height: int | None = None
+    """Height in pixels that images are resized to (bottom-up; default: that of the network)."""
+    method: Literal["fast", "exact"] | None = None
+    """Decoding: fast (default), or exact as in the published code (bottom-up)."""
+    scales: str | None = None
+    """Average the maps over these multiples of the height, as in 0.5,1,1.5 (bottom-up)."""
+    flip: bool = False
+    """Average with the horizontally flipped image."""
+    detector: str | None = None
+    """Weights of a bottom-up network that finds the people (top-down; default: the labeled boxes)."""
+    limit: int | None = None
+    """Evaluate only this many images, those with the lowest ids."""
+    results: Path | None = None
+    """Write the predictions to this .json file as COCO keypoint results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseEvaluation(Evaluation):
+    """Metrics of a pose network.
 
     Parameters
     ----------
     metrics : Mapping[str, float | None]
-        COCO's ten numbers as `Precision` has them; ``oks``, the mean similarity of people to their poses, 0 where they
-        have none; ``pck``, the percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None where there is
+        Metrics of COCO, see `average_precision`; ``oks``: mean similarity of people and their poses, 0 for people
+        without a pose; ``pck``: percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None where there is
         nothing to measure.
-    joints : Mapping[str, tuple[float | None, int]]
-        For each joint of the data the share that is correct (None where none is labelled), and how many there are.
     n : int
-        Pictures; people : those to be found, which have a labelled joint and are no crowd.
+        Number of images.
+    model, data : str
+        Names of the weights and of the data.
+    notes : tuple[str, ...]
+        What a reader of the result must know.
+    joints : Mapping[str, tuple[float | None, int]]
+        For each keypoint of the data, PCK (None where none is labeled) and number of labeled keypoints.
+    people : int
+        Number of people with a labeled keypoint who are not part of a crowd.
     seconds : float
-        For a picture, from the file to its people.
+        Mean time per image, from file to poses.
     results : list[dict[str, Any]]
-        The people that were found, as COCO's keypoint results.
+        Predictions as COCO keypoint results.
     skeleton : str
-        Of the data. model, height, method : what found them.
+        Skeleton of the data.
+    height : int
+        Height that images were resized to.
+    method : str
+        Decoding method.
     """
 
-    metrics: Mapping[str, float | None]
     joints: Mapping[str, tuple[float | None, int]]
-    n: int
     people: int
     seconds: float
     results: list[dict[str, Any]]
-    model: str
-    data: str
     skeleton: str
     height: int
     method: str
-    notes: tuple[str, ...]
+
+    def headline(self) -> str:
+        """Return the result in one line."""
+        return f"{self.model} on {self.data}: {self.n:,} images, {self.people:,} people"
+
+    def rows(self) -> list[MetricRow]:
+        """Return a table of the metrics for people."""
+        if not self.people:
+            return []
+        rows = [MetricRow(label, _percent(self.metrics[name]), text) for name, (label, text) in METRICS.items()]
+        joints = [MetricRow(f"PCK@0.2 {name}", _percent(value), f"n = {n:,}") for name, (value, n) in self.joints.items()]
+        return rows + joints
+
+    def details(self) -> list[str]:
+        """Return lines printed below the table."""
+        return [f"{self.seconds:.2f} s per image at a height of {self.height} pixels, {self.method}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data for JSON, without the predictions."""
+        return {
+            "metrics": dict(self.metrics),
+            "joints": {name: {"pck": value, "n": count} for name, (value, count) in self.joints.items()},
+            "n": self.n,
+            "people": self.people,
+            "model": self.model,
+            "data": self.data,
+            "skeleton": self.skeleton,
+            "height": self.height,
+            "method": self.method,
+            "seconds_per_image": round(self.seconds, 4),
+            "notes": list(self.notes),
+        }
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
 
 
 @dataclass
-class _Seen:
-    """Picture by picture: who is there, who was found; seconds; and sentences about those that cannot be used."""
+class _Predictions:
+    """Ground truth and detections of every image, time, and a message for every unusable image."""
 
     truths: list[GroundTruth] = field(default_factory=list)
-    found: list[Detections] = field(default_factory=list)
+    detections: list[Detections] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     refused: list[str] = field(default_factory=list)
 
 
 def evaluate_pose(
-    model: str | Path | PoseNetwork | TopDownNetwork, data: str | Path | None = None, *,
-    images: str | Path | None = None, height: int | None = None, method: Method | None = None,
-    scales: Sequence[float] = (1.0,), flip: bool = False, detector: PoseEstimator | None = None,
-    limit: int | None = None, strict: bool = False, notify: Callable[[str], None] = lambda line: None,
+    model: PoseModel,
+    data: str | Path | None = None,
+    *,
+    strict: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
-) -> PoseMeasured:  # fmt: skip
-    """Measure a pose network as COCO does (see `average_precision`), and by the percentage of correct keypoints.
+    images: str | Path | None = None,
+    height: int | None = None,
+    method: Method | None = None,
+    scales: Sequence[float] | str | None = None,
+    flip: bool = False,
+    detector: PoseEstimator | str | Path | None = None,
+    limit: int | None = None,
+    results: str | Path | None = None,
+) -> PoseEvaluation:
+    """Evaluate a pose network with the metrics of COCO (see `average_precision`) and PCK.
 
-    People found are brought into the data's joints by name; joints that the network lacks are not found. For correct
-    keypoints, a picture of one person is measured by its surest pose; among several, people have the poses that are
-    theirs at a similarity of 0.5 (`poses_of_people`), and miss every joint without one.
+    Predictions are converted to the keypoints of the data by name; keypoints that the network lacks count as missed.
+    For PCK, a person alone in an image is matched with the most confident pose. Among several, people are matched with
+    poses at an OKS of at least 0.5 (`match_poses`); all keypoints of an unmatched person are missed.
 
     Parameters
     ----------
-    model, height, method, scales, flip, detector
-        As of `estimator_for`. A network that looks at one person at a time is shown people in their labelled boxes, or
-        with a detector where that finds them.
-    data, images : str | Path | None
-        As of `people_to_measure`; if None, the pictures that were held out of the network's training.
-    limit : int | None
-        Measure on so many pictures, those with the lowest ids.
+    model : PoseModel
+        See `make_estimator`. A top-down network gets the labeled boxes, or those of the detector.
+    data : str | Path | None
+        JSON file of COCO keypoints or its folder; None for the images that training held out.
     strict : bool
-        Refuse data with a picture that cannot be used, instead of leaving it out.
+        Refuse data with an unusable image instead of leaving it out.
     notify : Callable[[str], None]
-        Called with a line for what was not as usual with the weights.
+        Called with a line for everything unusual in the weights.
     progress : Callable[[Sequence[int]], Iterable[int]]
-        Goes through the pictures' numbers, as to draw a bar.
+        Iterates over the image numbers, for a progress bar.
+    images : str | Path | None
+        Folder of the images of the JSON file.
+    height : int | None
+        See `make_estimator`.
+    method : Method | None
+        See `make_estimator`.
+    scales : Sequence[float] | str | None
+        See `make_estimator`; also as text, "0.5,1,1.5".
+    flip : bool
+        See `make_estimator`.
+    detector : PoseEstimator | str | Path | None
+        See `make_estimator`.
+    limit : int | None
+        Evaluate only this many images, those with the lowest ids.
+    results : str | Path | None
+        Write the predictions to this .json file as COCO keypoint results.
 
     Raises
     ------
     UsageError
-        No data are named, and those of the training are not at hand; or an impossible setting.
+        If no data are given and those of the training were not found, or an option is impossible.
     DataError
-        The data cannot be used, or have no joint in common with the network.
+        If the data cannot be used, or have no keypoint in common with the network.
     WeightsError
-        The weights cannot be used.
+        If the weights cannot be used.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit must be at least 1; got {limit}")
-    estimator = estimator_for(
-        model, height=height, method=method, scales=scales, flip=flip, detector=detector, notify=notify
+        raise UsageError(f"`limit` must be at least 1; got {limit}")
+    target = check_results_file(results)
+    parsed = parse_scales(scales) if isinstance(scales, str) else tuple(scales or (1.0,))
+    estimator = make_estimator(
+        model, height=height, method=method, scales=parsed, flip=flip, detector=detector, notify=notify
     )
-    network, labelled = estimator.network, isinstance(estimator, TopDownEstimator) and detector is None
-    people = people_for(network.source, network.card, data, images)
-    notes = [*people.notes, *_about_joints(network.skeleton, people)]
-    if labelled:
-        notes.append("people are looked at in their labelled boxes")
+    use_labeled_boxes = isinstance(estimator, TopDownEstimator) and estimator.detector is None
+    people = load_test_people(estimator.source, estimator.card, data, images)
+    notes = [*people.notes, *_missing_joints(estimator.skeleton, people)]
+    if use_labeled_boxes:
+        notes.append("people are cropped by their labeled boxes")
     if limit is not None and limit < len(people):
-        notes.append(f"measured on the first {limit:,} of {len(people):,} pictures")
+        notes.append(f"evaluated on the first {limit:,} of {len(people):,} images")
         people = people.select(range(limit))
-    boxes = boxes_with_joints(people) if labelled else None
-    seen = _look(estimator, people, boxes, progress, strict=strict)
-    if seen.refused:
-        more = f"; and {len(seen.refused) - NAMED} more" if len(seen.refused) > NAMED else ""
-        named = "; ".join(seen.refused[:NAMED])
-        notes.append(f"{len(seen.refused)} of {len(people)} pictures cannot be used and are left out ({named}{more})")
-    keypoints, truths, similarity = _together(seen, people.skeleton)
-    precision = average_precision(seen.truths, seen.found, people.skeleton.sigmas)
+    boxes = expand_boxes_to_joints(people) if use_labeled_boxes else None
+    predictions = _predict(estimator, people, boxes, progress, strict=strict)
+    if predictions.refused:
+        notes.append(_refused_note(predictions.refused, len(people)))
+    metrics, joints, more_notes = _metrics(predictions, people.skeleton)
+    n = len(predictions.truths)
+    evaluation = PoseEvaluation(
+        metrics=metrics,
+        joints=joints,
+        n=n,
+        people=sum(int(_is_target(truth).sum()) for truth in predictions.truths),
+        seconds=predictions.seconds / n,
+        results=predictions.results,
+        model=estimator.network.name,
+        data=people.name,
+        skeleton=people.skeleton.name,
+        height=estimator.height,
+        method=estimator.method,
+        notes=(*notes, *more_notes),
+    )
+    if target is not None:
+        target.write_text(json.dumps(evaluation.results))
+    return evaluation
+
+
+def check_results_file(path: str | Path | None) -> Path | None:
+    """Return the path of a results file if it can be written, before anything is computed for it.
+
+    Raises
+    ------
+    UsageError
+        If it is no .json file, or its folder does not exist.
+    """
+    if path is None:
+        return None
+    target = Path(path).expanduser()
+    if target.suffix.lower() != ".json":
+        raise UsageError(f"`results` must be a .json file; got {target}")
+    if not target.parent.is_dir():
+        raise UsageError(f"`results={target}`: the folder {target.parent} does not exist")
+    return target
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Return the numbers of a text with commas.
+
+    Raises
+    ------
+    UsageError
+        If they are not numbers.
+
+    >>> parse_scales("0.5,1")
+    (0.5, 1.0)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"`scales={text}`: expected numbers with commas, as in 0.5,1,1.5") from None
+
+
+def _refused_note(refused: Sequence[str], total: int) -> str:
+    more = f"; and {len(refused) - MAX_NAMED} more" if len(refused) > MAX_NAMED else ""
+    return f"{len(refused)} of {total} images cannot be used and are left out ({'; '.join(refused[:MAX_NAMED])}{more})"
+
+
+def _is_target(truth: GroundTruth) -> NDArray[np.bool_]:
+    """Return which people (P,) count: those with a labeled keypoint who are not part of a crowd."""
+    labeled: NDArray[np.bool_] = (truth.keypoints[..., 2] > 0).any(1)
+    return ~truth.crowd & labeled
+
+
+def _metrics(
+    predictions: _Predictions, skeleton: Skeleton
+) -> tuple[dict[str, float | None], dict[str, tuple[float | None, int]], list[str]]:
+    """Return the metrics, PCK of every keypoint, and notes."""
+    keypoints, truths, similarity = _matched(predictions, skeleton)
+    precision = average_precision(predictions.truths, predictions.detections, skeleton.sigmas)
     metrics: dict[str, float | None] = {name: None if value < 0 else value for name, value in vars(precision).items()}
     metrics["oks"] = float(similarity.mean()) if len(similarity) else None
-    correct, joints, about = _correct(keypoints, truths, people.skeleton)
+    metrics["pck"], joints, notes = _pck(keypoints, truths, skeleton)
     if not len(similarity):
-        about = ["in these pictures nobody is labelled, so there is nothing to measure"]
-    return PoseMeasured(
-        metrics=metrics | {"pck": correct}, joints=joints, n=len(seen.truths), people=len(similarity),
-        seconds=seen.seconds / len(seen.truths), results=seen.results, model=network.name, data=people.name,
-        skeleton=people.skeleton.name, height=estimator.height, method=estimator.method, notes=(*notes, *about),
-    )  # fmt: skip
+        notes = ["no person is labeled in these images, so there is nothing to measure"]
+    return metrics, joints, notes
 
 
-def _about_joints(skeleton: Skeleton, people: KeypointSet) -> list[str]:
-    """What the network does not know; nothing in common is refused."""
-    lacking = [name for name in people.skeleton.joints if name not in skeleton.joints]
-    if len(lacking) == len(people.skeleton):
-        here, there = (f"{each.name} ({', '.join(each.joints)})" for each in (people.skeleton, skeleton))
-        raise DataError(f"{people.name}: its skeleton {here} and the network's {there} have no joint in common")
-    return [f"the network does not know {', '.join(lacking)}: counted as not found"] if lacking else []
+def _missing_joints(skeleton: Skeleton, people: KeypointSet) -> list[str]:
+    """Return a note on keypoints of the data that the network lacks.
+
+    Raises
+    ------
+    DataError
+        If they have no keypoint in common.
+    """
+    missing = [name for name in people.skeleton.joints if name not in skeleton.joints]
+    if len(missing) == len(people.skeleton):
+        data, network = (f"{each.name} ({', '.join(each.joints)})" for each in (people.skeleton, skeleton))
+        raise DataError(f"{people.name}: its skeleton {data} and the network's {network} have no keypoint in common")
+    return [f"the network has no {', '.join(missing)}: these keypoints count as missed"] if missing else []
 
 
-def _look(
-    estimator: Estimator, people: KeypointSet, boxes: NDArray[np.float64] | None,
-    progress: Callable[[Sequence[int]], Iterable[int]], *, strict: bool,
-) -> _Seen:  # fmt: skip
-    """Find people in every picture, told as COCO's results, and measured as they are told; with ``boxes`` in these."""
-    seen, skeleton = _Seen(), people.skeleton
-    wanted = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
+def _predict(
+    estimator: Estimator,
+    people: KeypointSet,
+    boxes: NDArray[np.float64] | None,
+    progress: Callable[[Sequence[int]], Iterable[int]],
+    *,
+    strict: bool,
+) -> _Predictions:
+    """Return the predictions for every image, with the rounding of COCO keypoint results; with ``boxes``, in these."""
+    predictions, skeleton = _Predictions(), people.skeleton
+    is_target = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
     for index in progress(range(len(people))):
-        picture, start = people.pictures[index], perf_counter()
+        record = people.images[index]
+        start = perf_counter()
         try:
-            image, here = people.open(index), people.people(index)
+            image = people.open(index)
             if isinstance(estimator, TopDownEstimator):
-                some = None if boxes is None else boxes[here[wanted[here]]]
-                steps: PoseResult = estimator.steps(image, name=picture.path, boxes=some)
+                ids = people.people_in(index)
+                given = None if boxes is None else boxes[ids[is_target[ids]]]
+                inferred: PoseResult = estimator.infer(image, name=record.path, boxes=given)
             else:
-                steps = estimator.steps(image, name=picture.path)
+                inferred = estimator.infer(image, name=record.path)
         except DataError as error:
             if strict:
                 raise
-            seen.refused.append(str(error))
+            predictions.refused.append(str(error))
             continue
-        seen.seconds += perf_counter() - start
+        predictions.seconds += perf_counter() - start
         results = coco_results(
-            steps, estimator.skeleton, image_id=picture.id, joints=skeleton, category_id=people.category_id
+            inferred, estimator.skeleton, image_id=record.id, joints=skeleton, category_id=people.category_id
         )
-        keypoints = np.array([result["keypoints"] for result in results], np.float64)
+        keypoints = np.array([result["keypoints"] for result in results], np.float64).reshape(-1, len(skeleton), 3)
         scores = np.array([result["score"] for result in results], np.float64)
-        seen.results += results
-        seen.found.append(Detections(keypoints=keypoints.reshape(-1, len(skeleton), 3), scores=scores))
-        seen.truths.append(truth_of(people, index))
-    if not seen.truths:
-        raise DataError(f"{people.name}: none of its {len(people)} pictures can be used; {seen.refused[0]}")
-    return seen
+        predictions.results += results
+        predictions.detections.append(Detections(keypoints=keypoints, scores=scores))
+        predictions.truths.append(truth_of(people, index))
+    if not predictions.truths:
+        raise DataError(f"{people.name}: none of its {len(people)} images can be used; {predictions.refused[0]}")
+    return predictions
 
 
 def truth_of(people: KeypointSet, index: int) -> GroundTruth:
-    """The people of a picture, their numbers as the file has them, without the rounding to single precision."""
-    here = people.people(index)
-    keypoints, boxes = (array[here].astype(str).astype(np.float64) for array in (people.keypoints, people.boxes))
-    return GroundTruth(keypoints=keypoints, areas=people.areas[here], boxes=boxes, crowd=people.crowd[here])
+    """Return the labeled people of an image, in the decimal numbers of the file rather than rounded to float32."""
+    ids = people.people_in(index)
+    keypoints, boxes = (array[ids].astype(str).astype(np.float64) for array in (people.keypoints, people.boxes))
+    return GroundTruth(keypoints=keypoints, areas=people.areas[ids], boxes=boxes, crowd=people.crowd[ids])
 
 
-def _together(seen: _Seen, skeleton: Skeleton) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of all people to be found: the joints of their poses (N, K, 2), nan where not found; (N, K, 3) where they are;
-    the similarity (N,).
+def _matched(predictions: _Predictions, skeleton: Skeleton) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Match people with poses.
+
+    Returns
+    -------
+    tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+        Predicted keypoints (N, K, 2), nan where missed; true keypoints (N, K, 3); OKS (N,).
     """
-    places, truths, reached = [np.empty((0, len(skeleton), 2))], [np.empty((0, len(skeleton), 3))], [np.empty(0)]
-    for truth, found in zip(seen.truths, seen.found, strict=True):
-        wanted = ~truth.crowd & (truth.keypoints[..., 2] > 0).any(1)
-        poses, similarity = poses_of_people(truth, found, skeleton.sigmas)
-        if len(wanted) == wanted.sum() == 1 and len(found.scores):
-            poses = np.argmax(found.scores, keepdims=True)
+    predicted = [np.empty((0, len(skeleton), 2))]
+    truths = [np.empty((0, len(skeleton), 3))]
+    similarities = [np.empty(0)]
+    for truth, detections in zip(predictions.truths, predictions.detections, strict=True):
+        is_target = _is_target(truth)
+        poses, similarity = match_poses(truth, detections, skeleton.sigmas)
+        if len(is_target) == is_target.sum() == 1 and len(detections.scores):
+            poses = np.argmax(detections.scores, keepdims=True)
             similarity = object_keypoint_similarity(
-                found.keypoints[poses], truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=skeleton.sigmas
+                detections.keypoints[poses],
+                truth.keypoints,
+                areas=truth.areas,
+                boxes=truth.boxes,
+                sigmas=skeleton.sigmas,
             )[0]
-        none = np.zeros((1, len(skeleton), 3))
-        own = np.concatenate([found.keypoints, none])[poses]  # -1 is the last
-        xy = np.maximum(own[..., :2], 0)  # what is left of the picture is at its edge: below 0 is not found
-        places.append(np.where(own[..., 2:] > 0, xy, np.nan)[wanted])
-        truths.append(truth.keypoints[wanted])
-        reached.append(similarity[wanted])
-    return np.concatenate(places), np.concatenate(truths), np.concatenate(reached)
+        no_pose = np.zeros((1, len(skeleton), 3))
+        matched = np.concatenate([detections.keypoints, no_pose])[poses]  # -1 is the last: no pose
+        xy = np.maximum(matched[..., :2], 0)  # a keypoint left of the image is at its edge; below 0 means missed
+        predicted.append(np.where(matched[..., 2:] > 0, xy, np.nan)[is_target])
+        truths.append(truth.keypoints[is_target])
+        similarities.append(similarity[is_target])
+    return np.concatenate(predicted), np.concatenate(truths), np.concatenate(similarities)
 
 
-def _correct(
+def _pck(
     keypoints: NDArray[Any], truths: NDArray[Any], skeleton: Skeleton
 ) -> tuple[float | None, dict[str, tuple[float | None, int]], list[str]]:
-    """Correct keypoints, over all and of each joint; and what must be said about them."""
-    if not any(set(ends) <= set(skeleton.joints) for ends in DIAGONALS):
-        return None, {}, [f"{skeleton.name} has no shoulders and hips: no percentage of correct keypoints"]
-    shares = pck(keypoints, truths, skeleton)
-    rows = zip(skeleton.joints, shares.per_joint.tolist(), shares.counts.tolist(), strict=True)
-    joints = {name: (share if count else None, count) for name, share, count in rows}
-    about = [f"{shares.left_out:,} of {len(truths):,} people have no labelled torso: left out of PCK"]
-    return shares.mean if shares.joints else None, joints, about * (shares.left_out > 0)
+    """Return PCK, PCK and count of every keypoint, and notes."""
+    if not any(set(ends) <= set(skeleton.joints) for ends in TORSO_DIAGONALS):
+        return None, {}, [f"{skeleton.name} has no shoulders and hips: PCK is not defined"]
+    result = pck(keypoints, truths, skeleton)
+    rows = zip(skeleton.joints, result.per_joint.tolist(), result.counts.tolist(), strict=True)
+    joints = {name: (value if count else None, count) for name, value, count in rows}
+    note = f"{result.num_skipped:,} of {len(truths):,} people have no labeled torso: left out of PCK"
+    return result.mean if result.num_joints else None, joints, [note] if result.num_skipped else []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from firstsight.errors import UsageError
-from firstsight.tasks.settings import Settings
+from firstsight.tasks.settings import Settings, parse_milestones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +21,17 @@ class PoseOptimization:
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam, AdamW, or Muon (orthogonalized updates of filters before a batch norm, AdamW for the rest)."""
     filter_lr_mult: float = 7.0
-    """With Muon: learning rate of those filters, as a multiple of the others'."""
+    """Learning rate of those filters as a multiple of the others (Muon)."""
     momentum: float = 0.9
-    """With Muon: momentum of those filters."""
+    """Momentum of those filters (Muon)."""
     weight_decay: float = 0.01
     """Weight decay (not of depthwise filters, biases and batch norm)."""
     schedule: Literal["constant", "linear", "cosine", "multistep"] = "cosine"
     """Learning-rate schedule after the warm-up."""
     milestones: str = ""
-    """With multistep: epochs after which the learning rate is multiplied by gamma, as in 90,120."""
+    """Epochs after which the learning rate is multiplied by gamma, as in 90,120 (multistep)."""
     gamma: float = 0.1
-    """With multistep: factor of the learning rate at each milestone."""
+    """Factor of the learning rate at each milestone (multistep)."""
     warmup: float = 0.1
     """Fraction of the training in which the learning rate rises linearly from 0."""
     ema_decay: float = 0.999
@@ -48,6 +48,7 @@ class PoseOptimization:
 class PoseSettings(PoseOptimization, Settings):
     """Settings of a pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
 
+    BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "skeleton")
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"rotate": (0, 180), "sigma": (1, 100)}
 
     flip: Literal["none", "random"] = "random"
@@ -75,23 +76,3 @@ class PoseSettings(PoseOptimization, Settings):
     def matches_data(self, data: str, own: str) -> bool:
         """Return whether ``data`` is the recipe's data set: its name, or a path that ends in it."""
         return own in (data, Path(data).name)
-
-
-def parse_milestones(milestones: str) -> tuple[int, ...]:
-    """Return the epochs of a list as in "90,120".
-
-    Raises
-    ------
-    UsageError
-        Not a list of increasing positive integers.
-
-    >>> parse_milestones("90,120"), parse_milestones("")
-    ((90, 120), ())
-    """
-    words = milestones.replace(" ", "").split(",") if milestones.strip() else []
-    if not all(word.isdecimal() and word.isascii() and len(word) <= 6 for word in words):
-        raise UsageError(f"`milestones` must be epochs separated by commas, as in 90,120; got {milestones}")
-    epochs = tuple(map(int, words))
-    if any(a >= b for a, b in zip((0, *epochs), epochs, strict=False)):
-        raise UsageError(f"`milestones` must be increasing epochs, as in 90,120; got {milestones}")
-    return epochs

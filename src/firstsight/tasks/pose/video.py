@@ -11,7 +11,7 @@ from PIL import Image
 from firstsight.data.video import Frame, Video
 from firstsight.pose.parts import Pose
 from firstsight.pose.track import Tracker
-from firstsight.tasks.pose.top_down.estimate import Estimator
+from firstsight.tasks.pose.estimator import Estimator
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FramePoses:
         Keypoints and boxes in pixels of the frame, pixel centres at integers.
     identities : list[int] | None
         For each pose the number of its person, from 1; None where no one is followed.
-    took : dict[str, float]
+    timings : dict[str, float]
         Seconds for "read" (with resizing), "network", "decode" (with tracking and smoothing); see `PoseResult`.
     """
 
@@ -37,7 +37,7 @@ class FramePoses:
     image: Image.Image
     poses: list[Pose]
     identities: list[int] | None
-    took: dict[str, float]
+    timings: dict[str, float]
 
 
 def track_video(
@@ -76,13 +76,13 @@ def track_video(
 
 
 def _found(estimator: Estimator, tracker: Tracker | None, frame: Frame, read: float, source: str) -> FramePoses:
-    steps = estimator.steps(frame.image, name=source)
+    result = estimator.infer(frame.image, name=source)
     start = perf_counter()
-    poses, identities = steps.poses, None
+    poses, identities = result.poses, None
     if tracker is not None:
         identities = tracker.update(poses)
         poses = tracker.poses
-    took = steps.seconds | {
-        "read": read + steps.seconds["read"], "decode": steps.seconds["decode"] + perf_counter() - start,
+    timings = result.timings | {
+        "read": read + result.timings["read"], "decode": result.timings["decode"] + perf_counter() - start,
     }  # fmt: skip
-    return FramePoses(frame.number, frame.seconds, frame.image, poses, identities, took)
+    return FramePoses(frame.number, frame.seconds, frame.image, poses, identities, timings)

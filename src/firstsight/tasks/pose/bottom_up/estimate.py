@@ -1,11 +1,10 @@
 """Pose networks at work: from a photograph to people and their joints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,65 +12,29 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from firstsight.data.image_io import load_image
-from firstsight.engine.device import device_of
+from firstsight.data.image_input import ImageLike, image_name, to_pil
+from firstsight.engine.device import choose_device, device_of
 from firstsight.errors import DataError, UsageError
-from firstsight.pose.decode import METHODS, Decoded, Method, decode_steps
-from firstsight.pose.frame import UPSAMPLING, Frame, aligned
-from firstsight.pose.mirror import mirrored_limbs, unmirrored
-from firstsight.pose.parts import FEWEST, Pose
+from firstsight.pose.decode import METHODS, DecodeResult, Method, decode_steps
+from firstsight.pose.flip import flip_limbs, unflip_maps
+from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
+from firstsight.pose.parts import MIN_JOINTS, Pose
 from firstsight.pose.skeleton import COCO_17, Skeleton
-from firstsight.weights.pose import LEAST_HEIGHT, MOST_HEIGHT, PoseNetwork, load_pose, usual
+from firstsight.tasks.load import read_kind
+from firstsight.tasks.pose.result import PoseIntermediates, PoseResult
+from firstsight.tasks.pose.bottom_up.network import (
+    MAX_HEIGHT,
+    MIN_HEIGHT,
+    BottomUpNetwork,
+    default_weights,
+    load_network,
+)
+from firstsight.weights.io import WeightsFile
+from firstsight.weights.resolve import resolve
 
 MAX_PIXELS = 2_000_000
 """Of a network's input; a picture that is very long for its height would need more."""
-LEAST_SCALE, MOST_SCALE = 0.1, 4.0
-
-
-@dataclass(frozen=True)
-class PoseResult:
-    """People in a picture, whatever found them.
-
-    Parameters
-    ----------
-    poses : list[Pose]
-        Keypoints and boxes in pixels of the picture, pixel centres at integers.
-    picture : Image.Image
-        As it was read, "L" or "RGB".
-    seconds : dict[str, float]
-        "read" (the file, resizing), "network" (with averaging over scales and mirror images), "decode"; of a network
-        that looks at one person at a time also "detect".
-    scores : list[float]
-        Of each pose for COCO's evaluation, where the surest counts first.
-    """
-
-    poses: list[Pose]
-    picture: Image.Image
-    seconds: dict[str, float]
-    scores: list[float]
-
-
-@dataclass(frozen=True)
-class PoseIntermediates(PoseResult):
-    """People in a picture, and what was seen on the way to them.
-
-    Parameters
-    ----------
-    poses, picture, seconds
-        As of `PoseResult`. scores : of a pose its own times its joints but one, as published.
-    heatmaps, pafs : Tensor
-        (K + 1, h, w) and (2 limbs, h, w), the network's own.
-    decoded : Decoded
-        Peaks, limbs and people in pixels of the maps that were decoded: of ``heatmaps`` with the method "fast", of maps
-        enlarged fourfold with "exact".
-    frame : Frame
-        Where the picture lies in the maps.
-    """
-
-    heatmaps: Tensor
-    pafs: Tensor
-    decoded: Decoded
-    frame: Frame
+MIN_SCALE, MAX_SCALE = 0.1, 4.0
 
 
 class PoseEstimator:
@@ -79,8 +42,8 @@ class PoseEstimator:
 
     Parameters
     ----------
-    model : str | Path | PoseNetwork | None
-        A `PoseNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
+    model : str | Path | BottomUpNetwork | None
+        A `BottomUpNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
         along.
     height : int | None
         What pictures are resized to, in pixels; the network's own if None. Small people need more.
@@ -91,7 +54,7 @@ class PoseEstimator:
     flip : bool
         Also show the mirror image, and average.
     min_joints : int | None
-        People of whom fewer joints were found are left out; those of less than `FEWEST` always are.
+        People of whom fewer joints were found are left out; those of less than `MIN_JOINTS` always are.
 
     Raises
     ------
@@ -104,80 +67,138 @@ class PoseEstimator:
     """
 
     def __init__(
-        self, model: str | Path | PoseNetwork | None = None, *, height: int | None = None, method: Method = "fast",
+        self, model: str | Path | BottomUpNetwork | None = None, *, height: int | None = None, method: Method = "fast",
         scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
     ) -> None:  # fmt: skip
-        if height is not None and not LEAST_HEIGHT <= height <= MOST_HEIGHT:
-            raise UsageError(f"--height must lie between {LEAST_HEIGHT} and {MOST_HEIGHT:,} pixels; got {height}")
+        if height is not None and not MIN_HEIGHT <= height <= MAX_HEIGHT:
+            raise UsageError(f"--height must lie between {MIN_HEIGHT} and {MAX_HEIGHT:,} pixels; got {height}")
         if method not in METHODS:
             raise UsageError(f"--method must be {' or '.join(METHODS)}; got {method}")
-        if not scales or not all(LEAST_SCALE <= scale <= MOST_SCALE for scale in scales):
+        if not scales or not all(MIN_SCALE <= scale <= MAX_SCALE for scale in scales):
             got = ", ".join(f"{scale:g}" for scale in scales) or "none"
-            raise UsageError(f"--scales must lie between {LEAST_SCALE:g} and {MOST_SCALE:g}; got {got}")
-        self.network = model if isinstance(model, PoseNetwork) else load_pose(model or usual())
+            raise UsageError(f"--scales must lie between {MIN_SCALE:g} and {MAX_SCALE:g}; got {got}")
+        self.network = model if isinstance(model, BottomUpNetwork) else find_network(model or default_weights())
         self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
-        if min_joints is not None and not FEWEST <= min_joints <= len(self.skeleton):
+        if min_joints is not None and not MIN_JOINTS <= min_joints <= len(self.skeleton):
             most = len(self.skeleton)
-            raise UsageError(f"--min-joints must lie between {FEWEST} and {most}, all joints; got {min_joints}")
-        self.min_joints = min_joints or FEWEST
+            raise UsageError(f"--min-joints must lie between {MIN_JOINTS} and {most}, all joints; got {min_joints}")
+        self.min_joints = min_joints or MIN_JOINTS
         if flip:
-            mirrored_limbs(self.skeleton)
+            flip_limbs(self.skeleton)
+
+    task: ClassVar[str] = "bottom-up"
 
     @property
     def skeleton(self) -> Skeleton:
-        """Whose joints the poses have."""
+        """Keypoints and limbs of the poses."""
         return self.network.skeleton
 
-    def __call__(self, image: str | Path | Image.Image) -> list[Pose]:
-        """People in a picture: keypoints and boxes in its pixels, pixel centres at integers.
+    @property
+    def card(self) -> dict[str, Any]:
+        """Metadata of the weights."""
+        return self.network.card
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (3, H, W) of one input of the network; other sizes are possible."""
+        return 3, self.height, self.height
+
+    @property
+    def source(self) -> str:
+        """Weights file."""
+        return self.network.source
+
+    def to(self, device: str) -> Self:
+        """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
+
+        Raises
+        ------
+        UsageError
+            If this machine has no such device.
+        """
+        self.network.model.to(choose_device(device))
+        return self
+
+    def __repr__(self) -> str:
+        return (
+            f"PoseEstimator({self.network.name}: {len(self.skeleton)} keypoints ({self.skeleton.name}),"
+            f" height={self.height}, method='{self.method}')"
+        )
+
+    def __call__(self, image: ImageLike, *, bgr: bool = False) -> list[Pose]:
+        """Estimate the poses of the people in an image.
 
         Parameters
         ----------
-        image : str | Path | Image.Image
-            A path, or a picture in memory; of any size and mode.
+        image : ImageLike
+            Image of any form, see `firstsight.data.image_input.to_pil`.
+        bgr : bool
+            Channels of an array are blue, green, red (OpenCV).
+
+        Returns
+        -------
+        list[Pose]
+            Keypoints and boxes in pixels of the image, pixel centers at integers.
 
         Raises
         ------
         DataError
-            It cannot be read, or is too long for its height.
+            If the image cannot be read, or is too wide for its height.
         """
-        return self.steps(image).poses
+        return self.infer(image, bgr=bgr).poses
 
     @torch.inference_mode()
-    def steps(self, image: str | Path | Image.Image, *, name: str | Path = "") -> PoseIntermediates:
-        """The same with all that lies between the picture and the people; ``name`` is for errors."""
-        start = perf_counter()
-        picture = load_image(image)
-        frames = [Frame.of(picture.size, height=self.height * scale) for scale in self.scales]
-        self._check(frames, name or (image if isinstance(image, str | Path) else "picture"))
-        inputs = [frame.network_input(resized(picture, frame)) for frame in frames]
-        read = perf_counter()
-        frame = frames[0] if len(frames) == 1 else Frame.of(picture.size, height=self.height)
-        heatmaps, pafs = self._maps(inputs, frames, frame)
-        answered = perf_counter()
-        decoded = self._decode(heatmaps, pafs)
-        whole = ((decoded.people.joints >= 0).sum(1) >= self.min_joints).tolist()
-        poses = [self._placed(pose, frame) for pose in compress(decoded.poses, whole)]
-        seconds = {"read": read - start, "network": answered - read, "decode": perf_counter() - answered}
-        joints = compress(decoded.people.counts.tolist(), whole)
-        scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, joints, strict=True)]
-        return PoseIntermediates(poses, picture, seconds, scores, heatmaps, pafs, decoded, frame)
+    def infer(self, image: ImageLike, *, name: str | Path = "", bgr: bool = False) -> PoseIntermediates:
+        """Estimate poses; return also the maps of the network, the decoded parts and the timings.
 
-    def _check(self, frames: Sequence[Frame], name: str | Path) -> None:
-        largest = max(frames, key=lambda frame: frame.wide * frame.high)
-        if largest.wide * largest.high > MAX_PIXELS:
+        Parameters
+        ----------
+        image : ImageLike
+            See `__call__`.
+        name : str | Path
+            Name of the image in error messages.
+        bgr : bool
+            See `__call__`.
+
+        Raises
+        ------
+        DataError
+            See `__call__`.
+        """
+        start = perf_counter()
+        pil = to_pil(image, bgr=bgr)
+        letterboxes = [Letterbox.for_image(pil.size, height=self.height * scale) for scale in self.scales]
+        self._check(letterboxes, name or image_name(image))
+        inputs = [letterbox.network_input(resized(pil, letterbox)) for letterbox in letterboxes]
+        read = perf_counter()
+        letterbox = letterboxes[0] if len(letterboxes) == 1 else Letterbox.for_image(pil.size, height=self.height)
+        heatmaps, pafs = self._maps(inputs, letterboxes, letterbox)
+        computed = perf_counter()
+        decoded = self._decode(heatmaps, pafs)
+        is_complete = ((decoded.people.joints >= 0).sum(1) >= self.min_joints).tolist()
+        poses = [self._placed(pose, letterbox) for pose in compress(decoded.poses, is_complete)]
+        timings = {"read": read - start, "network": computed - read, "decode": perf_counter() - computed}
+        counts = compress(decoded.people.counts.tolist(), is_complete)
+        scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, counts, strict=True)]
+        return PoseIntermediates(poses, self.skeleton, pil, timings, scores, heatmaps, pafs, decoded, letterbox)
+
+    def _check(self, letterboxes: Sequence[Letterbox], name: str | Path) -> None:
+        largest = max(letterboxes, key=lambda letterbox: letterbox.resized_width * letterbox.resized_height)
+        if largest.resized_width * largest.resized_height > MAX_PIXELS:
             raise DataError(
-                f"{name}: {largest.width}x{largest.height} pixels would be {largest.wide}x{largest.high} for the"
-                f" network; at most {MAX_PIXELS // 1_000_000} million pixels are taken (choose a smaller --height)"
+                f"{name}: {largest.width}x{largest.height} pixels would be"
+                f" {largest.resized_width}x{largest.resized_height} for the network; at most {MAX_PIXELS // 1_000_000} million pixels are taken (choose a smaller --height)"
             )
 
-    def _maps(self, inputs: Sequence[Tensor], frames: Sequence[Frame], frame: Frame) -> tuple[Tensor, Tensor]:
-        """Heatmaps and fields of the last stage, averaged over scales and mirror images, in ``frame``."""
+    def _maps(
+        self, inputs: Sequence[Tensor], letterboxes: Sequence[Letterbox], letterbox: Letterbox
+    ) -> tuple[Tensor, Tensor]:
+        """Heatmaps and fields of the last stage, averaged over scales and mirror images, in ``letterbox``."""
         found = [self._answer(shown) for shown in inputs]
         if len(found) > 1:
             found = [
-                (aligned(heatmaps, own, frame), aligned(pafs, own, frame))
-                for (heatmaps, pafs), own in zip(found, frames, strict=True)
+                (align_maps(heatmaps, own, letterbox), align_maps(pafs, own, letterbox))
+                for (heatmaps, pafs), own in zip(found, letterboxes, strict=True)
             ]
         heatmaps, pafs = (torch.stack(maps).mean(0) if len(maps) > 1 else maps[0] for maps in zip(*found, strict=True))
         return heatmaps[0], pafs[0]
@@ -190,27 +211,38 @@ class PoseEstimator:
         heatmaps, pafs = (maps.cpu() for maps in model(shown.to(device_of(model)))[-1])
         if not self.flip:
             return heatmaps, pafs
-        other, other_pafs = unmirrored(heatmaps[1:], pafs[1:], self.skeleton)
+        other, other_pafs = unflip_maps(heatmaps[1:], pafs[1:], self.skeleton)
         return (heatmaps[:1] + other) / 2, (pafs[:1] + other_pafs) / 2
 
-    def _decode(self, heatmaps: Tensor, pafs: Tensor) -> Decoded:
+    def _decode(self, heatmaps: Tensor, pafs: Tensor) -> DecodeResult:
         maps = (heatmaps[: len(self.skeleton)], pafs)
         if self.method == "exact":
             maps = (enlarged(maps[0]), enlarged(maps[1]))
         return decode_steps(*maps, self.skeleton, method=self.method)
 
-    def _placed(self, pose: Pose, frame: Frame) -> Pose:
+    def _placed(self, pose: Pose, letterbox: Letterbox) -> Pose:
         """From pixels of the maps to those of the picture."""
-        place = frame.from_enlarged if self.method == "exact" else frame.from_cells
+        place = letterbox.upsampled_to_image if self.method == "exact" else letterbox.cells_to_image
         keypoints, there = pose.keypoints.copy(), pose.keypoints[:, 2] >= 0
         keypoints[there, :2] = place(keypoints[there, :2])
         (left, top), (right, bottom) = keypoints[there, :2].min(0).tolist(), keypoints[there, :2].max(0).tolist()
         return Pose(keypoints, pose.score, (left, top, right - left, bottom - top))
 
 
-def resized(picture: Image.Image, frame: Frame) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A picture at its size in a frame, bilinear with antialiasing: (high, wide, 3), red, green, blue."""
-    small = picture.resize((frame.wide, frame.high), Image.Resampling.BILINEAR, reducing_gap=3.0)
+def find_network(name_or_path: str | Path) -> BottomUpNetwork:
+    """Load a bottom-up network by the name of its weights, a run directory or a file, see `firstsight.load`."""
+    return load_network(read_kind(resolve(name_or_path), "bottom-up"))
+
+
+def load_estimator(weights: WeightsFile) -> PoseEstimator:
+    """Return the estimator of a weights file, with default options."""
+    return PoseEstimator(load_network(weights))
+
+
+def resized(picture: Image.Image, letterbox: Letterbox) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A picture at its size in a letterbox, bilinear with antialiasing: (high, wide, 3), red, green, blue."""
+    size = (letterbox.resized_width, letterbox.resized_height)
+    small = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(small.convert("RGB"))
 
 
@@ -244,7 +276,7 @@ def coco_results(
     """
     if joints is None:
         joints = COCO_17 if set(COCO_17.joints) <= set(skeleton.joints) else skeleton
-    order = np.array(joints.places_in(skeleton))
+    order = np.array(joints.indices_in(skeleton))
     results = []
     for pose, score in zip(steps.poses, steps.scores, strict=True):
         keypoints = pose.keypoints[order]

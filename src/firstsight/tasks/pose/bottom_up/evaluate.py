@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from firstsight.data.keypoints.scenes import SceneBatch, Scenes
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
-from firstsight.metrics.pck import DIAGONALS, pck
+from firstsight.metrics.pck import TORSO_DIAGONALS, pck
 from firstsight.pose.decode import decode
-from firstsight.pose.parts import FEWEST, Pose
+from firstsight.pose.parts import MIN_JOINTS, Pose
 
 BATCH = 16
-METRIC_COLUMNS = 8
+EXAMPLES = 8
 """Scenes that are drawn in the report."""
 
 People = list[list[Pose]]
@@ -46,7 +46,7 @@ class BottomUpEvaluator:
         self.scenes, self.most = scenes, min(most, scenes.samples)
         self.skeleton = scenes.people.skeleton
         joints = set(self.skeleton.joints)
-        self.single = scenes.kind == "composed" and any(set(ends) <= joints for ends in DIAGONALS)
+        self.single = scenes.kind == "composed" and any(set(ends) <= joints for ends in TORSO_DIAGONALS)
         kind = "composed scenes" if scenes.kind == "composed" else "photographs"
         self.about = f"{self.most:,} {kind}"
         spread = np.arange(self.most) * scenes.samples // self.most
@@ -86,7 +86,7 @@ class BottomUpEvaluator:
 
     def shown(self, net: nn.Module) -> tuple[NDArray[np.uint8], People, People]:
         """Some scenes (N, 3, S, S), the people found in each, and those that are there."""
-        batch = self._scenes(np.concatenate(self._parts)[:METRIC_COLUMNS])
+        batch = self._scenes(np.concatenate(self._parts)[:EXAMPLES])
         with torch.no_grad():
             _, found = self._answers(net, batch)
         places, visible = batch.keypoints.cpu().double().numpy(), batch.visible.cpu().numpy()
@@ -97,7 +97,7 @@ class BottomUpEvaluator:
         return batch.images.cpu().numpy(), found, there
 
     def _scenes(self, ids: NDArray[np.int64], side: int | None = None) -> SceneBatch:
-        make = self.scenes.fitted if self.scenes.kind == "photographs" else partial(self.scenes.made, 0)
+        make = self.scenes.get_letterboxed if self.scenes.kind == "photographs" else partial(self.scenes.get_samples, 0)
         return make(ids, side=side)
 
     def _answers(self, net: nn.Module, batch: SceneBatch) -> tuple[Maps, People]:
@@ -127,7 +127,7 @@ class BottomUpEvaluator:
         )
         there = boxes[:, 2] > 0  # the others fill up the batch
         seen = batch.visible[index].cpu().numpy()
-        v = np.where(seen & (seen.sum(1, keepdims=True) >= FEWEST), 2.0, 0.0)
+        v = np.where(seen & (seen.sum(1, keepdims=True) >= MIN_JOINTS), 2.0, 0.0)
         people = np.concatenate([xy, v[..., None]], -1)[there]
         return GroundTruth(keypoints=people, areas=areas[there], boxes=boxes[there], crowd=np.zeros(there.sum(), bool))
 
@@ -135,7 +135,7 @@ class BottomUpEvaluator:
         """Percentage of correct keypoints at 0.2 of the torso, on whole photographs; nan where there is no torso."""
         answers, truths = [], []
         for part in self._parts:
-            batch = self.scenes.fitted(part, side=side)
+            batch = self.scenes.get_letterboxed(part, side=side)
             _, poses = self._answers(net, batch)
             for index, people in enumerate(poses):
                 best = max(people, key=lambda pose: pose.score, default=None)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from firstsight.data.keypoints.scenes import SceneBatch, Scenes
 from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.classification.train import OptimizerConfig
-from firstsight.tasks.ema_task import EmaTask
+from firstsight.optim.config import OptimizerConfig
+from firstsight.tasks.pose.ema_task import EmaTask
 from firstsight.tasks.pose.bottom_up.evaluate import BottomUpEvaluator, People, network_input, twice
-from firstsight.weights.pose import make_card
+from firstsight.tasks.pose.bottom_up.network import card_fields
+from firstsight.weights.io import make_card
 
 COLUMNS = 4
 QUIET = 10
@@ -79,7 +80,7 @@ class BottomUpTask(EmaTask):
             optimizer_config=optimizer_config,
             ema=ema,
             steps=batches.steps,
-            early_epochs=batches.early_epochs,
+            early_epochs=batches.low_res_epochs,
             restart=restart,
         )
 
@@ -99,13 +100,13 @@ class BottomUpTask(EmaTask):
         """Of every sample, (N,): half the squared error summed over cells that count, over all stages; then the parts
         of the last stage, heatmaps and fields.
         """
-        cells = tuple(batch.counts.shape[1:])
+        cells = tuple(batch.loss_mask.shape[1:])
         size, stride = (cells[0], cells[1]), self.batches.stride
         wanted = (
             heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma),
             paf_targets(batch.keypoints, batch.visible, self.skeleton, size=size, stride=stride),
         )
-        weights = [batch.counts[:, None].to(wanted[0])] * 2
+        weights = [batch.loss_mask[:, None].to(wanted[0])] * 2
         if self.foreground:
             lengths = wanted[1].unflatten(1, (-1, 2)).norm(dim=2).repeat_interleave(2, dim=1)
             joints = torch.cat([wanted[0][:, :-1], torch.zeros_like(wanted[0][:, :1])], 1)
@@ -153,8 +154,8 @@ class BottomUpTask(EmaTask):
                 "Learning curves", plots.pose_curves(lines),
                 "Training scenes are measured while the network still changes.",
             ),
-            ReportFigure("Answers", plots.scene_sheet(self._drawn(images, found), COLUMNS), caption),
-            ReportFigure("Labels", plots.scene_sheet(self._drawn(images, there), COLUMNS), "Of the same pictures."),
+            ReportFigure("Answers", plots.scene_grid(self._drawn(images, found), COLUMNS), caption),
+            ReportFigure("Labels", plots.scene_grid(self._drawn(images, there), COLUMNS), "Of the same pictures."),
         ]  # fmt: skip
 
     def _drawn(self, images: NDArray[np.uint8], people: People) -> NDArray[np.uint8]:
@@ -188,7 +189,6 @@ class BottomUpTask(EmaTask):
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The network's card, to stand in the weights file of the product."""
         about = {**self.about, "metrics": dict(metrics), "measured_on": self.measure.about}
-        card = make_card(
-            model=self.model, skeleton=self.skeleton, stages=self.stages, height=self.height, about=about
-        )  # fmt: skip
+        fields = card_fields(skeleton=self.skeleton, stages=self.stages, height=self.height)
+        card = make_card("pose", model=self.model, about=about, **fields)
         return {self.export_model: card}

@@ -1,82 +1,35 @@
 """Top-down pose networks at work: from a photograph and the boxes of its people to their joints."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from firstsight.data.image_io import load_image
-from firstsight.data.keypoints.crop import crop_matrices, inverse, moved, regions, warp
-from firstsight.engine.device import device_of
+from firstsight.data.image_input import ImageLike, image_name, to_pil
+from firstsight.data.keypoints.crop import crop_matrices, crop_regions, inverse, transform_points, warp
+from firstsight.engine.device import choose_device, device_of
 from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
-from firstsight.pose.decode import Method
 from firstsight.pose.oks import oks_nms
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
-from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, PoseResult
+from firstsight.tasks.load import read_kind
+from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.boxes import Floats, boxes_of_poses, drop_fragments, validate_boxes
+from firstsight.tasks.pose.result import PoseResult
 from firstsight.tasks.pose.top_down.evaluate import crop_input, person_scores
-from firstsight.weights.classifier import kind_of
-from firstsight.weights.pose import PoseNetwork, load_pose
-from firstsight.weights.top_down import TopDownNetwork, load_top_down
+from firstsight.tasks.pose.top_down.network import TopDownNetwork, load_network
+from firstsight.weights.io import WeightsFile
+from firstsight.weights.resolve import resolve
 
 PADDING = 1.25
 ALIKE = 0.9
 """Of two poses that are more similar than this the less sure is dropped."""
-
-
-Estimator: TypeAlias = "PoseEstimator | TopDownEstimator"
-
-
-def estimator_for(
-    model: str | Path | PoseNetwork | TopDownNetwork, *, height: int | None = None, method: Method | None = None,
-    scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
-    detector: PoseEstimator | None = None, notify: Callable[[str], None] = lambda line: None,
-) -> Estimator:  # fmt: skip
-    """What finds people with these weights: a `PoseEstimator`, or a `TopDownEstimator`, whichever they are of.
-
-    Parameters
-    ----------
-    height, method, scales, min_joints
-        For bottom-up weights, see `PoseEstimator`.
-    detector : PoseEstimator | None
-        For weights of one person at a time, see `TopDownEstimator`.
-    notify : Callable[[str], None]
-        Called with a line for what was not as usual.
-
-    Raises
-    ------
-    UsageError
-        Unknown weights, or something is set that is for the other kind.
-    WeightsError
-        The weights cannot be used.
-    """
-    if isinstance(model, str | Path):
-        model = load_network(model, notify)
-    if isinstance(model, PoseNetwork):
-        if detector is not None:
-            raise UsageError(f"--detector is for a network that looks at one person at a time; {model.name} finds all")
-        return PoseEstimator(
-            model, height=height, method=method or "fast", scales=scales, flip=flip, min_joints=min_joints
-        )
-    others = {"height": height, "method": method, "scales": tuple(scales) != (1.0,), "min-joints": min_joints}
-    for option, given in others.items():
-        if given:
-            raise UsageError(f"--{option} is for bottom-up networks; {model.name} looks at one person at a time")
-    return TopDownEstimator(model, detector=detector, flip=flip)
-
-
-def load_network(model: str | Path, notify: Callable[[str], None]) -> PoseNetwork | TopDownNetwork:
-    """Trained weights of either kind; as `load_pose` and `load_top_down`."""
-    if kind_of(model, notify) == "top-down":
-        return load_top_down(model, notify=notify)
-    return load_pose(model, notify=notify)
 
 
 class TopDownEstimator:
@@ -105,6 +58,7 @@ class TopDownEstimator:
     """
 
     method = "top-down"
+    task: ClassVar[str] = "top-down"
 
     def __init__(
         self, model: str | Path | TopDownNetwork, *, detector: PoseEstimator | None = None, flip: bool = False,
@@ -112,57 +66,117 @@ class TopDownEstimator:
     ) -> None:  # fmt: skip
         if batch < 1:
             raise UsageError(f"a batch holds at least one person; got {batch}")
-        self.network = model if isinstance(model, TopDownNetwork) else load_top_down(model)
+        self.network = model if isinstance(model, TopDownNetwork) else find_network(model)
         self.detector, self.flip, self.refine, self.batch = detector, flip, refine, batch
 
     @property
     def skeleton(self) -> Skeleton:
-        """Whose joints the poses have."""
+        """Keypoints and limbs of the poses."""
         return self.network.skeleton
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Metadata of the weights."""
+        return self.network.card
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (3, H, W) of one input of the network."""
+        return 3, *self.network.size
+
+    @property
+    def source(self) -> str:
+        """Weights file."""
+        return self.network.source
+
+    def to(self, device: str) -> Self:
+        """Move the networks to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
+
+        Raises
+        ------
+        UsageError
+            If this machine has no such device.
+        """
+        self.network.model.to(choose_device(device))
+        if self.detector is not None:
+            self.detector.to(device)
+        return self
+
+    def __repr__(self) -> str:
+        height, width = self.network.size
+        return (
+            f"TopDownEstimator({self.network.name}: {len(self.skeleton)} keypoints ({self.skeleton.name}),"
+            f" input {height}x{width}, detector={self.detector!r})"
+        )
 
     @property
     def height(self) -> int:
         """Of the network's input, in pixels."""
         return self.network.size[0]
 
-    def __call__(self, image: str | Path | Image.Image, boxes: Any = None) -> list[Pose]:
-        """People in a picture: keypoints and boxes in its pixels, pixel centres at integers.
+    def __call__(self, image: ImageLike, boxes: Any = None, *, bgr: bool = False) -> list[Pose]:
+        """Estimate the poses of the people in an image.
 
         Parameters
         ----------
-        image : str | Path | Image.Image
-            A path, or a picture in memory; of any size and mode.
+        image : ImageLike
+            Image of any form, see `firstsight.data.image_input.to_pil`.
         boxes : Any
-            (N, 4) x, y of the first corner, width, height, in pixels; if None, see ``detector``.
+            (N, 4) x and y of the corner, width, height in pixels; None for the boxes of the detector.
+        bgr : bool
+            Channels of an array are blue, green, red (OpenCV).
+
+        Returns
+        -------
+        list[Pose]
+            Keypoints and boxes in pixels of the image, pixel centers at integers.
 
         Raises
         ------
         DataError
-            The picture cannot be read, or a box not used.
+            If the image cannot be read, or a box cannot be used.
         """
-        return self.steps(image, boxes=boxes).poses
+        return self.infer(image, boxes=boxes, bgr=bgr).poses
 
     @torch.inference_mode()
-    def steps(self, image: str | Path | Image.Image, *, name: str | Path = "", boxes: Any = None) -> PoseResult:
-        """The same with the picture and the seconds; ``name`` is for errors."""
+    def infer(self, image: ImageLike, *, name: str | Path = "", boxes: Any = None, bgr: bool = False) -> PoseResult:
+        """Estimate poses; return also the timings.
+
+        Parameters
+        ----------
+        image : ImageLike
+            See `__call__`.
+        name : str | Path
+            Name of the image in error messages.
+        boxes : Any
+            See `__call__`.
+        bgr : bool
+            See `__call__`.
+
+        Raises
+        ------
+        DataError
+            See `__call__`.
+        """
         start = perf_counter()
-        picture = load_image(image)
-        display_name = name or (image if isinstance(image, str | Path) else "picture")
+        pil = to_pil(image, bgr=bgr)
         read = perf_counter()
-        where, sure = self._where(picture, boxes, display_name)
-        looked = perf_counter()
-        pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
-        found = [self._joints(pixels, some) for some in self._batches(where)]
-        keypoints = np.concatenate(found) if found else np.zeros((0, len(self.skeleton), 3))
-        answered = perf_counter()
-        scores = person_scores(keypoints) * sure
+        found_boxes, confidences = self._where(pil, boxes, name or image_name(image))
+        detected = perf_counter()
+        pixels = torch.from_numpy(np.array(pil.convert("RGB"))).permute(2, 0, 1)
+        chunks = [self._joints(pixels, regions_of_batch) for regions_of_batch in self._batches(found_boxes)]
+        keypoints = np.concatenate(chunks) if chunks else np.zeros((0, len(self.skeleton), 3))
+        computed = perf_counter()
+        scores = person_scores(keypoints) * confidences
         kept = oks_nms(keypoints, scores, self.skeleton.sigmas, threshold=ALIKE)
         poses = [_pose(keypoints[i], float(scores[i])) for i in kept]
-        seconds = {
-            "read": read - start, "detect": looked - read, "network": answered - looked,
-            "decode": perf_counter() - answered,
-        }  # fmt: skip
-        return PoseResult(poses, picture, seconds, [pose.score for pose in poses])
+        timings = {
+            "read": read - start,
+            "detect": detected - read,
+            "network": computed - detected,
+            "decode": perf_counter() - computed,
+        }
+        return PoseResult(poses, self.skeleton, pil, timings, [pose.score for pose in poses])
 
     def _where(self, picture: Image.Image, boxes: Any, name: str | Path) -> tuple[Floats, Floats]:
         """Boxes (N, 4) and how sure they are (N,)."""
@@ -170,7 +184,7 @@ class TopDownEstimator:
             found = validate_boxes(boxes, picture.size, name)
             return found, np.ones(len(found))
         if self.detector is not None:
-            poses = drop_fragments(self.detector.steps(picture, name=name).poses)
+            poses = drop_fragments(self.detector.infer(picture, name=name).poses)
             return boxes_of_poses(poses), np.array([pose.score for pose in poses])
         width, height = picture.size
         inner = np.array([width, height]) / PADDING  # grown again, it is the picture
@@ -180,7 +194,7 @@ class TopDownEstimator:
         """Regions (N, 4) of the boxes, some at a time, pixel centres at integers."""
         height, width = self.network.size
         centred = torch.from_numpy(boxes - np.array([0.5, 0.5, 0, 0]))
-        yield from regions(centred, aspect=width / height, padding=PADDING).split(self.batch) if len(boxes) else ()
+        yield from crop_regions(centred, aspect=width / height, padding=PADDING).split(self.batch) if len(boxes) else ()
 
     def _joints(self, pixels: Tensor, areas: Tensor) -> Floats:
         matrices = crop_matrices(areas, size=self.network.size)
@@ -188,10 +202,20 @@ class TopDownEstimator:
         flip = self.skeleton.flip if self.flip else None
         model = self.network.model
         joints = model.joints(crops.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
-        found: Floats = torch.cat([moved(joints[..., :2], inverse(matrices)), joints[..., 2:]], 2).numpy()
+        found: Floats = torch.cat([transform_points(joints[..., :2], inverse(matrices)), joints[..., 2:]], 2).numpy()
         return found
 
 
 def _pose(keypoints: Floats, score: float) -> Pose:
     (left, top), (right, bottom) = keypoints[:, :2].min(0).tolist(), keypoints[:, :2].max(0).tolist()
     return Pose(keypoints, score, (left, top, right - left, bottom - top))
+
+
+def find_network(name_or_path: str | Path) -> TopDownNetwork:
+    """Load a top-down network by the name of its weights, a run directory or a file, see `firstsight.load`."""
+    return load_network(read_kind(resolve(name_or_path), "top-down"))
+
+
+def load_estimator(weights: WeightsFile) -> TopDownEstimator:
+    """Return the estimator of a weights file, without a detector."""
+    return TopDownEstimator(load_network(weights))

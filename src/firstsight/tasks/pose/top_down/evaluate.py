@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.data.keypoints.crop import inverse, moved
+from firstsight.data.keypoints.crop import inverse, transform_points
 from firstsight.data.keypoints.crops import CropBatch, Crops
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
-from firstsight.metrics.pck import DIAGONALS, Pck, pck
+from firstsight.metrics.pck import TORSO_DIAGONALS, Pck, pck
 from firstsight.models.pose.heads import Refine
 from firstsight.models.pose.top_down import TopDown
 
@@ -66,7 +66,7 @@ class TopDownEvaluator:
         self.crops, self.most = crops, min(most, crops.samples)
         self.skeleton = crops.people.skeleton
         self.flip_test, self.refine = flip_test, refine
-        self.torso = any(set(ends) <= set(self.skeleton.joints) for ends in DIAGONALS)
+        self.torso = any(set(ends) <= set(self.skeleton.joints) for ends in TORSO_DIAGONALS)
         self.about = f"{self.most:,} people in their labelled boxes"
         spread = np.arange(self.most) * crops.samples // self.most
         self._parts = np.array_split(spread, -(-self.most // BATCH))
@@ -92,7 +92,7 @@ class TopDownEvaluator:
         """Of all people that are measured on."""
         keypoints, people, total = [], [], 0.0
         for part in self._parts:
-            batch = self.crops.plain(part, size=size)
+            batch = self.crops.get_unaugmented(part, size=size)
             images = crop_input(batch.images, self.crops.dtype)
             total += float(net.losses(net(images), batch.keypoints, batch.visible).double().sum())
             flip = self.skeleton.flip if self.flip_test else None
@@ -139,7 +139,7 @@ class TopDownEvaluator:
 
     def _precision(self, found: CropPredictions) -> dict[str, float]:
         people, truths, answers = self.crops.people, [], []
-        pictures = people.picture[found.people]
+        pictures = people.image_index[found.people]
         for picture in np.unique(pictures):
             chosen = np.flatnonzero(pictures == picture)
             who = found.people[chosen]
@@ -157,7 +157,7 @@ class TopDownEvaluator:
 def placed(joints: Tensor, batch: CropBatch) -> NDArray[np.float64]:
     """Joints (N, K, 3) of crops, in pixels of their pictures."""
     own = joints.double().cpu()
-    return torch.cat([moved(own[..., :2], inverse(batch.matrices)), own[..., 2:]], 2).numpy()
+    return torch.cat([transform_points(own[..., :2], inverse(batch.matrices)), own[..., 2:]], 2).numpy()
 
 
 def person_scores(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:

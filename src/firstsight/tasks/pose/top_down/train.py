@@ -12,12 +12,14 @@ from firstsight.data.keypoints.crops import CropBatch, Crops
 from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.models.pose.top_down import TopDown
 from firstsight.pose.parts import Pose
-from firstsight.tasks.classification.train import OptimizerConfig
-from firstsight.tasks.ema_task import EmaTask
+from firstsight.optim.config import OptimizerConfig
+from firstsight.tasks.pose.ema_task import EmaTask
 from firstsight.tasks.pose.top_down.evaluate import CropPredictions, TopDownEvaluator, crop_input
-from firstsight.weights.top_down import make_top_down_card
+from firstsight.weights.io import make_card
 
-METRIC_COLUMNS, COLUMNS, SIDE = 8, 4, 256
+EXAMPLES = 8
+COLUMNS = 4
+SIDE = 256
 
 
 class TopDownTask(EmaTask):
@@ -36,7 +38,7 @@ class TopDownTask(EmaTask):
     restart : float
         The learning rate after the early epochs of ``batches``, as a share of that before.
     card : Mapping[str, Any]
-        For the weights file: model, head, sigma, stacks as of `make_top_down_card`.
+        Entries of the card: model, head, sigma, stacks; see `create_top_down`.
     """
 
     monitor = "loss"
@@ -56,7 +58,7 @@ class TopDownTask(EmaTask):
             optimizer_config=optimizer_config,
             ema=ema,
             steps=batches.steps,
-            early_epochs=batches.early_epochs,
+            early_epochs=batches.low_res_epochs,
             restart=restart,
         )
 
@@ -114,20 +116,20 @@ class TopDownTask(EmaTask):
         swapped = self.measure.swap_rate(found)
         pictures.append(
             ReportFigure(
-                "Sides and sizes", plots.sides_and_sizes(swapped, sides, errors),
+                "Sides and sizes", plots.swaps_and_errors(swapped, sides, errors),
                 "How often a joint was put where that of the other side is; how far joints lie from where they are.",
             )
         )  # fmt: skip
         order = np.argsort(errors, kind="stable")
         order = order[np.isfinite(errors[order])]
-        some = np.arange(min(METRIC_COLUMNS, len(errors))) * len(errors) // max(1, min(METRIC_COLUMNS, len(errors)))
+        some = np.arange(min(EXAMPLES, len(errors))) * len(errors) // max(1, min(EXAMPLES, len(errors)))
         for title, chosen, caption in (
             ("Answers", some, f"{len(some)} of {self.measure.about}, which it has not seen; not chosen."),
-            ("Best", order[:METRIC_COLUMNS], "The smallest mean distances, in units of the box."),
-            ("Worst", order[::-1][:METRIC_COLUMNS], "The greatest."),
+            ("Best", order[:EXAMPLES], "The smallest mean distances, in units of the box."),
+            ("Worst", order[::-1][:EXAMPLES], "The greatest."),
         ):
             if len(chosen):
-                pictures.append(ReportFigure(title, plots.scene_sheet(self._drawn(found, chosen), COLUMNS), caption))
+                pictures.append(ReportFigure(title, plots.scene_grid(self._drawn(found, chosen), COLUMNS), caption))
         return pictures
 
     def _drawn(self, found: CropPredictions, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -136,7 +138,7 @@ class TopDownTask(EmaTask):
 
         sheets, people = [], self.batches.people
         for place in chosen:
-            image = self.measure.crops.people.open(int(self.measure.crops.people.picture[found.people[place]]))
+            image = self.measure.crops.people.open(int(self.measure.crops.people.image_index[found.people[place]]))
             scale = SIDE / max(image.size)
             wide, high = (max(1, round(side * scale)) for side in image.size)
             large = image.convert("RGB").resize((wide, high), Image.Resampling.BICUBIC)
@@ -163,7 +165,7 @@ class TopDownTask(EmaTask):
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """The network's card, to stand in the weights file of the product."""
         about = {**self.about, "metrics": dict(metrics), "measured_on": self.measure.about}
-        card = make_top_down_card(
-            skeleton=self.skeleton, size=self.batches.size, about=about, **self._card
-        )  # fmt: skip
+        card = make_card(
+            "top-down", skeleton=self.skeleton.to_category(), size=list(self.batches.size), about=about, **self._card
+        )
         return {self.export_model: card}

@@ -11,8 +11,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from firstsight.cli.pose import Arguments, make_estimator
-from firstsight.cli.pose_output import description, person
+from firstsight.cli.pose.arguments import Arguments, estimator_of
+from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from firstsight.data.video import Video, VideoWriter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
-    """Read, find, follow, draw, print, one frame after the other; what cannot be read is told on stderr, code 1."""
+    """Process the video frame by frame; report unreadable frames on stderr, with exit code 1."""
     _check(arguments)
     from firstsight.cli.console import log, progress, report_failures
     from firstsight.data.video import Video, is_camera
@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> int:
     (name,), summary, most = arguments.images, Summary(), arguments.frames
     with ExitStack() as opened:
         video = opened.enter_context(Video(name))
-        estimator = make_estimator(arguments)
+        estimator = estimator_of(arguments)
         sinks: list[JsonSink | VideoSink] = []
         if arguments.json:
             sinks.append(opened.enter_context(JsonSink(video, estimator.skeleton, summary)))
@@ -39,43 +39,44 @@ def run(arguments: Arguments) -> int:
             sinks.append(opened.enter_context(VideoSink(_target(arguments.out, name), video, estimator.skeleton)))
         stop = opened.enter_context(StopRequest())
         if is_camera(name) and most is None:
-            log(f"{name}: Ctrl-C ends it")
+            log(f"{name}: stop with Ctrl-C")
         total = min((count for count in (video.length, most) if count is not None), default=None)
         frames = islice(track_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
         for frame in progress(frames, "frames", total=total, quiet=arguments.json and sys.stdout.isatty()):
             summary.add(frame)
-            for taker in sinks:
-                taker.add(frame)
-            if stop.number:
+            for sink in sinks:
+                sink.add(frame)
+            if stop.signal_number:
                 break
     if not arguments.json and summary.frames:
         _print(arguments, summary)
-    code = report_failures(_faults(video, summary, stopped=stop.number > 0))
-    if stop.number and not (stop.number == signal.SIGINT and is_camera(name)):  # how else would a camera end
-        return 128 + stop.number
+    code = report_failures(_faults(video, summary, stopped=stop.signal_number > 0))
+    if stop.signal_number and not (
+        stop.signal_number == signal.SIGINT and is_camera(name)
+    ):  # Ctrl-C is how a camera ends
+        return 128 + stop.signal_number
     return code
 
 
 def _check(arguments: Arguments) -> None:
     from firstsight.data.video import is_video
-    from firstsight.errors import UsageError
 
     name, out = next(name for name in arguments.images if is_video(name)), arguments.out
     if len(arguments.images) > 1:
-        raise UsageError(f"{name}: a video or a camera is taken alone; got {len(arguments.images)} names")
+        raise UsageError(f"{name}: a video or a camera must be the only input; got {len(arguments.images)} names")
     for option in ("maps", "coco", "boxes", "compare"):
         if getattr(arguments, option):
-            raise UsageError(f"--{option} is for pictures; {name} is none")
+            raise UsageError(f"`{option}` is for images; {name} is a video or a camera")
     if arguments.frames is not None and arguments.frames < 1:
-        raise UsageError(f"--frames must be at least 1; got {arguments.frames}")
+        raise UsageError(f"`frames` must be at least 1; got {arguments.frames}")
     if out is None or out.is_dir():
         return
     if out.suffix and out.suffix.lower() != ".mp4":
-        raise UsageError(f"--out must be an .mp4 or a folder for a video; got {out}")
+        raise UsageError(f"`out` must be an .mp4 file or a folder for a video; got {out}")
     if out.suffix and not out.parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+        raise UsageError(f"`out={out}`: the folder {out.parent} does not exist")
     if out.exists() and Path(name).exists() and out.samefile(name):
-        raise UsageError(f"--out {out}: that is the video itself; choose another name")
+        raise UsageError(f"`out={out}`: is the input video; choose another name")
 
 
 def _target(out: Path, name: str) -> Path:
@@ -85,35 +86,37 @@ def _target(out: Path, name: str) -> Path:
 
 @dataclass
 class Summary:
-    """What is kept of the frames, however many: their number, most people at once, how many people were told apart."""
+    """Totals over the frames: number of frames, maximum number of people, number of identities, time."""
 
     frames: int = 0
     people: int = 0
     identities: int | None = None
-    took: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("read", "network", "decode"), 0.0))
-    begun: float = field(default_factory=perf_counter)
-    ended: float = 0.0
+    timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("read", "network", "decode"), 0.0))
+    start: float = field(default_factory=perf_counter)
+    end: float = 0.0
 
     def add(self, frame: "FramePoses") -> None:
         """Count a frame."""
         self.frames, self.people = self.frames + 1, max(self.people, len(frame.poses))
         if frame.identities is not None:
             self.identities = max(self.identities or 0, *frame.identities, 0)
-        for part, seconds in frame.took.items():
-            self.took[part] += seconds
-        self.ended = perf_counter()
+        for part, seconds in frame.timings.items():
+            self.timings[part] += seconds
+        self.end = perf_counter()
 
 
 class JsonSink:
-    """One JSON document on stdout, a line a frame, printed as it goes; whole once it is closed. A context manager."""
+    """Context manager that prints one JSON document, a line per frame as it is processed."""
 
     def __init__(self, video: "Video", skeleton: "Skeleton", summary: Summary) -> None:
         self.video, self.skeleton, self.summary = video, skeleton, summary
-        self.stream, self._frames = sys.stdout, 0  # not looked up later: while a bar is shown, it is the bar's
+        self.stream, self._frames = sys.stdout, 0  # stored now, because a progress bar replaces sys.stdout
 
     def add(self, frame: "FramePoses") -> None:
         """Print a frame."""
-        people = [person(pose) for pose in frame.poses]
+        from firstsight.tasks.pose.result import pose_to_dict
+
+        people = [pose_to_dict(pose) for pose in frame.poses]
         if frame.identities is not None:
             people = [{"id": number} | one for number, one in zip(frame.identities, people, strict=True)]
         line = {"frame": frame.number, "seconds": round(frame.seconds, 4), "people": people}
@@ -121,8 +124,10 @@ class JsonSink:
         self._frames += 1
 
     def _head(self) -> str:
+        from firstsight.tasks.pose.result import skeleton_to_dict
+
         rate = round(self.video.frames_per_second, 4)
-        head = {"video": self.video.source, "frames_per_second": rate, "skeleton": description(self.skeleton)}
+        head = {"video": self.video.source, "frames_per_second": rate, "skeleton": skeleton_to_dict(self.skeleton)}
         return json.dumps(head, ensure_ascii=False).removesuffix("}") + ',\n"frames": [\n'
 
     def __enter__(self) -> "JsonSink":
@@ -131,16 +136,16 @@ class JsonSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it; where a fault came before the first frame, nothing is printed."""
+        """Close the document; print nothing if an error came before the first frame."""
         if kind is not None and not self._frames:
             return
-        seconds = {part: round(total, 4) for part, total in self.summary.took.items()}
-        tail = {"damaged": self.video.damaged, "truncated": self.video.truncated, "seconds": seconds}
+        timings = {part: round(total, 4) for part, total in self.summary.timings.items()}
+        tail = {"damaged": self.video.damaged, "truncated": self.video.truncated, "timings": timings}
         print("\n" if self._frames else self._head(), "],\n", json.dumps(tail)[1:], sep="", file=self.stream)
 
 
 class VideoSink:
-    """The drawn video; begun with the first frame, so that a fault before it leaves nothing. A context manager."""
+    """Context manager that writes the drawn video; the file is created with the first frame."""
 
     def __init__(self, path: Path, video: "Video", skeleton: "Skeleton") -> None:
         self.path, self.video, self.skeleton = path, video, skeleton
@@ -169,30 +174,30 @@ class VideoSink:
 
 
 def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
-    """One sentence, or none."""
-    said = []
+    """Return one message about unreadable frames, or none."""
+    problems = []
     if not summary.frames and not stopped:
-        said.append("not one frame can be read")
+        problems.append("no frame can be read")
     elif video.truncated and not stopped:
         known = f" of {video.length}" if video.length else ""
-        said.append(f"breaks off; {summary.frames}{known} frames could be read")
+        problems.append(f"is truncated; {summary.frames}{known} frames were read")
     if video.damaged:
-        said.append(f"{video.damaged} damaged frame{'s are' if video.damaged > 1 else ' is'} left out")
-    return [f"{video.source}: {'; '.join(said)}"] if said else []
+        problems.append(f"{video.damaged} damaged frame{'s are' if video.damaged > 1 else ' is'} left out")
+    return [f"{video.source}: {'; '.join(problems)}"] if problems else []
 
 
 def _print(arguments: Arguments, summary: Summary) -> None:
     from firstsight.cli.console import log, out, table
 
-    (name,), rate = arguments.images, summary.frames / max(summary.ended - summary.begun, 1e-9)
-    row = {"video": name, "frames": str(summary.frames), "people at once": str(summary.people)}
+    (name,), rate = arguments.images, summary.frames / max(summary.end - summary.start, 1e-9)
+    row = {"video": name, "frames": str(summary.frames), "max. people": str(summary.people)}
     if summary.identities is not None:
         row["identities"] = str(summary.identities)
     row["frames/s"] = f"{rate:.1f}"
-    shown, screen = table(*row, right=tuple(row)[1:]), out()
-    shown.add_row(*row.values())
-    screen.print(shown)
+    rows, screen = table(*row, right=tuple(row)[1:]), out()
+    rows.add_row(*row.values())
+    screen.print(rows)
     if arguments.out is not None:
         screen.print(f"drawn: {_target(arguments.out, name)}", markup=False)
     else:
-        log("to see them drawn: --out people.mp4; --track for who is who")
+        log("to draw the poses: --out people.mp4; --track keeps identities")

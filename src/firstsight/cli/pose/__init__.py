@@ -1,0 +1,129 @@
+"""``firstsight pose``."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstsight.cli.parse import parse
+from firstsight.cli.pose.arguments import EXAMPLES, Arguments, estimator_of
+from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, draw, print_table, write_coco
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from firstsight.tasks.pose.estimator import Estimator
+    from firstsight.tasks.pose.result import PoseResult
+
+
+def run(argv: list[str]) -> int:
+    """Parse, estimate, draw, print; report unreadable images on stderr, with exit code 1, and process the others."""
+    arguments = parse(Arguments, "pose", argv, examples=EXAMPLES)
+    from firstsight.data.video import is_video
+
+    if any(is_video(name) and not Path(name).is_dir() for name in arguments.images):  # a folder may have any name
+        from firstsight.cli.pose import video
+
+        return video.run(arguments)
+    _check(arguments)
+    if arguments.compare:
+        from firstsight.cli.pose import compare
+
+        return compare.run(arguments)
+    from firstsight.cli.console import print_json, report_failures
+
+    results = Results()
+    images = list(_image_files(arguments.images, results.refused))
+    if images:
+        _estimate(arguments, estimator_of(arguments), images, results)
+    if arguments.coco is not None:
+        write_coco(arguments.coco, results)
+    if arguments.json:
+        is_single = len(arguments.images) == len(results.entries) == 1 and not Path(arguments.images[0]).is_dir()
+        print_json(results.entries[0] if is_single else results.entries)
+    else:
+        print_table(arguments, results)
+    return report_failures(results.refused)
+
+
+def _check(arguments: Arguments) -> None:
+    """Refuse impossible combinations of options before anything is loaded."""
+    if not arguments.images:
+        raise UsageError("missing: IMAGE_OR_FOLDER; name at least one image (see: firstsight pose --help)")
+    is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
+    for option in ("track", "smooth", "frames"):
+        if getattr(arguments, option) not in (False, None):
+            raise UsageError(f"`{option}` is for a video or a camera; {arguments.images[0]} is neither")
+    if arguments.compare:
+        _check_compare(arguments, is_single=is_single)
+    if arguments.maps and arguments.out is None:
+        raise UsageError("`maps` draws the maps next to the poses; say where with `out`")
+    _check_files(arguments, is_single=is_single)
+
+
+def _check_compare(arguments: Arguments, *, is_single: bool) -> None:
+    if not is_single:
+        raise UsageError("`compare` needs exactly one image")
+    for option, default in (("height", None), ("method", None), ("maps", False), ("coco", None), ("scales", "1")):
+        if getattr(arguments, option) != default:
+            raise UsageError(f"`{option}` is not available with `compare`: each network uses its own settings")
+
+
+def _check_files(arguments: Arguments, *, is_single: bool) -> None:
+    """Refuse output files that cannot be written."""
+    out, coco = arguments.out, arguments.coco
+    if out is not None and out.suffix:
+        formats = (".png",) if arguments.compare else IMAGE_SUFFIXES
+        is_image = out.suffix.lower() in formats
+        if not is_image and not out.is_dir():
+            raise UsageError(f"`out` must be a {' or '.join(formats[:2])} file or a folder; got {out}")
+        if is_image and not is_single:
+            raise UsageError(f"`out={out}`: several images need a folder")
+    if coco is not None and coco.suffix.lower() != ".json":
+        raise UsageError(f"`coco` must be a .json file; got {coco}")
+    for option, path in (("out", out), ("coco", coco)):
+        if path is not None and path.suffix and not path.parent.is_dir():
+            raise UsageError(f"`{option}={path}`: the folder {path.parent} does not exist")
+
+
+def _image_files(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
+    """Yield the files of images and folders; append a message to ``refused`` for each that does not exist."""
+    from firstsight.data.image_io import SUFFIXES
+
+    for name in names:
+        path = Path(name)
+        if not path.exists():
+            refused.append(f"{name}: No such file or directory")
+            continue
+        if not path.is_dir():
+            yield path
+            continue
+        children = [child for child in sorted(path.iterdir()) if not child.name.startswith(".")]
+        files = [child for child in children if child.suffix.lower() in SUFFIXES]
+        if not files:
+            folder = next((child for child in children if child.is_dir()), None)
+            hint = f"; name the folders in it, such as {folder}" if folder else ""
+            refused.append(f"{name}: there are no images in this folder{hint}")
+        yield from files
+
+
+def _estimate(arguments: Arguments, estimator: "Estimator", images: Sequence[Path], results: Results) -> None:
+    from firstsight.cli.console import progress
+    from firstsight.errors import DataError
+    from firstsight.tasks.pose.bottom_up.estimate import coco_results
+    from firstsight.tasks.pose.boxes import select_boxes, read_boxes
+    from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
+
+    boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None
+    for image in progress(images, "images"):
+        try:
+            if boxes is not None and isinstance(estimator, TopDownEstimator):
+                result: PoseResult = estimator.infer(image, boxes=select_boxes(boxes, image))
+            else:
+                result = estimator.infer(image)
+        except DataError as error:
+            results.refused.append(str(error))
+            continue
+        results.entries.append({"image": str(image), **result.to_dict()})
+        if arguments.coco is not None:
+            results.coco.append(coco_results(result, estimator.skeleton, image_id=0))
+        if arguments.out is not None:
+            draw(arguments, image, result, results.files)

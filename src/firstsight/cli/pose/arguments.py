@@ -1,0 +1,128 @@
+"""Arguments of ``firstsight pose``, and the estimator that they describe."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
+    from firstsight.tasks.pose.estimator import Estimator
+    from firstsight.tasks.pose.top_down.network import TopDownNetwork
+
+EXAMPLES = ("firstsight pose photo.jpg --out people.png", "firstsight pose video.mp4 --track --out people.mp4")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Estimate the poses of people in images, a video or a camera."""
+
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...")]
+    """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1."""
+    model: Maybe[str] = None
+    """A run directory, the name of weights (default: openpose-tiny-lsp), a .safetensors file, or the published
+    checkpoint_iter_370000.pth of lightweight OpenPose."""
+    boxes: Maybe[Path] = None
+    """Images, top-down model: .json file with the boxes of people, a list of [x, y, width, height], or such a list for
+    each file name."""
+    detector: Maybe[str] = None
+    """Top-down model: weights of a bottom-up network that finds the people (default: the image is one person)."""
+    compare: Annotated[bool, NO_DEFAULT, ADVANCED] = False
+    """One image: draw the results of --detector and --model next to each other, with their times."""
+    height: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
+    """Height in pixels that images are resized to (default: that of the network); small people need more."""
+    method: Annotated[Literal["fast", "exact"] | None, NO_DEFAULT, ADVANCED] = None
+    """Decoding: fast (default), or exact as in the published code."""
+    scales: Annotated[str, ADVANCED] = "1"
+    """Average the maps over these multiples of the height, as in 0.5,1,1.5."""
+    flip: Annotated[bool, NO_DEFAULT, ADVANCED] = False
+    """Average with the horizontally flipped image."""
+    min_joints: Maybe[int] = None
+    """Leave out people with fewer detected keypoints (default: 3)."""
+    track: Flag = False
+    """Video: keep the identity of each person from frame to frame."""
+    smooth: Flag = False
+    """Video: reduce jitter (1 euro filter); implies --track."""
+    frames: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
+    """Video: process only this many frames."""
+    maps: Annotated[bool, NO_DEFAULT, ADVANCED] = False
+    """Images, with --out: also draw the heatmaps and part affinity fields."""
+    out: Maybe[Path] = None
+    """Draw the poses: a .png or .jpg file for one image, an .mp4 file for a video, or a folder."""
+    device: Device = "auto"
+    """Device to compute on; auto uses a GPU if there is one."""
+    coco: Annotated[Path | None, NO_DEFAULT, ADVANCED] = None
+    """Images: write COCO keypoint results to this .json file."""
+    json: Flag = False
+    """Print the result as one JSON document, with -1 for missed keypoints; a list for several images, a line per frame
+    for a video."""
+
+
+def estimator_of(arguments: Arguments) -> "Estimator":
+    """Return the estimator that the arguments describe; warn of the limitations of its weights.
+
+    Raises
+    ------
+    UsageError
+        If an option does not fit the weights.
+    WeightsError
+        If the weights cannot be used.
+    """
+    from firstsight.cli.console import log
+    from firstsight.tasks.load import load_as
+    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.estimator import make_estimator
+    from firstsight.tasks.pose.evaluate import parse_scales
+
+    detector, min_joints = None, arguments.min_joints
+    if arguments.detector:
+        loaded = load_as("bottom-up", arguments.detector, device=arguments.device, notify=log)
+        detector = PoseEstimator(loaded.network, min_joints=min_joints)
+        min_joints = None
+    estimator = make_estimator(
+        arguments.model,
+        height=arguments.height,
+        method=arguments.method,
+        scales=parse_scales(arguments.scales),
+        flip=arguments.flip,
+        min_joints=min_joints,
+        detector=detector,
+        device=arguments.device,
+        notify=log,
+    )
+    warn_limitations([each.network for each in (estimator, detector) if each is not None])
+    _check_boxes(arguments, estimator)
+    return estimator
+
+
+def _check_boxes(arguments: Arguments, estimator: "Estimator") -> None:
+    """Refuse options of the other kind of network."""
+    from firstsight.cli.console import log
+
+    name = estimator.network.name
+    if estimator.task == "bottom-up":
+        if arguments.boxes is not None:
+            raise UsageError(f"`boxes` is for top-down networks; {name} is bottom-up and finds all people")
+    elif arguments.maps:
+        raise UsageError(f"`maps` is for bottom-up networks; {name} is top-down")
+    elif arguments.boxes is not None and arguments.detector is not None:
+        raise UsageError("`boxes` and `detector` exclude each other: both say where people are")
+    elif arguments.boxes is None and arguments.detector is None:
+        log(f"{name} is top-down: the whole image is taken as one person (--detector finds people)")
+
+
+def warn_limitations(networks: "Sequence[BottomUpNetwork | TopDownNetwork]") -> None:
+    """Warn of the limitations of bundled weights, which are small."""
+    from firstsight.cli.console import log
+    from firstsight.tasks.pose.bottom_up.network import LIMITATIONS
+
+    for network in networks:
+        if network.name in LIMITATIONS:
+            log(f"{network.name} is a small bundled network: {LIMITATIONS[network.name]}")

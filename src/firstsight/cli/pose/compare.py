@@ -1,0 +1,91 @@
+"""``firstsight pose --compare``: a bottom-up and a top-down network on one image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstsight.cli.pose.arguments import Arguments, warn_limitations
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from firstsight.tasks.pose.result import PoseResult
+
+DEFAULT_TOP_DOWN = "pose-tiny-lsp"
+"""Bundled top-down weights that are used if none are named."""
+RUNS = 5
+"""Number of runs of each network; the result with the median time is reported."""
+
+
+def run(arguments: Arguments) -> int:
+    """Estimate with both, draw, print; people are those of the bottom-up network, or those in --boxes."""
+    from firstsight.cli.console import log, print_json
+    from firstsight.tasks.load import load_as
+    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.bottom_up.network import default_weights
+    from firstsight.tasks.pose.boxes import select_boxes, read_boxes
+    from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
+    from firstsight.weights.bundled import bundled
+
+    model = arguments.model or DEFAULT_TOP_DOWN
+    if arguments.model is None and model not in bundled():
+        raise UsageError("`compare` needs a top-down network: name one with `model`")
+    image = Path(arguments.images[0])
+    loaded = load_as("bottom-up", arguments.detector or default_weights(), device=arguments.device, notify=log)
+    bottom_up = PoseEstimator(loaded.network, flip=arguments.flip, min_joints=arguments.min_joints)
+    network = load_as("top-down", model, device=arguments.device, notify=log).network
+    top_down = TopDownEstimator(network, detector=bottom_up, flip=arguments.flip)
+    warn_limitations([bottom_up.network, top_down.network])
+    boxes = select_boxes(read_boxes(arguments.boxes), image) if arguments.boxes is not None else None
+    results = {
+        f"bottom-up: {bottom_up.network.name}": _median([bottom_up.infer(image) for _ in range(RUNS)]),
+        f"top-down: {top_down.network.name}": _median([top_down.infer(image, boxes=boxes) for _ in range(RUNS)]),
+    }
+    if arguments.out is not None:
+        _draw(arguments.out, image, results)
+    if arguments.json:
+        networks = [{"network": name, **result.to_dict()} for name, result in results.items()]
+        print_json({"image": str(image), "networks": networks})
+    else:
+        _print(arguments, results)
+    return 0
+
+
+def _median(results: "list[PoseResult]") -> "PoseResult":
+    """Return the result with the median time."""
+    return sorted(results, key=lambda result: sum(result.timings.values()))[len(results) // 2]
+
+
+def _draw(out: Path, image: Path, results: "dict[str, PoseResult]") -> None:
+    from firstsight import plots
+
+    target = out
+    if out.suffix.lower() != ".png" or out.is_dir():
+        out.mkdir(parents=True, exist_ok=True)
+        target = out / f"{image.stem}-compared.png"
+    captions = [f"{name}\n{_count(result)}, {_time(result)}" for name, result in results.items()]
+    drawn = [result.draw() for result in results.values()]
+    target.write_bytes(plots.encode_png(plots.side_by_side(drawn, captions)))
+
+
+def _count(result: "PoseResult") -> str:
+    return f"{len(result)} {'person' if len(result) == 1 else 'people'}"
+
+
+def _time(result: "PoseResult") -> str:
+    return f"{1000 * sum(result.timings.values()):.0f} ms"
+
+
+def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
+    from firstsight.cli.console import log, out, table
+
+    rows = table("network", "people", "read", "detect", "network", "decode", "total", right=("people", "total"))
+    for name, result in results.items():
+        parts = [
+            f"{1000 * result.timings[part]:.1f} ms" if part in result.timings else "-"
+            for part in ("read", "detect", "network", "decode")
+        ]
+        rows.add_row(name, str(len(result)), *parts, _time(result))
+    out().print(rows)
+    if arguments.out is not None:
+        out().print(f"drawn: {arguments.out}", markup=False)
+    else:
+        log("to draw both next to each other: --out compared.png")

@@ -1,0 +1,125 @@
+"""Images in memory, in any of the usual forms, as PIL images."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from firstsight.data.image_io import open_image, to_gray_or_rgb
+from firstsight.errors import DataError, UsageError
+
+ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
+"""A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array or a tensor."""
+FORMS = (
+    "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3), or a tensor (H, W), (C, H, W)"
+)
+
+
+def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
+    """Return an image of any form as a PIL image of mode "L" or "RGB".
+
+    Parameters
+    ----------
+    image : ImageLike
+        - a path, the bytes of an image file, or a binary file object (read from its position);
+        - a PIL image of any mode; its EXIF orientation is applied;
+        - a NumPy array (H, W), (H, W, 1) or (H, W, 3);
+        - a tensor (H, W), (1, H, W) or (3, H, W), on any device.
+
+        Arrays and tensors are uint8 in [0, 255], or floating point in [0, 1].
+    bgr : bool
+        The channels of an array or a tensor are blue, green, red, as in OpenCV.
+
+    Raises
+    ------
+    UsageError
+        If it is of another type.
+    DataError
+        If the file cannot be read, or the array has another shape or other values.
+    """
+    if isinstance(image, Image.Image):
+        return to_gray_or_rgb(image)
+    if isinstance(image, str | Path):
+        return open_image(Path(image))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return open_image(bytes(image))
+    if isinstance(image, Tensor):
+        tensor = image.detach().cpu()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor  # NumPy has no bfloat16
+        return _from_array((tensor.permute(1, 2, 0) if tensor.ndim == 3 else tensor).numpy(), bgr=bgr)
+    if isinstance(image, np.ndarray):
+        return _from_array(image, bgr=bgr)
+    if hasattr(image, "read"):
+        content = image.read()
+        if not isinstance(content, bytes):
+            raise UsageError("`image` is a text file; open it in binary mode, as in open(path, 'rb')")
+        return open_image(content, name=str(getattr(image, "name", "image")))
+    raise UsageError(f"`image` must be {FORMS}; got {type(image).__name__}")
+
+
+def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
+        raise DataError(f"`image`: expected an array of shape (H, W), (H, W, 1) or (H, W, 3); got {array.shape}")
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise DataError(
+                f"`image`: floating-point values must be in [0, 1]; got {array.min():g} to {array.max():g}"
+                " (divide by 255, or convert to uint8)"
+            )
+        array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise DataError(f"`image`: expected uint8 or floating-point values; got {array.dtype}")
+    if bgr and array.ndim == 3:
+        array = array[..., ::-1]
+    return to_gray_or_rgb(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def is_single(images: Any) -> bool:
+    """Return whether this is one image rather than several."""
+    if isinstance(images, np.ndarray | Tensor):
+        return images.ndim < 4
+    return isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image) or hasattr(images, "read")
+
+
+def named_images(images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) -> Iterator[tuple[str, Image.Image]]:
+    """Yield (name, PIL image) of one image or several.
+
+    Parameters
+    ----------
+    images : ImageLike | Iterable[ImageLike]
+        One image, see `to_pil`; an iterable of images; an array (N, H, W, C) or a tensor (N, C, H, W).
+    bgr : bool
+        See `to_pil`.
+
+    Yields
+    ------
+    tuple[str, Image.Image]
+        Name for messages (the path, or "image") and image.
+
+    Raises
+    ------
+    UsageError
+        If it is of another type.
+    DataError
+        If an image cannot be read.
+    """
+    if not is_single(images) and not isinstance(images, Iterable):
+        raise UsageError(f"`images` must be {FORMS}, or several of these; got {type(images).__name__}")
+    sequence: Iterable[Any] = [images] if is_single(images) else images  # type: ignore[assignment]
+    for image in sequence:
+        yield image_name(image), to_pil(image, bgr=bgr)
+
+
+def image_name(image: Any) -> str:
+    """Return a name of an image for messages: its path if it has one, else "image"."""
+    if isinstance(image, str | Path):
+        return str(image)
+    return str(getattr(image, "filename", "") or getattr(image, "name", "") or "image")

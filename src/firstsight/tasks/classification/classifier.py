@@ -1,0 +1,278 @@
+"""A trained classifier: network, preprocessing, class names, and where the weights are from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from firstsight.data.image_input import ImageLike, named_images
+from firstsight.data.image_io import Preprocess
+from firstsight.engine.device import choose_device
+from firstsight.errors import FirstsightError, UsageError, WeightsError
+from firstsight.models.classification import create_model
+from firstsight.weights.io import WeightsFile, load_checked, no_card
+
+TOP = 5
+"""Default number of classes that a prediction lists."""
+
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    """A class name and its probability in [0, 1]."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of an image.
+
+    Parameters
+    ----------
+    image : str
+        File name of the image, or "image" for one in memory.
+    top : tuple[ClassProbability, ...]
+        Classes in order of decreasing probability.
+    """
+
+    image: str
+    top: tuple[ClassProbability, ...]
+
+    @property
+    def label(self) -> str:
+        """Most probable class."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """Probability of the most probable class, in [0, 1]."""
+        return self.top[0].probability
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as plain data for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.image}: " + ", ".join(f"{item.label} {item.probability:.1%}" for item in self.top)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(item.label)}</td><td style='text-align:right'>{item.probability:.1%}</td></tr>"
+            for item in self.top
+        )
+        return f"<table><caption>{escape(self.image)}</caption>{rows}</table>"
+
+
+@dataclass(frozen=True, repr=False)
+class Classifier:
+    """A trained classifier with everything needed to use it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode; (N, C, S, S) normalized images to (N, len(classes)) logits.
+    preprocess : Preprocess
+        From images to the input of ``model``.
+    classes : tuple[str, ...]
+        Class names, in the order of the logits.
+    card : dict[str, Any]
+        Metadata of the weights: model, recipe, data and their terms, metrics.
+    source : str
+        Weights file.
+    tta_views : int
+        Views for test-time augmentation, see `average_over_views`.
+    """
+
+    model: nn.Module
+    preprocess: Preprocess
+    classes: tuple[str, ...]
+    card: dict[str, Any]
+    source: str
+    tta_views: int = 1
+
+    task: ClassVar[str] = "classification"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (C, S, S) of one input of ``model``."""
+        side = self.preprocess.input_size
+        return self.preprocess.channels, side, side
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return class probabilities on the CPU.
+
+        Parameters
+        ----------
+        images : Tensor
+            (N, C, S, S) uint8, of the input size of the network.
+
+        Returns
+        -------
+        Tensor
+            (N, len(classes)) float, each row sums to 1.
+        """
+        weight = next(self.model.parameters())
+        inputs = self.preprocess.normalize(images.to(weight.device), weight.dtype)
+        return torch.softmax(average_over_views(self.model, inputs, self.tta_views), dim=1).cpu()
+
+    def __call__(self, images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) -> Tensor:
+        """Return class probabilities of images of any form and size.
+
+        Parameters
+        ----------
+        images : ImageLike | Iterable[ImageLike]
+            One image or several, see `firstsight.data.image_input.to_pil`.
+        bgr : bool
+            Channels of arrays are blue, green, red (OpenCV).
+
+        Returns
+        -------
+        Tensor
+            (N, len(classes)) float on the CPU.
+
+        Raises
+        ------
+        DataError
+            If an image cannot be read.
+        """
+        return self._named_probabilities(images, bgr=bgr)[1]
+
+    def _named_probabilities(
+        self, images: ImageLike | Iterable[ImageLike], *, bgr: bool
+    ) -> tuple[Sequence[str], Tensor]:
+        """Return the names (N,) of images and the probabilities (N, classes) of their classes."""
+        names, inputs = [], []
+        for name, image in named_images(images, bgr=bgr):
+            names.append(name)
+            inputs.append(torch.from_numpy(self.preprocess.to_pixels(image)))
+        if not inputs:
+            return [], torch.empty(0, len(self.classes))
+        return names, torch.cat([self.probabilities(chunk) for chunk in torch.stack(inputs).split(BATCH)])
+
+    def predict(
+        self, images: ImageLike | Iterable[ImageLike], *, top: int = TOP, bgr: bool = False
+    ) -> list[Prediction]:
+        """Predict the classes of images.
+
+        Parameters
+        ----------
+        images : ImageLike | Iterable[ImageLike]
+            One image or several, of any form and size.
+        top : int
+            Number of classes to return for every image, at least 1.
+        bgr : bool
+            Channels of arrays are blue, green, red (OpenCV).
+
+        Returns
+        -------
+        list[Prediction]
+            One for every image, in the same order.
+
+        Raises
+        ------
+        UsageError
+            If ``top`` is below 1.
+        DataError
+            If an image cannot be read; then no image is classified.
+        """
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
+        names, probs = self._named_probabilities(images, bgr=bgr)
+        best = probs.topk(min(top, probs.shape[1]), dim=1)
+        return [
+            Prediction(
+                name, tuple(ClassProbability(self.classes[i], round(p, 6)) for p, i in zip(row, ids, strict=True))
+            )
+            for name, row, ids in zip(names, best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def to(self, device: str) -> Self:
+        """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the classifier itself.
+
+        Raises
+        ------
+        UsageError
+            If this machine has no such device.
+        """
+        self.model.to(choose_device(device))
+        return self
+
+    def __repr__(self) -> str:
+        about = self.card.get("about", {})
+        side = self.preprocess.input_size
+        accuracy = about.get("metrics", {}).get("accuracy")
+        reached = f", test accuracy {accuracy:.2%}" if accuracy is not None else ""
+        return (
+            f"Classifier({self.card['model']}: {len(self.classes)} classes, trained on {about.get('data', 'unknown')}"
+            f"{reached}, input {self.preprocess.channels}x{side}x{side})"
+        )
+
+
+def average_over_views(net: nn.Module, images: Tensor, views: int) -> Tensor:
+    """Average the logits over several views of every image (test-time augmentation).
+
+    Parameters
+    ----------
+    net : nn.Module
+        (N, C, H, W) to (N, classes) logits.
+    images : Tensor
+        (N, C, H, W) normalized.
+    views : int
+        1: the image. 2: also flipped horizontally. 6: also both of these shifted by one pixel, down and right, and up
+        and left; the four shifted views together weigh as much as the two in place. The edge is padded by reflection
+        (Jordan 2024, airbench).
+
+    Returns
+    -------
+    Tensor
+        (N, classes) logits.
+    """
+    weighted = [(1.0, images)]
+    if views == 6:
+        padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        weighted = [(0.5, images), (0.25, padded[:, :, :-2, :-2]), (0.25, padded[:, :, 2:, 2:])]
+    if views > 1:
+        weighted = [(weight / 2, view) for weight, original in weighted for view in (original, original.flip(3))]
+    return torch.stack([weight * net(view) for weight, view in weighted]).sum(0)
+
+
+def load_classifier(weights: WeightsFile) -> Classifier:
+    """Return the classifier of a weights file.
+
+    Raises
+    ------
+    WeightsError
+        If the card is incomplete, or the tensors do not fit the network that it names.
+    """
+    card = weights.card
+    try:
+        preprocess = read_preprocess(card["preprocess"])
+        model = create_model(card["model"], **card["options"])
+        classes = tuple(card["classes"])
+        views = int(card.get("views", 1))
+    except (KeyError, ValueError, TypeError) as error:
+        raise no_card(weights.path, error) from None
+    except FirstsightError as error:
+        raise WeightsError(f"{weights.path}: {error}") from None
+    return Classifier(load_checked(model, weights), preprocess, classes, card, str(weights.path), views)
+
+
+def read_preprocess(card: Mapping[str, Any]) -> Preprocess:
+    """Return the preprocessing that a card describes."""
+    return Preprocess(
+        channels=int(card["channels"]),
+        resize=int(card["resize"]),
+        pad=int(card["pad"]),
+        mean=tuple(map(float, card["mean"])),
+        std=tuple(map(float, card["std"])),
+        shorter=int(card.get("shorter", 0)),
+    )

@@ -1,0 +1,81 @@
+"""Evaluate a trained model of any kind of task."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstsight.errors import UsageError
+from firstsight.tasks.evaluation import Evaluation
+from firstsight.tasks.load import load
+from firstsight.tasks.spec import TASKS
+
+
+def evaluate(
+    model: Any,
+    data: str | Path | None = None,
+    *,
+    device: str | None = None,
+    strict: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    **options: Any,
+) -> Evaluation:
+    """Evaluate a trained model on the test split of a data set.
+
+    Parameters
+    ----------
+    model : Any
+        Object that `load` returned, or what `load` takes: "lenet-mnist", a run directory, a file.
+    data : str | Path | None
+        Name or path of a data set, see `load_data`; a JSON file of COCO keypoints for a pose network. None for the data
+        that the model was trained on.
+    device : str | None
+        Device: "cpu", "cuda", "mps" or "auto". None leaves an object where it is, and is "auto" for a name.
+    strict : bool
+        Refuse data with unusable images instead of leaving them out.
+    notify : Callable[[str], None]
+        Called with a line for every download.
+    progress : Callable[[Sequence[Any]], Iterable[Any]]
+        Iterates over parts of the work, for a progress bar.
+    **options : Any
+        Options of the kind of task: ``n`` and ``seed`` of a generator (`evaluate_generator`); ``images``, ``height``,
+        ``method``, ``scales``, ``flip``, ``detector``, ``limit``, ``results`` of a pose network (`evaluate_pose`).
+
+    Returns
+    -------
+    Evaluation
+        Metrics, number of images, and what a reader must know; prints as a table.
+
+    Raises
+    ------
+    UsageError
+        If the model or an option is unknown, or ``data`` is None and the training data are not available.
+    DataError
+        If the data cannot be used with this model.
+    WeightsError
+        If the weights cannot be used.
+
+    Examples
+    --------
+    >>> evaluate("lenet-digits").metrics["accuracy"]
+    0.9972...
+    """
+    if isinstance(model, str | Path):
+        model = load(model, device=device or "auto", notify=notify)
+    elif device:
+        model = model.to(device)
+    spec = TASKS.get(getattr(model, "task", ""))
+    if spec is None:
+        raise UsageError(
+            f"`model` must be what firstsight.load returns, or a name of weights, a run directory or a file;"
+            f" got {type(model).__name__}"
+        )
+    function = spec.resolve("evaluate")
+    unknown = sorted(set(options) - set(function.__kwdefaults__ or {}))
+    if unknown:
+        known = ", ".join(sorted(set(function.__kwdefaults__ or {}) - {"strict", "notify", "progress"}))
+        raise UsageError(
+            f"`{unknown[0]}` is not an option of the evaluation of a {spec.title}; it has {known or 'none'}"
+        )
+    result: Evaluation = function(model, data, strict=strict, notify=notify, progress=progress, **options)
+    return result

@@ -1,0 +1,183 @@
+"""A trained generator: network, latent space, preprocessing, and where the weights are from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from firstsight.data.image_io import Preprocess
+from firstsight.engine import checkpoint
+from firstsight.engine.device import choose_device, device_of
+from firstsight.errors import UsageError, WeightsError
+from firstsight.migrate import migrate_tensors
+from firstsight.models.gan import create_gan
+from firstsight.models.gan.latent import Latent
+from firstsight.weights.bundled import display_name
+from firstsight.weights.io import WeightsFile, load_checked
+
+BATCH = 500
+"""Images generated at once."""
+
+
+@dataclass(frozen=True, repr=False)
+class Generator:
+    """A trained generator with everything needed to use it.
+
+    Attributes
+    ----------
+    model : nn.Module
+        In eval mode; (N, ``latent.length``) latent vectors to (N, C, S, S) normalized images.
+    latent : Latent
+        Latent space: noise and codes.
+    preprocess : Preprocess
+        From images to the range of ``model``; its inverse converts outputs to images.
+    table : tuple[str, ...]
+        Class that each value of the first categorical code generates; empty without codes.
+    card : dict[str, Any]
+        Metadata of the weights: model, recipe, data and their terms, metrics.
+    source : str
+        Weights file.
+    """
+
+    model: nn.Module
+    latent: Latent
+    preprocess: Preprocess
+    table: tuple[str, ...]
+    card: dict[str, Any]
+    source: str
+
+    task: ClassVar[str] = "gan"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (latent.length,) of one input of ``model``."""
+        return (self.latent.length,)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Return whether the generator is class-conditional; otherwise Q discovered the meaning of the first code."""
+        return bool(self.card["options"].get("classes"))
+
+    def draw(self, n: int, *, seed: int = 0) -> Tensor:
+        """Draw random latent vectors.
+
+        Parameters
+        ----------
+        n : int
+            Number of vectors.
+        seed : int
+            The same seed gives the same vectors on every machine.
+
+        Returns
+        -------
+        Tensor
+            (n, latent.length) float on the CPU.
+        """
+        return self.latent.draw(n, generator=torch.Generator().manual_seed(seed))
+
+    @torch.inference_mode()
+    def __call__(self, z: Tensor) -> Tensor:
+        """Generate images from latent vectors.
+
+        Parameters
+        ----------
+        z : Tensor
+            (N, latent.length) latent vectors, see `draw`.
+
+        Returns
+        -------
+        Tensor
+            (N, C, S, S) uint8 on the CPU.
+        """
+        inputs = z.to(device_of(self.model))
+        return torch.cat([self.preprocess.denormalize(self.model(chunk)).cpu() for chunk in inputs.split(BATCH)])
+
+    def to(self, device: str) -> Self:
+        """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the generator itself.
+
+        Raises
+        ------
+        UsageError
+            If this machine has no such device.
+        """
+        self.model.to(choose_device(device))
+        return self
+
+    def codes_of(self, label: str | int) -> list[int]:
+        """Return the values of the first categorical code that generate a class.
+
+        Parameters
+        ----------
+        label : str | int
+            Name of the class.
+
+        Raises
+        ------
+        UsageError
+            If the generator has no codes, or no such class.
+        """
+        if not self.table:
+            raise UsageError(
+                f"{display_name(self.source)}: was trained without codes, so it cannot generate a chosen class;"
+                " infogan-mnist can, and so can a generator trained with `conditional=True`"
+            )
+        name = str(label).casefold()
+        codes = [code for code, known in enumerate(self.table) if known.casefold() == name]
+        if not codes:
+            raise UsageError(f"no class '{label}'; the classes are {', '.join(sorted(set(self.table)))}")
+        return codes
+
+    def __repr__(self) -> str:
+        about = self.card.get("about", {})
+        codes = []
+        if self.latent.categories:
+            codes.append(f"categorical codes {', '.join(map(str, self.latent.categories))}")
+        if self.latent.continuous:
+            codes.append(f"{self.latent.continuous} continuous codes")
+        size = self.preprocess.resize
+        parts = [f"trained on {about.get('data', 'unknown')}", f"noise {self.latent.noise}", *codes]
+        return f"Generator({self.card['model']}: {', '.join(parts)}, output {self.preprocess.channels}x{size}x{size})"
+
+
+def load_generator(weights: WeightsFile) -> Generator:
+    """Return the generator of a weights file.
+
+    Raises
+    ------
+    WeightsError
+        If the card is incomplete, or the tensors do not fit the network that it names.
+    """
+    card = weights.card
+    try:
+        latent = Latent(**card["latent"] | {"categories": tuple(card["latent"]["categories"])})
+        preprocess = Preprocess(**card["preprocess"] | {k: tuple(card["preprocess"][k]) for k in ("mean", "std")})
+        model, _ = create_gan(card["model"], **_options(card))
+        table = tuple(map(str, card["table"]))
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise WeightsError(f"{weights.path}: its card cannot be used ({error})") from None
+    return Generator(load_checked(model, weights), latent, preprocess, table, card, str(weights.path))
+
+
+def load_discriminator(run: Path, card: Mapping[str, Any]) -> nn.Module | None:
+    """Return the discriminator of a run's newest checkpoint in eval mode, or None if there is none.
+
+    Parameters
+    ----------
+    run : Path
+        Run directory.
+    card : Mapping[str, Any]
+        Card of the run's generator.
+    """
+    state, _ = checkpoint.load_newest(run / "checkpoints")
+    if state is None or "discriminator" not in state.models:
+        return None
+    _, model = create_gan(card["model"], **_options(card))
+    tensors = migrate_tensors(card["model"], state.models["discriminator"])
+    return load_checked(model, WeightsFile(state.folder, dict(card), tensors))
+
+
+def _options(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in card["options"].items()}

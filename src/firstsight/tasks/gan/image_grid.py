@@ -1,0 +1,106 @@
+"""Grid of generated images with their latent vectors."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from firstsight.errors import UsageError
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ImageGrid:
+    """Grid of generated images.
+
+    Attributes
+    ----------
+    z : Tensor
+        (N, ``latent.length``) latent vectors.
+    images : Tensor
+        (N, C, S, S) uint8, generated from ``z``. `add_nearest_neighbors` adds training images.
+    columns : int
+        Number of images in a row.
+    rows : tuple[str, ...]
+        Names of the rows; empty for none.
+    heads : tuple[str, ...]
+        Names of the columns; empty for none.
+    notes : tuple[str, ...]
+        Remarks that qualify the images.
+    seeds : tuple[int, ...]
+        Seeds of the latent vectors.
+    """
+
+    z: Tensor
+    images: Tensor
+    columns: int
+    rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def show(self) -> None:
+        """Open the grid in the image viewer of the system."""
+        Image.open(BytesIO(self._repr_png_())).show()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the grid to a PNG file, or an animation with one image per frame to a GIF file.
+
+        Parameters
+        ----------
+        path : str | Path
+            File to write, with the suffix .png or .gif; an existing file is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        UsageError
+            If the suffix is another one, or the file cannot be written.
+        """
+        target = Path(path).expanduser()
+        suffix = target.suffix.lower()
+        if suffix not in (".png", ".gif"):
+            raise UsageError(f"`path` must be a .png or a .gif file; got {path}")
+        content = self._gif() if suffix == ".gif" else self._repr_png_()
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise UsageError(f"`path={path}` cannot be written ({error.strerror or error})") from None
+        return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return shape, seeds, names of rows and columns, and notes as plain data for JSON; without pixels and z."""
+        return {
+            "shape": list(self.images.shape),
+            "columns": self.columns,
+            "seeds": list(self.seeds),
+            "rows": list(self.rows),
+            "heads": list(self.heads),
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        n, channels, height, width = self.images.shape
+        return f"ImageGrid({n} images of {channels}x{height}x{width}, {self.columns} columns)"
+
+    def _repr_png_(self) -> bytes:
+        from firstsight import plots
+
+        images = self.images.numpy()
+        if self.rows or self.heads:
+            return plots.encode_png(plots.image_grid(images, self.columns, rows=self.rows, heads=self.heads))
+        return plots.tile_png(images, self.columns, min_side=plots.STANDALONE_MIN_SIDE)
+
+    def _gif(self) -> bytes:
+        from firstsight import plots
+
+        return plots.encode_gif([plots.tile_png(image[None], 1) for image in self.images.numpy()])

@@ -1,0 +1,149 @@
+"""A trained bottom-up pose network: weights file with its card, or the published checkpoint."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.models.pose import create_bottom_up
+from firstsight.ops import fold_batch_norm
+from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
+from firstsight.weights.bundled import bundled
+from firstsight.weights.io import WeightsFile, load_checked
+from firstsight.weights.memory_format import channels_last
+from firstsight.weights.state_dict import fit, skeleton_size
+
+DEFAULT_WEIGHTS = "openpose-tiny-lsp"
+"""Bundled weights that are used if none are named."""
+LIMITATIONS = {
+    DEFAULT_WEIGHTS: "works for one full-body person; expect false detections otherwise",
+    "pose-tiny-lsp": "works for one full-body person in a box",
+}
+"""Limitations of bundled weights, which are small and were trained on full-body people only."""
+PUBLISHED_MODEL = "openpose-mobilenet"
+PUBLISHED_HEIGHT = 256
+MIN_HEIGHT, MAX_HEIGHT = 32, 2000
+EXPECTED = (
+    "a run directory, a .safetensors file that firstsight wrote, or the published checkpoint_iter_370000.pth (from"
+    " github.com/Daniil-Osokin/lightweight-human-pose-estimation.pytorch)"
+)
+
+
+@dataclass(frozen=True)
+class BottomUpNetwork:
+    """A trained bottom-up pose network with everything needed to use it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode, batch norms folded; (N, 3, H, W) to heatmaps and part affinity fields of every stage.
+    skeleton : Skeleton
+        Keypoints and limbs of its outputs.
+    height : int
+        Height in pixels that images are resized to.
+    card : dict[str, Any]
+        Metadata of the weights: model, stages, skeleton, training data, metrics.
+    source : str
+        Weights file.
+    name : str
+        Name of the weights, or of the network.
+    """
+
+    model: nn.Module
+    skeleton: Skeleton
+    height: int
+    card: dict[str, Any]
+    source: str
+    name: str
+
+
+def default_weights() -> str:
+    """Return the name of the weights to use if none are named.
+
+    Raises
+    ------
+    UsageError
+        If none are bundled.
+    """
+    if DEFAULT_WEIGHTS not in bundled():
+        raise UsageError(f"no pose network is bundled: name one with `model`, {EXPECTED}")
+    return DEFAULT_WEIGHTS
+
+
+def load_network(weights: WeightsFile) -> BottomUpNetwork:
+    """Return the network of a weights file, its batch norms folded into its convolutions.
+
+    Raises
+    ------
+    WeightsError
+        If the card is incomplete, or the tensors do not fit the network that it names.
+    """
+    path, card, _ = weights
+    try:
+        skeleton = _skeleton(card["skeleton"])
+        height = int(card["height"])
+        model = create_bottom_up(card["model"], skeleton=skeleton, stages=int(card["stages"]))
+        if not MIN_HEIGHT <= height <= MAX_HEIGHT:
+            raise ValueError(f"a height of {height}")
+    except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
+        raise WeightsError(f"{path}: its card cannot be used ({error})") from None
+    folded = channels_last(fold_batch_norm(load_checked(model, weights)).requires_grad_(False))
+    return BottomUpNetwork(folded, skeleton, height, card, str(path), weights_name(path, card))
+
+
+def weights_name(path: Path, card: Mapping[str, Any]) -> str:
+    """Return the name of bundled weights, or else that of their network."""
+    return path.stem if bundled().get(path.stem) == path else str(card["model"])
+
+
+def card_fields(*, skeleton: Skeleton, stages: int, height: int) -> dict[str, Any]:
+    """Return the entries of a card that `load_network` needs.
+
+    Parameters
+    ----------
+    skeleton : Skeleton
+        Keypoints and limbs of the outputs.
+    stages : int
+        Number of refinement stages.
+    height : int
+        Height in pixels that images are resized to.
+    """
+    category = skeleton.to_category() | {"paf_channels": list(skeleton.paf_channels)}
+    return {"stages": stages, "height": height, "skeleton": category}
+
+
+def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[str], None]) -> WeightsFile | None:
+    """Return the published checkpoint of lightweight OpenPose as a weights file, or None if it is something else.
+
+    Parameters
+    ----------
+    path : Path
+        PyTorch file.
+    tensors : Mapping[str, Tensor]
+        Its tensors by name.
+    notify : Callable[[str], None]
+        Called with a line if refinement stages are left out.
+
+    Raises
+    ------
+    WeightsError
+        If the tensors are those of such a network but do not fit.
+    """
+    if not skeleton_size(tensors):
+        return None
+    net = create_bottom_up(PUBLISHED_MODEL, skeleton=OPENPOSE_18)
+    fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
+    card = {
+        "kind": "pose",
+        "model": PUBLISHED_MODEL,
+        **card_fields(skeleton=OPENPOSE_18, stages=1, height=PUBLISHED_HEIGHT),
+        "about": {"data": "not known", "source": path.name},
+    }
+    return WeightsFile(path, card, net.state_dict())
+
+
+def _skeleton(category: Mapping[str, Any]) -> Skeleton:
+    return replace(Skeleton.from_category(category), paf_channels=tuple(map(int, category["paf_channels"])))

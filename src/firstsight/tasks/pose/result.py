@@ -1,0 +1,132 @@
+"""Poses of the people in an image, as pose estimators return them."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from torch import Tensor
+
+from firstsight.errors import UsageError
+from firstsight.pose.parts import Pose
+from firstsight.pose.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from firstsight.pose.decode import DecodeResult
+    from firstsight.pose.letterbox import Letterbox
+
+
+@dataclass(frozen=True, repr=False)
+class PoseResult:
+    """People in an image.
+
+    Parameters
+    ----------
+    poses : list[Pose]
+        Keypoints and boxes in pixels of the image, pixel centers at integers.
+    skeleton : Skeleton
+        Names and limbs of the keypoints.
+    image : Image.Image
+        The image, mode "L" or "RGB".
+    timings : dict[str, float]
+        Seconds for "read" (the file, resizing), "network" (with averaging over scales and flips), "decode"; of a
+        top-down estimator also "detect".
+    scores : list[float]
+        Confidence of each pose for the COCO evaluation.
+    """
+
+    poses: list[Pose]
+    skeleton: Skeleton
+    image: Image.Image
+    timings: dict[str, float]
+    scores: list[float]
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def draw(self) -> Image.Image:
+        """Return the image with the poses drawn over it, mode "RGB"."""
+        from firstsight.plots import draw_people
+
+        return draw_people(self.image, self.poses, self.skeleton, color_by_person=True)
+
+    def show(self) -> None:
+        """Open the drawn image in the viewer of the system."""
+        self.draw().show()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawn image to a file; the suffix chooses the format.
+
+        Raises
+        ------
+        UsageError
+            If the folder does not exist, or Pillow does not know the suffix.
+        """
+        target = Path(path).expanduser()
+        try:
+            self.draw().save(target, compress_level=3, quality=92)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"`path={target}`: cannot be written ({error})") from None
+        return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return people, skeleton and timings as plain data for JSON; missed keypoints are [-1, -1, -1]."""
+        return {
+            "people": [pose_to_dict(pose) for pose in self.poses],
+            "skeleton": skeleton_to_dict(self.skeleton),
+            "timings": {name: round(seconds, 4) for name, seconds in self.timings.items()},
+        }
+
+    def __repr__(self) -> str:
+        width, height = self.image.size
+        seconds = sum(self.timings.values())
+        return f"{type(self).__name__}({len(self.poses)} people in {width}x{height} pixels, {seconds:.2f} s)"
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.draw().save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True, repr=False)
+class PoseIntermediates(PoseResult):
+    """People in an image, with everything that a bottom-up estimator computes on the way.
+
+    Parameters
+    ----------
+    poses, skeleton, image, timings, scores
+        See `PoseResult`; the score of a pose is its own times its number of keypoints minus one, as published.
+    heatmaps : Tensor
+        (K + 1, h, w), output of the network.
+    pafs : Tensor
+        (2 L, h, w), output of the network.
+    decoded : DecodeResult
+        Peaks, limbs and people in pixels of the decoded maps: of ``heatmaps`` with the method "fast", of maps enlarged
+        fourfold with "exact".
+    letterbox : Letterbox
+        Position of the image in the maps.
+    """
+
+    heatmaps: Tensor
+    pafs: Tensor
+    decoded: "DecodeResult"
+    letterbox: "Letterbox"
+
+
+def pose_to_dict(pose: Pose) -> dict[str, Any]:
+    """Return a pose as plain data for JSON."""
+    return {
+        "score": round(pose.score, 4),
+        "box": [round(side, 2) for side in pose.box],
+        "keypoints": [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in pose.keypoints.tolist()],
+    }
+
+
+def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
+    """Return a skeleton as plain data for JSON."""
+    return {
+        "name": skeleton.name,
+        "joints": list(skeleton.joints),
+        "limbs": [list(limb) for limb in skeleton.limbs],
+    }

@@ -1,0 +1,46 @@
+"""The data that weights were trained on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstsight.data.datasets import DATASETS
+from firstsight.engine.rundir import read_config
+from firstsight.errors import UsageError
+from firstsight.weights.bundled import display_name
+
+
+def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
+    """Return the name or path of the data that weights were trained on.
+
+    Parameters
+    ----------
+    source : str | Path
+        Weights file or run directory. Weights of a run: the data of the run.
+    card : Mapping[str, Any]
+        Card of the weights, which names the data.
+
+    Raises
+    ------
+    UsageError
+        If they are not one of firstsight's data sets, and not where they were.
+    """
+    settings = run_settings(source)
+    if settings is not None:
+        return str(settings["data"])
+    name = str(card["about"].get("data", "digits"))
+    if name not in DATASETS and not Path(name).exists():
+        raise UsageError(
+            f"{display_name(source)}: its training data ({name}) were not found; name a data set with `data`"
+        )
+    return name
+
+
+def run_settings(source: str | Path) -> dict[str, Any] | None:
+    """Return the settings of the run that a weights file belongs to, or None."""
+    path = Path(source)
+    for folder in (path, *path.parents[:3]):
+        config = read_config(folder) if folder.is_dir() else None
+        if config is not None:
+            return dict(config["settings"])
+    return None

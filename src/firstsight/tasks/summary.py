@@ -1,0 +1,95 @@
+"""Cost table of a network: parameters, MACs, activations and receptive field of every layer."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from firstsight.errors import UsageError, unknown_name
+from firstsight.models.registry import MODELS
+from firstsight.profiling import Summary, summarize
+from firstsight.tasks.load import load
+from firstsight.weights.bundled import bundled, cached
+
+__all__ = ["Summary", "summary"]
+IMAGENET_SHAPE = (3, 224, 224)
+
+
+def summary(
+    model: nn.Module | str | Path | Any,
+    input_shape: tuple[int, int, int] | None = None,
+    *,
+    variant: str | None = None,
+    runs: int = 0,
+) -> Summary:
+    """Compute the cost table of a network.
+
+    MACs are multiply-accumulates of convolutions and matrix products, without biases.
+
+    Parameters
+    ----------
+    model : nn.Module | str | Path | Any
+        A network; the name of one (see `list_models`); or what `load` returns or takes.
+    input_shape : tuple[int, int, int] | None
+        Shape of one image (C, H, W); None for the size that the network is made for, (3, 224, 224) for a module.
+    variant : str | None
+        "paper" or "torchvision", for the networks that have both.
+    runs : int
+        Number of timed runs, of which the median is reported; 0 measures no time.
+
+    Returns
+    -------
+    Summary
+        Prints as a table.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown, the network takes no images, or the shape does not fit.
+
+    Examples
+    --------
+    >>> summary("lenet").parameters
+    61706
+    """
+    if input_shape is not None and (len(input_shape) != 3 or min(input_shape) < 1):
+        raise UsageError(f"`input_shape` must be (channels, height, width), as in (3, 224, 224); got {input_shape}")
+    net, shape = _network(model, input_shape, variant, is_timed=runs > 0)
+    return summarize(net, shape, runs=runs)
+
+
+def _network(
+    model: Any, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
+) -> tuple[nn.Module, tuple[int, int, int]]:
+    """Return the network and the shape of its images; without memory for weights unless it is timed."""
+    if isinstance(model, str) and model in MODELS:
+        return _new_network(model, shape, variant, is_timed=is_timed)
+    if variant:
+        raise UsageError(f"`variant` is for networks of `list_models`; {model} has weights")
+    if isinstance(model, nn.Module):
+        return model, shape or IMAGENET_SHAPE
+    if isinstance(model, str) and model not in {**bundled(), **cached()} and not Path(model).exists():
+        raise unknown_name("model", model, MODELS, "see: firstsight models; or give package.module:function")
+    loaded = load(model) if isinstance(model, str | Path) else model
+    net = getattr(getattr(loaded, "network", loaded), "model", None)
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"`model` must be a network, or the name of one; got {type(model).__name__}")
+    if len(loaded.input_shape) != 3:
+        raise UsageError(f"`model`: a {type(loaded).__name__} takes no images, so it has no receptive field")
+    return net, shape or loaded.input_shape
+
+
+def _new_network(
+    name: str, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
+) -> tuple[nn.Module, tuple[int, int, int]]:
+    from firstsight.models.classification import create_model
+
+    info = MODELS[name]
+    if info.kind != "classification":
+        raise UsageError(f"`model`: the summary of {name} needs its options; build it with firstsight.create_model")
+    channels, height, width = shape or (info.in_channels, info.image_size, info.image_size)
+    size = height if info.needs_image_size or info.is_fixed_size else min(height, width)
+    with torch.device("cpu" if is_timed else "meta"):
+        net = create_model(name, in_channels=channels, image_size=size, variant=variant)
+    return net, (channels, height, width)

@@ -1,0 +1,69 @@
+"""Find the weights file that a name, a run directory or a path means."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from firstsight.engine import checkpoint
+from firstsight.engine.rundir import latest_run
+from firstsight.errors import UsageError, WeightsError, unknown_name
+from firstsight.weights.bundled import bundled, cached, card_of
+from firstsight.weights.table import PUBLISHED
+
+
+def resolve(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+    """Return the weights file that a name or a path means.
+
+    Parameters
+    ----------
+    name_or_path : str | Path
+        Tried in this order: the name of bundled weights ("lenet-fashion"); a file or a run directory; the name of
+        cached weights ("resnet34-imagenet"); a network with published weights ("resnet34"), which are downloaded
+        unless they are cached (never when ``FIRSTSIGHT_OFFLINE=1``).
+    notify : Callable[[str], None]
+        Called with a line for every download.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a known name nor an existing path.
+    WeightsError
+        If the run directory has no weights, or published weights cannot be downloaded.
+    """
+    if not isinstance(name_or_path, str | Path):
+        raise UsageError(f"expected a name of weights, a run directory or a file; got a {type(name_or_path).__name__}")
+    name = str(name_or_path)
+    path = bundled().get(name) or Path(name).expanduser()
+    if path.exists():
+        return weights_of_run(path) if path.is_dir() else path
+    in_cache = cached()
+    if name in in_cache:
+        return in_cache[name]
+    if name.removesuffix("-imagenet") in PUBLISHED:
+        from firstsight.weights.published import get
+
+        return get(name, notify=notify)
+    if {"/", "\\"} & set(name) or path.suffix:
+        hint = "; docs/howto/published-weights.md lists the published ones" if path.suffix == ".pth" else ""
+        raise UsageError(f"no such file or run directory: {name}{hint}")
+    known = [*bundled(), *in_cache, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
+    raise unknown_name("weights or run", name, known, "see: firstsight weights list; or give a run directory or a file")
+
+
+def weights_of_run(run: Path) -> Path:
+    """Return the weights file of a run: the finished model, or that of the newest checkpoint that verifies.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no run, has no checkpoint yet, or holds several runs.
+    """
+    finished = run / "model.safetensors"
+    if finished.is_file():
+        return finished
+    state, _ = checkpoint.load_newest(run / "checkpoints")
+    if state is None:
+        nested = latest_run(run)
+        if nested:
+            raise WeightsError(f"{run}: holds several runs; name one of them, as in {nested}")
+        raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
+    return next(path for path in sorted(state.folder.glob("*.safetensors")) if card_of(path))

@@ -1,0 +1,78 @@
+"""Write src/firstsight/recipes/train_settings.py: the keyword arguments of `firstsight.train` as a TypedDict.
+
+    python tools/make_train_settings.py [--check]
+
+Editors complete these names, and a type checker rejects an unknown one. They are the fields of the settings of all
+kinds of tasks; a field that has another type in another task gets the union. --check writes nothing and fails if the
+file is out of date.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
+
+from firstsight.cli.parse import attribute_docs
+from firstsight.tasks.spec import TASKS
+
+PATHS = ("data", "weights")
+"""Settings that may be a path."""
+TARGET = Path(__file__).parents[1] / "src/firstsight/recipes/train_settings.py"
+HEADER = '''"""Keyword arguments of `firstsight.train`. Written by tools/make_train_settings.py; do not edit."""
+
+# ruff: noqa: E501
+from pathlib import Path
+from typing import Literal, TypedDict
+
+
+class TrainSettings(TypedDict, total=False):
+    """Settings of a training of any kind; missing ones keep the value of the recipe."""
+
+'''
+
+
+def text() -> str:
+    """Return the content of the file."""
+    types: dict[str, list[object]] = {}
+    docs: dict[str, str] = {}
+    for spec in TASKS.values():
+        settings = spec.resolve("settings")
+        for name, hint in get_type_hints(settings).items():
+            if name.isupper():
+                continue
+            types.setdefault(name, [])
+            types[name] += [each for each in _members(hint) if each not in types[name]]
+            docs.setdefault(name, attribute_docs(settings)[name])
+    lines = []
+    for name, members in types.items():
+        literals = [member for member in members if not isinstance(member, type)]
+        parts = [member.__name__ for member in members if isinstance(member, type)]
+        if literals:
+            parts.append(f"Literal[{', '.join(map(_quoted, literals))}]")
+        if name in PATHS:
+            parts.append("Path")
+        lines += [f"    {name}: {' | '.join(parts)}", f'    """{docs[name]}"""']
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def _members(hint: object) -> list[object]:
+    """Return the members of a union, and the values of a Literal."""
+    return list(get_args(hint)) if get_origin(hint) is not None else [hint]
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def main() -> int:
+    """Write the file, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    if parser.parse_args().check:
+        return int(TARGET.read_text(encoding="utf-8") != text())
+    TARGET.write_text(text(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
