@@ -302,11 +302,11 @@ def top_down_text(name: str, file: Path, run: Path | None, data: str) -> tuple[s
     title, terms, homepage = PEOPLE_DATASETS[recipe.data]
     _, people = load_people(data)
     crops = Crops(people, batch_size=64, epochs=1, seed=0, size=network.size)
-    measure = TopDownEvaluator(crops, most=crops.samples)
+    evaluator = TopDownEvaluator(crops, max_samples=crops.samples)
     with torch.inference_mode():
-        metrics, answers = measure(network.model), measure.answers(network.model)
-        pck_no_flip = TopDownEvaluator(crops, most=crops.samples, flip_test=False)(network.model)["pck"]
-    joints = zip(people.skeleton.joints, measure.pck(answers).per_joint.tolist(), strict=True)
+        metrics, predictions = evaluator(network.model), evaluator.predict(network.model)
+        pck_no_flip = TopDownEvaluator(crops, max_samples=crops.samples, flip_test=False)(network.model)["pck"]
+    joints = zip(people.skeleton.joints, evaluator.pck(predictions).per_joint.tolist(), strict=True)
     text = TOP_DOWN_CARD.format(
         name=name,
         model=recipe.model,

@@ -52,9 +52,9 @@ def lenet(trained: Callable[[str], Path]) -> Path:
         ("train lenet --colour 3 --epochs 1", ["unrecognized options: --colour (see"]),
         (
             "train lenet --conditional",
-            ["lenet has no --conditional, as dcgan-fashion has (see: "],
+            ["lenet has no --conditional; dcgan-fashion has it (see: firstsight train lenet --help-all)"],
         ),
-        ("train gan --min-scale=0.3", ["gan has no --min-scale, as openpose-tiny-lsp has"]),
+        ("train gan --min-scale=0.3", ["gan has no --min-scale; openpose-tiny-lsp has it (see: firstsight train gan --help-all)"]),
         ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
         ("train lenet --epochs 0", ["--epochs must be between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),
@@ -64,7 +64,7 @@ def lenet(trained: Callable[[str], Path]) -> Path:
             "train lenet --optimizer rmsprop",
             ["--optimizer must be one of 'adam', ", "'muon'; got 'rmsprop'"],
         ),
-        ("train gan --loss hing", ["'non-saturating', 'saturating', 'least-squares', ", "'wasserstein'; got 'hing'"]),
+        ("train gan --loss hing", ["--loss must be one of non-saturating, saturating, least-squares, ", "wasserstein; got hing"]),
         ("train gan --flip", ["--flip needs a value (see"]),
         ("train lenet --image-size 28", ["lenet needs images of 32x32 pixels; got 28"]),
         ("train lenet --device cuda", ["--device cuda", "use --device cpu"]),
@@ -199,7 +199,7 @@ def test_code_in_a_pth_file_is_never_executed(run: Run, legacy: bool) -> None:
     torch.save(
         {"weight": torch.zeros(3), "extra": MaliciousPickle()}, "evil.pth", _use_new_zipfile_serialization=not legacy
     )
-    refused(run("evaluate", "evil.pth"), 1, "evil.pth: refused", "nothing was run")
+    refused(run("evaluate", "evil.pth"), 1, "evil.pth: refused", "nothing was executed")
     Image.new("L", (32, 32)).save("x.png")
     refused(run("predict", "evil.pth", "x.png"), 1, "refused")
     assert not Path("executed").exists()

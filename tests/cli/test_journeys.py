@@ -36,14 +36,14 @@ def demo_without_network(*options: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_works_without_network() -> None:
     done = demo_without_network("--epochs", "2")
     assert done.returncode == 0, done.stderr
-    accuracy = re.search(r"LeNet read (\d+\.\d\d)% of 359 unseen digits correctly", done.stdout)
+    accuracy = re.search(r"LeNet classified (\d+\.\d\d)% of 359 test images correctly", done.stdout)
     assert accuracy and float(accuracy[1]) > 60
     run_dir = Path("runs/lenet-digits/1")
-    assert f"Look at the report: {run_dir}/report.html" in done.stdout
+    assert f"Open the report: {run_dir}/report.html" in done.stdout
     assert [path.name for path in sorted((run_dir / "digits").iterdir())] == [f"a-{digit}.png" for digit in "02468"]
     assert all(str(path) in done.stdout for path in (run_dir / "digits").iterdir())
     assert "2 epochs on cpu" in done.stderr
-    assert "3. Let it read five of them" in done.stderr
+    assert "3. Predict five of them (firstsight predict" in done.stderr
     page = (run_dir / "report.html").read_text()
     assert page.count("data:image/png;base64") == 4
     assert "http://" not in page
@@ -51,7 +51,7 @@ def test_the_demo_works_without_network() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_demo_reads_all_five_digits() -> None:
+def test_the_whole_demo_predicts_all_five_digits() -> None:
     done = demo_without_network("--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -75,7 +75,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     assert "12 of 60 images (20% of each class)" in err
     code, out, _ = run("evaluate", result["run_dir"], "--json")
     evaluation = json.loads(out)
-    assert list(evaluation) == ["metrics", "n", "model", "data"]
+    assert list(evaluation) == ["metrics", "n", "model", "data", "notes"]
     assert (code, evaluation["n"], evaluation["model"], evaluation["data"]) == (0, 12, "convnet", "photos")
     assert evaluation["metrics"]["accuracy"] == result["metrics"]["accuracy"]
     Image.new("RGB", (200, 150), (190, 185, 180)).save("bright.jpg")
@@ -169,14 +169,14 @@ def test_the_report_shows_settings_figures_and_environment(run: Run) -> None:
     for text in (
         "Learning curves",
         "Confusion matrix",
-        "Wrong answers",
-        "Right answers",
+        "Wrong predictions",
+        "Correct predictions",
         "0.00234",
         "torch",
         "train_sha256",
     ):
         assert text in page
-    for name in ("learning-curves", "confusion-matrix", "wrong-answers", "right-answers"):
+    for name in ("learning-curves", "confusion-matrix", "wrong-predictions", "correct-predictions"):
         with Image.open(f"r/figures/{name}.png") as figure:
             assert figure.width > 400
 
@@ -198,7 +198,7 @@ def test_models_and_data_list_what_is_available(run: Run) -> None:
     assert places["digits"]
     assert places["kmnist"] is None
     code, out, _ = run("data")
-    assert "inside the package" in out
+    assert "in the package" in out
     assert "CC BY-SA 4.0" in out
 
 
@@ -246,14 +246,14 @@ def test_training_evaluating_and_predicting_from_python() -> None:
     image = Image.fromarray(digits.images[0, 0].numpy())
     prediction = firstsight.predict(network, [image], top=2)[0]
     assert len(prediction.top) == 2
-    with pytest.raises(firstsight.errors.UsageError, match="lenet-digits has no setting epoch; it has data, epochs"):
+    with pytest.raises(firstsight.UsageError, match="lenet-digits has no setting epoch; it has data, epochs"):
         firstsight.train("lenet", epoch=3)
 
 
 def test_predict_warns_of_a_large_color_photo_given_to_a_network_of_digits(run: Run) -> None:
     """Gray images and small ones are not warned of."""
     code, out, err = run("predict", "lenet-digits", sample_photo())
-    assert code == 0 and out and "large and in colour, and lenet-digits was trained on grey pictures of 32x32" in err
+    assert code == 0 and out and "a large color image, but lenet-digits was trained on gray images of 32x32" in err
     Image.new("L", (300, 300), 9).save("gray.png")
     Image.new("RGB", (32, 32), (190, 185, 180)).save("small.png")
     code, _, err = run("predict", "lenet-digits", "gray.png", "small.png")

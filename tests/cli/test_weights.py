@@ -92,7 +92,7 @@ def test_evaluate_needs_data_with_the_same_classes(run: Run, make_images: Callab
     assert message in err.splitlines()[-1]
     code, out, err = run("evaluate", "resnet18")
     assert (code, out) == (2, "")
-    assert "its training data (imagenet) are not at hand; name a data set with --data" in err
+    assert "its training data (imagenet) were not found; name a data set with --data" in err
 
 
 def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
@@ -103,17 +103,30 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
     code, out, err = run("weights", "list")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
-    assert lines["lenet-fashion"] == "91.15% fashion-mnist, test images inside the package"
-    assert lines["resnet34-imagenet"] == "73.31% ImageNet, as published not here; get downloads 87 MB"
-    assert lines["resnet18-imagenet"] == "- not known stored"  # not the published file: its accuracy is not known
-    assert lines["resnet18-flowers"] == "- not known stored"
-    assert lines["broken"] == "- not known stored, but damaged: remove it"
+    assert lines["lenet-fashion"] == "classifier accuracy 91.15% fashion-mnist, test images in the package"
+    expected = "classifier accuracy 73.31% ImageNet, as published not stored; get downloads 87 MB"
+    assert lines["resnet34-imagenet"] == expected
+    assert lines["resnet18-imagenet"] == "classifier - not known stored"  # not the published file: no known accuracy
+    assert lines["resnet18-flowers"] == "classifier - not known stored"
+    assert lines["broken"] == "not known - not known stored, but damaged: remove it"
+    assert lines["gan-digits"].startswith("generator FD ")
+    assert lines["openpose-tiny-lsp"].startswith("bottom-up pose network AP ")
+    assert lines["pose-tiny-lsp"].startswith("top-down pose network PCK@0.2 ")
     entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
     assert set(entries) == set(lines) - {"weights", "Published", "firstsight"}
-    assert entries["resnet34-imagenet"]["path"] is None
-    assert entries["resnet34-imagenet"]["address"].endswith("/resnet34-b627a593.pth")
-    assert entries["resnet18-flowers"]["classes"] == 3
-    assert entries["convnet-fashion"]["accuracy"] == pytest.approx(0.9333)
+    published = entries["resnet34-imagenet"]
+    assert (published["source"], published["path"], published["usable"]) == ("published", None, False)
+    assert published["url"].endswith("/resnet34-b627a593.pth")
+    assert published["metrics"] == {"accuracy": pytest.approx(0.73314)}
+    flowers = entries["resnet18-flowers"]
+    assert (flowers["source"], flowers["classes"], flowers["metrics"], flowers["usable"]) == ("imported", 3, {}, True)
+    broken = entries["broken"]
+    assert (broken["source"], broken["kind"], broken["usable"]) == ("imported", "not known", False)
+    convnet = entries["convnet-fashion"]
+    assert (convnet["source"], convnet["kind"], convnet["parameters"]) == ("bundled", "classifier", 84_010)
+    assert convnet["metrics"]["accuracy"] == pytest.approx(0.9333)
+    assert (entries["pose-tiny-lsp"]["skeleton"], entries["pose-tiny-lsp"]["joints"]) == ("lsp-14", 14)
+    assert all(entry.keys() >= convnet.keys() for entry in entries.values())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,7 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
         ("get", 2, "missing: NAME"),
         ("get resnet35", 2, "unknown published weights 'resnet35': did you mean resnet"),
         ("get lenet", 2, "no weights of lenet are published"),
-        ("get resnet34", 1, "fetch https://download.pytorch.org/models/resnet34-b627a593.pth and then: firstsight"),
+        ("get resnet34", 1, "download https://download.pytorch.org/models/resnet34-b627a593.pth and then: firstsight"),
         ("import", 2, "missing: FILE"),
         ("import x.pth", 2, "missing: --model"),
         ("import x.pth --model resnet34", 2, "no such file: x.pth"),

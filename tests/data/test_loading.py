@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from firstsight.data.find import embedded_folder
 from firstsight.data.images.cifar import RECORD
+from firstsight.data.images.find import embedded_folder
 from firstsight.data.images.idx import read_idx
 from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError, UsageError

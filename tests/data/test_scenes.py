@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from firstsight.data.affine import Affine
-from firstsight.data.image_cache import THUMBNAIL_SIZE, ImageCache
+from firstsight.data.keypoints.image_cache import THUMBNAIL_SIZE, ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
 from firstsight.data.keypoints.scene_composer import Kind
 from firstsight.data.keypoints.scenes import Scenes

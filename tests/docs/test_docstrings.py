@@ -257,10 +257,11 @@ def test_a_docstring_with_parameters_documents_all_of_them() -> None:
     public = set(firstsight.__all__)
     lacking = []
     for path in FILES:
-        docs = {definition.name.rpartition(".")[2]: definition.doc for definition in definitions(path)}
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        docs = {definition.name.removeprefix(f"{module}."): definition.doc for definition in definitions(path)}
         for name, _, message in numpydoc_findings(path, {"PR01"}):
-            last = name.rpartition(".")[2]
-            if last in public or re.search(r"^Parameters\n-+$", docs.get(last, ""), re.MULTILINE):
+            inner = name.partition(".")[2]
+            if inner in public or re.search(r"^Parameters\n-+$", docs.get(inner, ""), re.MULTILINE):
                 lacking.append(f"{path.relative_to(SOURCE)}: {name}: {message}")
     assert lacking == []
 

@@ -1,8 +1,8 @@
-"""A network that finds joints drawn as blobs, whose color says which joint of which person they are.
+"""Network that detects joints drawn as blobs, whose color encodes the joint and the person.
 
-The code under test resizes, pads and mirrors the image; the network answers with the ground-truth maps of the blobs
-where they then are. A blob of joint k of person p has green 200, and red in a ratio to green that encodes both; blue
-grows to the right, so that the network recognizes a mirrored image, in which left is right.
+The code under test resizes, pads and flips the image; the network returns the ground-truth maps for the blobs in its
+input. A blob of joint k of person p has green 200, and red in a ratio to green that encodes both. Blue increases to the
+right, so that the network recognizes a flipped image, in which left and right joints are swapped.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from firstsight.pose.skeleton import LSP_14, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.weights.pose import PoseNetwork
+from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
 
 GREEN = 200
 STICK = {
@@ -23,7 +23,7 @@ STICK = {
     "right_hip": (-17, 8), "left_hip": (18, 10), "right_knee": (-24, 58), "left_knee": (30, 60),
     "right_ankle": (-30, 108), "left_ankle": (36, 112),
 }  # fmt: skip
-"""Joints of a person of about 210 pixels who stands; the right side is on the left of the image, as from the front."""
+"""Joints of a standing person of about 210 pixels, seen from the front: the right side is on the left of the image."""
 
 
 def stick(x: float, y: float, *, skeleton: Skeleton = LSP_14, size: float = 210) -> NDArray[np.float64]:
@@ -49,45 +49,48 @@ def ratio(number: int) -> float:
     return (number + 1) / 50
 
 
-class Seeing(nn.Module):
-    """Images (N, 3, H, W) to one stage of maps, those of the blobs."""
+class BlobNetwork(nn.Module):
+    """Images (N, 3, H, W) to one stage of maps, the ground truth of the blobs."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
         self.skeleton = skeleton
-        self.shown: list[tuple[int, ...]] = []
+        self.input_shapes: list[tuple[int, ...]] = []
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        self.shown.append(tuple(images.shape))
+        self.input_shapes.append(tuple(images.shape))
         keypoints, visible = zip(*(self.find(image) for image in images), strict=True)
         size = (images.shape[2] // 8, images.shape[3] // 8)
-        places, seen = torch.stack(keypoints), torch.stack(visible)
-        heatmaps = heatmap_targets(places, seen, size=size).float()
-        return [(heatmaps, paf_targets(places, seen, self.skeleton, size=size).float())]
+        joints = torch.stack(keypoints), torch.stack(visible)
+        heatmaps = heatmap_targets(*joints, size=size).float()
+        return [(heatmaps, paf_targets(*joints, self.skeleton, size=size).float())]
 
     def find(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the keypoints (3, K, 2) of an input (3, H, W), and which of them (3, K) are visible."""
         blue, green, red = (image * 256 + 128).double().numpy()
         joints = len(self.skeleton)
-        places, seen = torch.zeros(3, joints, 2, dtype=torch.float64), torch.zeros(3, joints, dtype=torch.bool)
+        keypoints = torch.zeros(3, joints, 2, dtype=torch.float64)
+        visible = torch.zeros(3, joints, dtype=torch.bool)
         inside = (blue != 128) | (green != 128)
         columns = np.flatnonzero(inside.any(0))
         row = blue[inside.any(1)][0]
-        mirrored = len(columns) > 2 and row[columns[0]] > row[columns[-1]]
+        is_flipped = len(columns) > 2 and row[columns[0]] > row[columns[-1]]
         numbers = np.rint(50 * red / np.maximum(green, 1)) - 1
         for number in range(3 * joints):
             y, x = np.nonzero((green > 120) & (numbers == number) & inside)
             if len(x):
                 p, k = divmod(number, joints)
-                k = self.skeleton.flip[k] if mirrored else k
-                top, left = max(y.min() - 2, 0), max(x.min() - 2, 0)  # a frame around the pixels that are certain
+                k = self.skeleton.flip[k] if is_flipped else k
+                top, left = max(y.min() - 2, 0), max(x.min() - 2, 0)  # the edge of the blob is blurred
                 blob = green[top : y.max() + 3, left : x.max() + 3] * inside[top : y.max() + 3, left : x.max() + 3]
-                down, across = np.indices(blob.shape)
-                places[p, k] = torch.tensor(
-                    [left + np.average(across, weights=blob), top + np.average(down, weights=blob)]
-                )
-                seen[p, k] = True
-        return places, seen
+                rows, columns = np.indices(blob.shape)
+                center = [left + np.average(columns, weights=blob), top + np.average(rows, weights=blob)]
+                keypoints[p, k] = torch.tensor(center)
+                visible[p, k] = True
+        return keypoints, visible
 
 
-def seeing(skeleton: Skeleton = LSP_14, *, height: int = 256) -> PoseNetwork:
-    return PoseNetwork(Seeing(skeleton).eval(), skeleton, height, {"model": "seeing"}, "a test", "seeing")
+def blob_network(skeleton: Skeleton = LSP_14, *, height: int = 256) -> BottomUpNetwork:
+    return BottomUpNetwork(
+        BlobNetwork(skeleton).eval(), skeleton, height, {"model": "blob_network"}, "a test", "blob_network"
+    )

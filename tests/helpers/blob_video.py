@@ -1,7 +1,7 @@
-"""Videos of people whose joints are blobs, each of its own hue, and a network that finds them.
+"""Videos of people whose joints are blobs with a hue each, and a network that detects them.
 
-Like `blob_people.Seeing`, with marks that survive video compression: hues instead of ratios. The network knows which
-hues belong to one person, for its fields; the order of people and their identity are not in its maps.
+Like `blob_people.BlobNetwork`, but hues survive video compression. The network knows which hues belong to one person,
+for its fields; its maps contain neither the order nor the identity of people.
 """
 
 import colorsys
@@ -16,26 +16,26 @@ from torch import Tensor
 
 from firstsight.data.video import VideoWriter
 from firstsight.pose.skeleton import Skeleton
-from firstsight.weights.pose import PoseNetwork
-from helpers.blob_people import Seeing
+from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
+from helpers.blob_people import BlobNetwork
 
 Floats = NDArray[np.float64]
 BODY = Skeleton(
     name="body", joints=("head", "left_hand", "right_hand", "left_foot", "right_foot"),
     limbs=((0, 1), (0, 2), (1, 3), (2, 4)), flip_pairs=((1, 2), (3, 4)), sigmas=(0.08,) * 5,
-)  # fmt: skip
+)
 SIZE = (320, 192)
 PEOPLE, HUES = 2, 10
 
 
 def body(x: float, y: float, *, swing: float = 0) -> Floats:
-    """Return the (5, 2) joints of a person of 90 pixels around a point; hands and feet swing by some pixels."""
+    """Return the (5, 2) joints of a person of 90 pixels around a point; hands and feet are shifted by ``swing``."""
     still = np.array([[0, -45], [24, -12], [-24, -12], [16, 44], [-16, 44]], dtype=float)
     return still + np.array([x, y]) + np.outer([0, 1, -1, -1, 1], [swing, 0])
 
 
 def draw(people: list[Floats | None]) -> Image.Image:
-    """Draw people on gray; nothing for None."""
+    """Draw people on gray; None is a hidden person."""
     pixels = np.full((SIZE[1], SIZE[0], 3), 96, dtype=np.uint8)
     ys, xs = np.mgrid[: SIZE[1], : SIZE[0]]
     for p, person in enumerate(people):
@@ -59,31 +59,29 @@ def crossing(number: int) -> list[Floats | None]:
     return [body(60 + 4 * number, 84, swing=swing), body(260 - 4 * number, 102, swing=-swing)]
 
 
-class Marked(Seeing):
-    """Images (N, 3, H, W) to one stage of maps, those of the hues."""
+class HueNetwork(BlobNetwork):
+    """Images (N, 3, H, W) to one stage of maps, the ground truth of the hues."""
 
     def __init__(self) -> None:
         super().__init__(BODY)
 
     def find(self, image: Tensor) -> tuple[Tensor, Tensor]:
         blue, green, red = (image * 256 + 128).double().numpy()
-        most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-        chroma = np.maximum(most - least, 1)
-        sixth = np.where(most == red, (green - blue) / chroma, np.where(most == green, (blue - red) / chroma + 2, 0))
-        sixth = np.where((most == blue) & (most > red) & (most > green), (red - green) / chroma + 4, sixth)
+        high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+        chroma = np.maximum(high - low, 1)
+        sixth = np.where(high == red, (green - blue) / chroma, np.where(high == green, (blue - red) / chroma + 2, 0))
+        sixth = np.where((high == blue) & (high > red) & (high > green), (red - green) / chroma + 4, sixth)
         numbers = np.rint(sixth / 6 * HUES) % HUES
         joints = len(self.skeleton)
-        places, seen = (
-            torch.zeros(PEOPLE, joints, 2, dtype=torch.float64),
-            torch.zeros(PEOPLE, joints, dtype=torch.bool),
-        )
+        keypoints = torch.zeros(PEOPLE, joints, 2, dtype=torch.float64)
+        visible = torch.zeros(PEOPLE, joints, dtype=torch.bool)
         for number in range(HUES):
             y, x = np.nonzero((numbers == number) & (chroma > 120))
             if len(x) > 20:
                 k, p = divmod(number, PEOPLE)
-                places[p, k], seen[p, k] = torch.tensor([np.median(x), np.median(y)]), True
-        return places, seen
+                keypoints[p, k], visible[p, k] = torch.tensor([np.median(x), np.median(y)]), True
+        return keypoints, visible
 
 
-def marked() -> PoseNetwork:
-    return PoseNetwork(Marked().eval(), BODY, SIZE[1], {"model": "marked"}, "a test", "marked")
+def hue_network() -> BottomUpNetwork:
+    return BottomUpNetwork(HueNetwork().eval(), BODY, SIZE[1], {"model": "hue_network"}, "a test", "hue_network")

@@ -1,8 +1,8 @@
-"""People drawn in colors, and a weights file of ``openpose-tiny`` that finds them: its weights are set by hand.
+"""People drawn in colors, and a weights file of ``openpose-tiny`` that detects them: its weights are set by hand.
 
-Each joint is a disk in a color of its own, a corner of the color cube; limbs are white lines; the background is gray.
-The first convolution tells the colors apart, the others average, so that a joint's heatmap is a bump at its disk. A
-limb's field has one direction, that of a person who stands upright, wherever something is drawn.
+Each joint is a disk in a different color, a corner of the color cube; limbs are white lines; the background is gray.
+The first convolution separates the colors, the others average, so that a joint's heatmap is a bump at its disk. The
+field of a limb has one direction, that of an upright person, wherever something is drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,26 +17,26 @@ from torch import Tensor, nn
 from firstsight.data.video import VideoWriter
 from firstsight.models.pose import create_bottom_up
 from firstsight.pose.skeleton import Skeleton
-from firstsight.weights.classifier import write
-from firstsight.weights.pose import make_card
+from firstsight.weights.io import write_weights
+from helpers.cards import bottom_up_card
 
 Floats = NDArray[np.float64]
 BODY = Skeleton(
     name="body", joints=("head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"),
     limbs=((0, 1), (0, 2), (1, 3), (2, 4)), flip_pairs=((1, 2), (3, 4)), sigmas=(0.08,) * 5,
-)  # fmt: skip
+)
 UPRIGHT = np.array([[0, -45], [24, -12], [-24, -12], [16, 44], [-16, 44]], dtype=float)
 """Joints of a person of 90 pixels around a point."""
 COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 """Red, green, blue of each joint."""
 GRAY, WHITE = (96, 96, 96), (255, 255, 255)
 SIZE = (320, 192)
-"""Width and height of the images, in pixels. The network takes them as they are."""
+"""Width and height of the images in pixels; the network does not resize them."""
 RADIUS = 7
 
 
 def person(x: float, y: float, *, swing: float = 0) -> Floats:
-    """Return the (5, 2) joints of a person around a point, in whole pixels; shoulders and hips swing by some pixels."""
+    """Return the (5, 2) joints of a person around a point, in whole pixels; shoulders and hips are shifted."""
     joints: Floats = np.rint(UPRIGHT + np.array([x, y]) + np.outer([0, 1, -1, -1, 1], [swing, 0]))
     return joints
 
@@ -106,11 +106,11 @@ def color_weights(path: Path) -> Path:
     for (a, b), channel in zip(BODY.limbs, BODY.paf_channels, strict=True):
         along = torch.from_numpy(UPRIGHT[b] - UPRIGHT[a]).float()
         part["initial_stage.pafs.1"].weight[channel : channel + 2, line, 0, 0] = along / along.norm()
-    card = make_card(model="openpose-tiny", skeleton=BODY, stages=0, height=SIZE[1], about={"data": "drawn"})
-    write(path, net.state_dict(), card)
+    card = bottom_up_card(skeleton=BODY, stages=0, height=SIZE[1], about={"data": "drawn"})
+    write_weights(path, net.state_dict(), card)
     return path
 
 
 MEAN_OF_FOUR = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 1, 1]]) / 4
-"""With a stride of 2 and a padding of 1, each output is the mean of its own 2x2 inputs."""
+"""Kernel: with a stride of 2 and a padding of 1, each output is the mean of 2x2 inputs."""
 BINOMIAL: Tensor = torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16

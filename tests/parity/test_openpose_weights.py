@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
 from firstsight.ops import fold_batch_norm
-from firstsight.weights import load_published
+from firstsight.weights.state_dict import load_published
 
 
 def published(stages: int) -> Any:

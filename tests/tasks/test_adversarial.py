@@ -35,13 +35,13 @@ def digits() -> tuple[ImageSet, ImageSet]:
     return train_set, test_set
 
 
-def make_task(recipe: str = "gan-digits", *, whole: bool = False, **changes: Any) -> GANTask:
-    """Return the task of a recipe on small images; on all digits if ``whole``."""
+def make_task(recipe: str = "gan-digits", *, use_all: bool = False, **changes: Any) -> GANTask:
+    """Return the task of a recipe on small images; on all digits if ``use_all``."""
     base = find_recipe(recipe)
     settings = replace(base.settings, **({"precision": "float64", "epochs": 2, "image_size": 8} | changes))
-    session = TrainingRun(base, settings, RunOptions(device="cpu"), NullCallback())
-    sets = (load_data("digits"), load_data("digits", "test")) if whole else digits()
-    task = session.make_task(*sets)
+    run = TrainingRun(base, settings, RunOptions(device="cpu"), NullCallback())
+    sets = (load_data("digits"), load_data("digits", "test")) if use_all else digits()
+    task = run.make_task(*sets)
     assert isinstance(task, GANTask)
     return task
 
@@ -131,7 +131,7 @@ def test_class_conditional_training_is_that_of_plain_torch() -> None:
     [{"loss": "wasserstein"}, {"r1_gamma": 1.0}, {"batches": "mixed"}, {"n_critic": 2}, {"spectral_norm": True}],
 )
 def test_class_conditional_training_depends_on_the_labels_with_every_other_option(change: dict[str, Any]) -> None:
-    """With other labels the losses differ, and the filters of the classes learn."""
+    """The losses differ if the labels do, and the filters of the classes learn."""
     settings = {"d_width": 4, "image_size": 16, "precision": "float32", "conditional": True} | change
     task, other = make_task("dcgan-digits", **settings), make_task("dcgan-digits", **settings)
     other.batches.labels = (other.batches.labels + 1) % 10
@@ -198,18 +198,18 @@ def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
 
 
-@pytest.mark.parametrize("spread", [1.0, 0.4, "0.3,0.6", "learned"])
-def test_infogan_training_is_that_of_plain_torch(spread: float | str) -> None:
+@pytest.mark.parametrize("code_std", [1.0, 0.4, "0.3,0.6", "learned"])
+def test_infogan_training_is_that_of_plain_torch(code_std: float | str) -> None:
     """The information loss is part of both losses; Q and the shared layers learn from D's, G from its own."""
     task = make_task(
-        "infogan-digits", d_width=4, lr=1e-3, d_lr_mult=0.2, real_label=1.0, info_weight=0.7, code_std=spread
+        "infogan-digits", d_width=4, lr=1e-3, d_lr_mult=0.2, real_label=1.0, info_weight=0.7, code_std=code_std
     )
     plain = PlainGan(task, 1e-3, 0.2)
 
     def info_loss(codes: Any, z: Tensor) -> Tensor:
         values, log_variances = z[:, 72:], codes.log_variances
-        if spread != "learned":
-            stds = torch.tensor([0.3, 0.6] if spread == "0.3,0.6" else [spread] * 2, dtype=torch.float64)
+        if code_std != "learned":
+            stds = torch.tensor([0.3, 0.6] if code_std == "0.3,0.6" else [code_std] * 2, dtype=torch.float64)
             log_variances = stds.square().log().expand_as(log_variances)
         normal = 0.5 * (log_variances + (values - codes.means) ** 2 / log_variances.exp())
         return F.cross_entropy(codes.categories[0], z[:, 62:72].argmax(1)) + normal.sum(1).mean()
@@ -248,7 +248,7 @@ def test_every_loss_trains_every_network(model: str, loss: str) -> None:
 
 @pytest.mark.parametrize(("epoch", "index"), [(0, 0), (0, 7), (1, 0), (1, 5)])
 def test_weight_of_the_information_loss_grows_from_zero_during_warmup(epoch: int, index: int) -> None:
-    """A step is that of a constant weight: 0 at first, the whole from the middle of the training on."""
+    """A step is that of a constant weight: 0 at first, all of it from the middle of the training on."""
     task = make_task("infogan-digits", d_width=4, info_weight=0.8, info_warmup=0.5)
     batch = task.batches.get(epoch, index)
     weight = 0.8 * min(1.0, 2 * batch.progress)
@@ -334,7 +334,7 @@ class CopyOfTestSet(nn.Module):
 
 def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> None:
     """An untrained one is far above the floor, the distance between training and test images."""
-    task = make_task("dcgan-digits", whole=True, d_width=4, precision="float32", image_size=32)
+    task = make_task("dcgan-digits", use_all=True, d_width=4, precision="float32", image_size=32)
     untrained = task.evaluate()
     assert set(untrained) == {"frechet", "frechet_sd", "frechet_floor", "spread", "modes", "kl"}
     assert untrained["frechet"] > 10 * untrained["frechet_floor"] > 0
@@ -346,7 +346,7 @@ def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> 
     assert copied["modes"] == 10 and copied["kl"] < 0.01
 
 
-LINE = {
+ROW = {
     "train/d_real": 0.6, "train/d_fake": 0.4, "train/g_loss": 0.8, "train/d_loss": 1.2, "test/frechet": 90.0,
     "test/frechet_floor": 3.0, "test/modes": 10.0, "test/spread": 0.9,
 }  # fmt: skip
@@ -362,15 +362,15 @@ LINE = {
     ],
 )
 def test_failure_modes_are_diagnosed_from_the_metrics(change: dict[str, float], words: str) -> None:
-    lines = [LINE | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
-    messages = diagnose(lines, classes=10)
+    history = [ROW | {"train/g_loss": 0.8 + 0.05 * (i % 2)} | change for i in range(12)]
+    messages = diagnose(history, classes=10)
     if words == "D wins":
-        assert diagnose(lines, classes=10, targets=None) == []  # where logits have no scale
+        assert diagnose(history, classes=10, targets=None) == []  # where logits have no scale
     assert len(messages) == (1 if words else 0) and words in "".join(messages)
-    assert diagnose(lines[:9], classes=10) == []
-    early = diagnose(lines, classes=10, epochs=40)  # many trainings begin with few classes
+    assert diagnose(history[:9], classes=10) == []
+    early = diagnose(history, classes=10, epochs=40)  # many trainings begin with few classes
     assert early == (messages if words in ("", "D wins") else [])
-    assert diagnose(lines, classes=10, epochs=36) == messages
+    assert diagnose(history, classes=10, epochs=36) == messages
 
 
 def test_frechet_distance_is_the_mean_over_draws() -> None:
@@ -384,17 +384,17 @@ def test_frechet_distance_is_the_mean_over_draws() -> None:
 
 
 def test_winning_discriminator_is_diagnosed_relative_to_its_targets() -> None:
-    """With a target of 0.9 and a tenth of the labels flipped, D reaches 0.81 and 0.09 at best."""
-    lines = [LINE | {"train/d_real": 0.80, "train/d_fake": 0.10, "train/g_loss": 3 + 0.2 * (i % 2)} for i in range(12)]
-    assert diagnose(lines, classes=10) == [] == diagnose(lines, classes=10, targets=(0.9, 0.0))
-    assert "D wins" in diagnose(lines, classes=10, targets=(0.81, 0.09))[0]
-    assert diagnose(lines, classes=10, targets=(0.45, 0.45)) == []
+    """D reaches 0.81 and 0.09 at best for a target of 0.9 and a tenth of the labels flipped."""
+    history = [ROW | {"train/d_real": 0.80, "train/d_fake": 0.10, "train/g_loss": 3 + 0.2 * (i % 2)} for i in range(12)]
+    assert diagnose(history, classes=10) == [] == diagnose(history, classes=10, targets=(0.9, 0.0))
+    assert "D wins" in diagnose(history, classes=10, targets=(0.81, 0.09))[0]
+    assert diagnose(history, classes=10, targets=(0.45, 0.45)) == []
 
 
 @pytest.mark.parametrize(
     ("recipe", "changes", "words"),
     [
-        ("gan-stuck", {"d_width": 32}, ["constant"]),
+        ("gan-stuck", {"d_width": 32}, ["the losses are constant"]),
         (
             "gan-digits",
             {"lr": 2e-6, "d_lr_mult": 500.0, "ema_decay": 0.0},
@@ -432,7 +432,7 @@ def test_packs_never_mix_real_and_generated_images() -> None:
         torch.testing.assert_close(packs[:count].flatten(0, 1)[:, None], batch.images[: 2 * count])
 
 
-def test_discriminator_with_a_gradient_penalty_treats_every_image_on_its_own() -> None:
+def test_discriminator_with_a_gradient_penalty_treats_every_image_independently() -> None:
     """Without batch norm in D, its logit for one image does not depend on the others."""
     for recipe, changes in itertools.product(
         ("dcgan-digits", "infogan-digits"), ({"loss": "wasserstein"}, {"r1_gamma": 1})
@@ -445,7 +445,7 @@ def test_discriminator_with_a_gradient_penalty_treats_every_image_on_its_own() -
         torch.testing.assert_close(alone[0], joint_batch[0])
 
 
-def test_maximum_number_of_updates_is_rounded_to_whole_epochs(tmp_path: Path, make_images: Callable[..., Path]) -> None:
+def test_maximum_number_of_steps_is_rounded_to_whole_epochs(tmp_path: Path, make_images: Callable[..., Path]) -> None:
     images = make_images({"dark": 10, "light": 10}, size=8, mode="L")
     small = {"data": str(images), "epochs": 5, "image_size": 8, "d_width": 4, "batch_size": 8}  # two steps an epoch
     result = train("gan", out=tmp_path / "r", max_steps=5, **small)
@@ -493,13 +493,13 @@ def test_infogan_with_continuous_codes_alone_is_trained_measured_and_used(tmp_pa
     assert "Continuous code c2" in (tmp_path / "r" / "report.html").read_text()
 
 
-def test_losses_that_stand_still_are_diagnosed_unless_the_images_are_good() -> None:
-    still = [LINE] * 12
-    assert "constant" in diagnose(still, classes=10)[0]
-    (only,) = diagnose([LINE | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
-    assert "constant" in only
-    assert diagnose([LINE | {"test/frechet": 5.0}] * 12, classes=10) == []
-    fallen = [LINE | {"test/frechet": 4 * LINE["test/frechet"]}, *still]
+def test_constant_losses_are_diagnosed_unless_the_images_are_good() -> None:
+    constant = [ROW] * 12
+    assert "losses are constant" in diagnose(constant, classes=10)[0]
+    (only,) = diagnose([ROW | {"test/spread": 0.1, "test/modes": 1.0}] * 12, classes=10)  # these follow from it
+    assert "losses are constant" in only
+    assert diagnose([ROW | {"test/frechet": 5.0}] * 12, classes=10) == []
+    fallen = [ROW | {"test/frechet": 4 * ROW["test/frechet"]}, *constant]
     assert diagnose(fallen, classes=10) == []  # G and D are in balance, and the images have become better
 
 

@@ -105,7 +105,7 @@ def test_best_correlation_is_that_of_a_direction_between_two_codes() -> None:
 
 
 def test_correlation_leaves_out_differences_between_groups() -> None:
-    """Groups with opposite means and the same slope."""
+    """Groups with opposite means and the same gradient."""
     a = torch.tensor([0.0, 1, 2, 10, 11, 12])
     b = torch.tensor([5.0, 6, 7, -5, -4, -3])
     groups = torch.tensor([0, 0, 0, 1, 1, 1])

@@ -24,11 +24,11 @@ from firstsight.models.pose import create_bottom_up
 from firstsight.pose.letterbox import Letterbox
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.pose.evaluate import PoseMeasured, truth_of
+from firstsight.tasks.pose.evaluate import PoseMeasured, ground_truth
 from firstsight.weights.bundled import bundled, card_of
 from firstsight.weights.classifier import write
 from firstsight.weights.pose import PoseNetwork, make_card
-from helpers.blob_people import scene, seeing, stick
+from helpers.blob_people import scene, blob_network, stick
 from helpers.colored_people import BODY, color_weights, draw, person
 
 Run = Callable[..., tuple[int, str, str]]
@@ -140,17 +140,17 @@ def test_perfect_poses_score_one_and_swapped_sides_score_low() -> None:
     drawn = one_and_two()
     path = write_set(drawn, labels(drawn))
     for options in ({}, {"flip": True, "scales": (1, 1.25), "height": 240}):
-        found = measured(seeing(COCO_17), path, **options)
+        found = measured(blob_network(COCO_17), path, **options)
         assert_as_pycocotools(found, path)
         assert [found.metrics[name] for name in ("ap", "ap50", "ap75", "ap_large", "ar")] == pytest.approx([1] * 5)
         assert found.metrics["ap_medium"] is None and found.metrics["pck"] == 1 and found.metrics["oks"] > 0.98
         assert found.joints == dict.fromkeys(COCO_17.joints, (1.0, 3))
-        assert (found.n, found.people, found.model, found.data) == (2, 3, "seeing", "people")
+        assert (found.n, found.people, found.model, found.data) == (2, 3, "blob_network", "people")
         assert (found.skeleton, found.height, found.method) == ("coco-17", options.get("height", 256), "fast")
         assert found.notes == () and found.seconds > 0
 
     swapped = [[joints[list(COCO_17.flip)] for joints in people] for people in drawn]
-    found = evaluate_pose(seeing(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
+    found = evaluate_pose(blob_network(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
     assert found.metrics["ap"] < 0.1 and found.metrics["oks"] < 0.5 and found.metrics["pck"] < 0.3
     assert found.joints["left_wrist"] == (0, 3) and found.joints["nose"] == (pytest.approx(1 / 3), 3)
 
@@ -219,7 +219,7 @@ def test_metrics_are_those_of_pycocotools(options: dict[str, Any]) -> None:
     """Errors of all sizes, missing people and false ones; the category's id is not 1."""
     drawn, labeled = shaken(np.random.default_rng(0), 10)
     path = write_set(drawn, labeled, category=7)
-    found = measured(seeing(COCO_17), path, **options)
+    found = measured(blob_network(COCO_17), path, **options)
     assert ("measured on the first 7 of 10 pictures" in found.notes) == ("limit" in options)
     assert_as_pycocotools(found, path, ids=range(11, 18) if "limit" in options else None)
     numbers = coco_metrics(found.metrics)
@@ -283,7 +283,7 @@ def test_a_folder_is_measured_on_its_validation_file_with_its_own_sigmas(shared:
     assert_as_pycocotools(found, path, ids=ids, sigmas=LSP_14.sigmas)
     assert 0.1 < found.metrics["ap"] < 0.9 and 0.3 < found.metrics["pck"] < 1
     for index, record in enumerate(json.loads(path.read_text())["annotations"][:25]):
-        truth = truth_of(people, index)
+        truth = ground_truth(people, index)
         assert (truth.keypoints.ravel().tolist(), truth.boxes[0].tolist()) == (record["keypoints"], record["bbox"])
 
 
@@ -299,12 +299,12 @@ def test_pck_by_hand() -> None:
     moved[1][0][ankle] += (10, 0)
     truth = labels(moved)
     truth[0][0]["keypoints"][3 * ear + 2] = 0
-    found = evaluate_pose(seeing(COCO_17), write_set(drawn, truth))
+    found = evaluate_pose(blob_network(COCO_17), write_set(drawn, truth))
     others = {name: row for name, row in found.joints.items() if name not in ("left_wrist", "left_ear")}
     assert set(others.values()) == {(1.0, 3)}
     assert found.joints["left_wrist"] == (pytest.approx(2 / 3), 3) and found.joints["left_ear"] == (1.0, 2)
     assert found.metrics["pck"] == pytest.approx(49 / 50)
-    found = evaluate_pose(seeing(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
+    found = evaluate_pose(blob_network(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
     assert found.metrics["pck"] == pytest.approx(33 / 50) and found.metrics["oks"] < 0.67
     assert found.joints["nose"] == (pytest.approx(2 / 3), 3)
 
@@ -312,13 +312,13 @@ def test_pck_by_hand() -> None:
 def test_joints_are_matched_by_name_and_unknown_ones_count_as_not_found() -> None:
     """The neck of eighteen joints is dropped; a network of fourteen joints does not know five of COCO's."""
     path = write_set(one_and_two(OPENPOSE_18), labels(one_and_two()))
-    found = measured(seeing(OPENPOSE_18), path)
+    found = measured(blob_network(OPENPOSE_18), path)
     assert found.notes == () and found.skeleton == "coco-17"
     assert found.metrics["ap"] == pytest.approx(1) and found.metrics["pck"] == 1
     assert_as_pycocotools(found, path)
 
     path = write_set(one_and_two(LSP_14), labels(one_and_two()), where="fewer/people.json")
-    found = measured(seeing(LSP_14), path)
+    found = measured(blob_network(LSP_14), path)
     missing = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
     assert found.notes == (f"the network does not know {', '.join(missing)}: counted as not found",)
     assert_as_pycocotools(found, path)
@@ -345,7 +345,7 @@ def test_poses_on_crowds_and_on_people_without_labels_are_ignored() -> None:
         else:
             truth[1][1] |= nothing | {"iscrowd": int(kind == "crowd")}
         path = write_set(drawn, truth, where=f"{kind}/people.json")
-        found = measured(seeing(COCO_17), path)
+        found = measured(blob_network(COCO_17), path)
         assert_as_pycocotools(found, path)
         assert found.people == 2
         alone = 17 / 30  # with one labeled person the most confident pose counts, and that is the other one's

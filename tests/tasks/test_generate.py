@@ -92,7 +92,7 @@ def test_class_is_generated_by_the_categories_that_were_matched_with_it(infogan:
 
 
 def test_category_of_a_class_conditional_gan_is_the_class(tmp_path: Path, run: Run) -> None:
-    """In the grid, in the report, in the metrics; it has no Q."""
+    """Grid, report and metrics use it; there is no Q."""
     out = tmp_path / "run"
     small = {"epochs": 1, "d_width": 4, "image_size": 8, "latent_dim": 6, "batch_size": 512}
     train("dcgan-digits", out=out, conditional=True, **small)

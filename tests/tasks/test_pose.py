@@ -1,4 +1,4 @@
-"""From an image to people: a network that finds blobs, and joints where they were drawn."""
+"""Bottom-up pose estimation with a network that detects blobs: joints are where they were drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from firstsight.errors import DataError, UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
-from helpers.blob_people import Seeing, scene, seeing, stick
+from helpers.blob_people import BlobNetwork, scene, blob_network, stick
 
 SIZE = (640, 470)
 PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
@@ -41,7 +41,7 @@ def test_joints_are_found_without_shift_at_any_size_and_height(size: tuple[int, 
     """With every remainder of 8 in both directions, enlarged and reduced, whatever the borders."""
     scale = min(size[0] / 640, size[1] / 470)
     people = [stick(180 * scale, 240 * scale, size=290 * scale), stick(440 * scale, 220 * scale, size=240 * scale)]
-    found = PoseEstimator(seeing(), height=height)(scene(people, size=size, radius=round(7 * scale)))
+    found = PoseEstimator(blob_network(), height=height)(scene(people, size=size, radius=round(7 * scale)))
     errors = joint_errors(found, rounded(people))
     stride = size[1] / height
     assert np.abs(errors).max() < 0.12 * stride + 0.1  # pixels of the network's input
@@ -51,25 +51,25 @@ def test_joints_are_found_without_shift_at_any_size_and_height(size: tuple[int, 
 def test_exact_places_joints_by_the_published_formula() -> None:
     """(2 p - pad) / scale: whole pixels of the enlarged maps, a little left of and above the joint."""
     image = scene(PEOPLE, size=SIZE)
-    steps = PoseEstimator(seeing(), method="exact").steps(image)
-    errors = joint_errors(steps.poses, rounded(PEOPLE))
+    result = PoseEstimator(blob_network(), method="exact").infer(image)
+    errors = joint_errors(result.poses, rounded(PEOPLE))
     ratio = SIZE[1] / 256
     assert np.abs(errors + ratio - 0.5).max() < 1.5 * ratio
     assert np.abs(errors.mean((0, 1)) + ratio - 0.5).max() < 0.5
-    peaks = steps.decoded.peaks.xy
-    assert steps.letterbox.input_size == (256, 352) and (steps.letterbox.pad_left, steps.letterbox.pad_top) == (1, 0)
+    peaks = result.decoded.peaks.xy
+    assert result.letterbox.input_size == (256, 352) and (result.letterbox.pad_left, result.letterbox.pad_top) == (1, 0)
     assert peaks.max() > 60  # of maps four times as fine
-    first = steps.poses[0].keypoints[0, :2]
-    own = peaks[steps.decoded.people.joints[0, 0]]
+    first = result.poses[0].keypoints[0, :2]
+    own = peaks[result.decoded.people.joints[0, 0]]
     np.testing.assert_allclose(first, [(2 * own[0] - 1) * 640 / 349, 2 * own[1] * 470 / 256])
 
 
 @pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18, COCO_17], ids=lambda skeleton: skeleton.name)
 def test_flip_gives_the_same_maps_and_joints(skeleton: Skeleton) -> None:
-    """Maps of the mirror image are mirrored back; the border of the input is odd."""
+    """Maps of the flipped image are flipped back; the border of the input is odd."""
     person = [stick(300, 240, skeleton=skeleton, size=330)]
     image = scene(person, size=(611, 470))
-    plain, flipped = (PoseEstimator(seeing(skeleton), flip=flip).steps(image) for flip in (False, True))
+    plain, flipped = (PoseEstimator(blob_network(skeleton), flip=flip).infer(image) for flip in (False, True))
     assert plain.letterbox.pad_left * 2 + plain.letterbox.resized_width < plain.letterbox.input_size[1]  # an odd border
     np.testing.assert_allclose(flipped.heatmaps, plain.heatmaps, atol=0.05)
     np.testing.assert_allclose(flipped.poses[0].keypoints[:, :2], plain.poses[0].keypoints[:, :2], atol=0.4)
@@ -79,26 +79,26 @@ def test_flip_gives_the_same_maps_and_joints(skeleton: Skeleton) -> None:
 def test_maps_of_several_scales_are_aligned_and_averaged() -> None:
     """Each input has its own border and rounding; averaged maps still peak at the joints."""
     image = scene(PEOPLE, size=(637, 471))
-    network = seeing()
-    steps = PoseEstimator(network, scales=(0.7, 1, 1.45), flip=True).steps(image)
-    assert isinstance(network.model, Seeing)
+    network = blob_network()
+    result = PoseEstimator(network, scales=(0.7, 1, 1.45), flip=True).infer(image)
+    assert isinstance(network.model, BlobNetwork)
     assert network.model.shown == [(2, 3, 184, 248), (2, 3, 256, 352), (2, 3, 376, 504)]
-    assert steps.heatmaps.shape == (15, 32, 44) and steps.pafs.shape == (26, 32, 44)
-    errors = joint_errors(steps.poses, rounded(PEOPLE))
+    assert result.heatmaps.shape == (15, 32, 44) and result.pafs.shape == (26, 32, 44)
+    errors = joint_errors(result.poses, rounded(PEOPLE))
     assert np.abs(errors.mean((0, 1))).max() < 0.15
     assert np.abs(errors).max() < 1
-    alone = PoseEstimator(seeing(), scales=(1.45,)).steps(image)
+    alone = PoseEstimator(blob_network(), scales=(1.45,)).infer(image)
     assert alone.heatmaps.shape[1:] == (47, 63)
 
 
-def test_steps_have_seconds_extent_and_boxes_around_the_joints() -> None:
-    steps = PoseEstimator(seeing()).steps(scene(PEOPLE, size=SIZE))
-    assert list(steps.seconds) == ["read", "network", "decode"] and min(steps.seconds.values()) > 0
-    for pose in steps.poses:
+def test_the_result_has_timings_extent_and_boxes_around_the_joints() -> None:
+    result = PoseEstimator(blob_network()).infer(scene(PEOPLE, size=SIZE))
+    assert list(result.timings) == ["read", "network", "decode"] and min(result.timings.values()) > 0
+    for pose in result.poses:
         x, y, wide, high = pose.box
         low, far = pose.keypoints[:, :2].min(0), pose.keypoints[:, :2].max(0)
         np.testing.assert_allclose([x, y, x + wide, y + high], [*low, *far])
-    left, right, bottom, top = steps.letterbox.extent
+    left, right, bottom, top = result.letterbox.extent
     assert left < 0 < 639 < right and top == -0.5 and bottom == pytest.approx(469.5)
 
 
@@ -108,7 +108,7 @@ def test_a_missing_joint_is_minus_one() -> None:
     pixels = np.array(image)
     x, y = np.rint(person[LSP_14.joints.index("left_wrist")]).astype(int)
     pixels[y - 8 : y + 9, x - 8 : x + 9, :2] = 0
-    (pose,) = PoseEstimator(seeing())(Image.fromarray(pixels))
+    (pose,) = PoseEstimator(blob_network())(Image.fromarray(pixels))
     assert pose.keypoints[LSP_14.joints.index("left_wrist")].tolist() == [-1, -1, -1]
     assert (pose.keypoints[:, 2] > 0).sum() == 13
     assert min(pose.box) > 20
@@ -122,8 +122,8 @@ def test_min_joints_leaves_out_people_with_fewer_joints() -> None:
     for joint, (x, y) in zip(LSP_14.joints, np.rint(part).astype(int), strict=True):
         if joint not in arm:
             image[y - 8 : y + 9, x - 8 : x + 9] = 0
-    found = {n: PoseEstimator(seeing(), min_joints=n).steps(Image.fromarray(image)) for n in (None, 5, 6)}
-    counts = {n: [(pose.keypoints[:, 2] > 0).sum() for pose in steps.poses] for n, steps in found.items()}
+    found = {n: PoseEstimator(blob_network(), min_joints=n).infer(Image.fromarray(image)) for n in (None, 5, 6)}
+    counts = {n: [(pose.keypoints[:, 2] > 0).sum() for pose in result.poses] for n, result in found.items()}
     assert counts == {None: [14, 5], 5: [14, 5], 6: [14]}
     assert len(found[6].scores) == 1 and found[6].scores[0] == found[None].scores[0]
     assert len(found[6].decoded.poses) == 2
@@ -131,16 +131,16 @@ def test_min_joints_leaves_out_people_with_fewer_joints() -> None:
 
 def test_coco_results_have_the_order_offset_and_score_of_coco() -> None:
     """Without the neck; coordinates count from the corner of a pixel, so they are half a pixel larger."""
-    estimator = PoseEstimator(seeing(OPENPOSE_18))
-    steps = estimator.steps(scene([stick(300, 240, skeleton=OPENPOSE_18, size=330)], size=SIZE))
-    (result,) = coco_results(steps, OPENPOSE_18, image_id=139)
-    assert (result["image_id"], result["category_id"], len(result["keypoints"])) == (139, 1, 51)
+    estimator = PoseEstimator(blob_network(OPENPOSE_18))
+    result = estimator.infer(scene([stick(300, 240, skeleton=OPENPOSE_18, size=330)], size=SIZE))
+    (entry,) = coco_results(result, OPENPOSE_18, image_id=139)
+    assert (entry["image_id"], entry["category_id"], len(entry["keypoints"])) == (139, 1, 51)
     expected = stick(300, 240, skeleton=COCO_17, size=330)
-    flat = np.array(result["keypoints"]).reshape(17, 3)
+    flat = np.array(entry["keypoints"]).reshape(17, 3)
     np.testing.assert_allclose(flat[:, :2], np.rint(expected) + 0.5, atol=0.5)
     assert (flat[:, 2] == 1).all()
-    assert result["score"] == pytest.approx(steps.poses[0].score * 17)
-    own = PoseEstimator(seeing()).steps(scene([stick(300, 240, size=330)], size=SIZE))
+    assert entry["score"] == pytest.approx(result.poses[0].score * 17)
+    own = PoseEstimator(blob_network()).infer(scene([stick(300, 240, size=330)], size=SIZE))
     assert len(coco_results(own, LSP_14, image_id=1)[0]["keypoints"]) == 42
 
 
@@ -158,18 +158,18 @@ def test_images_of_any_mode_and_orientation_are_read(name: str) -> None:
     else:
         modes = {"gray.png": "L", "cmyk.jpg": "CMYK", "alpha.png": "RGBA", "palette.gif": "P"}
         image.convert(modes[name]).save(path)
-    estimator = PoseEstimator(seeing())
-    steps = estimator.steps(path)
-    assert steps.picture.size == SIZE
+    estimator = PoseEstimator(blob_network())
+    result = estimator.infer(path)
+    assert result.image.size == SIZE
     if name in ("rotated.png", "alpha.png"):
-        assert np.abs(joint_errors(steps.poses, rounded(PEOPLE))).max() < 1
+        assert np.abs(joint_errors(result.poses, rounded(PEOPLE))).max() < 1
 
 
 def test_tiny_images_give_nobody_and_unusable_files_are_refused() -> None:
-    estimator = PoseEstimator(seeing())
+    estimator = PoseEstimator(blob_network())
     assert estimator(Image.new("RGB", (1, 1), "red")) == []
     assert estimator(Image.new("L", (3, 900))) == []
-    with pytest.raises(DataError, match=r"20000x20 pixels would be 256000x256 for the network.*choose a smaller"):
+    with pytest.raises(DataError, match=r"20000x20 pixels would be 256000x256 in the network.*choose a smaller `height`"):
         estimator(Image.new("RGB", (20_000, 20)))
     Image.new("RGB", (20_000, 20)).save("long.png")
     Image.new("RGB", (1, 1)).save("tiny.png")
@@ -185,16 +185,16 @@ def test_tiny_images_give_nobody_and_unusable_files_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"height": 8}, "--height must lie between 32 and 2,000 pixels; got 8"),
-        ({"method": "slow"}, "--method must be fast or exact; got slow"),
-        ({"scales": ()}, "--scales must lie between 0.1 and 4; got none"),
-        ({"scales": (1, 9)}, "--scales must lie between 0.1 and 4; got 1, 9"),
-        ({"scales": (float("nan"),)}, "--scales must lie between"),
+        ({"height": 8}, "`height` must be between 32 and 2,000 pixels; got 8"),
+        ({"method": "slow"}, "`method` must be fast or exact; got slow"),
+        ({"scales": ()}, "`scales` must be between 0.1 and 4; got none"),
+        ({"scales": (1, 9)}, "`scales` must be between 0.1 and 4; got 1, 9"),
+        ({"scales": (float("nan"),)}, "`scales` must be between"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        PoseEstimator(seeing(), **options)
+        PoseEstimator(blob_network(), **options)
 
 
 def test_flip_is_refused_for_an_asymmetric_skeleton() -> None:
@@ -203,16 +203,16 @@ def test_flip_is_refused_for_an_asymmetric_skeleton() -> None:
         sigmas=(0.1,) * 3,
     )  # fmt: skip
     with pytest.raises(DataError, match=r"the limb from head to left_foot has no counterpart from head to right_foot"):
-        PoseEstimator(seeing(asymmetric), flip=True)
-    assert PoseEstimator(seeing(asymmetric)).flip is False
+        PoseEstimator(blob_network(asymmetric), flip=True)
+    assert PoseEstimator(blob_network(asymmetric)).flip is False
 
 
 def test_the_image_is_not_changed_and_maps_have_no_gradient() -> None:
     image = scene(PEOPLE, size=SIZE)
     before = image.tobytes()
-    steps = PoseEstimator(seeing(), flip=True).steps(image)
+    result = PoseEstimator(blob_network(), flip=True).infer(image)
     assert image.tobytes() == before
-    assert not steps.heatmaps.requires_grad and torch.isfinite(steps.heatmaps).all()
+    assert not result.heatmaps.requires_grad and torch.isfinite(result.heatmaps).all()
 
 
 def test_min_joints_counts_joints_on_a_photograph() -> None:

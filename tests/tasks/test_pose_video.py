@@ -16,7 +16,7 @@ from firstsight.pose.parts import Pose
 from firstsight.pose.track import OneEuro
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.video import FramePoses, track_video
-from helpers.blob_video import BODY, Floats, body, crossing, film, marked
+from helpers.blob_video import BODY, Floats, body, crossing, film, hue_network
 
 NEAR = 12.0
 """A pose belongs to a person if its joints are off by fewer pixels than this, on average."""
@@ -24,7 +24,7 @@ NEAR = 12.0
 
 @pytest.fixture
 def estimator() -> PoseEstimator:
-    return PoseEstimator(marked())
+    return PoseEstimator(hue_network())
 
 
 def mean_error(pose: Pose, person: Floats) -> float:

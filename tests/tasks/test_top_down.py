@@ -28,7 +28,7 @@ from firstsight.pose.skeleton import LSP_14, Skeleton
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
-from firstsight.tasks.pose.boxes import boxes_of_poses, drop_fragments
+from firstsight.tasks.pose.boxes import boxes_from_poses, drop_fragments
 from firstsight.tasks.pose.top_down.estimate import estimator_for
 from firstsight.tasks.pose.top_down.evaluate import CropPredictions, TopDownEvaluator
 from firstsight.tasks.pose.top_down.settings import TopDownSettings
@@ -36,7 +36,7 @@ from firstsight.tasks.pose.top_down.train import TopDownTask
 from firstsight.weights.classifier import read_file, write
 from firstsight.weights.pose import make_card
 from firstsight.weights.top_down import TopDownNetwork, load_top_down, make_top_down_card
-from helpers.blob_people import scene, seeing, stick
+from helpers.blob_people import scene, blob_network, stick
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "max_eval_samples": 8, "evaluate_every": 1}
 
@@ -217,16 +217,16 @@ def test_people_in_one_batch_or_one_by_one_get_the_same_poses() -> None:
 
 def test_a_detector_gives_the_boxes_of_its_poses_grown_by_a_tenth() -> None:
     """The poses are those of the same boxes given by hand; where nobody is detected there are none."""
-    image, detector = three_people(), PoseEstimator(seeing())
+    image, detector = three_people(), PoseEstimator(blob_network())
     found = detector(image)
     assert len(found) == 3
     steps = estimator(detector=detector).steps(image)
-    given = estimator()(image, boxes_of_poses(found))
+    given = estimator()(image, boxes_from_poses(found))
     assert {"read", "detect", "network", "decode"} == set(steps.seconds)
     means = sorted(pose.keypoints[:, 0].mean() for pose in steps.poses)
     np.testing.assert_allclose(means, sorted(pose.keypoints[:, 0].mean() for pose in given))
     assert estimator(detector=detector)(Image.new("RGB", (64, 64))) == []
-    box = boxes_of_poses(found[:1])[0]
+    box = boxes_from_poses(found[:1])[0]
     joints = found[0].keypoints[:, :2]
     longer_side = np.ptp(joints, axis=0).max()
     np.testing.assert_allclose(box[:2], joints.min(0) - 0.1 * longer_side + 0.5)
@@ -348,7 +348,7 @@ def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="its card cannot be used"):
         load_top_down(with_card(file, size=[100, 100]))
     with pytest.raises(UsageError, match="--detector is for a network that looks at one person at a time"):
-        estimator_for(seeing(), detector=PoseEstimator(seeing()))
+        estimator_for(blob_network(), detector=PoseEstimator(blob_network()))
 
 
 def with_card(file: Path, **changes: Any) -> Path:

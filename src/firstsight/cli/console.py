@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from firstsight.cli import as_options
 from firstsight.errors import UsageError
 
 T = TypeVar("T")

@@ -21,20 +21,24 @@ def run(argv: list[str]) -> int:
     from firstsight.cli.console import out, print_json, table
     from firstsight.data.datasets import DATASETS
     from firstsight.data.fetch import get_home
-    from firstsight.data.find import find_dataset
+    from firstsight.data.images.find import find_dataset
 
     locations = {name: find_dataset(source) for name, source in DATASETS.items()}
     if arguments.json:
         print_json(
             [
                 {
-                    "name": s.name, "title": s.title, "images": s.shape, "license": s.license, "homepage": s.homepage,
+                    "name": s.name,
+                    "title": s.title,
+                    "images": s.shape,
+                    "license": s.license,
+                    "homepage": s.homepage,
                     "found": str(locations[s.name]) if locations[s.name] else None,
                     "download_bytes": sum(file.size for file in s.files),
                 }
                 for s in DATASETS.values()
             ]
-        )  # fmt: skip
+        )
         return 0
     console = out()
     rows = table("data set", "images", "license", "location")

@@ -8,7 +8,10 @@ from firstsight.cli.parse import Flag, Maybe, parse
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train LeNet on handwritten digits, evaluate it, predict some images, write a report; without a network connection."""
+    """Train LeNet on handwritten digits, evaluate it, predict some images, write a report.
+
+    Needs no network connection and takes less than a minute.
+    """
 
     out: Maybe[Path] = None
     """Run directory (default: runs/lenet-digits/1, 2, ...)."""

@@ -9,7 +9,6 @@ from tyro.conf import Positional
 
 from firstsight.cli.parse import Flag, Maybe, parse
 
-
 EXAMPLES = ("firstsight filter", 'firstsight filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0" --color')
 
 

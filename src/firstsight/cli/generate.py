@@ -13,8 +13,8 @@ from firstsight.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from firstsight.tasks.gan.image_grid import ImageGrid
     from firstsight.tasks.gan.generator import Generator
+    from firstsight.tasks.gan.image_grid import ImageGrid
 
 
 REQUIRES = {"--steps": "--interpolate", "--path": "--interpolate", "--data": "--nearest"}
@@ -128,12 +128,12 @@ def _codes(generator: "Generator", z: "Tensor") -> list[list[int | float | None]
 
 def _check(arguments: Arguments, given: list[str]) -> None:
     """Refuse impossible combinations; ``given`` are the words of the command line, without values after "="."""
-    from firstsight.tasks.settings import Settings
-
     kinds = {
-        "--class": arguments.label is not None, "--code": bool(arguments.code),
-        "--interpolate": arguments.interpolate is not None, "--arithmetic": arguments.arithmetic is not None,
-    }  # fmt: skip
+        "--class": arguments.label is not None,
+        "--code": bool(arguments.code),
+        "--interpolate": arguments.interpolate is not None,
+        "--arithmetic": arguments.arithmetic is not None,
+    }
     used = [name for name, is_used in kinds.items() if is_used]
     if len(used) > 1 and used != ["--class", "--code"]:
         raise UsageError(f"{' and '.join(used)} exclude each other; choose one")
@@ -145,6 +145,13 @@ def _check(arguments: Arguments, given: list[str]) -> None:
     for option, other, why in CONFLICTS:
         if option in given and other in given:
             raise UsageError(f"{option} excludes {other}: {why}")
+    _check_values(arguments)
+
+
+def _check_values(arguments: Arguments) -> None:
+    """Refuse impossible values."""
+    from firstsight.tasks.settings import Settings
+
     if not 0 <= arguments.nearest <= 20:
         raise UsageError(f"--nearest must be between 0 and 20; got {arguments.nearest}")
     least, most = Settings.LIMITS["seed"]

@@ -281,23 +281,26 @@ def _run(
 
 
 def _sentence(text: str) -> str:
-    """What tyro says in a box, as a sentence: the complaint, and the options it would rather have seen."""
-    lines = [BORDER.sub("", raw).strip() for raw in text.splitlines()][1:]
+    """Convert a boxed message of tyro to one sentence, with the similar options that it lists."""
+    lines = [BORDER.sub("", line).strip() for line in text.splitlines()][1:]
     body = [line for line in lines if line and not line.startswith(("For full helptext", "firstsight "))]
     if not body:
-        return "the arguments cannot be understood"
-    said = " ".join(itertools.takewhile(bool, lines))  # up to an empty line or a rule
-    for pattern, plain in REWRITES:
-        said = pattern.sub(plain, said)
-    if said.startswith("Missing from"):
+        return "the arguments are not understood"
+    message = " ".join(itertools.takewhile(bool, lines))  # up to an empty line or a rule
+    for pattern, replacement in REWRITES:
+        message = pattern.sub(replacement, message)
+    if message.startswith("Missing from"):
         return f"missing: {' '.join(body[1:2])}"
-    meant = (
-        [line.split()[0].rstrip(",") for line in body[1:] if line.startswith("--")]
-        if "Perhaps you meant:" in body
-        else []
-    )
-    hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
-    said = said[0].lower() + said[1:]
-    if said.startswith("unrecognized options: "):  # not their values
-        said = ", ".join(word for word in said.split(", ") if word.startswith(("-", "unrecognized options: ")))
-    return said.removeprefix("error ").rstrip(".") + hint
+    message = message[0].lower() + message[1:]
+    if message.startswith("unrecognized options: "):  # without their values
+        words = message.split(", ")
+        message = ", ".join(word for word in words if word.startswith(("-", "unrecognized options: ")))
+    return message.removeprefix("error ").rstrip(".") + _similar_options(body)
+
+
+def _similar_options(body: Sequence[str]) -> str:
+    """Return "; did you mean ...?" if tyro suggests options, or an empty string."""
+    if "Perhaps you meant:" not in body:
+        return ""
+    options = dict.fromkeys(line.split()[0].rstrip(",") for line in body[1:] if line.startswith("--"))
+    return f"; did you mean {' or '.join(options)}?"

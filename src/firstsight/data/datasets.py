@@ -213,3 +213,8 @@ DATASETS: dict[str, DatasetInfo] = {
     )
 }
 """Data sets by name. All hashes are SHA-256 of the published files."""
+
+
+def register_dataset(info: DatasetInfo) -> None:
+    """Add a data set; an entry of the same name is replaced."""
+    DATASETS[info.name] = info

@@ -158,8 +158,15 @@ class Summary:
         }
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
-        "layer", "type", "output", "parameters", "MACs", "kB", "receptive field", "stride"
-    )  # fmt: skip
+        "layer",
+        "type",
+        "output",
+        "parameters",
+        "MACs",
+        "kB",
+        "receptive field",
+        "stride",
+    )
 
     def table(self, *, every: bool = False) -> list[tuple[str, ...]]:
         """Return the rows of the cost table as text, in the order of `COLUMNS`.

@@ -76,6 +76,8 @@ class ProgressBar:
 
     def _print(self, line: str, style: str) -> None:
         self.console.print(
-            self.translate(line), markup=False, style=style if self.console.is_terminal else "",
+            self.translate(line),
+            markup=False,
+            style=style if self.console.is_terminal else "",
             soft_wrap=self.console.soft_wrap,
-        )  # fmt: skip
+        )

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from firstsight.data.find import recognize
+from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.engine.rundir import latest_run, read_config
 from firstsight.errors import UsageError

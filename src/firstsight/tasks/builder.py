@@ -137,7 +137,8 @@ class ExperimentBuilder(BaseBuilder[S]):
             test = self._load_split("test", preprocess, train.channels)
         if fraction := self.settings.val_fraction:
             kept, held_out = stratified_split([str(i) for i in range(len(train))], train.labels.numpy(), fraction)
-            note = f"evaluated on {len(held_out):,} held-out training images, not the test set (`val_fraction={fraction:g}`)"
+            count = f"{len(held_out):,} held-out training images"
+            note = f"evaluated on {count} (`val_fraction={fraction:g}`), not on the test set"
             train, test = train.select(kept), train.select(held_out, split="holdout", note=note)
         self.limit_epochs(-(-len(train) // self.settings.batch_size))
         self.add_notes(*train.notes, *test.notes, *_skipped_note(train), *_skipped_note(test))

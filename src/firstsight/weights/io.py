@@ -67,7 +67,7 @@ def read_weights(path: Path) -> WeightsFile:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})[CARD])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        card["kind"], card["model"]  # noqa: B018 - every card has them
+        card["kind"], card["model"]
         card = migrate_card(card)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None

@@ -62,9 +62,12 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
         with FileLock(folder / f"{source.model}.lock"):  # only one of several processes downloads
             if card_of(source.target) is None:
                 fetch(
-                    source.remote, (source.download_url,), folder, notify=notify,
+                    source.remote,
+                    (source.download_url,),
+                    folder,
+                    notify=notify,
                     hint=f"download it in another way and then: {by_hand}",
-                )  # fmt: skip
+                )
                 import_weights(original, source.model, replace=True, notify=notify)
                 original.unlink()
     except DataError as error:
@@ -87,8 +90,8 @@ def import_weights(
     """Convert weights of another program to a weights file with a card.
 
     The number of classes is that of the last layer. 1000 classes are taken to be those of ImageNet; the file is then
-    stored as ``<model>-imagenet``, others as ``<model>-<name of the file>``. Images are preprocessed as for the published
-    weights. If ``file`` is not the published one (its SHA-256 differs), the card says so and ``notify`` is called.
+    stored as ``<model>-imagenet``, others as ``<model>-<name of the file>``. Images are preprocessed as for the
+    published weights. If ``file`` is not the published one (its SHA-256 differs), the card says so and ``notify`` is called.
 
     Parameters
     ----------
@@ -227,6 +230,10 @@ def _about(source: Published, file: Path, digest: str, *, original: bool) -> dic
         terms = "not known"
         return {"data": "not known", "source": file.name, "sha256": digest, "terms": terms}
     return {
-        "data": "imagenet", "source": source.base_url + source.file, "sha256": digest, "terms": TERMS,
-        "published_accuracy": source.accuracy / 100, "accuracy_source": ACCURACY_SOURCE,
-    }  # fmt: skip
+        "data": "imagenet",
+        "source": source.base_url + source.file,
+        "sha256": digest,
+        "terms": TERMS,
+        "published_accuracy": source.accuracy / 100,
+        "accuracy_source": ACCURACY_SOURCE,
+    }

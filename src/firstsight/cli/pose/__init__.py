@@ -109,7 +109,7 @@ def _estimate(arguments: Arguments, estimator: "Estimator", images: Sequence[Pat
     from firstsight.cli.console import progress
     from firstsight.errors import DataError
     from firstsight.tasks.pose.bottom_up.estimate import coco_results
-    from firstsight.tasks.pose.boxes import select_boxes, read_boxes
+    from firstsight.tasks.pose.boxes import read_boxes, select_boxes
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
     boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None

@@ -21,7 +21,7 @@ def run(arguments: Arguments) -> int:
     from firstsight.tasks.load import load_as
     from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
     from firstsight.tasks.pose.bottom_up.network import default_weights
-    from firstsight.tasks.pose.boxes import select_boxes, read_boxes
+    from firstsight.tasks.pose.boxes import read_boxes, select_boxes
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
     from firstsight.weights.bundled import bundled
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
-from firstsight.data.find import embedded_folder, find_dataset, recognize
 from firstsight.data.images.cifar import is_cifar, read_cifar
+from firstsight.data.images.find import embedded_folder, find_dataset, recognize
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split

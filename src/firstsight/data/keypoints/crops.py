@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.data.batches import BatchShard, ProgressiveResizing
-from firstsight.data.image_cache import ImageCache
 from firstsight.data.keypoints.crop import crop_matrices, crop_regions, transform_points, warp
+from firstsight.data.keypoints.image_cache import ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.data.rng import uniform
 from firstsight.errors import DataError

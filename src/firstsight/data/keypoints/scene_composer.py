@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.data.affine import Affine, Floats
-from firstsight.data.image_cache import ImageCache
+from firstsight.data.keypoints.image_cache import ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.errors import DataError
 

@@ -12,9 +12,9 @@ from firstsight.errors import DataError
 from firstsight.pose.parts import Pose
 
 BOX_MARGIN = 0.1
-"""Margin on every side of a pose's bounding box, as a fraction of its longer side: a person extends beyond the joints."""
+"""Margin around the joints on every side, as a fraction of the longer side: a person extends beyond the joints."""
 FRAGMENT_OVERLAP = 0.8
-"""A pose is a fragment if the box of a more complete pose covers more than this fraction of its own box."""
+"""A pose is a fragment if the box of a more complete pose covers more than this fraction of it."""
 MAX_BOXES = 10_000
 """Maximum number of boxes in one image."""
 EXPECTED = "expected a list of boxes [x, y, width, height] for one image, or an object of such lists by file name"
@@ -122,8 +122,8 @@ def drop_fragments(poses: Sequence[Pose]) -> list[Pose]:
     """Return the poses without fragments of other poses.
 
     A bottom-up network may detect an arm of a person as a second person. A top-down network completes each of its
-    detections, so it would return this person twice. A fragment has fewer joints than another pose whose box covers
-    more than `FRAGMENT_OVERLAP` of its own box. A half hidden person in front of a larger one is dropped too.
+    detections, so it would return this person twice. A fragment has fewer joints than another pose, whose box covers
+    more than `FRAGMENT_OVERLAP` of the fragment's box. A half hidden person in front of a larger one is dropped too.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class EmaTask(Generic[N]):
         return net.eval()
 
     def restore_train_mode(self) -> None:
-        """Set the exported network to training mode if it is the one that is trained."""
+        """Undo the eval mode that `exported_net` sets, unless the exported network is the average."""
         self.exported_net().train(self.export_model == "net")
 
     def evaluate(self) -> dict[str, float]:

@@ -68,11 +68,19 @@ def estimate_pose(
         If the weights cannot be used.
     """
     estimator = make_estimator(
-        model, height=height, method=method, scales=scales, flip=flip, min_joints=min_joints, detector=detector,
+        model,
+        height=height,
+        method=method,
+        scales=scales,
+        flip=flip,
+        min_joints=min_joints,
+        detector=detector,
         device=device,
-    )  # fmt: skip
+    )
     if isinstance(estimator, TopDownEstimator):
         return estimator.infer(image, boxes=boxes, bgr=bgr)
     if boxes is not None:
-        raise UsageError(f"`boxes` is for top-down networks; {estimator.network.name} is bottom-up and finds all people")
+        raise UsageError(
+            f"`boxes` is for top-down networks; {estimator.network.name} is bottom-up and finds all people"
+        )
     return estimator.infer(image, bgr=bgr)

@@ -69,30 +69,32 @@ class PoseOptions:
 class PoseEvaluation(Evaluation):
     """Metrics of a pose network.
 
-    Parameters
+    Attributes
     ----------
     metrics : Mapping[str, float | None]
-        Metrics of COCO, see `average_precision`; ``oks``: mean similarity of people and their poses, 0 for people
-        without a pose; ``pck``: percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None where there is
-        nothing to measure.
+        Metrics of COCO, see `average_precision`; "oks": mean similarity of people and their poses, 0 for people
+        without a pose; "pck": percentage of correct keypoints at 0.2 of the torso. In [0, 1]; None if no person is
+        labeled.
     n : int
         Number of images.
-    model, data : str
-        Names of the weights and of the data.
+    model : str
+        Name of the weights.
+    data : str
+        Name of the data set.
     notes : tuple[str, ...]
-        What a reader of the result must know.
+        Facts that a reader of the result must know.
     joints : Mapping[str, tuple[float | None, int]]
-        For each keypoint of the data, PCK (None where none is labeled) and number of labeled keypoints.
+        PCK (None if the keypoint is never labeled) and number of labels of each keypoint.
     people : int
         Number of people with a labeled keypoint who are not part of a crowd.
     seconds : float
-        Mean time per image, from file to poses.
+        Mean time per image in seconds, from file to poses.
     results : list[dict[str, Any]]
         Predictions as COCO keypoint results.
     skeleton : str
         Skeleton of the data.
     height : int
-        Height that images were resized to.
+        Height in pixels that images were resized to.
     method : str
         Decoding method.
     """
@@ -110,11 +112,13 @@ class PoseEvaluation(Evaluation):
         return f"{self.model} on {self.data}: {self.n:,} images, {self.people:,} people"
 
     def rows(self) -> list[MetricRow]:
-        """Return a table of the metrics for people."""
+        """Return the rows of the table of metrics."""
         if not self.people:
             return []
         rows = [MetricRow(label, _percent(self.metrics[name]), text) for name, (label, text) in METRICS.items()]
-        joints = [MetricRow(f"PCK@0.2 {name}", _percent(value), f"n = {n:,}") for name, (value, n) in self.joints.items()]
+        joints = [
+            MetricRow(f"PCK@0.2 {name}", _percent(value), f"n = {n:,}") for name, (value, n) in self.joints.items()
+        ]
         return rows + joints
 
     def details(self) -> list[str]:
@@ -220,9 +224,9 @@ def evaluate_pose(
     estimator = make_estimator(
         model, height=height, method=method, scales=parsed, flip=flip, detector=detector, notify=notify
     )
-    use_labeled_boxes = isinstance(estimator, TopDownEstimator) and estimator.detector is None
     people = load_test_people(estimator.source, estimator.card, data, images)
     notes = [*people.notes, *_missing_joints(estimator.skeleton, people)]
+    use_labeled_boxes = isinstance(estimator, TopDownEstimator) and estimator.detector is None
     if use_labeled_boxes:
         notes.append("people are cropped by their labeled boxes")
     if limit is not None and limit < len(people):
@@ -232,34 +236,23 @@ def evaluate_pose(
     predictions = _predict(estimator, people, boxes, progress, strict=strict)
     if predictions.refused:
         notes.append(_refused_note(predictions.refused, len(people)))
-    metrics, joints, more_notes = _metrics(predictions, people.skeleton)
-    n = len(predictions.truths)
-    evaluation = PoseEvaluation(
-        metrics=metrics,
-        joints=joints,
-        n=n,
-        people=sum(int(_is_target(truth).sum()) for truth in predictions.truths),
-        seconds=predictions.seconds / n,
-        results=predictions.results,
-        model=estimator.network.name,
-        data=people.name,
-        skeleton=people.skeleton.name,
-        height=estimator.height,
-        method=estimator.method,
-        notes=(*notes, *more_notes),
-    )
     if target is not None:
-        target.write_text(json.dumps(evaluation.results))
-    return evaluation
+        target.write_text(json.dumps(predictions.results))
+    return _summarize(predictions, estimator, people, notes)
 
 
 def check_results_file(path: str | Path | None) -> Path | None:
-    """Return the path of a results file if it can be written, before anything is computed for it.
+    """Return the path of a results file after checking that it can be written.
+
+    Parameters
+    ----------
+    path : str | Path | None
+        .json file to write; None for no file.
 
     Raises
     ------
     UsageError
-        If it is no .json file, or its folder does not exist.
+        If it is not a .json file, or its folder does not exist.
     """
     if path is None:
         return None
@@ -272,20 +265,22 @@ def check_results_file(path: str | Path | None) -> Path | None:
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
-    """Return the numbers of a text with commas.
+    """Return the numbers of a text such as "0.5,1,1.5".
 
     Raises
     ------
     UsageError
         If they are not numbers.
 
+    Examples
+    --------
     >>> parse_scales("0.5,1")
     (0.5, 1.0)
     """
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"`scales={text}`: expected numbers with commas, as in 0.5,1,1.5") from None
+        raise UsageError(f"`scales` must be numbers separated by commas, as in 0.5,1,1.5; got {text}") from None
 
 
 def _refused_note(refused: Sequence[str], total: int) -> str:
@@ -299,11 +294,33 @@ def _is_target(truth: GroundTruth) -> NDArray[np.bool_]:
     return ~truth.crowd & labeled
 
 
+def _summarize(
+    predictions: _Predictions, estimator: Estimator, people: KeypointSet, notes: Sequence[str]
+) -> PoseEvaluation:
+    """Return the metrics of the predictions."""
+    metrics, joints, more_notes = _metrics(predictions, people.skeleton)
+    n = len(predictions.truths)
+    return PoseEvaluation(
+        metrics=metrics,
+        joints=joints,
+        n=n,
+        people=sum(int(_is_target(truth).sum()) for truth in predictions.truths),
+        seconds=predictions.seconds / n,
+        results=predictions.results,
+        model=estimator.network.name,
+        data=people.name,
+        skeleton=people.skeleton.name,
+        height=estimator.height,
+        method=estimator.method,
+        notes=(*notes, *more_notes),
+    )
+
+
 def _metrics(
     predictions: _Predictions, skeleton: Skeleton
 ) -> tuple[dict[str, float | None], dict[str, tuple[float | None, int]], list[str]]:
     """Return the metrics, PCK of every keypoint, and notes."""
-    keypoints, truths, similarity = _matched(predictions, skeleton)
+    keypoints, truths, similarity = _match(predictions, skeleton)
     precision = average_precision(predictions.truths, predictions.detections, skeleton.sigmas)
     metrics: dict[str, float | None] = {name: None if value < 0 else value for name, value in vars(precision).items()}
     metrics["oks"] = float(similarity.mean()) if len(similarity) else None
@@ -336,7 +353,7 @@ def _predict(
     *,
     strict: bool,
 ) -> _Predictions:
-    """Return the predictions for every image, with the rounding of COCO keypoint results; with ``boxes``, in these."""
+    """Return the predictions for every image, rounded as COCO keypoint results; ``boxes`` (P, 4) are for top-down."""
     predictions, skeleton = _Predictions(), people.skeleton
     is_target = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
     for index in progress(range(len(people))):
@@ -346,37 +363,45 @@ def _predict(
             image = people.open(index)
             if isinstance(estimator, TopDownEstimator):
                 ids = people.people_in(index)
-                given = None if boxes is None else boxes[ids[is_target[ids]]]
-                inferred: PoseResult = estimator.infer(image, name=record.path, boxes=given)
+                people_boxes = None if boxes is None else boxes[ids[is_target[ids]]]
+                result: PoseResult = estimator.infer(image, name=record.path, boxes=people_boxes)
             else:
-                inferred = estimator.infer(image, name=record.path)
+                result = estimator.infer(image, name=record.path)
         except DataError as error:
             if strict:
                 raise
             predictions.refused.append(str(error))
             continue
         predictions.seconds += perf_counter() - start
-        results = coco_results(
-            inferred, estimator.skeleton, image_id=record.id, joints=skeleton, category_id=people.category_id
+        entries = coco_results(
+            result, estimator.skeleton, image_id=record.id, joints=skeleton, category_id=people.category_id
         )
-        keypoints = np.array([result["keypoints"] for result in results], np.float64).reshape(-1, len(skeleton), 3)
-        scores = np.array([result["score"] for result in results], np.float64)
-        predictions.results += results
+        keypoints = np.array([entry["keypoints"] for entry in entries], np.float64).reshape(-1, len(skeleton), 3)
+        scores = np.array([entry["score"] for entry in entries], np.float64)
+        predictions.results += entries
         predictions.detections.append(Detections(keypoints=keypoints, scores=scores))
-        predictions.truths.append(truth_of(people, index))
+        predictions.truths.append(ground_truth(people, index))
     if not predictions.truths:
         raise DataError(f"{people.name}: none of its {len(people)} images can be used; {predictions.refused[0]}")
     return predictions
 
 
-def truth_of(people: KeypointSet, index: int) -> GroundTruth:
-    """Return the labeled people of an image, in the decimal numbers of the file rather than rounded to float32."""
+def ground_truth(people: KeypointSet, index: int) -> GroundTruth:
+    """Return the labeled people of an image; float32 coordinates are converted to the decimal numbers of the file.
+
+    Parameters
+    ----------
+    people : KeypointSet
+        The set.
+    index : int
+        Index of the image.
+    """
     ids = people.people_in(index)
     keypoints, boxes = (array[ids].astype(str).astype(np.float64) for array in (people.keypoints, people.boxes))
     return GroundTruth(keypoints=keypoints, areas=people.areas[ids], boxes=boxes, crowd=people.crowd[ids])
 
 
-def _matched(predictions: _Predictions, skeleton: Skeleton) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _match(predictions: _Predictions, skeleton: Skeleton) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Match people with poses.
 
     Returns
@@ -400,7 +425,7 @@ def _matched(predictions: _Predictions, skeleton: Skeleton) -> tuple[NDArray[Any
                 sigmas=skeleton.sigmas,
             )[0]
         no_pose = np.zeros((1, len(skeleton), 3))
-        matched = np.concatenate([detections.keypoints, no_pose])[poses]  # -1 is the last: no pose
+        matched = np.concatenate([detections.keypoints, no_pose])[poses]  # index -1, no match, selects `no_pose`
         xy = np.maximum(matched[..., :2], 0)  # a keypoint left of the image is at its edge; below 0 means missed
         predicted.append(np.where(matched[..., 2:] > 0, xy, np.nan)[is_target])
         truths.append(truth.keypoints[is_target])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class PoseResult:
     """People in an image.
 
-    Parameters
+    Attributes
     ----------
     poses : list[Pose]
         Keypoints and boxes in pixels of the image, pixel centers at integers.
@@ -91,12 +91,13 @@ class PoseResult:
 
 @dataclass(frozen=True, repr=False)
 class PoseIntermediates(PoseResult):
-    """People in an image, with everything that a bottom-up estimator computes on the way.
+    """People in an image, with the intermediate results of a bottom-up estimator.
 
-    Parameters
+    The other attributes are those of `PoseResult`. As in the published code, the score of a pose is ``pose.score``
+    times the number of its keypoints minus one.
+
+    Attributes
     ----------
-    poses, skeleton, image, timings, scores
-        See `PoseResult`; the score of a pose is its own times its number of keypoints minus one, as published.
     heatmaps : Tensor
         (K + 1, h, w), output of the network.
     pafs : Tensor

@@ -13,10 +13,16 @@ class PoseOptimization:
     """Optimizer, schedule and weight average of a pose network."""
 
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
-        "filter_lr_mult": (0, 100_000), "momentum": (0, 0.999), "weight_decay": (0, 100), "warmup": (0, 0.99),
-        "gamma": (0.001, 1), "ema_decay": (0, 0.99999), "low_res_fraction": (0, 0.99), "low_res_scale": (0.05, 1),
+        "filter_lr_mult": (0, 100_000),
+        "momentum": (0, 0.999),
+        "weight_decay": (0, 100),
+        "warmup": (0, 0.99),
+        "gamma": (0.001, 1),
+        "ema_decay": (0, 0.99999),
+        "low_res_fraction": (0, 0.99),
+        "low_res_scale": (0.05, 1),
         "lr_restart": (0.001, 1),
-    }  # fmt: skip
+    }
 
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam, AdamW, or Muon (orthogonalized updates of filters before a batch norm, AdamW for the rest)."""
@@ -46,10 +52,14 @@ class PoseOptimization:
 
 @dataclass(frozen=True, kw_only=True)
 class PoseSettings(PoseOptimization, Settings):
-    """Settings of a pose network. ``data`` is a folder or a JSON file of COCO keypoints."""
+    """Settings of a pose network; ``data`` is a folder or a JSON file of COCO keypoints."""
 
     BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "skeleton")
-    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"rotate": (0, 180), "sigma": (1, 100)}
+    LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
+        "rotate": (0, 180),
+        "sigma": (1, 100),
+        "max_eval_samples": (1, 1_000_000),
+    }
 
     flip: Literal["none", "random"] = "random"
     """Augmentation: horizontal flip, which also swaps left and right keypoints."""
@@ -57,6 +67,8 @@ class PoseSettings(PoseOptimization, Settings):
     """Augmentation: random rotation, up to N degrees."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
     """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
+    max_eval_samples: int = 250
+    """Maximum number of samples to evaluate on: scenes and photographs (bottom-up), or people (top-down)."""
 
     def validate(self) -> None:
         """Check every value.
@@ -64,7 +76,7 @@ class PoseSettings(PoseOptimization, Settings):
         Raises
         ------
         UsageError
-            As `Settings.validate`, or settings that contradict each other.
+            If a value is out of range, or settings contradict each other.
         """
         super().validate()
         if self.optimizer == "muon" and self.precision == "float16":

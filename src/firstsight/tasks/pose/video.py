@@ -1,4 +1,4 @@
-"""Pose networks at work on videos and cameras: people of every frame, and who is who from one to the next."""
+"""Pose estimation for videos and cameras, with identities that are kept from frame to frame."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,18 +16,20 @@ from firstsight.tasks.pose.estimator import Estimator
 
 @dataclass(frozen=True)
 class FramePoses:
-    """The people of one frame.
+    """People in one frame.
 
-    Parameters
+    Attributes
     ----------
-    number, seconds
-        Of the frame, from 0, and of the video until then.
+    number : int
+        Number of the frame, from 0.
+    seconds : float
+        Time of the frame from the beginning of the video, in seconds.
     image : Image.Image
-        The frame, RGB, the right way up.
+        The frame, upright, mode "RGB".
     poses : list[Pose]
-        Keypoints and boxes in pixels of the frame, pixel centres at integers.
+        Keypoints and boxes in pixels of the frame, pixel centers at integers.
     identities : list[int] | None
-        For each pose the number of its person, from 1; None where no one is followed.
+        Identity of each pose, from 1; None without tracking.
     timings : dict[str, float]
         Seconds for "read" (with resizing), "network", "decode" (with tracking and smoothing); see `PoseResult`.
     """
@@ -43,39 +45,49 @@ class FramePoses:
 def track_video(
     estimator: Estimator, video: str | Path | Video, *, track: bool = False, smooth: bool = False
 ) -> Iterator[FramePoses]:
-    """The people of a video, frame by frame: a frame is read when it is asked for, and none is held.
+    """Estimate the poses in a video, frame by frame; each frame is read when it is needed, and not kept.
 
     Parameters
     ----------
+    estimator : Estimator
+        Pose estimator that `firstsight.load` returned.
     video : str | Path | Video
-        A file; "camera" or "camera:1"; or a `Video`, whose ``damaged`` and ``truncated`` tell in the end what could not
-        be read.
+        Path of a file; "camera" or "camera:1"; or a `Video`, whose ``damaged`` and ``truncated`` then report frames
+        that cannot be read.
     track : bool
-        People keep their numbers from frame to frame, see `firstsight.pose.track`.
+        Keep the identity of each person from frame to frame, see `firstsight.pose.track`.
     smooth : bool
-        Also filter their joints, at the rate of the video; without numbers this cannot be, so it brings them.
+        Smooth the keypoints over time (1 euro filter at the frame rate of the video); implies ``track``.
+
+    Yields
+    ------
+    FramePoses
+        Poses of the next frame.
 
     Raises
     ------
     UsageError
-        PyAV is not installed.
+        If PyAV is not installed.
     DataError
-        No such file or camera, no video in it, or frames that are too long for their height.
+        If there is no such file or camera, it has no video, or its frames are too wide for their height.
     """
     with nullcontext(video) if isinstance(video, Video) else Video(str(video)) as opened:
-        rate, skeleton = opened.frames_per_second, estimator.skeleton
-        tracker = Tracker(skeleton, smooth=smooth, frames_per_second=rate) if track or smooth else None
+        tracker: Tracker | None = None
+        if track or smooth:
+            tracker = Tracker(estimator.skeleton, smooth=smooth, frames_per_second=opened.frames_per_second)
         frames = iter(opened)
         while True:
             start = perf_counter()
             frame = next(frames, None)
             if frame is None:
                 return
-            read = perf_counter() - start
-            yield _found(estimator, tracker, frame, read, opened.source)
+            read_seconds = perf_counter() - start
+            yield _estimate_frame(estimator, tracker, frame, read_seconds, opened.source)
 
 
-def _found(estimator: Estimator, tracker: Tracker | None, frame: Frame, read: float, source: str) -> FramePoses:
+def _estimate_frame(
+    estimator: Estimator, tracker: Tracker | None, frame: Frame, read_seconds: float, source: str
+) -> FramePoses:
     result = estimator.infer(frame.image, name=source)
     start = perf_counter()
     poses, identities = result.poses, None
@@ -83,6 +95,7 @@ def _found(estimator: Estimator, tracker: Tracker | None, frame: Frame, read: fl
         identities = tracker.update(poses)
         poses = tracker.poses
     timings = result.timings | {
-        "read": read + result.timings["read"], "decode": result.timings["decode"] + perf_counter() - start,
-    }  # fmt: skip
+        "read": read_seconds + result.timings["read"],
+        "decode": result.timings["decode"] + perf_counter() - start,
+    }
     return FramePoses(frame.number, frame.seconds, frame.image, poses, identities, timings)

@@ -78,5 +78,7 @@ class BottomUpBuilder(PoseBuilder[BottomUpSettings]):
         people = scenes.people
         unused = len(people) - scenes.samples
         if unused:
-            reason = "they do not show exactly one labeled person" if scenes.kind == "composed" else "no person is labeled"
+            reason = (
+                "they do not show exactly one labeled person" if scenes.kind == "composed" else "no person is labeled"
+            )
             self.add_notes(f"{people.name}: {unused:,} of {len(people):,} images are left out: {reason}")

@@ -1,4 +1,4 @@
-"""Pose networks at work: from a photograph to people and their joints."""
+"""Bottom-up pose estimation: from an image to the poses of all people."""
 
 from collections.abc import Sequence
 from itertools import compress
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -18,10 +19,9 @@ from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import METHODS, DecodeResult, Method, decode_steps
 from firstsight.pose.flip import flip_limbs, unflip_maps
 from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
-from firstsight.pose.parts import MIN_JOINTS, Pose
+from firstsight.pose.parts import MIN_JOINTS, Pose, bounding_box
 from firstsight.pose.skeleton import COCO_17, Skeleton
 from firstsight.tasks.load import read_kind
-from firstsight.tasks.pose.result import PoseIntermediates, PoseResult
 from firstsight.tasks.pose.bottom_up.network import (
     MAX_HEIGHT,
     MIN_HEIGHT,
@@ -29,68 +29,80 @@ from firstsight.tasks.pose.bottom_up.network import (
     default_weights,
     load_network,
 )
+from firstsight.tasks.pose.result import PoseIntermediates, PoseResult
 from firstsight.weights.io import WeightsFile
 from firstsight.weights.resolve import resolve
 
 MAX_PIXELS = 2_000_000
-"""Of a network's input; a picture that is very long for its height would need more."""
+"""Maximum number of pixels of a network's input; an image that is very wide for its height exceeds it."""
 MIN_SCALE, MAX_SCALE = 0.1, 4.0
 
 
 class PoseEstimator:
-    """Finds people in photographs with a bottom-up network: ``poses = PoseEstimator("weights.pth")("photo.jpg")``.
+    """Bottom-up pose estimator: ``poses = PoseEstimator("weights.pth")("photo.jpg")``.
 
     Parameters
     ----------
     model : str | Path | BottomUpNetwork | None
-        A `BottomUpNetwork`, or what `load_pose` takes: a name, a run directory, a file. If None, the weights that come
-        along.
+        A network; or the name of its weights, a run directory or a file, see `firstsight.load`; None for the bundled
+        weights.
     height : int | None
-        What pictures are resized to, in pixels; the network's own if None. Small people need more.
+        Height in pixels that images are resized to; None for that of the network. Small people need more.
     method : Method
-        "fast" or "exact", see `firstsight.pose.decode`.
+        "fast" or "exact" decoding, see `firstsight.pose.decode`.
     scales : Sequence[float]
-        Pictures are shown in each, as a multiple of ``height``, and the maps averaged.
+        Multiples of ``height`` whose maps are averaged.
     flip : bool
-        Also show the mirror image, and average.
+        Average with the horizontally flipped image.
     min_joints : int | None
-        People of whom fewer joints were found are left out; those of less than `MIN_JOINTS` always are.
+        Minimum number of detected keypoints of a person; None for `firstsight.pose.parts.MIN_JOINTS`.
 
     Raises
     ------
     UsageError
-        An impossible height, scale or number of joints, an unknown method, or unknown weights.
+        If an option is out of range, or the weights are unknown.
     DataError
-        To flip, and a limb of the skeleton has no mirror image.
+        If ``flip`` is set, and the horizontal flip of a limb is not a limb of the skeleton.
     WeightsError
-        The weights cannot be used.
+        If the weights cannot be used.
     """
-
-    def __init__(
-        self, model: str | Path | BottomUpNetwork | None = None, *, height: int | None = None, method: Method = "fast",
-        scales: Sequence[float] = (1.0,), flip: bool = False, min_joints: int | None = None,
-    ) -> None:  # fmt: skip
-        if height is not None and not MIN_HEIGHT <= height <= MAX_HEIGHT:
-            raise UsageError(f"--height must lie between {MIN_HEIGHT} and {MAX_HEIGHT:,} pixels; got {height}")
-        if method not in METHODS:
-            raise UsageError(f"--method must be {' or '.join(METHODS)}; got {method}")
-        if not scales or not all(MIN_SCALE <= scale <= MAX_SCALE for scale in scales):
-            got = ", ".join(f"{scale:g}" for scale in scales) or "none"
-            raise UsageError(f"--scales must lie between {MIN_SCALE:g} and {MAX_SCALE:g}; got {got}")
-        self.network = model if isinstance(model, BottomUpNetwork) else find_network(model or default_weights())
-        self.height, self.method, self.scales, self.flip = height or self.network.height, method, tuple(scales), flip
-        if min_joints is not None and not MIN_JOINTS <= min_joints <= len(self.skeleton):
-            most = len(self.skeleton)
-            raise UsageError(f"--min-joints must lie between {MIN_JOINTS} and {most}, all joints; got {min_joints}")
-        self.min_joints = min_joints or MIN_JOINTS
-        if flip:
-            flip_limbs(self.skeleton)
 
     task: ClassVar[str] = "bottom-up"
 
+    def __init__(
+        self,
+        model: str | Path | BottomUpNetwork | None = None,
+        *,
+        height: int | None = None,
+        method: Method = "fast",
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        min_joints: int | None = None,
+    ) -> None:
+        if height is not None and not MIN_HEIGHT <= height <= MAX_HEIGHT:
+            raise UsageError(f"`height` must be between {MIN_HEIGHT} and {MAX_HEIGHT:,} pixels; got {height}")
+        if method not in METHODS:
+            raise UsageError(f"`method` must be {' or '.join(METHODS)}; got {method}")
+        if not scales or not all(MIN_SCALE <= scale <= MAX_SCALE for scale in scales):
+            values = ", ".join(f"{scale:g}" for scale in scales) or "none"
+            raise UsageError(f"`scales` must be between {MIN_SCALE:g} and {MAX_SCALE:g}; got {values}")
+        self.network = model if isinstance(model, BottomUpNetwork) else find_network(model or default_weights())
+        self.height = height or self.network.height
+        self.method = method
+        self.scales = tuple(scales)
+        self.flip = flip
+        num_joints = len(self.skeleton)
+        if min_joints is not None and not MIN_JOINTS <= min_joints <= num_joints:
+            raise UsageError(
+                f"`min_joints` must be between {MIN_JOINTS} and {num_joints}, the number of keypoints; got {min_joints}"
+            )
+        self.min_joints = min_joints or MIN_JOINTS
+        if flip:
+            flip_limbs(self.skeleton)  # raises if the skeleton is asymmetric
+
     @property
     def skeleton(self) -> Skeleton:
-        """Keypoints and limbs of the poses."""
+        """The skeleton of the poses."""
         return self.network.skeleton
 
     @property
@@ -105,7 +117,7 @@ class PoseEstimator:
 
     @property
     def source(self) -> str:
-        """Weights file."""
+        """Path of the weights file."""
         return self.network.source
 
     def to(self, device: str) -> Self:
@@ -168,65 +180,68 @@ class PoseEstimator:
         start = perf_counter()
         pil = to_pil(image, bgr=bgr)
         letterboxes = [Letterbox.for_image(pil.size, height=self.height * scale) for scale in self.scales]
-        self._check(letterboxes, name or image_name(image))
-        inputs = [letterbox.network_input(resized(pil, letterbox)) for letterbox in letterboxes]
+        _check_size(letterboxes, name or image_name(image))
+        inputs = [letterbox.network_input(resize_image(pil, letterbox)) for letterbox in letterboxes]
         read = perf_counter()
         letterbox = letterboxes[0] if len(letterboxes) == 1 else Letterbox.for_image(pil.size, height=self.height)
-        heatmaps, pafs = self._maps(inputs, letterboxes, letterbox)
+        heatmaps, pafs = self._average_maps(inputs, letterboxes, letterbox)
         computed = perf_counter()
         decoded = self._decode(heatmaps, pafs)
         is_complete = ((decoded.people.joints >= 0).sum(1) >= self.min_joints).tolist()
-        poses = [self._placed(pose, letterbox) for pose in compress(decoded.poses, is_complete)]
+        poses = [self._to_image(pose, letterbox) for pose in compress(decoded.poses, is_complete)]
         timings = {"read": read - start, "network": computed - read, "decode": perf_counter() - computed}
         counts = compress(decoded.people.counts.tolist(), is_complete)
         scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, counts, strict=True)]
         return PoseIntermediates(poses, self.skeleton, pil, timings, scores, heatmaps, pafs, decoded, letterbox)
 
-    def _check(self, letterboxes: Sequence[Letterbox], name: str | Path) -> None:
-        largest = max(letterboxes, key=lambda letterbox: letterbox.resized_width * letterbox.resized_height)
-        if largest.resized_width * largest.resized_height > MAX_PIXELS:
-            raise DataError(
-                f"{name}: {largest.width}x{largest.height} pixels would be"
-                f" {largest.resized_width}x{largest.resized_height} for the network; at most {MAX_PIXELS // 1_000_000} million pixels are taken (choose a smaller --height)"
-            )
-
-    def _maps(
-        self, inputs: Sequence[Tensor], letterboxes: Sequence[Letterbox], letterbox: Letterbox
+    def _average_maps(
+        self, inputs: Sequence[Tensor], letterboxes: Sequence[Letterbox], target: Letterbox
     ) -> tuple[Tensor, Tensor]:
-        """Heatmaps and fields of the last stage, averaged over scales and mirror images, in ``letterbox``."""
-        found = [self._answer(shown) for shown in inputs]
-        if len(found) > 1:
-            found = [
-                (align_maps(heatmaps, own, letterbox), align_maps(pafs, own, letterbox))
-                for (heatmaps, pafs), own in zip(found, letterboxes, strict=True)
+        """Return the heatmaps and fields of the last stage, averaged over the scales, in the geometry of ``target``."""
+        maps = [self._predict(images) for images in inputs]
+        if len(maps) > 1:
+            maps = [
+                (align_maps(heatmaps, letterbox, target), align_maps(pafs, letterbox, target))
+                for (heatmaps, pafs), letterbox in zip(maps, letterboxes, strict=True)
             ]
-        heatmaps, pafs = (torch.stack(maps).mean(0) if len(maps) > 1 else maps[0] for maps in zip(*found, strict=True))
+        heatmaps, pafs = (torch.stack(each).mean(0) if len(each) > 1 else each[0] for each in zip(*maps, strict=True))
         return heatmaps[0], pafs[0]
 
-    def _answer(self, shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps (1, ..., h, w) of one input."""
+    def _predict(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps (1, C, h, w) of one input (1, 3, H, W), averaged with its horizontal flip if requested."""
         model = self.network.model
         if self.flip:
-            shown = torch.cat([shown, shown.flip(3)]).contiguous(memory_format=torch.channels_last)
-        heatmaps, pafs = (maps.cpu() for maps in model(shown.to(device_of(model)))[-1])
+            images = torch.cat([images, images.flip(3)]).contiguous(memory_format=torch.channels_last)
+        heatmaps, pafs = (maps.cpu() for maps in model(images.to(device_of(model)))[-1])
         if not self.flip:
             return heatmaps, pafs
-        other, other_pafs = unflip_maps(heatmaps[1:], pafs[1:], self.skeleton)
-        return (heatmaps[:1] + other) / 2, (pafs[:1] + other_pafs) / 2
+        unflipped_heatmaps, unflipped_pafs = unflip_maps(heatmaps[1:], pafs[1:], self.skeleton)
+        return (heatmaps[:1] + unflipped_heatmaps) / 2, (pafs[:1] + unflipped_pafs) / 2
 
     def _decode(self, heatmaps: Tensor, pafs: Tensor) -> DecodeResult:
         maps = (heatmaps[: len(self.skeleton)], pafs)
         if self.method == "exact":
-            maps = (enlarged(maps[0]), enlarged(maps[1]))
+            maps = (upsample_maps(maps[0]), upsample_maps(maps[1]))
         return decode_steps(*maps, self.skeleton, method=self.method)
 
-    def _placed(self, pose: Pose, letterbox: Letterbox) -> Pose:
-        """From pixels of the maps to those of the picture."""
-        place = letterbox.upsampled_to_image if self.method == "exact" else letterbox.cells_to_image
-        keypoints, there = pose.keypoints.copy(), pose.keypoints[:, 2] >= 0
-        keypoints[there, :2] = place(keypoints[there, :2])
-        (left, top), (right, bottom) = keypoints[there, :2].min(0).tolist(), keypoints[there, :2].max(0).tolist()
-        return Pose(keypoints, pose.score, (left, top, right - left, bottom - top))
+    def _to_image(self, pose: Pose, letterbox: Letterbox) -> Pose:
+        """Convert a pose from pixels of the decoded maps to pixels of the image."""
+        convert = letterbox.upsampled_to_image if self.method == "exact" else letterbox.cells_to_image
+        keypoints = pose.keypoints.copy()
+        is_detected = keypoints[:, 2] >= 0
+        keypoints[is_detected, :2] = convert(keypoints[is_detected, :2])
+        return Pose(keypoints, pose.score, bounding_box(keypoints))
+
+
+def _check_size(letterboxes: Sequence[Letterbox], name: str | Path) -> None:
+    """Refuse an image whose largest input has more than `MAX_PIXELS` pixels."""
+    largest = max(letterboxes, key=lambda letterbox: letterbox.resized_width * letterbox.resized_height)
+    if largest.resized_width * largest.resized_height > MAX_PIXELS:
+        raise DataError(
+            f"{name}: {largest.width}x{largest.height} pixels would be"
+            f" {largest.resized_width}x{largest.resized_height} in the network, which is more than"
+            f" {MAX_PIXELS // 1_000_000} million pixels; choose a smaller `height`"
+        )
 
 
 def find_network(name_or_path: str | Path) -> BottomUpNetwork:
@@ -239,55 +254,74 @@ def load_estimator(weights: WeightsFile) -> PoseEstimator:
     return PoseEstimator(load_network(weights))
 
 
-def resized(picture: Image.Image, letterbox: Letterbox) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A picture at its size in a letterbox, bilinear with antialiasing: (high, wide, 3), red, green, blue."""
+def resize_image(image: Image.Image, letterbox: Letterbox) -> NDArray[np.uint8]:
+    """Resize an image to its size in a letterbox, bilinearly with antialiasing.
+
+    Parameters
+    ----------
+    image : Image.Image
+        Image of any size and mode.
+    letterbox : Letterbox
+        Geometry of the image in the network's input.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (resized_height, resized_width, 3) RGB image.
+    """
     size = (letterbox.resized_width, letterbox.resized_height)
-    small = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(small.convert("RGB"))
+    resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(resized.convert("RGB"))
 
 
-def enlarged(maps: Tensor) -> Tensor:
-    """Maps (C, h, w) four times as fine: bicubic, A = -0.75, half-pixel centres."""
+def upsample_maps(maps: Tensor) -> Tensor:
+    """Return maps (C, h, w) upsampled by `UPSAMPLING`: bicubic (A = -0.75), half-pixel centers, (C, 4 h, 4 w)."""
     return F.interpolate(maps[None].contiguous(), scale_factor=UPSAMPLING, mode="bicubic", align_corners=False)[0]
 
 
 def coco_results(
-    steps: PoseResult, skeleton: Skeleton, *, image_id: int, joints: Skeleton | None = None, category_id: int = 1
+    result: PoseResult, skeleton: Skeleton, *, image_id: int, joints: Skeleton | None = None, category_id: int = 1
 ) -> list[dict[str, Any]]:
-    """The people of a picture as COCO's keypoint results.
+    """Return the people of an image as COCO keypoint results.
 
     Parameters
     ----------
+    result : PoseResult
+        Poses and scores.
     skeleton : Skeleton
-        Of the poses.
+        Skeleton of the poses.
     image_id : int
-        What COCO calls the picture.
+        COCO's id of the image.
     joints : Skeleton | None
-        Whose joints are wanted, by name: those that ``skeleton`` lacks were not found, and a pose with none of them is
-        left out. COCO's if None, where ``skeleton`` has all of them; else its own.
+        Skeleton of the results, matched by name. Joints that ``skeleton`` lacks count as not detected, and poses
+        without any detected joint are left out. None for COCO's skeleton if ``skeleton`` has all of its joints, else
+        for ``skeleton``.
     category_id : int
-        What COCO calls people.
+        COCO's id of people.
 
     Returns
     -------
     list[dict[str, Any]]
-        For each person "keypoints", flat, x and y plus half a pixel (COCO counts from the corner) and 1, or three zeros
-        for a joint that was not found; and "score", see `PoseResult`.
+        An entry for each person. "keypoints" is a flat list of x, y and 1, or of three zeros for a joint that was not
+        detected; COCO measures from the corner of a pixel, so 0.5 is added to x and y. "score" is that of `PoseResult`.
     """
     if joints is None:
         joints = COCO_17 if set(COCO_17.joints) <= set(skeleton.joints) else skeleton
     order = np.array(joints.indices_in(skeleton))
-    results = []
-    for pose, score in zip(steps.poses, steps.scores, strict=True):
+    entries = []
+    for pose, score in zip(result.poses, result.scores, strict=True):
         keypoints = pose.keypoints[order]
-        there = (keypoints[:, 2:] >= 0) & (order >= 0)[:, None]
-        if not there.any():
+        is_detected = (keypoints[:, 2:] >= 0) & (order >= 0)[:, None]
+        if not is_detected.any():
             continue
-        flat = np.where(there, np.concatenate([keypoints[:, :2] + 0.5, np.ones_like(there, dtype=float)], 1), 0)
-        results.append(
+        corner_xy = keypoints[:, :2] + 0.5
+        flat = np.where(is_detected, np.concatenate([corner_xy, np.ones_like(is_detected, dtype=float)], 1), 0)
+        entries.append(
             {
-                "image_id": image_id, "category_id": category_id, "keypoints": np.round(flat, 3).ravel().tolist(),
+                "image_id": image_id,
+                "category_id": category_id,
+                "keypoints": np.round(flat, 3).ravel().tolist(),
                 "score": score,
             }
-        )  # fmt: skip
-    return results
+        )
+    return entries

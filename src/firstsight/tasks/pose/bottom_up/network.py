@@ -36,7 +36,7 @@ EXPECTED = (
 class BottomUpNetwork:
     """A trained bottom-up pose network with everything needed to use it.
 
-    Parameters
+    Attributes
     ----------
     model : nn.Module
         In eval mode, batch norms folded; (N, 3, H, W) to heatmaps and part affinity fields of every stage.

@@ -12,14 +12,18 @@ class BottomUpSettings(PoseSettings):
     """Settings of a bottom-up pose network."""
 
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
-        "max_people": (1, 30), "min_scale": (0.05, 2), "max_scale": (0.05, 2), "stages": (0, 10),
-        "paf_weight": (0, 1000), "foreground_weight": (0, 1000), "max_eval_samples": (1, 1_000_000),
-    }  # fmt: skip
+        "max_people": (1, 30),
+        "min_scale": (0.05, 2),
+        "max_scale": (0.05, 2),
+        "stages": (0, 10),
+        "paf_weight": (0, 1000),
+        "foreground_weight": (0, 1000),
+    }
 
     scenes: Literal["composed", "photographs"] = "composed"
     """Scenes of several people, composed of images of one person each; or crops of photographs."""
     max_people: int = 6
-    """With composed scenes: maximum number of people."""
+    """Maximum number of people in a composed scene."""
     min_scale: float = 0.25
     """Size of the smallest person, relative to the image size."""
     max_scale: float = 0.9
@@ -32,8 +36,6 @@ class BottomUpSettings(PoseSettings):
     """Weight of the loss of the part affinity fields relative to that of the heatmaps."""
     foreground_weight: float = 0.0
     """Additional weight of the loss at cells that show a keypoint or a limb, which are few."""
-    max_eval_samples: int = 250
-    """Maximum number of scenes, and of photographs, to evaluate on."""
 
     def validate(self) -> None:
         """Check every value.
@@ -41,7 +43,7 @@ class BottomUpSettings(PoseSettings):
         Raises
         ------
         UsageError
-            As `Settings.validate`, or settings that contradict each other.
+            If a value is out of range, or settings contradict each other.
         """
         super().validate()
         if self.image_size % 8 or self.image_size < 64:

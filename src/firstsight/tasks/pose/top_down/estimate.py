@@ -1,4 +1,4 @@
-"""Top-down pose networks at work: from a photograph and the boxes of its people to their joints."""
+"""Top-down pose estimation: from an image and the boxes of people to their poses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +16,11 @@ from firstsight.engine.device import choose_device, device_of
 from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
 from firstsight.pose.oks import oks_nms
-from firstsight.pose.parts import Pose
+from firstsight.pose.parts import Pose, bounding_box
 from firstsight.pose.skeleton import Skeleton
 from firstsight.tasks.load import read_kind
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
-from firstsight.tasks.pose.boxes import Floats, boxes_of_poses, drop_fragments, validate_boxes
+from firstsight.tasks.pose.boxes import Floats, boxes_from_poses, drop_fragments, validate_boxes
 from firstsight.tasks.pose.result import PoseResult
 from firstsight.tasks.pose.top_down.evaluate import crop_input, person_scores
 from firstsight.tasks.pose.top_down.network import TopDownNetwork, load_network
@@ -28,50 +28,58 @@ from firstsight.weights.io import WeightsFile
 from firstsight.weights.resolve import resolve
 
 PADDING = 1.25
-ALIKE = 0.9
-"""Of two poses that are more similar than this the less sure is dropped."""
+"""Factor by which boxes are enlarged before cropping."""
+NMS_THRESHOLD = 0.9
+"""If two poses have a higher OKS, the less confident one is dropped."""
 
 
 class TopDownEstimator:
-    """Finds joints, one person at a time: ``poses = TopDownEstimator("run")("photo.jpg", boxes=[[10, 20, 80, 160]])``.
+    """Top-down pose estimator: ``poses = TopDownEstimator("run")("photo.jpg", boxes=[[10, 20, 80, 160]])``.
 
     Parameters
     ----------
     model : str | Path | TopDownNetwork
-        A `TopDownNetwork`, or what `load_top_down` takes: a run directory, a file.
+        A network; or the name of its weights, a run directory or a file, see `firstsight.load`.
     detector : PoseEstimator | None
-        Finds the people where no boxes are given: a bottom-up `PoseEstimator`. If None, all of the picture is taken as
-        one person.
+        Bottom-up estimator that finds the people if no boxes are given; None takes the image as one person.
     flip : bool
-        Also show the mirror image, and average.
+        Average with the horizontally flipped image.
     refine : Refine
-        Joints between the cells: "dark", "quarter" or "none".
+        Subpixel refinement: "dark", "quarter" or "none", see `firstsight.models.pose.heads.locate_peaks`.
     batch : int
-        So many people are looked at together; memory grows with it, not with the people.
+        Number of people that are processed at once. Memory grows with it, but not with the number of people.
 
     Raises
     ------
     UsageError
-        Unknown weights, or an impossible batch.
+        If ``batch`` is below 1, or the weights are unknown.
     WeightsError
-        The weights cannot be used.
+        If the weights cannot be used.
     """
 
     method = "top-down"
     task: ClassVar[str] = "top-down"
 
     def __init__(
-        self, model: str | Path | TopDownNetwork, *, detector: PoseEstimator | None = None, flip: bool = False,
-        refine: Refine = "dark", batch: int = 32,
-    ) -> None:  # fmt: skip
+        self,
+        model: str | Path | TopDownNetwork,
+        *,
+        detector: PoseEstimator | None = None,
+        flip: bool = False,
+        refine: Refine = "dark",
+        batch: int = 32,
+    ) -> None:
         if batch < 1:
-            raise UsageError(f"a batch holds at least one person; got {batch}")
+            raise UsageError(f"`batch` must be at least 1; got {batch}")
         self.network = model if isinstance(model, TopDownNetwork) else find_network(model)
-        self.detector, self.flip, self.refine, self.batch = detector, flip, refine, batch
+        self.detector = detector
+        self.flip = flip
+        self.refine = refine
+        self.batch = batch
 
     @property
     def skeleton(self) -> Skeleton:
-        """Keypoints and limbs of the poses."""
+        """The skeleton of the poses."""
         return self.network.skeleton
 
     @property
@@ -86,7 +94,7 @@ class TopDownEstimator:
 
     @property
     def source(self) -> str:
-        """Weights file."""
+        """Path of the weights file."""
         return self.network.source
 
     def to(self, device: str) -> Self:
@@ -111,7 +119,7 @@ class TopDownEstimator:
 
     @property
     def height(self) -> int:
-        """Of the network's input, in pixels."""
+        """Height of the network's input in pixels."""
         return self.network.size[0]
 
     def __call__(self, image: ImageLike, boxes: Any = None, *, bgr: bool = False) -> list[Pose]:
@@ -161,15 +169,15 @@ class TopDownEstimator:
         start = perf_counter()
         pil = to_pil(image, bgr=bgr)
         read = perf_counter()
-        found_boxes, confidences = self._where(pil, boxes, name or image_name(image))
+        people_boxes, confidences = self._find_boxes(pil, boxes, name or image_name(image))
         detected = perf_counter()
         pixels = torch.from_numpy(np.array(pil.convert("RGB"))).permute(2, 0, 1)
-        chunks = [self._joints(pixels, regions_of_batch) for regions_of_batch in self._batches(found_boxes)]
+        chunks = [self._predict(pixels, regions) for regions in self._make_regions(people_boxes)]
         keypoints = np.concatenate(chunks) if chunks else np.zeros((0, len(self.skeleton), 3))
         computed = perf_counter()
         scores = person_scores(keypoints) * confidences
-        kept = oks_nms(keypoints, scores, self.skeleton.sigmas, threshold=ALIKE)
-        poses = [_pose(keypoints[i], float(scores[i])) for i in kept]
+        kept = oks_nms(keypoints, scores, self.skeleton.sigmas, threshold=NMS_THRESHOLD)
+        poses = [Pose(keypoints[i], float(scores[i]), bounding_box(keypoints[i])) for i in kept]
         timings = {
             "read": read - start,
             "detect": detected - read,
@@ -178,37 +186,36 @@ class TopDownEstimator:
         }
         return PoseResult(poses, self.skeleton, pil, timings, [pose.score for pose in poses])
 
-    def _where(self, picture: Image.Image, boxes: Any, name: str | Path) -> tuple[Floats, Floats]:
-        """Boxes (N, 4) and how sure they are (N,)."""
+    def _find_boxes(self, image: Image.Image, boxes: Any, name: str | Path) -> tuple[Floats, Floats]:
+        """Return boxes (N, 4) and their confidences (N,): as given, as detected, or the image as one person."""
         if boxes is not None:
-            found = validate_boxes(boxes, picture.size, name)
-            return found, np.ones(len(found))
+            array = validate_boxes(boxes, image.size, name)
+            return array, np.ones(len(array))
         if self.detector is not None:
-            poses = drop_fragments(self.detector.infer(picture, name=name).poses)
-            return boxes_of_poses(poses), np.array([pose.score for pose in poses])
-        width, height = picture.size
-        inner = np.array([width, height]) / PADDING  # grown again, it is the picture
-        return np.concatenate([(picture.size - inner) / 2, inner])[None], np.ones(1)
+            poses = drop_fragments(self.detector.infer(image, name=name).poses)
+            return boxes_from_poses(poses), np.array([pose.score for pose in poses])
+        width, height = image.size
+        inner = np.array([width, height]) / PADDING  # after padding, it covers the image
+        return np.concatenate([(image.size - inner) / 2, inner])[None], np.ones(1)
 
-    def _batches(self, boxes: Floats) -> Iterator[Tensor]:
-        """Regions (N, 4) of the boxes, some at a time, pixel centres at integers."""
+    def _make_regions(self, boxes: Floats) -> Iterator[Tensor]:
+        """Yield the regions (N, 4) to crop, for at most ``self.batch`` boxes at a time; pixel centers at integers."""
+        if not len(boxes):
+            return
         height, width = self.network.size
-        centred = torch.from_numpy(boxes - np.array([0.5, 0.5, 0, 0]))
-        yield from crop_regions(centred, aspect=width / height, padding=PADDING).split(self.batch) if len(boxes) else ()
+        shifted = torch.from_numpy(boxes - np.array([0.5, 0.5, 0, 0]))
+        yield from crop_regions(shifted, aspect=width / height, padding=PADDING).split(self.batch)
 
-    def _joints(self, pixels: Tensor, areas: Tensor) -> Floats:
-        matrices = crop_matrices(areas, size=self.network.size)
-        crops = crop_input(warp([pixels] * len(areas), matrices.float(), size=self.network.size))
+    def _predict(self, pixels: Tensor, regions: Tensor) -> Floats:
+        """Return the joints (N, K, 3) in regions (N, 4) of an image (3, H, W), in pixels of the image."""
+        size, model = self.network.size, self.network.model
+        matrices = crop_matrices(regions, size=size)
+        crops = crop_input(warp([pixels] * len(regions), matrices.float(), size=size))
         flip = self.skeleton.flip if self.flip else None
-        model = self.network.model
         joints = model.joints(crops.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
-        found: Floats = torch.cat([transform_points(joints[..., :2], inverse(matrices)), joints[..., 2:]], 2).numpy()
-        return found
-
-
-def _pose(keypoints: Floats, score: float) -> Pose:
-    (left, top), (right, bottom) = keypoints[:, :2].min(0).tolist(), keypoints[:, :2].max(0).tolist()
-    return Pose(keypoints, score, (left, top, right - left, bottom - top))
+        xy = transform_points(joints[..., :2], inverse(matrices))
+        keypoints: Floats = torch.cat([xy, joints[..., 2:]], 2).numpy()
+        return keypoints
 
 
 def find_network(name_or_path: str | Path) -> TopDownNetwork:

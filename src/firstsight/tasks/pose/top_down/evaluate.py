@@ -1,4 +1,4 @@
-"""Measuring a network that looks at one person at a time: joints in photographs of people whose boxes are given."""
+"""Evaluation of top-down networks in labeled boxes: PCK, average precision, swapped sides."""
 
 from dataclasses import dataclass
 
@@ -15,31 +15,48 @@ from firstsight.models.pose.heads import Refine
 from firstsight.models.pose.top_down import TopDown
 
 BATCH = 64
-SURE = 0.2
-"""A person's score is the mean of the scores of joints above this (Xiao 2018)."""
+MIN_SCORE = 0.2
+"""The score of a person is the mean over the joints whose score is above this value (Xiao 2018)."""
 
 
 def crop_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(N, 3, H, W) in [0, 255], red, green, blue, to blue, green, red, (pixel - 128) / 256."""
-    made = torch.empty(images.shape, dtype=dtype, device=images.device, memory_format=torch.channels_last)
-    half = torch.tensor(-0.5, dtype=dtype, device=images.device)
+    """Convert crops to the input of a top-down network.
+
+    Parameters
+    ----------
+    images : Tensor
+        (N, 3, H, W) RGB crops with values in [0, 255].
+    dtype : torch.dtype
+        Data type of the result.
+
+    Returns
+    -------
+    Tensor
+        (N, 3, H, W) BGR crops with values (pixel - 128) / 256, in channels_last format.
+    """
+    inputs = torch.empty(images.shape, dtype=dtype, device=images.device, memory_format=torch.channels_last)
+    offset = torch.tensor(-0.5, dtype=dtype, device=images.device)
     for channel in range(3):
-        torch.add(half, images[:, 2 - channel], alpha=1 / 256, out=made[:, channel])
-    return made
+        torch.add(offset, images[:, 2 - channel], alpha=1 / 256, out=inputs[:, channel])
+    return inputs
 
 
 @dataclass(frozen=True)
 class CropPredictions:
-    """What a network found of people, and what is there; in pixels of their pictures, pixel centres at integers.
+    """Predicted and labeled keypoints of P people, in pixels of their images, pixel centers at integers.
 
-    Parameters
+    Attributes
     ----------
     keypoints : NDArray[np.float64]
-        (P, K, 3) x, y, score. truths : (P, K, 3) x, y, v. boxes : (P, 4).
+        (P, K, 3) predicted x, y, score.
+    truths : NDArray[np.float64]
+        (P, K, 3) labeled x, y, v.
+    boxes : NDArray[np.float64]
+        (P, 4) labeled boxes: x, y, width, height.
     loss : float
-        A person.
+        Mean loss per person.
     people : NDArray[np.int64]
-        (P,) their numbers in the set.
+        (P,) indices of the people in the set.
     """
 
     keypoints: NDArray[np.float64]
@@ -48,120 +65,220 @@ class CropPredictions:
     loss: float
     people: NDArray[np.int64]
 
+    @property
+    def sides(self) -> NDArray[np.float64]:
+        """(P,) longer side of each box."""
+        longer: NDArray[np.float64] = self.boxes[:, 2:].max(1)
+        return longer
+
 
 class TopDownEvaluator:
-    """What a network finds in boxes as they are labelled, against what is there.
+    """Evaluator of a top-down network in the labeled boxes of people that it was not trained on.
 
     Parameters
     ----------
     crops : Crops
-        Of people that it has not seen.
-    most : int
-        People to measure on.
+        Crops of these people.
+    max_samples : int
+        Maximum number of people.
     flip_test : bool
-        Show the mirror images too, and average. refine : see `peaks`.
+        Average the predictions for the crop and its horizontal flip.
+    refine : Refine
+        Subpixel refinement, see `firstsight.models.pose.heads.locate_peaks`.
+
+    Attributes
+    ----------
+    num_samples : int
+        Number of people.
+    description : str
+        Description of the people, for the report.
+    has_torso : bool
+        The skeleton has a torso, which PCK needs.
     """
 
-    def __init__(self, crops: Crops, *, most: int, flip_test: bool = True, refine: Refine = "dark") -> None:
-        self.crops, self.most = crops, min(most, crops.samples)
+    def __init__(self, crops: Crops, *, max_samples: int, flip_test: bool = True, refine: Refine = "dark") -> None:
+        self.crops = crops
         self.skeleton = crops.people.skeleton
-        self.flip_test, self.refine = flip_test, refine
-        self.torso = any(set(ends) <= set(self.skeleton.joints) for ends in TORSO_DIAGONALS)
-        self.about = f"{self.most:,} people in their labelled boxes"
-        spread = np.arange(self.most) * crops.samples // self.most
-        self._parts = np.array_split(spread, -(-self.most // BATCH))
+        self.flip_test = flip_test
+        self.refine = refine
+        self.num_samples = min(max_samples, crops.samples)
+        self.description = f"{self.num_samples:,} people in their labeled boxes"
+        self.has_torso = any(set(ends) <= set(self.skeleton.joints) for ends in TORSO_DIAGONALS)
+        samples = np.arange(self.num_samples) * crops.samples // self.num_samples
+        self._chunks = np.array_split(samples, -(-self.num_samples // BATCH))
 
     def __call__(self, net: TopDown, *, size: tuple[int, int] | None = None) -> dict[str, float]:
-        """Numbers of a network in eval mode, on crops of its input's size, or of another.
+        """Compute the metrics of a network.
+
+        Parameters
+        ----------
+        net : TopDown
+            Network in eval mode.
+        size : tuple[int, int] | None
+            (height, width) of the crops; None for that of ``crops``.
 
         Returns
         -------
         dict[str, float]
-            "loss" per person; "pck", the percentage of correct keypoints at 0.2 of the torso, where the skeleton has
-            one; "pck_box", at 0.1 of the larger side of the box; "ap" and "ap50" in COCO's terms. In [0, 1] but for the
-            loss.
+            "loss" per person; "pck": percentage of correct keypoints at 0.2 of the torso, if the skeleton has a torso;
+            "pck_box": the same at 0.1 of the longer side of the box; COCO's "ap" and "ap50". All but the loss are in
+            [0, 1].
         """
-        found = self.answers(net, size=size)
-        metrics = {"loss": found.loss, "pck_box": self.pck(found, box=True).mean}
-        if self.torso:
-            metrics["pck"] = self.pck(found).mean
-        metrics |= self._precision(found)
+        predictions = self.predict(net, size=size)
+        metrics = {"loss": predictions.loss, "pck_box": self.pck(predictions, norm_by_box=True).mean}
+        if self.has_torso:
+            metrics["pck"] = self.pck(predictions).mean
+        metrics |= self.average_precision(predictions)
         return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
-    def answers(self, net: TopDown, *, size: tuple[int, int] | None = None) -> CropPredictions:
-        """Of all people that are measured on."""
-        keypoints, people, total = [], [], 0.0
-        for part in self._parts:
-            batch = self.crops.get_unaugmented(part, size=size)
-            images = crop_input(batch.images, self.crops.dtype)
-            total += float(net.losses(net(images), batch.keypoints, batch.visible).double().sum())
-            flip = self.skeleton.flip if self.flip_test else None
-            keypoints.append(placed(net.joints(images, flip=flip, refine=self.refine), batch))
-            people.append(batch.people)
-        who = np.concatenate(people)
-        truths = self.crops.people.keypoints[who].astype(np.float64)
-        truths[..., :2] -= 0.5
-        boxes = self.crops.people.boxes[who].astype(np.float64)
-        return CropPredictions(np.concatenate(keypoints), truths, boxes, total / len(who), who)
+    def predict(self, net: TopDown, *, size: tuple[int, int] | None = None) -> CropPredictions:
+        """Predict the keypoints of all people.
 
-    def pck(self, found: CropPredictions, *, threshold: float | None = None, box: bool = False) -> Pck:
-        """Correct keypoints at a share of the torso (0.2 if not given), or of the larger side of the box (0.1)."""
-        share = threshold if threshold is not None else 0.1 if box else 0.2
-        places = np.maximum(found.keypoints[..., :2], 0)  # a joint beside the picture was found all the same
-        if box:
-            return pck(places, found.truths, self.skeleton, threshold=share, norm="box", boxes=found.boxes)
-        return pck(places, found.truths, self.skeleton, threshold=share)
-
-    def swap_rate(self, found: CropPredictions, *, threshold: float = 0.1) -> dict[str, float]:
-        """For each pair of joints how often one was put where the other is: nearer than a share of the box's larger
-        side to that, and not to its own. Of joints whose other is labelled too; nan without any.
+        Parameters
+        ----------
+        net : TopDown
+            Network in eval mode.
+        size : tuple[int, int] | None
+            (height, width) of the crops; None for that of ``crops``.
         """
-        reach = threshold * found.boxes[:, 2:].max(1, keepdims=True)
-        shares = {}
+        keypoints, chunks, total_loss = [], [], 0.0
+        flip = self.skeleton.flip if self.flip_test else None
+        for samples in self._chunks:
+            batch = self.crops.get_unaugmented(samples, size=size)
+            images = crop_input(batch.images, self.crops.dtype)
+            total_loss += float(net.losses(net(images), batch.keypoints, batch.visible).double().sum())
+            keypoints.append(to_image_pixels(net.joints(images, flip=flip, refine=self.refine), batch))
+            chunks.append(batch.people)
+        people = np.concatenate(chunks)
+        truths = self.crops.people.keypoints[people].astype(np.float64)
+        truths[..., :2] -= 0.5
+        boxes = self.crops.people.boxes[people].astype(np.float64)
+        return CropPredictions(np.concatenate(keypoints), truths, boxes, total_loss / len(people), people)
+
+    def pck(self, predictions: CropPredictions, *, threshold: float | None = None, norm_by_box: bool = False) -> Pck:
+        """Compute the percentage of correct keypoints.
+
+        Parameters
+        ----------
+        predictions : CropPredictions
+            Predicted and labeled keypoints.
+        threshold : float | None
+            Largest distance of a correct keypoint, as a fraction of the torso or of the longer side of the box; None
+            for 0.2 of the torso or 0.1 of the box.
+        norm_by_box : bool
+            Divide distances by the longer side of the box instead of the torso.
+        """
+        fraction = threshold if threshold is not None else 0.1 if norm_by_box else 0.2
+        xy = np.maximum(predictions.keypoints[..., :2], 0)  # `pck` takes negative coordinates as not detected
+        if norm_by_box:
+            boxes = predictions.boxes
+            return pck(xy, predictions.truths, self.skeleton, threshold=fraction, norm="box", boxes=boxes)
+        return pck(xy, predictions.truths, self.skeleton, threshold=fraction)
+
+    def swap_rate(self, predictions: CropPredictions, *, threshold: float = 0.1) -> dict[str, float]:
+        """Return how often left and right are swapped, for each pair of joints.
+
+        A joint is swapped if it is predicted near the joint of the other side and not near its own. Only pairs with two
+        labeled joints count.
+
+        Parameters
+        ----------
+        predictions : CropPredictions
+            Predicted and labeled keypoints.
+        threshold : float
+            Distance below which joints are near, as a fraction of the longer side of the box.
+
+        Returns
+        -------
+        dict[str, float]
+            Fraction in [0, 1] by the name of the joint without its side; nan if no pair is labeled.
+        """
+        radius = threshold * predictions.sides[:, None]
+        rates = {}
         for pair in self.skeleton.flip_pairs:
-            both = (found.truths[:, pair, 2] > 0).all(1)
-            places, own = found.keypoints[:, pair, :2], found.truths[:, pair, :2]
-            own_near, other_near = (
-                np.hypot(*np.moveaxis(places - there, -1, 0)) <= reach for there in (own, own[:, ::-1])
+            is_labeled = (predictions.truths[:, pair, 2] > 0).all(1)
+            xy, truth = predictions.keypoints[:, pair, :2], predictions.truths[:, pair, :2]
+            is_near, is_near_other = (
+                np.hypot(*np.moveaxis(xy - target, -1, 0)) <= radius for target in (truth, truth[:, ::-1])
             )
-            wrong = (other_near & ~own_near)[both]
+            is_swapped = (is_near_other & ~is_near)[is_labeled]
             name = self.skeleton.joints[pair[0]].removeprefix("left_").removeprefix("right_")
-            shares[name] = float(wrong.mean()) if len(wrong) else float("nan")
-        return shares
+            rates[name] = float(is_swapped.mean()) if len(is_swapped) else float("nan")
+        return rates
 
-    def errors(self, found: CropPredictions) -> NDArray[np.float64]:
-        """(P,) mean distance of labelled joints, as a share of the box's larger side; nan without any."""
-        known = found.truths[..., 2] > 0
-        apart = np.hypot(*np.moveaxis(found.keypoints[..., :2] - found.truths[..., :2], -1, 0))
-        mean = (apart * known).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
-        shares: NDArray[np.float64] = mean / np.maximum(found.boxes[:, 2:].max(1), 1)
-        return shares
+    def mean_errors(self, predictions: CropPredictions) -> NDArray[np.float64]:
+        """Return the mean distance of each person's labeled joints.
 
-    def _precision(self, found: CropPredictions) -> dict[str, float]:
-        people, truths, answers = self.crops.people, [], []
-        pictures = people.image_index[found.people]
-        for picture in np.unique(pictures):
-            chosen = np.flatnonzero(pictures == picture)
-            who = found.people[chosen]
+        Parameters
+        ----------
+        predictions : CropPredictions
+            Predicted and labeled keypoints.
+
+        Returns
+        -------
+        NDArray[np.float64]
+            (P,) fraction of the longer side of the box; nan if no joint is labeled.
+        """
+        is_labeled = predictions.truths[..., 2] > 0
+        distances = np.hypot(*np.moveaxis(predictions.keypoints[..., :2] - predictions.truths[..., :2], -1, 0))
+        means = (distances * is_labeled).sum(1) / np.where(is_labeled.any(1), is_labeled.sum(1), np.nan)
+        errors: NDArray[np.float64] = means / np.maximum(predictions.sides, 1)
+        return errors
+
+    def average_precision(self, predictions: CropPredictions) -> dict[str, float]:
+        """Compute COCO's "ap" and "ap50", in [0, 1].
+
+        Parameters
+        ----------
+        predictions : CropPredictions
+            Predicted and labeled keypoints.
+        """
+        people, truths, detections = self.crops.people, [], []
+        image_index = people.image_index[predictions.people]
+        for image in np.unique(image_index):
+            rows = np.flatnonzero(image_index == image)
+            keypoints = predictions.keypoints[rows]
             truths.append(
                 GroundTruth(
-                    keypoints=found.truths[chosen], areas=people.areas[who].astype(np.float64),
-                    boxes=found.boxes[chosen], crowd=np.zeros(len(chosen), bool),
+                    keypoints=predictions.truths[rows],
+                    areas=people.areas[predictions.people[rows]].astype(np.float64),
+                    boxes=predictions.boxes[rows],
+                    crowd=np.zeros(len(rows), bool),
                 )
-            )  # fmt: skip
-            answers.append(Detections(keypoints=found.keypoints[chosen], scores=person_scores(found.keypoints[chosen])))
-        precision = average_precision(truths, answers, self.skeleton.sigmas)
+            )
+            detections.append(Detections(keypoints=keypoints, scores=person_scores(keypoints)))
+        precision = average_precision(truths, detections, self.skeleton.sigmas)
         return {"ap": max(precision.ap, 0.0), "ap50": max(precision.ap50, 0.0)}
 
 
-def placed(joints: Tensor, batch: CropBatch) -> NDArray[np.float64]:
-    """Joints (N, K, 3) of crops, in pixels of their pictures."""
-    own = joints.double().cpu()
-    return torch.cat([transform_points(own[..., :2], inverse(batch.matrices)), own[..., 2:]], 2).numpy()
+def to_image_pixels(joints: Tensor, batch: CropBatch) -> NDArray[np.float64]:
+    """Convert joints from pixels of crops to pixels of their images.
+
+    Parameters
+    ----------
+    joints : Tensor
+        (N, K, 3) x, y, score in the crops.
+    batch : CropBatch
+        The crops.
+    """
+    joints = joints.double().cpu()
+    return torch.cat([transform_points(joints[..., :2], inverse(batch.matrices)), joints[..., 2:]], 2).numpy()
 
 
 def person_scores(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) of keypoints (N, K, 3): the mean score of joints that are sure, 0 where none is."""
-    scores, sure = keypoints[..., 2], keypoints[..., 2] > SURE
-    total: NDArray[np.float64] = (scores * sure).sum(1) / np.maximum(sure.sum(1), 1)
-    return total
+    """Return the score of each person: the mean score of the joints above `MIN_SCORE`, 0 without any.
+
+    Parameters
+    ----------
+    keypoints : NDArray[np.float64]
+        (N, K, 3) x, y, score.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (N,) scores.
+    """
+    scores = keypoints[..., 2]
+    is_confident = scores > MIN_SCORE
+    means: NDArray[np.float64] = (scores * is_confident).sum(1) / np.maximum(is_confident.sum(1), 1)
+    return means

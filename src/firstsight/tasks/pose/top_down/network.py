@@ -18,7 +18,7 @@ from firstsight.weights.memory_format import channels_last
 class TopDownNetwork:
     """A trained top-down pose network with everything needed to use it.
 
-    Parameters
+    Attributes
     ----------
     model : TopDown
         In eval mode, batch norms folded.

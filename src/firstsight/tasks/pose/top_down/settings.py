@@ -12,9 +12,13 @@ class TopDownSettings(PoseSettings):
     """Settings of a top-down pose network."""
 
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
-        "image_width": (0, 1024), "stacks": (0, 8), "scale": (0, 0.9), "translate_fraction": (0, 0.5),
-        "half_body": (0, 1), "random_erasing": (0, 1), "max_eval_samples": (1, 1_000_000),
-    }  # fmt: skip
+        "image_width": (0, 1024),
+        "stacks": (0, 8),
+        "scale": (0, 0.9),
+        "translate_fraction": (0, 0.5),
+        "half_body": (0, 1),
+        "random_erasing": (0, 1),
+    }
 
     image_size: int = 128
     """Height of the network's input in pixels; a multiple of 32."""
@@ -37,7 +41,6 @@ class TopDownSettings(PoseSettings):
     flip_test: bool = True
     """Test-time augmentation in the evaluation: average with the horizontally flipped image."""
     max_eval_samples: int = 1000
-    """Maximum number of people to evaluate on."""
 
     def validate(self) -> None:
         """Check every value.
@@ -45,7 +48,7 @@ class TopDownSettings(PoseSettings):
         Raises
         ------
         UsageError
-            As `Settings.validate`, or settings that contradict each other.
+            If a value is out of range, or settings contradict each other.
         """
         super().validate()
         for name in ("image_size", "image_width"):

@@ -1,0 +1,56 @@
+"""A new published data set is one entry of the registry."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.files import idx
+
+import firstsight
+from firstsight.cli import main
+from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile, register_dataset
+
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@pytest.fixture
+def stripes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Register images of horizontal and vertical stripes, as two files of MNIST's format for each split."""
+    rng = np.random.default_rng(0)
+    contents = []
+    for n in (64, 32):
+        labels = np.arange(n) % 2
+        rows = np.where(np.arange(28) % 4 < 2, 255, 0)
+        images = np.where(labels[:, None, None] == 0, rows[:, None], rows[None, :])
+        noisy = (0.5 * images + 0.5 * rng.integers(0, 255, (n, 28, 28))).astype(np.uint8)
+        contents += [gzip.compress(idx(noisy)), gzip.compress(idx(labels.astype(np.uint8)))]
+    folder = tmp_path / "home/data/stripes"
+    folder.mkdir(parents=True)
+    for name, content in zip(FILES, contents, strict=True):
+        (folder / f"{name}.gz").write_bytes(content)
+    monkeypatch.setenv("FIRSTSIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DATASETS, "stripes", DATASETS["mnist"])  # restores the table afterwards
+    register_dataset(
+        DatasetInfo(
+            name="stripes",
+            title="Stripes",
+            shape="64 + 32, 28x28 gray",
+            classes=("horizontal", "vertical"),
+            license="public domain",
+            homepage="https://example.org",
+            mirrors=("https://example.org/",),
+            files=tuple(RemoteFile(f"{name}.gz", "0" * 64, 1000) for name in FILES),
+        )
+    )
+
+
+@pytest.mark.usefixtures("stripes")
+def test_a_registered_data_set_is_loaded_listed_and_trained_on(capsys: pytest.CaptureFixture[str]) -> None:
+    test = firstsight.load_data("stripes", "test")
+    assert test.classes == ("horizontal", "vertical") and len(test) == 32 and test.name == "stripes"
+    assert main(["data"]) == 0
+    assert "stripes" in capsys.readouterr().out
+    result = firstsight.train("lenet", data="stripes", epochs=3, batch_size=16, device="cpu")
+    assert result.recipe == "lenet-stripes" and result.metrics["accuracy"] == 1
