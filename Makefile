@@ -48,6 +48,7 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 
 format: $(VENV)/.installed-dev ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from firstsight import create_model
 from firstsight.data.images.image_set import ImageSet
+from firstsight.models.classification import create_model
 from firstsight.models.gan import create_gan
 
 Epoch = Callable[[], float]

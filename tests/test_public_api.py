@@ -19,7 +19,7 @@ from firstsight.weights.io import read_weights
         ("lenet-digits", "Classifier", (1, 32, 32)),
         ("dcgan-fashion", "Generator", (64,)),
         ("openpose-tiny-lsp", "PoseEstimator", (3, 256, 256)),
-        ("pose-tiny-lsp", "TopDownEstimator", (3, 256, 192)),
+        ("pose-tiny-lsp", "TopDownEstimator", (3, 192, 192)),
     ],
 )
 def test_load_returns_the_object_of_the_kind(name: str, kind: str, shape: tuple[int, ...]) -> None:

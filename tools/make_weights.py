@@ -32,13 +32,10 @@ from firstsight.engine.rundir import package_versions
 from firstsight.models.registry import GAN_MODELS
 from firstsight.recipes import find_recipe
 from firstsight.tasks.classification.evaluate import evaluate_classifier
-from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.gan.evaluate import evaluate_generator
-from firstsight.tasks.gan.settings import GANSettings
-from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
 from firstsight.tasks.pose.evaluate import evaluate_pose
 from firstsight.tasks.pose.top_down.evaluate import TopDownEvaluator
-from firstsight.tasks.pose.top_down.settings import TopDownSettings
+from firstsight.tasks.spec import task_of
 from firstsight.weights.bundled import parameters_of
 from firstsight.weights.io import read_weights, write_weights
 from firstsight.weights.resolve import weights_of_run
@@ -112,7 +109,7 @@ def main() -> None:
                 folder = (arguments.runs or Path(scratch)) / f"{name}-0"
                 run = train(name, out=folder, resume=True, data=data, seed=0).run_dir
                 write_half_precision(run, file)
-            text, summary = CARD_WRITERS[type(recipe.settings)](name, file, run, data)
+            text, summary = CARD_WRITERS[task_of(recipe.model).name](name, file, run, data)
             (FOLDER / f"{name}.md").write_text(text)
             print(f"{name}: {summary}, {file.stat().st_size:,} bytes")
 
@@ -370,13 +367,13 @@ def classifier_text(name: str, file: Path, run: Path | None, data: str) -> tuple
     return text, f"{result.metrics['accuracy']:.4%} of {result.n:,}"
 
 
-CARD_WRITERS: dict[type, Callable[[str, Path, Path | None, str], tuple[str, str]]] = {
-    ClassificationSettings: classifier_text,
-    GANSettings: generator_text,
-    BottomUpSettings: pose_text,
-    TopDownSettings: top_down_text,
+CARD_WRITERS: dict[str, Callable[[str, Path, Path | None, str], tuple[str, str]]] = {
+    "classification": classifier_text,
+    "gan": generator_text,
+    "bottom-up": pose_text,
+    "top-down": top_down_text,
 }
-"""Functions that measure weights and return their card and a summary, by the settings class of the recipe."""
+"""Functions that measure weights and return their card and a summary, by the name of the task in the registry."""
 
 
 if __name__ == "__main__":

@@ -107,8 +107,8 @@ def migrate_card(saved: Mapping[str, Any]) -> dict[str, Any]:
     if "metrics" in about:
         about["metrics"] = migrate_metrics(about["metrics"])
     if "judge" in about:
-        judge = about.pop("judge")
-        about["reference"] = {"in_domain" if key == "knows" else key: value for key, value in judge.items()}
+        saved_reference = about.pop("judge")
+        about["reference"] = {"in_domain" if key == "knows" else key: value for key, value in saved_reference.items()}
     return {**card, "about": about}
 
 

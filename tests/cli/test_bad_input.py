@@ -54,7 +54,10 @@ def lenet(trained: Callable[[str], Path]) -> Path:
             "train lenet --conditional",
             ["lenet has no --conditional; dcgan-fashion has it (see: firstsight train lenet --help-all)"],
         ),
-        ("train gan --min-scale=0.3", ["gan has no --min-scale; openpose-tiny-lsp has it (see: firstsight train gan --help-all)"]),
+        (
+            "train gan --min-scale=0.3",
+            ["gan has no --min-scale; openpose-tiny-lsp has it (see: firstsight train gan --help-all)"],
+        ),
         ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
         ("train lenet --epochs 0", ["--epochs must be between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),
@@ -64,7 +67,10 @@ def lenet(trained: Callable[[str], Path]) -> Path:
             "train lenet --optimizer rmsprop",
             ["--optimizer must be one of 'adam', ", "'muon'; got 'rmsprop'"],
         ),
-        ("train gan --loss hing", ["--loss must be one of non-saturating, saturating, least-squares, ", "wasserstein; got hing"]),
+        (
+            "train gan --loss hing",
+            ["--loss must be one of non-saturating, saturating, least-squares, ", "wasserstein; got hing"],
+        ),
         ("train gan --flip", ["--flip needs a value (see"]),
         ("train lenet --image-size 28", ["lenet needs images of 32x32 pixels; got 28"]),
         ("train lenet --device cuda", ["--device cuda", "use --device cpu"]),

@@ -1,4 +1,4 @@
-"""`firstsight pose` on images, with a weights file that finds people drawn in colors."""
+"""`firstsight pose` on images, with a weights file that detects people drawn in colors."""
 
 import json
 from collections.abc import Callable
@@ -11,12 +11,13 @@ from PIL import Image
 
 import firstsight
 from firstsight import plots
-from firstsight.cli import pose_output as pose_told
-from firstsight.cli.pose import Arguments
+from firstsight.cli.pose import output
+from firstsight.cli.pose.arguments import Arguments
 from firstsight.data.sample_image import sample_photo
 from firstsight.models.pose import create_bottom_up
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
+from firstsight.tasks.pose.result import pose_to_dict, skeleton_to_dict
 from helpers.blob_people import stick
 from helpers.colored_people import BODY, color_weights, draw, person
 
@@ -45,8 +46,8 @@ def test_one_image_gives_json_drawings_and_coco_results(pose: Run, photo: Path, 
     code, out, err = pose(photo, "--out", "people.png", "--maps", "--json", "--coco", "r.json")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert list(document) == ["image", "people", "skeleton", "seconds"] and document["image"] == "photo.png"
-    assert list(document["seconds"]) == ["read", "network", "decode"]
+    assert list(document) == ["image", "people", "skeleton", "timings"] and document["image"] == "photo.png"
+    assert list(document["timings"]) == ["read", "network", "decode"]
     limbs = [list(limb) for limb in BODY.limbs]
     assert document["skeleton"] == {"name": "body", "joints": list(BODY.joints), "limbs": limbs}
     assert [list(one) for one in document["people"]] == [["score", "box", "keypoints"]] * 2
@@ -82,7 +83,7 @@ def test_people_are_drawn_with_white_joints_and_a_color_each() -> None:
     assert len(colors) == 2
 
 
-def test_readable_images_are_answered_and_the_others_named_with_exit_code_1(pose: Run, photo: Path) -> None:
+def test_unreadable_images_are_named_with_exit_code_1_and_the_others_processed(pose: Run, photo: Path) -> None:
     for name in ("one/img_007.png", "two/img_012.png", "two/img_013.png"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(photo.read_bytes())
@@ -92,10 +93,12 @@ def test_readable_images_are_answered_and_the_others_named_with_exit_code_1(pose
     code, out, err = pose("one", "two", "gone.png", "empty", "--out", "drawn", "--coco", "r.json")
     assert code == 1
     lines = out.splitlines()
-    assert lines[0].split() == ["picture", "people", "joints", "seconds"]
+    assert lines[0].split() == ["image", "people", "keypoints", "seconds"]
     assert [line.split()[:3] for line in lines[1:4]] == [
-        ["one/img_007.png", "2", "10"], ["two/img_012.png", "2", "10"], ["two/img_013.png", "2", "10"],
-    ]  # fmt: skip
+        ["one/img_007.png", "2", "10"],
+        ["two/img_012.png", "2", "10"],
+        ["two/img_013.png", "2", "10"],
+    ]
     assert "img_007-pose.png to img_013-pose.png" in out
     assert {line.split(": ")[1] for line in err.splitlines()} == {"two/img_014.jpg", "gone.png", "empty"}
     assert sorted(path.name for path in Path("drawn").iterdir()) == [f"img_{n}-pose.png" for n in ("007", "012", "013")]
@@ -117,28 +120,31 @@ def test_min_joints_leaves_out_people_with_few_joints(pose: Run) -> None:
     assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "1", "5"]
 
 
-def test_people_with_less_than_half_of_their_joints_are_mentioned(capfd: pytest.CaptureFixture[str]) -> None:
+def test_people_with_less_than_half_of_their_joints_are_reported(capfd: pytest.CaptureFixture[str]) -> None:
     """Unless --min-joints is given."""
     whole = np.column_stack([stick(180, 240, size=300), np.full(14, 0.9)])
     part = np.where(np.arange(14)[:, None] < 6, whole, -1.0)
-    people = [pose_told.person(Pose(keypoints, 9.0, (0.0, 0.0, 1.0, 1.0))) for keypoints in (whole, part)]
-    line = {"image": "a.png", "people": people, "skeleton": pose_told.description(LSP_14), "seconds": {"read": 0.1}}
-    for least, mentioned in ((None, True), (3, False)):
-        pose_told.print_table(Arguments(images=("a.png",), min_joints=least), pose_told.Answers(lines=[line]))
+    people = [pose_to_dict(Pose(keypoints, 9.0, (0.0, 0.0, 1.0, 1.0))) for keypoints in (whole, part)]
+    entry = {"image": "a.png", "people": people, "skeleton": skeleton_to_dict(LSP_14), "timings": {"read": 0.1}}
+    for least, is_reported in ((None, True), (3, False)):
+        output.print_table(Arguments(images=("a.png",), min_joints=least), output.Results(entries=[entry]))
         printed = capfd.readouterr()
         assert printed.out.splitlines()[1].split() == ["a.png", "2", "20", "0.10"]
-        sentence = "1 of 2 people have fewer than 7 joints; --min-joints 7 leaves such parts out"
-        assert (sentence in printed.err) == mentioned
+        sentence = "1 of 2 people have fewer than 7 keypoints; --min-joints 7 leaves them out"
+        assert (sentence in printed.err) == is_reported
 
 
 def test_images_with_the_same_name_get_numbered_files_and_ids(pose: Run, photo: Path) -> None:
     Path("sub").mkdir()
     Path("sub/photo.png").write_bytes(photo.read_bytes())
     code, _, err = pose(photo, "sub", "--out", "d", "--coco", "r.json", "--maps")
-    assert code == 0 and "image_id counts them from 1" in err
+    assert code == 0 and "image_id counts the images from 1" in err
     assert sorted(path.name for path in Path("d").iterdir()) == [
-        "photo-2-maps.png", "photo-2-pose.png", "photo-maps.png", "photo-pose.png",
-    ]  # fmt: skip
+        "photo-2-maps.png",
+        "photo-2-pose.png",
+        "photo-maps.png",
+        "photo-pose.png",
+    ]
     assert [result["image_id"] for result in json.loads(Path("r.json").read_text())] == [1, 1, 2, 2]
 
 
@@ -146,7 +152,7 @@ def test_the_published_checkpoint_runs_and_drawing_is_suggested(run: Run, photo:
     torch.manual_seed(0)
     torch.save(create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18).state_dict(), "checkpoint_iter_370000.pth")
     code, out, err = run("pose", photo, "--model", "checkpoint_iter_370000.pth", "--height", 64)
-    assert code == 0 and "photo.png" in out and "to see them drawn: --out" in err
+    assert code == 0 and "photo.png" in out and "to draw the poses: --out" in err
 
 
 def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, weights: Path) -> None:
@@ -155,23 +161,23 @@ def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, we
     )
     options = {"method": "exact", "flip": True, "scales": (0.5, 1.0), "height": 160, "min_joints": 4}
     poses = firstsight.PoseEstimator(weights, **options)(photo)
-    assert code == 0 and json.loads(out)["people"] == [pose_told.person(one) for one in poses]
-    assert json.loads(out)["people"] != [pose_told.person(one) for one in firstsight.PoseEstimator(weights)(photo)]
+    assert code == 0 and json.loads(out)["people"] == [pose_to_dict(one) for one in poses]
+    assert json.loads(out)["people"] != [pose_to_dict(one) for one in firstsight.PoseEstimator(weights)(photo)]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("", "missing: IMAGE_OR_FOLDER"),
-        ("x.png --maps", "--maps draws the maps beside the people; say where with --out"),
+        ("x.png --maps", "--maps draws the maps next to the poses; say where with --out"),
         ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
-        ("x.png y.png --out x.png", "several pictures need a folder"),
-        ("x.png --out no/x.png", "there is no folder no"),
+        ("x.png y.png --out x.png", "several images need a folder"),
+        ("x.png --out no/x.png", "--out no/x.png: the folder no does not exist"),
         ("x.png --coco r.txt", "--coco must be a .json file; got r.txt"),
-        ("x.png --scales a,b", "--scales a,b: not understood"),
-        ("x.png --scales 0", "--scales must lie between 0.1 and 4; got 0"),
-        ("x.png --height 5", "--height must lie between 32 and 2,000 pixels; got 5"),
-        ("x.png --min-joints 2", "--min-joints must lie between 3 and 5, all joints; got 2"),
+        ("x.png --scales a,b", "--scales must be numbers separated by commas, as in 0.5,1,1.5; got a,b"),
+        ("x.png --scales 0", "--scales must be between 0.1 and 4; got 0"),
+        ("x.png --height 5", "--height must be between 32 and 2,000 pixels; got 5"),
+        ("x.png --min-joints 2", "--min-joints must be between 3 and 5, the number of keypoints; got 2"),
         ("x.png --method slow", "--method"),
     ],
 )
@@ -191,18 +197,20 @@ def test_weights_that_are_missing_or_of_another_kind_are_refused(run: Run, photo
     code, _, err = run("pose", photo, "--model", "nowhere/net.safetensors")
     assert code == 2 and "no such file or run directory: nowhere/net.safetensors" in err
     code, _, err = run("pose", photo, "--model", "lenet-digits")
-    assert code == 1 and "holds a classifier, not a bottom-up pose network" in err
+    assert code == 1 and "holds a classifier, not a pose network" in err
 
 
-def test_the_shipped_networks_state_their_limits(run: Run) -> None:
-    """On a portrait, which is not what they were trained on."""
+def test_the_limitations_of_bundled_networks_are_stated(run: Run) -> None:
+    """On a portrait; they were trained on full-body images."""
     photo = sample_photo()
     code, out, err = run("pose", photo, "--out", "people.jpg", "--json")
-    assert code == 0 and "openpose-tiny-lsp comes along: it is small, knows people seen from" in err
+    assert code == 0 and "openpose-tiny-lsp is a small bundled network: works for one full-body person" in err
     assert Image.open("people.jpg").format == "JPEG" and Image.open("people.jpg").size == Image.open(photo).size
     people = json.loads(out)["people"]
-    assert people == [pose_told.person(one) for one in firstsight.PoseEstimator()(photo)]
+    assert people == [pose_to_dict(one) for one in firstsight.PoseEstimator()(photo)]
     first = people[0]["keypoints"][0]
     assert f"        {json.dumps(first)},\n" in out  # x, y, score in one line
     code, _, err = run("pose", photo, "--model", "pose-tiny-lsp", "--detector", "openpose-tiny-lsp")
-    assert code == 0 and "pose-tiny-lsp comes along" in err and "mostly finds several people in one" in err
+    assert (
+        code == 0 and "pose-tiny-lsp is a small bundled network" in err and "expect false detections otherwise" in err
+    )

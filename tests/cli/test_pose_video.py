@@ -1,4 +1,4 @@
-"""`firstsight pose` on videos and cameras, with a weights file that finds people drawn in colors."""
+"""`firstsight pose` on videos and cameras, with a weights file that detects people drawn in colors."""
 
 import io
 import json
@@ -70,11 +70,11 @@ def test_json_has_a_line_per_frame_and_the_drawn_video_keeps_sizes_and_times(pos
     code, out, err = pose(walk, "--track", "--out", "people.mp4", "--json")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert list(document) == ["video", "frames_per_second", "skeleton", "frames", "damaged", "truncated", "seconds"]
+    assert list(document) == ["video", "frames_per_second", "skeleton", "frames", "damaged", "truncated", "timings"]
     assert (document["video"], document["frames_per_second"]) == ("walk.mp4", 25)
     assert (document["damaged"], document["truncated"]) == (0, False)
-    assert document["skeleton"]["name"] == "body" and list(document["seconds"]) == ["read", "network", "decode"]
-    assert min(document["seconds"].values()) > 0 and len(out.splitlines()) == FRAMES + 4
+    assert document["skeleton"]["name"] == "body" and list(document["timings"]) == ["read", "network", "decode"]
+    assert min(document["timings"].values()) > 0 and len(out.splitlines()) == FRAMES + 4
     assert [frame["frame"] for frame in document["frames"]] == list(range(FRAMES))
     assert [frame["seconds"] for frame in document["frames"]] == [number / 25 for number in range(FRAMES)]
     for number, frame in enumerate(document["frames"]):
@@ -94,7 +94,7 @@ def test_json_has_a_line_per_frame_and_the_drawn_video_keeps_sizes_and_times(pos
 def test_the_table_has_one_row_and_a_folder_gets_a_drawn_video(pose: Run, walk: Path) -> None:
     code, out, err = pose(walk, "--out", "drawn")
     head, row, drawn = out.splitlines()
-    assert (code, err) == (0, "") and head.split() == ["video", "frames", "people", "at", "once", "frames/s"]
+    assert (code, err) == (0, "") and head.split() == ["video", "frames", "max.", "people", "frames/s"]
     assert row.split()[:3] == ["walk.mp4", str(FRAMES), "2"] and drawn == "drawn: drawn/walk-pose.mp4"
     assert len(read_frames("drawn/walk-pose.mp4")) == FRAMES
     code, out, err = pose(walk, "--smooth", "--frames", "5")
@@ -127,7 +127,7 @@ def test_a_truncated_video_gives_the_frames_before_the_cut_and_exit_code_1(pose:
     code, printed, err = pose("front.mp4", "--json", "--out", "people.mp4")
     document = json.loads(printed)
     assert code == 1 and document["truncated"] and len(document["frames"]) == len(read_frames("people.mp4")) == 7
-    assert err == f"firstsight: front.mp4: breaks off; 7 of {FRAMES} frames could be read\n"
+    assert err == f"firstsight: front.mp4: is truncated; 7 of {FRAMES} frames were read\n"
 
 
 def test_damaged_frames_are_counted_and_the_others_keep_their_times(pose: Run, walk: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_video_without_a_readable_frame_writes_no_output_file(pose: Run, walk:
     overwrite_packets(walk, range(FRAMES))
     code, out, err = pose(walk, "--json", "--out", "drawn")
     assert code == 1 and json.loads(out)["frames"] == [] and not Path("drawn").exists()
-    assert err == f"firstsight: walk.mp4: not one frame can be read; {FRAMES} damaged frames are left out\n"
+    assert err == f"firstsight: walk.mp4: no frame can be read; {FRAMES} damaged frames are left out\n"
 
 
 class Reader(io.StringIO):
@@ -182,10 +182,10 @@ def camera(monkeypatch: pytest.MonkeyPatch, walk: Path) -> None:
 
 @pytest.mark.usefixtures("camera")
 def test_ctrl_c_ends_a_camera_with_a_summary_and_exit_code_0(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    reader = Reader("Ctrl-C ends it", signal.SIGINT)
+    reader = Reader("stop with Ctrl-C", signal.SIGINT)
     with redirect_stderr(reader):
         code = main(["pose", "camera:1", "--model", str(files / "net.safetensors"), "--out", "drawn"])
-    assert code == 0 and reader.getvalue() == "camera:1: Ctrl-C ends it\n"
+    assert code == 0 and reader.getvalue() == "camera:1: stop with Ctrl-C\n"
     assert capfd.readouterr().out.splitlines()[1].split()[:3] == ["camera:1", "1", "2"]
     assert len(read_frames("drawn/camera-1-pose.mp4")) == 1
 
@@ -249,15 +249,15 @@ def test_frames_too_wide_for_the_network_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("walk.mp4 photo.png", "walk.mp4: a video or a camera is taken alone; got 2 names"),
-        ("photo.png camera", "camera: a video or a camera is taken alone; got 2 names"),
-        ("walk.mp4 --maps --out d", "--maps is for pictures; walk.mp4 is none"),
-        ("walk.mp4 --coco r.json", "--coco is for pictures; walk.mp4 is none"),
+        ("walk.mp4 photo.png", "walk.mp4: a video or a camera must be the only input; got 2 names"),
+        ("photo.png camera", "camera: a video or a camera must be the only input; got 2 names"),
+        ("walk.mp4 --maps --out d", "--maps is for images; walk.mp4 is a video or a camera"),
+        ("walk.mp4 --coco r.json", "--coco is for images; walk.mp4 is a video or a camera"),
         ("walk.mp4 --frames 0", "--frames must be at least 1; got 0"),
-        ("walk.mp4 --out x.png", "--out must be an .mp4 or a folder for a video; got x.png"),
-        ("walk.mp4 --out no/x.mp4", "--out no/x.mp4: there is no folder no"),
-        ("walk.mp4 --out walk.mp4", "--out walk.mp4: that is the video itself"),
-        ("walk.mp4 --scales a", "--scales a: not understood"),
+        ("walk.mp4 --out x.png", "--out must be an .mp4 file or a folder for a video; got x.png"),
+        ("walk.mp4 --out no/x.mp4", "--out no/x.mp4: the folder no does not exist"),
+        ("walk.mp4 --out walk.mp4", "--out walk.mp4: is the input video"),
+        ("walk.mp4 --scales a", "--scales must be numbers separated by commas"),
         ("photo.png --track", "--track is for a video or a camera; photo.png is neither"),
         ("photo.png --smooth", "--smooth is for a video or a camera; photo.png is neither"),
         ("folder.mp4 --frames 3", "--frames is for a video or a camera; folder.mp4 is neither"),

@@ -1,6 +1,7 @@
 """Downloads from a real HTTP server on loopback with every fault of servers and connections that was met."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import threading
@@ -50,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         content = CONTENT
         if fault == "wrong":
             content = CONTENT[:-1] + b"?"
+        if fault == "shortened" and self.server.failures == 2:
+            content = CONTENT[:10]
         if fault == "moved":
             self.send_response(302)
             self.send_header("Location", "/fine/file.bin")
@@ -60,11 +63,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.end_headers()
         self.send_response(206 if start else 200)
         if start:
-            begin = start + 5 if fault == "shifted" else start
+            is_shifted = fault == "shifted" or (fault == "later-shifted" and self.server.failures == 2)
+            begin = start + 5 if is_shifted else start
             self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        if fault == "drops" and self.server.failures < 2:
+        if fault in ("drops", "shortened", "later-shifted") and self.server.failures < 2:
             self.server.failures += 1
             self.wfile.write(content[start : start + 100_000])
             self.wfile.flush()
@@ -152,6 +156,21 @@ def test_error_names_the_fault_of_every_mirror(server: Server, tmp_path: Path) -
     ):
         assert part in message
     assert not (tmp_path / "file.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("shortened", "the server's file is shorter than the partial download"),
+        ("later-shifted", "the server resumed at another byte than requested"),
+    ],
+)
+def test_error_names_the_fault_of_the_last_attempt(server: Server, tmp_path: Path, fault: str, reason: str) -> None:
+    """The connection breaks twice; the third request cannot be continued, and its partial file is deleted."""
+    with pytest.raises(DataError, match=re.escape(f"({server.at(fault)}: {reason})")):
+        fetch(FILE, (server.at(fault),), tmp_path)
+    assert len(server.requests) == 3
+    assert not (tmp_path / "file.bin.part").exists()
 
 
 PREFIX = RemoteFile(FILE.name, FILE.sha256[:8], FILE.size)

@@ -156,6 +156,21 @@ def test_damaged_member_of_a_zip_is_skipped(make_images: MakeImages, tmp_path: P
     archive.write_bytes(content)
     skipped = [*load_data(archive).skipped, *load_data(archive, "test").skipped]
     assert [item.path for item in skipped] == ["a/000.png"]
+    assert skipped[0].reason == "Bad CRC-32 for file 'a/000.png'"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_files_that_are_too_large_are_skipped_unread(
+    make_images: MakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = make_images({"a": 6, "b": 6})
+    (path / "a" / "huge.png").write_bytes(bytes((2 << 20) + 1))
+    (path / "b" / "large.png").write_bytes(bytes(2 << 20))  # the largest size that is read
+    source = path if kind == "folder" else zipped(path, tmp_path / "set.zip")
+    monkeypatch.setattr("firstsight.data.images.folder.MAX_IMAGE_BYTES", 2 << 20)
+    skipped = {item.path: item.reason for split in ("train", "test") for item in load_data(source, split).skipped}
+    assert skipped["a/huge.png"] == "larger than 2 MiB"
+    assert skipped["b/large.png"].startswith("not an image")
 
 
 def test_pixels_beyond_the_memory_limit_are_kept_in_a_temporary_file(

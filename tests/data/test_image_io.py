@@ -175,3 +175,21 @@ def test_normalized_value_is_that_of_the_formula() -> None:
     assert prepare.input_size == 8
     assert prepare.to_pixels(Image.new("L", (9, 9), 255)).shape == (3, 8, 8)
     assert prepare.to_pixels(Image.new("L", (9, 9), 255)).sum() == 3 * 4 * 4 * 255  # the border is black
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (28, (28, 2)),  # two pixels on each side, as in the LeNet paper
+        (30, (30, 1)),
+        (24, (24, 4)),  # exactly three quarters of the target
+        (22, (32, 0)),  # less than three quarters
+        (29, (32, 0)),  # three pixels cannot be divided between two sides
+        (32, (32, 0)),
+        (34, (32, 0)),
+    ],
+)
+def test_images_a_little_smaller_than_the_target_are_padded_and_others_resized(
+    size: int, expected: tuple[int, int]
+) -> None:
+    assert Preprocess.fit(size, 32) == expected

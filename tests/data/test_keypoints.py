@@ -184,6 +184,15 @@ def test_id_of_the_category_is_kept(write: Callable[..., Path], tmp_path: Path) 
     assert back.category_id == 5 and back.ids.tolist() == [7]
 
 
+def test_segmentation_is_saved_only_if_there_is_one(write: Callable[..., Path], tmp_path: Path) -> None:
+    outline = [[2, 3, 10, 3, 10, 9, 2, 9]]
+    people = load_keypoints(write(person(7), person(8, segmentation=outline)))
+    folder = save_keypoints(people, tmp_path / "again.json")
+    without, with_outline = json.loads((tmp_path / "again.json").read_text())["annotations"]
+    assert "segmentation" not in without and with_outline["segmentation"] == outline
+    assert load_keypoints(tmp_path / "again.json", folder).segmentations == (None, outline)
+
+
 def test_crowd_is_ignored_even_with_keypoints(write: Callable[..., Path]) -> None:
     runs = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT + 2, 3, HEIGHT * (WIDTH - 1) - 5]}
     people = load_keypoints(write(person(7), person(8, iscrowd=1, segmentation=runs)))
@@ -400,8 +409,10 @@ DOG = STICK | {"id": 2, "name": "dog"}
         ([], {"images": [image(file_name="a" * 5000)]}, "1 of 1 images are missing"),
         ([], {"categories": [STICK | {"name": "cat"}, DOG]}, "several categories .* .'cat', 'dog'., and not exactly"),
         ([], {"categories": [STICK, STICK]}, "several categories .* .'person', 'person'., and not exactly one"),
-        ([], {"categories": [{"id": 1, "name": "person"}]}, "no category lists its joints in 'keypoints'"),
-        ([], {"categories": [STICK | {"keypoints": [1]}]}, "no category lists its joints in 'keypoints'"),
+        ([], {"categories": [{"id": 1, "name": "person"}]},
+         "no category lists its joints in 'keypoints' .COCO's person_keypoints files have them."),
+        ([], {"categories": [STICK | {"keypoints": [1]}]},
+         "no category lists its joints in 'keypoints' .COCO's person_keypoints files have them."),
         ([], {"categories": [STICK | {"skeleton": [[1, 2]]}]}, "no limb leads to foot"),
     ],
 )  # fmt: skip

@@ -112,9 +112,10 @@ def test_binary_version_of_cifar10_is_loaded_and_its_damage_named(tmp_path: Path
         with pytest.raises(DataError, match="damaged archive"):
             load_data(source)
     else:
-        (source / "data_batch_3.bin").write_bytes(b"x" * 100)
-        with pytest.raises(DataError, match=r"data_batch_3.bin has 100 bytes, not a multiple of 3073"):
-            load_data(source)
+        for length, text in ((100, "100"), (0, "0"), (1, "1"), (RECORD + 1, "3,074")):
+            (source / "data_batch_3.bin").write_bytes(b"x" * length)
+            with pytest.raises(DataError, match=rf"data_batch_3.bin has {text} bytes, not a multiple of 3073"):
+                load_data(source)
         (source / "data_batch_3.bin").unlink()
         with pytest.raises(DataError, match=r"data_batch_3.bin missing"):
             load_data(source)

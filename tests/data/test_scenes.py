@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.data.affine import Affine
 from firstsight.data.keypoints.image_cache import THUMBNAIL_SIZE, ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
-from firstsight.data.keypoints.scene_composer import Kind
+from firstsight.data.keypoints.scene_composer import Kind, SceneComposer
 from firstsight.data.keypoints.scenes import Scenes
 from firstsight.data.keypoints.splits import load_people
 from firstsight.errors import DataError
@@ -165,6 +166,114 @@ def test_people_have_sizes_between_min_scale_and_max_scale(people: KeypointSet) 
     batches = scenes(people, max_people=1, rotate=0, min_scale=0.3, max_scale=0.5)
     sizes = [batches.scene(e, i).boxes[0, 2:].max() / 184 for e in range(3) for i in range(12)]
     assert 0.3 <= min(sizes) < 0.35 and 0.45 < max(sizes) <= 0.5
+
+
+def composer(people: KeypointSet, kind: Kind, **changes: Any) -> SceneComposer:
+    options = {"side": 184, "min_scale": 0.3, "max_scale": 0.5, "rotate": 40, "flip": True, "max_people": 2}
+    return SceneComposer(people, kind, **{**options, "stride": 8, **changes})
+
+
+WIDE = [[28, 50], [68, 50], [28, 70], [68, 70], [48, 60]]
+"""Joints whose box is 40x20 pixels around (48, 60)."""
+
+
+def draws_of(*people: list[float], count: float = 0.0) -> NDArray[np.float64]:
+    """Return the random numbers of a scene with at most two people; both have the same ones if one list is given."""
+    return np.array([count, 0.0, *people[0], *people[-1]])
+
+
+def wide_people(sticks: Callable[..., Path], count: int) -> Path:
+    return sticks(count, keypoints=[v for x, y in WIDE for v in (x, y, 2)], bbox=[28, 50, 40, 20])
+
+
+@pytest.mark.parametrize(("draw", "height"), [(0.0, 0.3), (0.25, 0.35), (0.75, 0.45)])
+def test_person_of_a_photograph_is_in_the_center_with_a_height_between_min_scale_and_max_scale(
+    sticks: Callable[..., Path], draw: float, height: float
+) -> None:
+    scene = composer(load_keypoints(wide_people(sticks, 2)), "photographs").scene(
+        1, draws_of([0, draw, 0.5, 0.5, 0, 0])
+    )
+    size = 184 * height
+    np.testing.assert_allclose(scene.boxes, [[91.5 - size, 91.5 - size / 2, 2 * size, size]])
+    expected = (np.array(WIDE) - [48, 60]) * size / 20 + 91.5
+    np.testing.assert_allclose(scene.keypoints[0], expected)
+
+
+def test_random_number_selects_the_person_in_the_center(sticks: Callable[..., Path]) -> None:
+    path = wide_people(sticks, 1)
+    content = json.loads(path.read_text())
+    other = content["annotations"][0] | {"id": 2, "bbox": [8, 20, 40, 20]}
+    other["keypoints"] = [v for x, y in WIDE for v in (x - 20, y - 30, 2)]
+    path.write_text(json.dumps(content | {"annotations": [*content["annotations"], other]}))
+    scenes_of_both = composer(load_keypoints(path), "photographs")
+    for person, draw in ((0, 0.0), (0, 0.49), (1, 0.5), (1, 0.99)):
+        scene = scenes_of_both.scene(0, draws_of([draw, 0.5, 0.5, 0.5, 0, 0]))
+        np.testing.assert_allclose(scene.boxes[person, :2] + scene.boxes[person, 2:] / 2, 91.5)
+
+
+@pytest.mark.parametrize(
+    ("count_draw", "scale_draw", "size"),
+    [
+        (0.49, 0.0, 0.3),
+        (0.49, 0.75, 0.45),
+        (0.5, 0.0, 0.3),
+        (0.5, 0.75, 0.3 + 0.75 * (0.5 / 2 ** (1 / 3) - 0.3)),  # two people are smaller
+    ],
+)
+def test_random_numbers_give_number_size_and_position_of_pasted_people(
+    sticks: Callable[..., Path], count_draw: float, scale_draw: float, size: float
+) -> None:
+    """The longer side of the box is ``size`` times the scene's, and its center at least 0.375 ``size`` inside."""
+    person = [0, scale_draw, 0.5, 0.5, 0.1, 0.8]
+    scene = composer(load_keypoints(wide_people(sticks, 2)), "composed").scene(1, draws_of(person, count=count_draw))
+    center = 184 * (0.375 * size + (1 - 0.75 * size) * np.array([0.1, 0.8])) - 0.5
+    longer = 184 * size
+    box = [center[0] - longer / 2, center[1] - longer / 4, longer, longer / 2]
+    np.testing.assert_allclose(scene.boxes, [box] * (1 if count_draw < 0.5 else 2))
+
+
+@pytest.mark.parametrize("kind", ["composed", "photographs"])
+@pytest.mark.parametrize(("draw", "degrees"), [(0.0, -40), (0.75, 20)])
+@pytest.mark.parametrize(("flip_draw", "flipped"), [(0.49, True), (0.5, False)])
+def test_random_numbers_give_rotation_and_flip(
+    sticks: Callable[..., Path], kind: Kind, draw: float, degrees: float, flip_draw: float, flipped: bool
+) -> None:
+    draws = draws_of([0, 0.5, draw, flip_draw, 0.5, 0.5])
+    scene = composer(load_keypoints(wide_people(sticks, 2)), kind, max_scale=0.3).scene(1, draws)
+    scale = 184 * 0.3 / (40 if kind == "composed" else 20)
+    angle = np.radians(degrees)
+    matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])  # clockwise
+    joints = np.array(WIDE) - [48, 60]
+    if flipped:
+        joints = joints[[0, 2, 1, 4, 3]] * [-1, 1]
+    np.testing.assert_allclose(scene.keypoints[0], joints @ matrix.T + 91.5)
+
+
+def test_pasted_region_is_the_box_with_a_margin_of_its_longer_side(sticks: Callable[..., Path]) -> None:
+    """A white 40x20 box is pasted unscaled on black: 0.15 * 40 = 6 pixels on every side, within a soft border."""
+    path = wide_people(sticks, 2)
+    for i, color in ((1, "black"), (2, "white")):
+        Image.new("RGB", (96, 120), color).save(path.parent / "images" / f"{path.stem}-{i}.png")
+    size = 40 / 184
+    pasted = composer(load_keypoints(path), "composed", min_scale=size, max_scale=size)
+    scene = pasted.scene(1, draws_of([0, 0, 0.5, 0.5, 0.5, 0.5], count=0.9))
+    expected = np.zeros((184, 184))
+    opacity = [np.minimum(np.minimum(i := np.arange(n) + 0.5, n - i) / (184 / 40), 1) for n in (32, 52)]
+    expected[76:108, 66:118] = 255 * np.minimum.outer(*opacity)
+    np.testing.assert_allclose(scene.image, expected[..., None].repeat(3, 2), atol=1)
+    assert scene.visible.tolist() == [[False] * 5, [True] * 5]
+
+
+def test_joints_in_the_outer_half_of_the_soft_border_are_not_occluded(sticks: Callable[..., Path]) -> None:
+    """The pasted region begins at y 76; joints are occluded from the middle of the border, y 78.3, on."""
+    path = wide_people(sticks, 2)
+    size = 40 / 184
+    pasted = composer(load_keypoints(path), "composed", min_scale=size, max_scale=size)
+    inner = 184 * (1 - 0.75 * size)  # pixels that the center of a person can move
+    for y, is_occluded in ((68.2, False), (68.4, True)):  # of the lower joints of the first person, 10 below its center
+        first = [0, 0, 0.5, 0.5, 0.5, 0.5 + (y - 92) / inner]
+        scene = pasted.scene(1, draws_of(first, [0, 0, 0.5, 0.5, 0.5, 0.5], count=0.9))
+        assert scene.visible[0].tolist() == [True, True, not is_occluded, not is_occluded, True]
 
 
 def test_affine_map_and_its_inverse_give_the_same_points() -> None:

@@ -1,13 +1,14 @@
 """Videos: written and read again; damaged files give the frames they have; what is no video is refused."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from firstsight.data.video import Video, VideoWriter, is_video
-from firstsight.errors import DataError
+from firstsight.data.video import Video, VideoWriter, _camera_input, is_video
+from firstsight.errors import DataError, UsageError
 
 FRAMES, SIZE = 40, (64, 48)
 
@@ -125,6 +126,16 @@ def test_truncated_video_gives_the_frames_it_has(tmp_path: Path) -> None:
     assert [frame.number for frame in frames] == list(range(len(frames)))
 
 
+@pytest.mark.parametrize(("missing", "truncated"), [(0, False), (1, False), (2, True)])
+def test_video_is_truncated_if_more_than_one_declared_frame_is_missing(
+    movie: Path, missing: int, truncated: bool
+) -> None:
+    """A length that is computed from the duration may be off by one."""
+    with Video(str(movie)) as video:
+        video.length = FRAMES + missing
+        assert len(list(video)) == FRAMES and video.truncated is truncated
+
+
 def test_video_without_frames_is_closed_and_refused_when_read(tmp_path: Path) -> None:
     path = tmp_path / "none.mp4"
     with VideoWriter(path, frames_per_second=30):
@@ -140,14 +151,44 @@ def test_file_that_is_no_video_is_refused(tmp_path: Path, movie: Path) -> None:
         Video(str(text))
     with pytest.raises(DataError, match=r"gone\.mp4: no such file"):
         Video(str(tmp_path / "gone.mp4"))
-    with pytest.raises(DataError, match="camera:97: "):
-        Video("camera:97")
     headless = tmp_path / "headless.mp4"
     headless.write_bytes(movie.read_bytes()[:200])
     with pytest.raises(DataError, match=r"headless\.mp4: not a video"):
         Video(str(headless))
     with pytest.raises(DataError, match="cannot be written"):
         VideoWriter(tmp_path / "no" / "folder.mp4", frames_per_second=30)
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux", ("/dev/video2", "v4l2")),
+        ("darwin", ("2", "avfoundation")),
+        ("win32", ("video=2", "dshow")),
+    ],
+)
+def test_camera_is_opened_as_its_system_names_it(
+    monkeypatch: pytest.MonkeyPatch, platform: str, expected: tuple[str, str]
+) -> None:
+    monkeypatch.delenv("FIRSTSIGHT_CAMERA", raising=False)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr(sys, "platform", platform)
+    location = _camera_input("camera:2")
+    default = _camera_input("camera")
+    monkeypatch.undo()
+    assert location == expected
+    assert default == (expected[0].replace("2", "0"), expected[1])
+
+
+def test_missing_camera_and_invalid_setting_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FIRSTSIGHT_CAMERA", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(DataError, match="camera:97: there is no camera at /dev/video97"):
+        Video("camera:97")
+    for setting in ("v4l2", "v4l2:", ":/dev/video2"):
+        monkeypatch.setenv("FIRSTSIGHT_CAMERA", setting)
+        with pytest.raises(UsageError, match=f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, .*; got {setting}"):
+            Video("camera")
 
 
 @pytest.mark.parametrize(

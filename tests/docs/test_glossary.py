@@ -88,6 +88,12 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+@cache
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file, of which those with the comment "prose: ok" are not checked."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def test_the_tables_are_read() -> None:
     tables = glossary()
     assert tables["Prose"]["picture"] == "image"
@@ -138,7 +144,7 @@ def test_prose_uses_the_words_of_the_glossary() -> None:
         for path in [*FILES, *PAGES]
         if path not in (MIGRATION, ROOT / "docs/glossary.md")
         for number, line in prose(path)
-        if "prose: ok" not in line
+        if "prose: ok" not in lines(path)[number - 1]
         for match in pattern.finditer(line)
     ]
     assert wrong == []

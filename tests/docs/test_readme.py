@@ -193,6 +193,12 @@ def test_python_of_the_quickstart_runs(code: str, capsys: pytest.CaptureFixture[
     assert "accuracy" in capsys.readouterr().out or "by_hand" in code
 
 
+@pytest.mark.parametrize("code", python_of(PAGES["gan"]))
+def test_python_of_the_gan_page_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run_python(code)
+    assert "frechet" in capsys.readouterr().out
+
+
 def test_the_readme_has_the_python_of_the_quickstart() -> None:
     assert python_of(README) and set(python_of(README)) <= set(python_of(QUICKSTART))
 

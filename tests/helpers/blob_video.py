@@ -21,8 +21,11 @@ from helpers.blob_people import BlobNetwork
 
 Floats = NDArray[np.float64]
 BODY = Skeleton(
-    name="body", joints=("head", "left_hand", "right_hand", "left_foot", "right_foot"),
-    limbs=((0, 1), (0, 2), (1, 3), (2, 4)), flip_pairs=((1, 2), (3, 4)), sigmas=(0.08,) * 5,
+    name="body",
+    joints=("head", "left_hand", "right_hand", "left_foot", "right_foot"),
+    limbs=((0, 1), (0, 2), (1, 3), (2, 4)),
+    flip_pairs=((1, 2), (3, 4)),
+    sigmas=(0.08,) * 5,
 )
 SIZE = (320, 192)
 PEOPLE, HUES = 2, 10

@@ -22,8 +22,11 @@ from helpers.cards import bottom_up_card
 
 Floats = NDArray[np.float64]
 BODY = Skeleton(
-    name="body", joints=("head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"),
-    limbs=((0, 1), (0, 2), (1, 3), (2, 4)), flip_pairs=((1, 2), (3, 4)), sigmas=(0.08,) * 5,
+    name="body",
+    joints=("head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+    limbs=((0, 1), (0, 2), (1, 3), (2, 4)),
+    flip_pairs=((1, 2), (3, 4)),
+    sigmas=(0.08,) * 5,
 )
 UPRIGHT = np.array([[0, -45], [24, -12], [-24, -12], [16, 44], [-16, 44]], dtype=float)
 """Joints of a person of 90 pixels around a point."""

@@ -63,7 +63,7 @@ def test_outputs_with_the_published_checkpoint_equal_the_published_network(
     theirs, messages = published(stages), []
     ours = openpose_mobilenet().train()
     assert load_published(ours, write(theirs, prefix=prefix, legacy=legacy), notify=messages.append) is ours
-    further = "checkpoint_iter_370000.pth has 3 refinement stages, the network 1; the further ones are left out"
+    further = "checkpoint_iter_370000.pth has 3 refinement stages, the network has 1; the others are left out"
     assert messages == ([further] if stages > 1 else [])
     images = torch.rand(1, 3, 56, 72, generator=torch.Generator().manual_seed(1)) - 0.5
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Training of bottom-up pose networks: loss by hand, optimizer steps, measurement, runs with a custom skeleton."""
+"""Training of bottom-up pose networks: loss by hand, optimizer steps, evaluation, runs with a custom skeleton."""
 
 import hashlib
 import json
@@ -18,11 +18,12 @@ from firstsight import train
 from firstsight.data.keypoints.scenes import SceneBatch
 from firstsight.data.keypoints.splits import load_people
 from firstsight.errors import DataError, Interrupted, UsageError
+from firstsight.optim.config import make_pose_optimizers
 from firstsight.optim.muon import Muon
 from firstsight.pose.targets import heatmap_targets, paf_targets
 from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
-from firstsight.optim.config import make_pose_optimizers
+from firstsight.tasks.pose.bottom_up.estimate import find_network
 from firstsight.tasks.pose.bottom_up.evaluate import network_input
 from firstsight.tasks.pose.bottom_up.settings import BottomUpSettings
 from firstsight.tasks.pose.bottom_up.train import BottomUpTask
@@ -33,8 +34,8 @@ SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "max_ev
 def make_task(path: Path, name: str = "openpose-tiny-lsp", **changes: Any) -> BottomUpTask:
     recipe = find_recipe(name)
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"skeleton": "data"} | changes))
-    session = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
-    task = session.make_task(*session.builder.load())
+    run = TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
+    task = run.make_task(*run.builder.load())
     assert isinstance(task, BottomUpTask)
     return task
 
@@ -206,17 +207,17 @@ def test_early_scenes_are_small_and_the_learning_rate_restarts(sticks: Callable[
         rates = [task.optimizers[name].param_groups[0]["lr"] for name in ("net", "filters")]
         assert rates == pytest.approx([task.optimizer_config.lr * share, 10 * task.optimizer_config.lr * share])
         with torch.no_grad():
-            assert task.evaluate() == task.measure(task.product_net(), task.losses, side=side)
+            assert task.evaluate() == task.evaluator(task.exported_net(), task.losses, side=side)
     assert json.loads(task.card({})["average"])["height"] == 128
 
 
 class LabelNetwork(nn.Module):
-    """Answers with the ground-truth maps of the scenes and photographs that a task is measured on."""
+    """Returns the ground-truth maps of the scenes and photographs that a task is evaluated on."""
 
     def __init__(self, task: BottomUpTask) -> None:
         super().__init__()
-        scenes, most = task.measure.scenes, task.measure.most
-        ids = np.arange(most) * scenes.samples // most
+        scenes, n = task.evaluator.scenes, task.evaluator.num_samples
+        ids = np.arange(n) * scenes.samples // n
         self.task, self.batches = task, [scenes.get_samples(0, ids), scenes.get_letterboxed(ids)]
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -227,7 +228,7 @@ class LabelNetwork(nn.Module):
                 keypoints, visible = batch.keypoints[scenes], batch.visible[scenes]
                 heatmaps = heatmap_targets(keypoints, visible, size=size, sigma=self.task.sigma)
                 return [(heatmaps, paf_targets(keypoints, visible, self.task.skeleton, size=size))]
-        raise AssertionError("images that are not measured on")
+        raise AssertionError("images that are not evaluated on")
 
 
 @pytest.mark.parametrize("recipe", ["openpose-tiny-lsp", "openpose-mobilenet-coco"])
@@ -237,11 +238,11 @@ def test_ground_truth_maps_score_one_and_empty_maps_zero(recipe: str, sticks: Ca
     path = sticks(20, category={"sigmas": [0.08] * 5, "keypoints": names})
     task = make_task(path, recipe, max_people=1, min_scale=0.4, max_scale=0.5, image_size=184)
     network = LabelNetwork(task)
-    metrics = task.measure(network, task.losses)
+    metrics = task.evaluator(network, task.losses)
     assert metrics["loss"] == pytest.approx(0, abs=1e-6)
     assert metrics["ap50"] > 0.99 and metrics["ap"] > 0.9 and metrics["ar"] > 0.9
     assert ("pck" in metrics) == (recipe == "openpose-tiny-lsp") and metrics.get("pck", 1.0) == 1.0
-    images, poses, truths = task.measure.shown(network)
+    images, poses, truths = task.evaluator.predict_examples(network)
     assert len(images) == len(poses) == len(truths) == 4
     worst = max(np.abs(a.keypoints - b.keypoints)[:, :2].max() for a, b in zip(poses[0], truths[0], strict=True))
     assert worst < 3
@@ -250,7 +251,7 @@ def test_ground_truth_maps_score_one_and_empty_maps_zero(recipe: str, sticks: Ca
         def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
             return [(torch.zeros(len(x), 6, 23, 23), torch.zeros(len(x), 8, 23, 23))]
 
-    empty = task.measure(EmptyMaps(), task.losses)
+    empty = task.evaluator(EmptyMaps(), task.losses)
     assert empty["ap"] == empty["ar"] == empty.get("pck", 0.0) == 0 and empty["loss"] > 1
 
 
@@ -292,11 +293,8 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
     page = (tmp_path / "r" / "report.html").read_text()
     assert "evaluated on 2 of 12 images, held out of training" in page and "head-left_shoulder" in page
     figures = {file.name for file in (tmp_path / "r" / "figures").iterdir()}
-    assert figures == {"learning-curves.png", "answers.png", "labels.png"}
-
-    from firstsight.weights.pose import load_pose
-
-    network = load_pose(tmp_path / "r")
+    assert figures == {"learning-curves.png", "predictions.png", "ground-truth.png"}
+    network = find_network(tmp_path / "r")
     assert network.skeleton == load_people(path)[0].skeleton and network.height == 64
 
     sticks(category={"skeleton": [[1, 2], [1, 3], [2, 5], [3, 4]]})
@@ -307,9 +305,16 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
 def test_the_loss_on_unseen_scenes_falls(sticks: Callable[..., Path]) -> None:
     """To less than 0.6 of what it was, in 50 steps."""
     task = make_task(
-        sticks(24), epochs=10, lr=3e-3, max_people=1, min_scale=0.7, rotate=0.0, ema_decay=0.9, optimizer="adam",
+        sticks(24),
+        epochs=10,
+        lr=3e-3,
+        max_people=1,
+        min_scale=0.7,
+        rotate=0.0,
+        ema_decay=0.9,
+        optimizer="adam",
         precision="float32",
-    )  # fmt: skip
+    )
     before = task.evaluate()["loss"]
     for epoch in range(10):
         for index in range(task.batches.steps):
@@ -325,7 +330,12 @@ def test_train_options_of_the_command_line(
     path = sticks(4, where="mine/person_keypoints_val.json")
     options = ["--data", path.parent, "--image-size", 64, "--batch-size", 4, "--max-steps", 3, "--max-eval-samples", 4]
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2)
-    assert code == 0 and "openpose-tiny-mine: AP" in out and "8 training images, 4 test images" in err and "1 epoch on cpu" in err
+    assert (
+        code == 0
+        and "openpose-tiny-mine: AP" in out
+        and "8 training images, 4 test images" in err
+        and "1 epoch on cpu" in err
+    )
     code, out, err = run("train", "openpose-tiny-lsp", *options, "--evaluate-every", 2, "--resume")
     assert code == 0 and "runs/openpose-tiny-mine/1 is finished" in err
     code, out, err = run("train", "openpose-tiny", *options, "--val-fraction", 0.25, "--json")
@@ -370,16 +380,16 @@ def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tm
 def test_data_without_usable_people_are_refused(sticks: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="none of the 12 people has a labeled joint"):
         make_task(sticks(keypoints=[0] * 15))
-    with pytest.raises(DataError, match="1 usable pictures are too few; every batch needs 2 at least"):
+    with pytest.raises(DataError, match="1 usable images are too few; every batch needs at least 2"):
         make_task(sticks(2, where="few/person_keypoints.json"))
     both = sticks(6, where="both/person_keypoints_train.json")
     sticks(3, where="both/person_keypoints_val.json", category={"skeleton": [[1, 2], [1, 3], [2, 5], [3, 4]]})
-    with pytest.raises(DataError, match="are of different skeletons"):
+    with pytest.raises(DataError, match="have different skeletons"):
         make_task(both.parent)
 
 
-def test_ten_measurements_without_a_detection_give_a_warning(sticks: Callable[..., Path]) -> None:
+def test_ten_evaluations_without_a_detection_give_a_warning(sticks: Callable[..., Path]) -> None:
     task = make_task(sticks())
     lines = [{"epoch": i, "test/ap50": 0.0} for i in range(10)]
-    assert task.warnings(lines[:9]) == [] and "nobody was found in 10" in task.warnings(lines)[0]
+    assert task.warnings(lines[:9]) == [] and "no person was detected in 10 evaluations" in task.warnings(lines)[0]
     assert task.warnings([*lines, {"epoch": 11, "test/ap50": 0.1}]) == []

@@ -1,4 +1,4 @@
-"""Evaluation of pose networks: its numbers are those of pycocotools on the results file that it writes."""
+"""Evaluation of pose networks: its metrics are those of pycocotools on the results file that it writes."""
 
 import contextlib
 import io
@@ -17,18 +17,18 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 
-from firstsight import evaluate_pose
-from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints, convert_skeleton
+from firstsight.data.keypoints.keypoint_set import KeypointSet, convert_skeleton, load_keypoints
 from firstsight.errors import DataError, UsageError
 from firstsight.models.pose import create_bottom_up
 from firstsight.pose.letterbox import Letterbox
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
-from firstsight.tasks.pose.evaluate import PoseMeasured, ground_truth
+from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
+from firstsight.tasks.pose.evaluate import PoseEvaluation, evaluate_pose, ground_truth
 from firstsight.weights.bundled import bundled, card_of
-from firstsight.weights.classifier import write
-from firstsight.weights.pose import PoseNetwork, make_card
-from helpers.blob_people import scene, blob_network, stick
+from firstsight.weights.io import write_weights
+from helpers.blob_people import blob_network, scene, stick
+from helpers.cards import bottom_up_card
 from helpers.colored_people import BODY, color_weights, draw, person
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,8 +42,8 @@ def untrained_weights(name: str = "net.safetensors", skeleton: Skeleton = COCO_1
     """Write a weights file of a small network that was never trained, for images of 64 pixels in height."""
     torch.manual_seed(0)
     net = create_bottom_up("openpose-tiny", skeleton=skeleton)
-    card = make_card(model="openpose-tiny", skeleton=skeleton, stages=1, height=64, about=about)
-    write(Path(name), net.state_dict(), card)
+    card = bottom_up_card(skeleton=skeleton, height=64, about=about)
+    write_weights(Path(name), net.state_dict(), card)
     return Path(name)
 
 
@@ -58,8 +58,14 @@ def annotation(joints: Joints, **changes: Any) -> dict[str, Any]:
     places = np.rint(joints) + 0.5
     low, high = places.min(0), places.max(0)
     flat = np.concatenate([places, np.full((len(joints), 1), 2)], 1).ravel().tolist()
-    return {"category_id": 1, "iscrowd": 0, "area": 15000.0, "bbox": [*low, *(high - low)], "keypoints": flat,
-            "num_keypoints": len(joints)} | changes  # fmt: skip
+    return {
+        "category_id": 1,
+        "iscrowd": 0,
+        "area": 15000.0,
+        "bbox": [*low, *(high - low)],
+        "keypoints": flat,
+        "num_keypoints": len(joints),
+    } | changes
 
 
 def labels(drawn: Sequence[Sequence[Joints]], **changes: Any) -> list[list[dict[str, Any]]]:
@@ -67,9 +73,13 @@ def labels(drawn: Sequence[Sequence[Joints]], **changes: Any) -> list[list[dict[
 
 
 def write_set(
-    drawn: Sequence[Sequence[Joints]], labeled: Sequence[Sequence[dict[str, Any]]], *, skeleton: Skeleton = COCO_17,
-    where: str = "people.json", category: int = 1,
-) -> Path:  # fmt: skip
+    drawn: Sequence[Sequence[Joints]],
+    labeled: Sequence[Sequence[dict[str, Any]]],
+    *,
+    skeleton: Skeleton = COCO_17,
+    where: str = "people.json",
+    category: int = 1,
+) -> Path:
     """Write images of people as COCO keypoints, with ids from 11: drawn in colors for `BODY`, else as blobs."""
     path = Path(where)
     (path.parent / "images").mkdir(parents=True, exist_ok=True)
@@ -103,17 +113,17 @@ def colored_set(where: str = "people.json") -> Path:
     return write_set(one_and_two(BODY), labels(one_and_two(BODY)), skeleton=BODY, where=where)
 
 
-def measured(network: PoseNetwork, data: Path, results: str = "r.json", **options: Any) -> PoseMeasured:
-    """Measure a network, and write its results file."""
-    found = evaluate_pose(network, data, **options)
-    Path(results).write_text(json.dumps(found.results))
-    return found
+def evaluated(network: BottomUpNetwork, data: Path, results: str = "r.json", **options: Any) -> PoseEvaluation:
+    """Evaluate a network, and write its results file."""
+    result = evaluate_pose(network, data, **options)
+    Path(results).write_text(json.dumps(result.results))
+    return result
 
 
 def pycocotools_metrics(
     truth: Path, results: Path, *, ids: Sequence[int] | None = None, sigmas: Sequence[float] | None = None
 ) -> list[float]:
-    """Return the ten numbers of pycocotools, -1 where there is nothing to measure."""
+    """Return the ten metrics of pycocotools, -1 if no person is labeled."""
     with contextlib.redirect_stdout(io.StringIO()):
         known = COCO(str(truth))
         evaluation = COCOeval(known, known.loadRes(str(results)), "keypoints")
@@ -131,53 +141,66 @@ def coco_metrics(metrics: Any) -> list[float]:
     return [-1.0 if metrics[name] is None else metrics[name] for name in COCO_METRICS]
 
 
-def assert_as_pycocotools(found: PoseMeasured, truth: Path, results: str = "r.json", **options: Any) -> None:
+def assert_as_pycocotools(result: PoseEvaluation, truth: Path, results: str = "r.json", **options: Any) -> None:
     expected = pycocotools_metrics(truth, Path(results), **options)
-    np.testing.assert_allclose(coco_metrics(found.metrics), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(coco_metrics(result.metrics), expected, rtol=0, atol=1e-9)
 
 
 def test_perfect_poses_score_one_and_swapped_sides_score_low() -> None:
     drawn = one_and_two()
     path = write_set(drawn, labels(drawn))
     for options in ({}, {"flip": True, "scales": (1, 1.25), "height": 240}):
-        found = measured(blob_network(COCO_17), path, **options)
-        assert_as_pycocotools(found, path)
-        assert [found.metrics[name] for name in ("ap", "ap50", "ap75", "ap_large", "ar")] == pytest.approx([1] * 5)
-        assert found.metrics["ap_medium"] is None and found.metrics["pck"] == 1 and found.metrics["oks"] > 0.98
-        assert found.joints == dict.fromkeys(COCO_17.joints, (1.0, 3))
-        assert (found.n, found.people, found.model, found.data) == (2, 3, "blob_network", "people")
-        assert (found.skeleton, found.height, found.method) == ("coco-17", options.get("height", 256), "fast")
-        assert found.notes == () and found.seconds > 0
+        result = evaluated(blob_network(COCO_17), path, **options)
+        assert_as_pycocotools(result, path)
+        assert [result.metrics[name] for name in ("ap", "ap50", "ap75", "ap_large", "ar")] == pytest.approx([1] * 5)
+        assert result.metrics["ap_medium"] is None and result.metrics["pck"] == 1 and result.metrics["oks"] > 0.98
+        assert result.joints == dict.fromkeys(COCO_17.joints, (1.0, 3))
+        assert (result.n, result.people, result.model, result.data) == (2, 3, "blob_network", "people")
+        assert (result.skeleton, result.height, result.method) == (
+            "coco-17",
+            options.get("height", 256),
+            "fast",
+        )
+        assert result.notes == () and result.seconds > 0
 
     swapped = [[joints[list(COCO_17.flip)] for joints in people] for people in drawn]
-    found = evaluate_pose(blob_network(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
-    assert found.metrics["ap"] < 0.1 and found.metrics["oks"] < 0.5 and found.metrics["pck"] < 0.3
-    assert found.joints["left_wrist"] == (0, 3) and found.joints["nose"] == (pytest.approx(1 / 3), 3)
+    result = evaluate_pose(blob_network(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
+    assert result.metrics["ap"] < 0.1 and result.metrics["oks"] < 0.5 and result.metrics["pck"] < 0.3
+    assert result.joints["left_wrist"] == (0, 3) and result.joints["nose"] == (pytest.approx(1 / 3), 3)
 
 
 def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, colors: Path) -> None:
     path = colored_set()
     code, out, err = run("evaluate", colors, "--data", path, "--images", "images", "--json", "--results", "r.json")
-    document, found = json.loads(out), evaluate_pose(colors, path)
+    document, result = json.loads(out), evaluate_pose(colors, path)
     assert (code, err) == (0, "")
     assert list(document) == [
-        "metrics", "joints", "n", "people", "model", "data", "skeleton", "height", "method", "seconds_per_picture",
+        "metrics",
+        "joints",
+        "n",
+        "people",
+        "model",
+        "data",
+        "skeleton",
+        "height",
+        "method",
+        "seconds_per_image",
         "notes",
-    ]  # fmt: skip
-    assert list(document["metrics"]) == [*COCO_METRICS, "oks", "pck"] and document["metrics"] == found.metrics
+    ]
+    assert list(document["metrics"]) == [*COCO_METRICS, "oks", "pck"] and document["metrics"] == result.metrics
     assert document["metrics"]["ap"] == document["metrics"]["pck"] == 1
     assert document["joints"] == {name: {"pck": 1.0, "n": 3} for name in BODY.joints}
     assert (document["n"], document["people"], document["model"]) == (2, 3, "openpose-tiny")
     assert (document["data"], document["skeleton"], document["height"]) == ("people", "body", 192)
-    assert (document["method"], document["notes"]) == ("fast", []) and document["seconds_per_picture"] > 0
-    assert json.loads(Path("r.json").read_text()) == found.results and len(found.results) == 3
+    assert (document["method"], document["notes"]) == ("fast", []) and document["seconds_per_image"] > 0
+    assert json.loads(Path("r.json").read_text()) == result.results and len(result.results) == 3
     expected = pycocotools_metrics(path, Path("r.json"), sigmas=BODY.sigmas)
     np.testing.assert_allclose(coco_metrics(document["metrics"]), expected, rtol=0, atol=1e-9)
 
     code, out, _ = run("evaluate", colors, "--data", path, "--results", "r.json")
-    assert code == 0 and "openpose-tiny on people: 2 pictures, 3 people to be found" in out
-    assert "s for a picture of 192 pixels in height, fast" in out and "3 people found, written to r.json" in out
-    for row in ("AP +100.00%", "AR75 +100.00%", "PCK@0.2 +100.00%", "AP medium +-", "left_hip +100.00% +3"):
+    assert code == 0 and "openpose-tiny on people: 2 images, 3 people" in out
+    assert "s per image at a height of 192 pixels, fast" in out
+    for row in ("AP +100.00%", "AR75 +100.00%", "PCK@0.2 +100.00%", "AP medium +-", "PCK@0.2 left_hip +100.00% +n = 3"):
         assert re.search(f"^{row}", out, flags=re.MULTILINE), row
 
 
@@ -191,13 +214,13 @@ def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, c
 def test_evaluate_passes_its_options_on(run: Run, colors: Path, arguments: str, options: dict[str, Any]) -> None:
     path = colored_set()
     code, out, _ = run("evaluate", colors, "--data", path, "--json", *arguments.split())
-    document, found, plain = json.loads(out), evaluate_pose(colors, path, **options), evaluate_pose(colors, path)
-    assert code == 0 and document["metrics"] == found.metrics and document["metrics"]["oks"] != plain.metrics["oks"]
+    document, result, plain = json.loads(out), evaluate_pose(colors, path, **options), evaluate_pose(colors, path)
+    assert code == 0 and document["metrics"] == result.metrics and document["metrics"]["oks"] != plain.metrics["oks"]
     assert (document["height"], document["method"]) == (options.get("height", 192), options.get("method", "fast"))
 
 
-def shaken(rng: np.random.Generator, count: int) -> tuple[list[list[Joints]], list[list[dict[str, Any]]]]:
-    """Return people of some images and their labels: a pixel or many away from where they are drawn; some missing."""
+def perturbed(rng: np.random.Generator, count: int) -> tuple[list[list[Joints]], list[list[dict[str, Any]]]]:
+    """Return drawn people and their labels for some images: labels have random errors, and some are missing."""
     drawn, labeled = [], []
     for _ in range(count):
         people, truth = [], []
@@ -217,18 +240,18 @@ def shaken(rng: np.random.Generator, count: int) -> tuple[list[list[Joints]], li
 @pytest.mark.parametrize("options", [{}, {"method": "exact"}, {"limit": 7}], ids=["fast", "exact", "limit"])
 def test_metrics_are_those_of_pycocotools(options: dict[str, Any]) -> None:
     """Errors of all sizes, missing people and false ones; the category's id is not 1."""
-    drawn, labeled = shaken(np.random.default_rng(0), 10)
+    drawn, labeled = perturbed(np.random.default_rng(0), 10)
     path = write_set(drawn, labeled, category=7)
-    found = measured(blob_network(COCO_17), path, **options)
-    assert ("measured on the first 7 of 10 pictures" in found.notes) == ("limit" in options)
-    assert_as_pycocotools(found, path, ids=range(11, 18) if "limit" in options else None)
-    numbers = coco_metrics(found.metrics)
-    assert 0.1 < found.metrics["ap"] < 0.9 and len(set(numbers)) > 6
-    assert min(numbers) > 0 and 0.1 < found.metrics["pck"] < 0.95
+    result = evaluated(blob_network(COCO_17), path, **options)
+    assert ("evaluated on the first 7 of 10 images" in result.notes) == ("limit" in options)
+    assert_as_pycocotools(result, path, ids=range(11, 18) if "limit" in options else None)
+    numbers = coco_metrics(result.metrics)
+    assert 0.1 < result.metrics["ap"] < 0.9 and len(set(numbers)) > 6
+    assert min(numbers) > 0 and 0.1 < result.metrics["pck"] < 0.95
 
 
 class LabelNetwork(nn.Module):
-    """Answers with maps of the labeled people of a set, image by image in its order, each joint a little elsewhere."""
+    """Returns the maps of the labeled people of a set, image by image in its order, with random joint errors."""
 
     def __init__(self, people: KeypointSet, *, height: int, error: float) -> None:
         super().__init__()
@@ -237,51 +260,51 @@ class LabelNetwork(nn.Module):
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         index, rng = self.calls % len(self.people), np.random.default_rng(self.calls % len(self.people))
         self.calls += 1
-        picture, here = self.people.images[index], self.people.people_in(index)
-        letterbox = Letterbox.for_image((picture.width, picture.height), height=self.height)
-        truth = self.people.keypoints[here].astype(np.float64)
-        shake = self.error * np.sqrt(self.people.areas[here])[:, None, None] * rng.choice([0.1, 1], (len(here), 1, 1))
+        image, ids = self.people.images[index], self.people.people_in(index)
+        letterbox = Letterbox.for_image((image.width, image.height), height=self.height)
+        truth = self.people.keypoints[ids].astype(np.float64)
+        shake = self.error * np.sqrt(self.people.areas[ids])[:, None, None] * rng.choice([0.1, 1], (len(ids), 1, 1))
         xy = truth[..., :2] + shake * rng.standard_normal(truth[..., :2].shape)
         scale = (letterbox.resized_width / letterbox.width, letterbox.resized_height / letterbox.height)
         xy = xy * scale + (letterbox.pad_left - 0.5, letterbox.pad_top - 0.5)
-        places, visible = torch.tensor(xy)[None], torch.tensor(truth[..., 2] > 0)[None]
+        keypoints, visible = torch.tensor(xy)[None], torch.tensor(truth[..., 2] > 0)[None]
         size = (images.shape[2] // 8, images.shape[3] // 8)
         heatmaps, pafs = (
-            heatmap_targets(places, visible, size=size),
-            paf_targets(places, visible, self.people.skeleton, size=size),
+            heatmap_targets(keypoints, visible, size=size),
+            paf_targets(keypoints, visible, self.people.skeleton, size=size),
         )
         return [(heatmaps.float(), pafs.float())]
 
 
-def label_network(people: KeypointSet, *, height: int, error: float) -> PoseNetwork:
+def label_network(people: KeypointSet, *, height: int, error: float) -> BottomUpNetwork:
     net = LabelNetwork(people, height=height, error=error).eval()
-    return PoseNetwork(net, people.skeleton, height, {"model": "labels"}, "a test", "labels")
+    return BottomUpNetwork(net, people.skeleton, height, {"model": "labels"}, "a test", "labels")
 
 
 def test_metrics_on_coco_photographs_are_those_of_pycocotools(shared: Path) -> None:
-    """Crowds and people without labels among them; found by a network of eighteen joints."""
+    """Crowds and people without labels among them; estimated by a network of eighteen joints."""
     path = shared / "coco-mini/person_keypoints.json"
     people = load_keypoints(path)
     network = label_network(convert_skeleton(people, OPENPOSE_18), height=368, error=0.03)
-    found = measured(network, path)
-    assert any("have no labelled torso: left out of PCK" in note for note in found.notes)
-    assert_as_pycocotools(found, path)
-    assert 0.1 < found.metrics["ap"] < 0.9 and min(coco_metrics(found.metrics)) > 0
-    assert 0.2 < found.metrics["pck"] < 0.95 and 0.2 < found.metrics["oks"] < 0.95
+    result = evaluated(network, path)
+    assert any("have no labeled torso: left out of PCK" in note for note in result.notes)
+    assert_as_pycocotools(result, path)
+    assert 0.1 < result.metrics["ap"] < 0.9 and min(coco_metrics(result.metrics)) > 0
+    assert 0.2 < result.metrics["pck"] < 0.95 and 0.2 < result.metrics["oks"] < 0.95
     wanted = ~people.crowd & people.keypoints[..., 2].any(1)
-    assert (found.n, found.people) == (80, wanted.sum()) and wanted.sum() < len(people.ids) - 5
-    assert {len(result["keypoints"]) for result in found.results} == {51}
+    assert (result.n, result.people) == (80, wanted.sum()) and wanted.sum() < len(people.ids) - 5
+    assert {len(entry["keypoints"]) for entry in result.results} == {51}
 
 
-def test_a_folder_is_measured_on_its_validation_file_with_its_own_sigmas(shared: Path) -> None:
+def test_a_folder_is_evaluated_on_its_validation_file_with_the_sigmas_of_its_skeleton(shared: Path) -> None:
     """One person per image; coordinates with decimals."""
     path = shared / "lspet/person_keypoints_val.json"
     people = load_keypoints(path, shared / "lspet/images")
-    found = measured(label_network(people, height=256, error=0.09), path.parent, limit=25)
-    ids = [picture.id for picture in people.images[:25]]
-    assert (found.n, found.people, found.data) == (25, 25, "person_keypoints_val")
-    assert_as_pycocotools(found, path, ids=ids, sigmas=LSP_14.sigmas)
-    assert 0.1 < found.metrics["ap"] < 0.9 and 0.3 < found.metrics["pck"] < 1
+    result = evaluated(label_network(people, height=256, error=0.09), path.parent, limit=25)
+    ids = [image.id for image in people.images[:25]]
+    assert (result.n, result.people, result.data) == (25, 25, "person_keypoints_val")
+    assert_as_pycocotools(result, path, ids=ids, sigmas=LSP_14.sigmas)
+    assert 0.1 < result.metrics["ap"] < 0.9 and 0.3 < result.metrics["pck"] < 1
     for index, record in enumerate(json.loads(path.read_text())["annotations"][:25]):
         truth = ground_truth(people, index)
         assert (truth.keypoints.ravel().tolist(), truth.boxes[0].tolist()) == (record["keypoints"], record["bbox"])
@@ -290,7 +313,7 @@ def test_a_folder_is_measured_on_its_validation_file_with_its_own_sigmas(shared:
 def test_pck_by_hand() -> None:
     """Torsos of about 80 pixels allow 16: a wrist 20 away misses, an ankle 10 away does not; a missing pose misses all.
 
-    With one person found of two, all of the second one's joints miss.
+    With one of two people detected, all of the second one's joints miss.
     """
     drawn = one_and_two()
     moved = [[joints.copy() for joints in people] for people in drawn]
@@ -299,70 +322,70 @@ def test_pck_by_hand() -> None:
     moved[1][0][ankle] += (10, 0)
     truth = labels(moved)
     truth[0][0]["keypoints"][3 * ear + 2] = 0
-    found = evaluate_pose(blob_network(COCO_17), write_set(drawn, truth))
-    others = {name: row for name, row in found.joints.items() if name not in ("left_wrist", "left_ear")}
+    result = evaluate_pose(blob_network(COCO_17), write_set(drawn, truth))
+    others = {name: row for name, row in result.joints.items() if name not in ("left_wrist", "left_ear")}
     assert set(others.values()) == {(1.0, 3)}
-    assert found.joints["left_wrist"] == (pytest.approx(2 / 3), 3) and found.joints["left_ear"] == (1.0, 2)
-    assert found.metrics["pck"] == pytest.approx(49 / 50)
-    found = evaluate_pose(blob_network(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
-    assert found.metrics["pck"] == pytest.approx(33 / 50) and found.metrics["oks"] < 0.67
-    assert found.joints["nose"] == (pytest.approx(2 / 3), 3)
+    assert result.joints["left_wrist"] == (pytest.approx(2 / 3), 3) and result.joints["left_ear"] == (1.0, 2)
+    assert result.metrics["pck"] == pytest.approx(49 / 50)
+    result = evaluate_pose(blob_network(COCO_17), write_set([drawn[0], drawn[1][:1]], truth, where="less/people.json"))
+    assert result.metrics["pck"] == pytest.approx(33 / 50) and result.metrics["oks"] < 0.67
+    assert result.joints["nose"] == (pytest.approx(2 / 3), 3)
 
 
-def test_joints_are_matched_by_name_and_unknown_ones_count_as_not_found() -> None:
+def test_joints_are_matched_by_name_and_unknown_ones_count_as_missed() -> None:
     """The neck of eighteen joints is dropped; a network of fourteen joints does not know five of COCO's."""
     path = write_set(one_and_two(OPENPOSE_18), labels(one_and_two()))
-    found = measured(blob_network(OPENPOSE_18), path)
-    assert found.notes == () and found.skeleton == "coco-17"
-    assert found.metrics["ap"] == pytest.approx(1) and found.metrics["pck"] == 1
-    assert_as_pycocotools(found, path)
+    result = evaluated(blob_network(OPENPOSE_18), path)
+    assert result.notes == () and result.skeleton == "coco-17"
+    assert result.metrics["ap"] == pytest.approx(1) and result.metrics["pck"] == 1
+    assert_as_pycocotools(result, path)
 
     path = write_set(one_and_two(LSP_14), labels(one_and_two()), where="fewer/people.json")
-    found = measured(blob_network(LSP_14), path)
+    result = evaluated(blob_network(LSP_14), path)
     missing = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
-    assert found.notes == (f"the network does not know {', '.join(missing)}: counted as not found",)
-    assert_as_pycocotools(found, path)
-    assert found.metrics["ap50"] == pytest.approx(1) and found.metrics["ap75"] == 0
-    assert {name: share for name, (share, _) in found.joints.items()} == {
+    assert result.notes == (f"the network has no {', '.join(missing)}: these keypoints count as missed",)
+    assert_as_pycocotools(result, path)
+    assert result.metrics["ap50"] == pytest.approx(1) and result.metrics["ap75"] == 0
+    assert {name: share for name, (share, _) in result.joints.items()} == {
         name: 0.0 if name in missing else 1.0 for name in COCO_17.joints
     }
-    assert found.metrics["pck"] == pytest.approx(12 / 17)
+    assert result.metrics["pck"] == pytest.approx(12 / 17)
 
 
 def test_poses_on_crowds_and_on_people_without_labels_are_ignored() -> None:
-    """The same pose where nobody is annotated is a false one."""
+    """The same pose without an annotation is a false positive."""
     drawn = one_and_two()
     legs = [COCO_17.joints.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]
     drawn[1][0][legs] = -50  # outside: the pose has a lower score than that of the other person
     nothing = {"keypoints": [0] * 51, "num_keypoints": 0}
     precision = {}
-    for kind in ("crowd", "unlabeled", "nobody"):
+    for kind in ("crowd", "unlabeled", "absent"):
         truth = labels(drawn)
         for joint in legs:
             truth[1][0]["keypoints"][3 * joint : 3 * joint + 3] = [0, 0, 0]
-        if kind == "nobody":
+        if kind == "absent":
             del truth[1][1]
         else:
             truth[1][1] |= nothing | {"iscrowd": int(kind == "crowd")}
         path = write_set(drawn, truth, where=f"{kind}/people.json")
-        found = measured(blob_network(COCO_17), path)
-        assert_as_pycocotools(found, path)
-        assert found.people == 2
+        result = evaluated(blob_network(COCO_17), path)
+        assert_as_pycocotools(result, path)
+        assert result.people == 2
         alone = 17 / 30  # with one labeled person the most confident pose counts, and that is the other one's
-        assert found.metrics["pck"] == pytest.approx(alone if kind == "nobody" else 1)
-        precision[kind] = found.metrics["ap"]
-    assert precision["crowd"] == precision["unlabeled"] == pytest.approx(1) and precision["nobody"] < 1
+        assert result.metrics["pck"] == pytest.approx(alone if kind == "absent" else 1)
+        precision[kind] = result.metrics["ap"]
+    assert precision["crowd"] == precision["unlabeled"] == pytest.approx(1) and precision["absent"] < 1
 
 
-def test_without_labeled_people_there_is_nothing_to_measure(run: Run, colors: Path) -> None:
+def test_without_labeled_people_there_are_no_metrics(run: Run, colors: Path) -> None:
     drawn = one_and_two(BODY)
     truth = labels(drawn)
     truth[0][0] |= {"keypoints": [0] * 15, "num_keypoints": 0}
     path = write_set(drawn, truth, skeleton=BODY)
     code, out, err = run("evaluate", colors, "--data", path, "--limit", 1)
-    assert code == 0 and "0 people to be found" in out and "AP" not in out
-    assert "in these pictures nobody is labelled, so there is nothing to measure" in err
-    assert "measured on the first 1 of 2 pictures" in err
+    assert code == 0 and "1 images, 0 people" in out and "AP" not in out
+    assert "no person is labeled in these images, so there is nothing to measure" in err
+    assert "evaluated on the first 1 of 2 images" in err
 
 
 def test_unusable_images_are_named_and_left_out_or_refused_with_strict(run: Run, colors: Path) -> None:
@@ -375,13 +398,13 @@ def test_unusable_images_are_named_and_left_out_or_refused_with_strict(run: Run,
     document = json.loads(out)
     assert code == 0 and (document["n"], document["people"]) == (1, 1)
     assert document["metrics"]["ap"] == pytest.approx(1)
-    assert err.count("\n") == 1 and err.startswith("people: 2 of 3 pictures cannot be used and are left out (")
+    assert err.count("\n") == 1 and err.startswith("people: 2 of 3 images cannot be used and are left out (")
     assert "12.png: damaged image" in err and "13.png: is 100x90 pixels" in err
     code, out, err = run("evaluate", colors, "--data", path, "--strict")
     assert (code, out) == (1, "") and "12.png: damaged image" in err
     Path("images/11.png").write_text("not an image")
     code, out, err = run("evaluate", colors, "--data", path)
-    assert (code, out) == (1, "") and "none of its 3 pictures can be used" in err and "11.png: not an image" in err
+    assert (code, out) == (1, "") and "none of its 3 images can be used" in err and "11.png: not an image" in err
     Path("images/11.png").unlink()
     code, out, err = run("evaluate", colors, "--data", path)
     assert (code, out) == (1, "") and "1 of 3 images are missing, the first" in err
@@ -395,7 +418,7 @@ def test_an_image_too_wide_for_the_network_is_named_and_left_out(run: Run, color
     path.write_text(json.dumps(content))
     code, out, err = run("evaluate", colors, "--data", path, "--height", 256, "--json")
     assert code == 0 and json.loads(out)["n"] == 2
-    assert "1 of 3 pictures" in err and "images/long.png: 1000x25 pixels would be 10240x256" in err
+    assert "1 of 3 images" in err and "images/long.png: 1000x25 pixels would be 10240x256" in err
 
 
 @pytest.fixture(scope="module")
@@ -416,28 +439,28 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("net.safetensors", 2, "its training data (not known) were not found; give a JSON file of COCO keypoints"),
+        ("net.safetensors", 2, "its training data (not known) were not found; name a JSON file of COCO keypoints"),
         ("net.safetensors --data gone.json", 1, "gone.json: no such file or folder"),
         ("net.safetensors --data bad.json", 1, "bad.json: not JSON"),
         ("net.safetensors --data list.json", 1, "list.json: 'images' must be a list of objects"),
         ("net.safetensors --data people.json --images gone", 1, "--images gone: there is no such folder"),
         ("net.safetensors --data people.json --images empty", 1, "2 of 2 images are missing"),
         ("net.safetensors --data . --images images", 1, "--images images requires a JSON file as --data"),
-        ("net.safetensors --images images", 2, "name the JSON file of these pictures with --data"),
+        ("net.safetensors --images images", 2, "needs the JSON file of these images; name it with --data"),
         ("net.safetensors --data empty", 1, "contains no person_keypoints file"),
         ("net.safetensors --data digits", 1, "digits: no such file or folder"),
-        ("hand.safetensors --data people.json", 1, "have no joint in common"),
-        ("net.safetensors --data people.json --height 5", 2, "--height must lie between 32 and 2,000 pixels; got 5"),
-        ("net.safetensors --data people.json --scales 0,5", 2, "--scales must lie between 0.1 and 4; got 0, 5"),
-        ("net.safetensors --data people.json --scales one", 2, "--scales one: not understood"),
+        ("hand.safetensors --data people.json", 1, "have no keypoint in common"),
+        ("net.safetensors --data people.json --height 5", 2, "--height must be between 32 and 2,000 pixels; got 5"),
+        ("net.safetensors --data people.json --scales 0,5", 2, "--scales must be between 0.1 and 4; got 0, 5"),
+        ("net.safetensors --data people.json --scales one", 2, "--scales must be numbers separated by commas"),
         ("net.safetensors --data people.json --limit 0", 2, "--limit must be at least 1; got 0"),
         ("net.safetensors --data people.json --method slow", 2, "--method"),
         ("net.safetensors --data people.json --results r.txt", 2, "--results must be a .json file; got r.txt"),
-        ("net.safetensors --data people.json --results no/r.json", 2, "there is no folder no"),
-        ("lenet-digits --height 256", 2, "--height is for pose networks; lenet-digits is a classifier"),
-        ("lenet-digits --flip", 2, "--flip is for pose networks; lenet-digits is a classifier"),
-        ("lenet-digits --limit 0", 2, "--limit is for pose networks"),
-        ("gan-digits --results r.json", 2, "--results is for pose networks; gan-digits is a generator"),
+        ("net.safetensors --data people.json --results no/r.json", 2, "r.json: the folder no does not exist"),
+        ("lenet-digits --height 256", 2, "--height is not for a classifier, which lenet-digits is"),
+        ("lenet-digits --flip", 2, "--flip is not for a classifier, which lenet-digits is"),
+        ("lenet-digits --limit 0", 2, "--limit is not for a classifier, which lenet-digits is"),
+        ("gan-digits --results r.json", 2, "--results is not for a generator, which gan-digits is"),
     ],
 )
 def test_every_mistake_gets_one_sentence(
@@ -460,22 +483,22 @@ def test_the_published_checkpoint_needs_no_card(run: Run) -> None:
     assert document["metrics"]["ap"] == 0 and document["metrics"]["oks"] < 0.1  # it was never trained
 
 
-def test_measure_pose_from_python(run: Run, sticks: Callable[..., Path]) -> None:
+def test_evaluate_pose_from_python(run: Run, sticks: Callable[..., Path]) -> None:
     """A progress bar gets the indices; a skeleton without torso has no PCK; one without common joints is refused."""
     path, indices = sticks(4), []
     net = untrained_weights()
-    found = evaluate_pose(net, path, progress=lambda items: (indices.append(i) or i for i in items))
-    assert indices == [0, 1, 2, 3] and found.n == 4
-    assert {len(result["keypoints"]) for result in found.results} <= {15} and found.metrics["ap"] == 0
-    assert found.notes == ("the network does not know head: counted as not found",)
-    with pytest.raises(UsageError, match="--limit must be at least 1; got -1"):
+    result = evaluate_pose(net, path, progress=lambda items: (indices.append(i) or i for i in items))
+    assert indices == [0, 1, 2, 3] and result.n == 4
+    assert {len(entry["keypoints"]) for entry in result.results} <= {15} and result.metrics["ap"] == 0
+    assert result.notes == ("the network has no head: these keypoints count as missed",)
+    with pytest.raises(UsageError, match="`limit` must be at least 1; got -1"):
         evaluate_pose(net, path, limit=-1)
     bare = sticks(4, where="bare.json", category={"keypoints": ["nose", "a", "b", "c", "d"]})
     without_torso = evaluate_pose(net, bare)
     assert run("evaluate", net, "--data", bare)[1].count("PCK@0.2") == 1  # a row, and no table of joints
     assert without_torso.metrics["pck"] is None and without_torso.joints == {}
     assert "has no shoulders and hips" in without_torso.notes[-1]
-    with pytest.raises(DataError, match="have no joint in common"):
+    with pytest.raises(DataError, match="have no keypoint in common"):
         evaluate_pose(net, sticks(4, where="none.json", category={"keypoints": list("abcde")}))
 
 
@@ -496,7 +519,7 @@ def test_the_data_named_by_the_card_are_looked_for_in_the_download_folder(
     assert "held out of training (val_fraction=0.5)" in err
 
 
-def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
+def test_bundled_and_cached_pose_weights_are_listed_and_evaluated_by_name(
     run: Run, sticks: Callable[..., Path]
 ) -> None:
     Path("home/weights").mkdir(parents=True)
@@ -508,15 +531,14 @@ def test_shipped_and_stored_pose_weights_are_listed_and_evaluated_by_name(
     code, out, err = run("weights", "list")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
     assert (code, err) == (0, "") and lines["openpose-tiny-lsp"] == (
-        f"AP {metrics['ap']:.1%}, PCK@0.2 {metrics['pck']:.1%} lspet; pose: lsp-14, 14 joints, {count:,} parameters"
-        " inside the package"
+        f"bottom-up pose network AP {metrics['ap']:.1%}, PCK@0.2 {metrics['pck']:.1%} lspet; lsp-14, 14 keypoints"
+        " in the package"
     )
-    assert lines["my-poses"].startswith("- not known; pose: coco-17, 17 joints,")
-    assert lines["my-poses"].endswith("parameters stored")
+    assert lines["my-poses"] == "bottom-up pose network - not known; coco-17, 17 keypoints stored"
     entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
     entry = entries["openpose-tiny-lsp"]
     assert (entry["skeleton"], entry["joints"], entry["parameters"]) == ("lsp-14", 14, count)
-    assert (entry["ap"], entry["pck"], entry["accuracy"]) == (metrics["ap"], metrics["pck"], None)
+    assert entry["metrics"] == metrics and {"ap", "pck"} <= metrics.keys()
     assert entries["resnet34-imagenet"]["skeleton"] is None
     sticks(4, where="home/data/lspet/person_keypoints_train.json")
     path = sticks(3, where="home/data/lspet/person_keypoints_val.json")
@@ -584,7 +606,7 @@ def test_a_skeleton_of_five_joints_is_trained_drawn_and_evaluated(run: Run, stic
     assert {result["image_id"] for result in results} <= {image["id"] for image in content["images"]}
     assert {len(result["keypoints"]) for result in results} == {15}
     code, out, err = run("evaluate", "run", "--data", path, "--json", "--results", "r.json")
-    assert code == 0 and "was trained on most of these pictures" in err and json.loads(out)["n"] == 24
+    assert code == 0 and "was trained on most of these images" in err and json.loads(out)["n"] == 24
     for record in content["annotations"]:
         record |= {"iscrowd": 0, "num_keypoints": 5}
     Path("full.json").write_text(json.dumps(content))

@@ -9,19 +9,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from firstsight import TopDownEstimator, estimate_pose
 from firstsight.data.sample_image import sample_photo
-from firstsight.errors import DataError, UsageError
+from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
-from helpers.blob_people import BlobNetwork, scene, blob_network, stick
+from helpers.blob_people import BlobNetwork, blob_network, scene, stick
 
 SIZE = (640, 470)
 PEOPLE = [stick(180, 240, size=300), stick(440, 220, size=240)]
 
 
 def joint_errors(poses: list[Pose], people: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the error of every joint in pixels (P, K, 2), from each person to the nearest pose; all must be found."""
+    """Return the error of every joint in pixels (P, K, 2), from each person to the nearest pose; all are detected."""
     assert len(poses) == len(people)
     errors = []
     for person in people:
@@ -37,12 +38,12 @@ def rounded(people: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 @pytest.mark.parametrize("size", [SIZE, (637, 471), (803, 399), (601, 1000)])
 @pytest.mark.parametrize("height", [256, 247, 368])
-def test_joints_are_found_without_shift_at_any_size_and_height(size: tuple[int, int], height: int) -> None:
+def test_joints_are_detected_without_shift_at_any_size_and_height(size: tuple[int, int], height: int) -> None:
     """With every remainder of 8 in both directions, enlarged and reduced, whatever the borders."""
     scale = min(size[0] / 640, size[1] / 470)
     people = [stick(180 * scale, 240 * scale, size=290 * scale), stick(440 * scale, 220 * scale, size=240 * scale)]
-    found = PoseEstimator(blob_network(), height=height)(scene(people, size=size, radius=round(7 * scale)))
-    errors = joint_errors(found, rounded(people))
+    poses = PoseEstimator(blob_network(), height=height)(scene(people, size=size, radius=round(7 * scale)))
+    errors = joint_errors(poses, rounded(people))
     stride = size[1] / height
     assert np.abs(errors).max() < 0.12 * stride + 0.1  # pixels of the network's input
     assert np.abs(errors.mean((0, 1))).max() < 0.05 * stride
@@ -60,8 +61,8 @@ def test_exact_places_joints_by_the_published_formula() -> None:
     assert result.letterbox.input_size == (256, 352) and (result.letterbox.pad_left, result.letterbox.pad_top) == (1, 0)
     assert peaks.max() > 60  # of maps four times as fine
     first = result.poses[0].keypoints[0, :2]
-    own = peaks[result.decoded.people.joints[0, 0]]
-    np.testing.assert_allclose(first, [(2 * own[0] - 1) * 640 / 349, 2 * own[1] * 470 / 256])
+    peak = peaks[result.decoded.people.joints[0, 0]]
+    np.testing.assert_allclose(first, [(2 * peak[0] - 1) * 640 / 349, 2 * peak[1] * 470 / 256])
 
 
 @pytest.mark.parametrize("skeleton", [LSP_14, OPENPOSE_18, COCO_17], ids=lambda skeleton: skeleton.name)
@@ -82,7 +83,7 @@ def test_maps_of_several_scales_are_aligned_and_averaged() -> None:
     network = blob_network()
     result = PoseEstimator(network, scales=(0.7, 1, 1.45), flip=True).infer(image)
     assert isinstance(network.model, BlobNetwork)
-    assert network.model.shown == [(2, 3, 184, 248), (2, 3, 256, 352), (2, 3, 376, 504)]
+    assert network.model.input_shapes == [(2, 3, 184, 248), (2, 3, 256, 352), (2, 3, 376, 504)]
     assert result.heatmaps.shape == (15, 32, 44) and result.pafs.shape == (26, 32, 44)
     errors = joint_errors(result.poses, rounded(PEOPLE))
     assert np.abs(errors.mean((0, 1))).max() < 0.15
@@ -122,11 +123,11 @@ def test_min_joints_leaves_out_people_with_fewer_joints() -> None:
     for joint, (x, y) in zip(LSP_14.joints, np.rint(part).astype(int), strict=True):
         if joint not in arm:
             image[y - 8 : y + 9, x - 8 : x + 9] = 0
-    found = {n: PoseEstimator(blob_network(), min_joints=n).infer(Image.fromarray(image)) for n in (None, 5, 6)}
-    counts = {n: [(pose.keypoints[:, 2] > 0).sum() for pose in result.poses] for n, result in found.items()}
+    results = {n: PoseEstimator(blob_network(), min_joints=n).infer(Image.fromarray(image)) for n in (None, 5, 6)}
+    counts = {n: [(pose.keypoints[:, 2] > 0).sum() for pose in result.poses] for n, result in results.items()}
     assert counts == {None: [14, 5], 5: [14, 5], 6: [14]}
-    assert len(found[6].scores) == 1 and found[6].scores[0] == found[None].scores[0]
-    assert len(found[6].decoded.poses) == 2
+    assert len(results[6].scores) == 1 and results[6].scores[0] == results[None].scores[0]
+    assert len(results[6].decoded.poses) == 2
 
 
 def test_coco_results_have_the_order_offset_and_score_of_coco() -> None:
@@ -165,19 +166,24 @@ def test_images_of_any_mode_and_orientation_are_read(name: str) -> None:
         assert np.abs(joint_errors(result.poses, rounded(PEOPLE))).max() < 1
 
 
-def test_tiny_images_give_nobody_and_unusable_files_are_refused() -> None:
+def test_tiny_images_have_no_people_and_unusable_files_are_refused() -> None:
     estimator = PoseEstimator(blob_network())
     assert estimator(Image.new("RGB", (1, 1), "red")) == []
     assert estimator(Image.new("L", (3, 900))) == []
-    with pytest.raises(DataError, match=r"20000x20 pixels would be 256000x256 in the network.*choose a smaller `height`"):
+    with pytest.raises(
+        DataError, match=r"20000x20 pixels would be 256000x256 in the network.*choose a smaller `height`"
+    ):
         estimator(Image.new("RGB", (20_000, 20)))
     Image.new("RGB", (20_000, 20)).save("long.png")
     Image.new("RGB", (1, 1)).save("tiny.png")
     scene(PEOPLE, size=SIZE).save("whole.jpg")
     Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:3000])
     for name, message in (
-        ("long.png", "too narrow"), ("tiny.png", "too small"), ("cut.jpg", "damaged"), ("none.jpg", "No such file"),
-    ):  # fmt: skip
+        ("long.png", "too narrow"),
+        ("tiny.png", "too small"),
+        ("cut.jpg", "damaged"),
+        ("none.jpg", "No such file"),
+    ):
         with pytest.raises(DataError, match=f"{name}: .*{message}"):
             estimator(name)
 
@@ -199,9 +205,12 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 
 def test_flip_is_refused_for_an_asymmetric_skeleton() -> None:
     asymmetric = Skeleton(
-        name="lame", joints=("left_foot", "right_foot", "head"), limbs=((2, 0), (0, 1)), flip_pairs=((0, 1),),
+        name="asymmetric",
+        joints=("left_foot", "right_foot", "head"),
+        limbs=((2, 0), (0, 1)),
+        flip_pairs=((0, 1),),
         sigmas=(0.1,) * 3,
-    )  # fmt: skip
+    )
     with pytest.raises(DataError, match=r"the limb from head to left_foot has no counterpart from head to right_foot"):
         PoseEstimator(blob_network(asymmetric), flip=True)
     assert PoseEstimator(blob_network(asymmetric)).flip is False
@@ -216,9 +225,35 @@ def test_the_image_is_not_changed_and_maps_have_no_gradient() -> None:
 
 
 def test_min_joints_counts_joints_on_a_photograph() -> None:
-    """Joints count however they were found, by a limb or by completion."""
+    """Joints from limbs and joints from completion count."""
     counts = [int((pose.keypoints[:, 2] >= 0).sum()) for pose in PoseEstimator("openpose-tiny-lsp")(sample_photo())]
     assert len(counts) > 1
     for least in (7, max(counts)):
         poses = PoseEstimator("openpose-tiny-lsp", min_joints=least)(sample_photo())
         assert [int((pose.keypoints[:, 2] >= 0).sum()) for pose in poses] == [n for n in counts if n >= least]
+
+
+def test_estimate_pose_passes_its_options_on() -> None:
+    image, network = scene(PEOPLE, size=SIZE), blob_network()
+    options: dict[str, Any] = {"flip": True, "height": 300, "scales": (0.8, 1), "method": "exact", "min_joints": 14}
+    result = estimate_pose(image, network, **options)
+    expected = PoseEstimator(network, **options).infer(image)
+    assert [pose.keypoints.tolist() for pose in result.poses] == [pose.keypoints.tolist() for pose in expected.poses]
+    assert repr(result).startswith("PoseIntermediates(2 people in 640x470 pixels")
+    for name in ("no/people.png", "people.nonsense"):
+        with pytest.raises(UsageError, match=f"`path={name}`: cannot be written"):
+            result.save(name)
+
+
+def test_options_of_the_other_kind_are_refused() -> None:
+    image = scene(PEOPLE, size=SIZE)
+    with pytest.raises(UsageError, match="`boxes` is for top-down networks; blob_network is bottom-up"):
+        estimate_pose(image, blob_network(), boxes=[[0, 0, 50, 50]])
+    for name, value in (("height", 200), ("method", "exact"), ("min_joints", 5), ("scales", (0.5, 1))):
+        with pytest.raises(UsageError, match=f"`{name}` is for bottom-up networks; pose-tiny-lsp is top-down"):
+            estimate_pose(image, "pose-tiny-lsp", **{name: value})
+    with pytest.raises(WeightsError, match="holds a classifier, not a pose network"):
+        estimate_pose(image, "lenet-digits")
+    box = [140.0, 100.0, 90.0, 300.0]
+    (pose,) = estimate_pose(image, "pose-tiny-lsp", boxes=[box]).poses
+    np.testing.assert_allclose(pose.keypoints, TopDownEstimator("pose-tiny-lsp")(image, [box])[0].keypoints)

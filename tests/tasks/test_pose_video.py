@@ -19,7 +19,7 @@ from firstsight.tasks.pose.video import FramePoses, track_video
 from helpers.blob_video import BODY, Floats, body, crossing, film, hue_network
 
 NEAR = 12.0
-"""A pose belongs to a person if its joints are off by fewer pixels than this, on average."""
+"""A pose belongs to a person if the mean error of its joints is below this, in pixels."""
 
 
 @pytest.fixture
@@ -28,34 +28,34 @@ def estimator() -> PoseEstimator:
 
 
 def mean_error(pose: Pose, person: Floats) -> float:
-    found = pose.keypoints[:, 2] >= 0
-    return float(np.hypot(*(pose.keypoints[found, :2] - person[found]).T).mean())
+    is_detected = pose.keypoints[:, 2] >= 0
+    return float(np.hypot(*(pose.keypoints[is_detected, :2] - person[is_detected]).T).mean())
 
 
-def idf1(truth: list[list[Floats]], found: list[list[tuple[int, Pose]]]) -> float:
-    """Return IDF1 = 2 IDTP / (people + poses), people and ids matched at best (Ristani 2016), over the frames."""
-    numbers = sorted({number for frame in found for number, _ in frame})
+def idf1(truth: list[list[Floats]], predictions: list[list[tuple[int, Pose]]]) -> float:
+    """Return IDF1 = 2 IDTP / (people + poses) over all frames, for the best matching of people and ids."""
+    numbers = sorted({number for frame in predictions for number, _ in frame})
     counts = np.zeros((len(truth[0]), len(numbers)))
-    for people, frame in zip(truth, found, strict=True):
+    for people, frame in zip(truth, predictions, strict=True):
         for number, pose in frame:
             for p, person in enumerate(people):
                 counts[p, numbers.index(number)] += mean_error(pose, person) < NEAR
-    right = counts[linear_sum_assignment(counts, maximize=True)].sum()
-    return float(2 * right / (sum(map(len, truth)) + sum(map(len, found))))
+    correct = counts[linear_sum_assignment(counts, maximize=True)].sum()
+    return float(2 * correct / (sum(map(len, truth)) + sum(map(len, predictions))))
 
 
 def test_people_who_cross_keep_their_ids(estimator: PoseEstimator) -> None:
     """From pixels to ids; by their order in the list alone, people would swap them many times."""
     frames = 50
     video = film(Path("crossing.mp4"), crossing, frames=frames)
-    found = list(track_video(estimator, video, track=True))
+    result = list(track_video(estimator, video, track=True))
     truth: list[list[Floats]] = [[one for one in crossing(number) if one is not None] for number in range(frames)]
-    with_ids = [list(zip(frame.identities or [], frame.poses, strict=True)) for frame in found]
+    with_ids = [list(zip(frame.identities or [], frame.poses, strict=True)) for frame in result]
     assert idf1(truth, with_ids) >= 0.95
-    assert idf1(truth, [list(enumerate(frame.poses)) for frame in found]) < 0.8
-    assert {number for frame in found for number in frame.identities or []} == {1, 2}
-    assert [frame.number for frame in found] == list(range(frames))
-    assert [frame.seconds for frame in found] == pytest.approx([number / 25 for number in range(frames)])
+    assert idf1(truth, [list(enumerate(frame.poses)) for frame in result]) < 0.8
+    assert {number for frame in result for number in frame.identities or []} == {1, 2}
+    assert [frame.number for frame in result] == list(range(frames))
+    assert [frame.seconds for frame in result] == pytest.approx([number / 25 for number in range(frames)])
 
 
 def test_a_person_hidden_for_a_few_frames_keeps_the_id(estimator: PoseEstimator) -> None:
@@ -68,7 +68,7 @@ def test_a_person_hidden_for_a_few_frames_keeps_the_id(estimator: PoseEstimator)
 
 def test_without_track_there_are_no_ids(estimator: PoseEstimator) -> None:
     frame = next(track_video(estimator, film(Path("one.mp4"), crossing, frames=2)))
-    assert frame.identities is None and len(frame.poses) == 2 and list(frame.took) == ["read", "network", "decode"]
+    assert frame.identities is None and len(frame.poses) == 2 and list(frame.timings) == ["read", "network", "decode"]
     poses = estimator(frame.image)
     assert [pose.keypoints.tolist() for pose in poses] == [pose.keypoints.tolist() for pose in frame.poses]
 
@@ -114,13 +114,13 @@ class Counted(Video):
 
 def test_frames_are_read_only_when_needed_and_the_callers_video_stays_open(estimator: PoseEstimator) -> None:
     """The network gets a frame when the caller asks for it."""
-    shown = estimator.network.model.shown
+    input_shapes = estimator.network.model.input_shapes
     with Counted(str(film(Path("long.mp4"), crossing, frames=30))) as video:
         following = track_video(estimator, video, smooth=True)
-        assert (video.taken, len(shown)) == (0, 0)
+        assert (video.taken, len(input_shapes)) == (0, 0)
         for number in range(1, 4):
             next(following)
-            assert (video.taken, len(shown)) == (number, number)
+            assert (video.taken, len(input_shapes)) == (number, number)
         following.close()
         assert next(iter(video)).number == 0  # still open
 

@@ -1,4 +1,4 @@
-"""Top-down pose estimation: measurement, training, boxes, and the commands."""
+"""Top-down pose estimation: evaluation, training, boxes, and the commands."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from firstsight import TopDownEstimator, evaluate_pose, train
+from firstsight import TopDownEstimator, train
 from firstsight.data.keypoints.crops import Crops
 from firstsight.data.keypoints.keypoint_set import load_keypoints
 from firstsight.errors import DataError, Interrupted, UsageError, WeightsError
@@ -29,20 +29,22 @@ from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.boxes import boxes_from_poses, drop_fragments
-from firstsight.tasks.pose.top_down.estimate import estimator_for
+from firstsight.tasks.pose.estimator import make_estimator
+from firstsight.tasks.pose.evaluate import evaluate_pose
+from firstsight.tasks.pose.top_down.estimate import find_network
 from firstsight.tasks.pose.top_down.evaluate import CropPredictions, TopDownEvaluator
+from firstsight.tasks.pose.top_down.network import TopDownNetwork
 from firstsight.tasks.pose.top_down.settings import TopDownSettings
 from firstsight.tasks.pose.top_down.train import TopDownTask
-from firstsight.weights.classifier import read_file, write
-from firstsight.weights.pose import make_card
-from firstsight.weights.top_down import TopDownNetwork, load_top_down, make_top_down_card
-from helpers.blob_people import scene, blob_network, stick
+from firstsight.weights.io import make_card, read_weights, write_weights
+from helpers.blob_people import blob_network, scene, stick
+from helpers.cards import bottom_up_card
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 4, "epochs": 2, "max_eval_samples": 8, "evaluate_every": 1}
 
 
 class Dots(nn.Module):
-    """Finds the colored dots of the fixture `sticks`.
+    """Network that detects the colored dots of the fixture `sticks`.
 
     The head is green, the left side red, the right side blue; on each side the shoulder is above the hip.
     """
@@ -75,27 +77,27 @@ def labeled_crops(path: Path) -> Crops:
     return Crops(load_keypoints(path), batch_size=4, epochs=1, seed=0, size=(128, 96))
 
 
-def true_keypoints(found: CropPredictions) -> NDArray[np.float64]:
+def true_keypoints(predictions: CropPredictions) -> NDArray[np.float64]:
     """Return the labeled joints as predictions with a score of 1."""
-    return np.concatenate([found.truths[..., :2], np.ones((*found.truths.shape[:2], 1))], 2)
+    return np.concatenate([predictions.truths[..., :2], np.ones((*predictions.truths.shape[:2], 1))], 2)
 
 
 @torch.no_grad()
 def test_correct_poses_score_one_and_swapped_sides_score_low(sticks: Callable[..., Path]) -> None:
-    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000, flip_test=False)
-    right, wrong = measure(dots()), measure(dots(swap_sides=True))
-    assert right["pck"] == right["pck_box"] == right["ap50"] == 1.0 and right["ap"] > 0.99
-    assert wrong["pck"] == pytest.approx(0.2) and wrong["ap50"] == 0.0  # heads are right
+    evaluator = TopDownEvaluator(labeled_crops(sticks()), max_samples=1000, flip_test=False)
+    correct, swapped = evaluator(dots()), evaluator(dots(swap_sides=True))
+    assert correct["pck"] == correct["pck_box"] == correct["ap50"] == 1.0 and correct["ap"] > 0.99
+    assert swapped["pck"] == pytest.approx(0.2) and swapped["ap50"] == 0.0  # heads have no side
 
 
 @torch.no_grad()
 def test_perfect_keypoints_score_exactly_one(sticks: Callable[..., Path]) -> None:
-    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000)
-    found = measure.answers(dots())
-    keypoints = true_keypoints(found)
-    perfect, swapped = (replace(found, keypoints=keypoints[:, order]) for order in (range(5), [0, 2, 1, 4, 3]))
-    assert measure._precision(perfect) == {"ap": 1.0, "ap50": 1.0} and measure.pck(perfect).mean == 1.0
-    assert measure._precision(swapped)["ap"] == 0.0 and measure.pck(swapped).mean == pytest.approx(0.2)
+    evaluator = TopDownEvaluator(labeled_crops(sticks()), max_samples=1000)
+    predictions = evaluator.predict(dots())
+    keypoints = true_keypoints(predictions)
+    perfect, swapped = (replace(predictions, keypoints=keypoints[:, order]) for order in (range(5), [0, 2, 1, 4, 3]))
+    assert evaluator.average_precision(perfect) == {"ap": 1.0, "ap50": 1.0} and evaluator.pck(perfect).mean == 1.0
+    assert evaluator.average_precision(swapped)["ap"] == 0.0 and evaluator.pck(swapped).mean == pytest.approx(0.2)
 
 
 def digest(run: Path) -> str:
@@ -123,24 +125,31 @@ def test_a_run_resumes_with_the_same_bits_and_writes_a_report(sticks: Callable[.
     resumed = train("pose-tiny-lsp", out=tmp_path / "r", resume=True)
     assert digest(straight.run_dir) == digest(resumed.run_dir) and straight.metrics == resumed.metrics
     report = (straight.run_dir / "report.html").read_text()
-    for title in ("Learning curves", "Correct keypoints", "Sides and sizes", "Answers", "Best", "Worst"):
+    for title in (
+        "Learning curves",
+        "Correct keypoints",
+        "Swaps and errors",
+        "Predictions",
+        "Best predictions",
+        "Worst predictions",
+    ):
         assert title in report
-    network = load_top_down(straight.run_dir)
+    network = find_network(straight.run_dir)
     assert network.skeleton.joints[0] == "head" and network.size == (64, 64) and network.card["head"] == "heatmap"
     held_out, everyone = evaluate_pose(straight.run_dir), evaluate_pose(straight.run_dir, path)
     assert (held_out.people, everyone.people) == (2, 12)
-    assert any("was trained on most of these pictures" in note for note in everyone.notes)
+    assert any("was trained on most of these images" in note for note in everyone.notes)
 
 
-def make_session(path: Path, **changes: Any) -> TrainingRun:
+def make_run(path: Path, **changes: Any) -> TrainingRun:
     recipe = find_recipe("pose-tiny")
     settings = replace(recipe.settings, data=str(path), **(SMALL | {"precision": "float32"} | changes))
     return TrainingRun(recipe, settings, RunOptions(device="cpu"), NullCallback())
 
 
 def make_task(path: Path, **changes: Any) -> TopDownTask:
-    session = make_session(path, **changes)
-    task = session.make_task(*session.builder.load())
+    run = make_run(path, **changes)
+    task = run.make_task(*run.builder.load())
     assert isinstance(task, TopDownTask)
     return task
 
@@ -152,10 +161,10 @@ def test_crowds_and_people_without_labels_are_left_out_with_a_note(sticks: Calla
     content["annotations"][2]["iscrowd"] = 1
     content["annotations"][5]["keypoints"] = [0] * 15
     path.write_text(json.dumps(content))
-    session = make_session(path.parent)
-    task = session.make_task(*session.builder.load())
+    run = make_run(path.parent)
+    task = run.make_task(*run.builder.load())
     assert isinstance(task, TopDownTask) and task.batches.samples == 6
-    assert "person_keypoints_train: 2 of 8 people are crowds, or without a labelled joint" in session.builder.notes
+    assert "person_keypoints_train: 2 of 8 people are left out: crowds, or no labeled joint" in run.builder.notes
 
 
 @pytest.mark.parametrize(
@@ -179,8 +188,8 @@ def test_the_loss_of_every_head_falls_and_its_weights_are_usable(
     losses = [np.mean([float(task.train_step(batch)["loss"]) for batch in epoch]) for epoch in batches]
     assert losses[-1] < 0.9 * losses[0]
     (name, card), *_ = task.card(task.evaluate()).items()
-    write(tmp_path / "net.safetensors", task.models[name].state_dict(), card)
-    network = load_top_down(tmp_path / "net.safetensors")
+    write_weights(tmp_path / "net.safetensors", task.models[name].state_dict(), card)
+    network = find_network(tmp_path / "net.safetensors")
     assert network.card["head"] == changes.get("head", "heatmap")
     assert TopDownEstimator(network)(Image.new("RGB", (50, 80)))[0].keypoints.shape == (5, 3)
 
@@ -189,8 +198,9 @@ def weights(path: Path, *, skeleton: Skeleton = LSP_14, **changes: Any) -> Path:
     torch.manual_seed(0)
     options = {"head": "heatmap", "sigma": 8.0, "stacks": 1} | changes
     net = create_top_down("pose-tiny", skeleton=skeleton, size=(128, 96), head=options["head"])
-    card = make_top_down_card(model="pose-tiny", skeleton=skeleton, size=(128, 96), about={}, **options)
-    write(path, net.state_dict(), card)
+    fields = {"skeleton": skeleton.to_category(), "size": [128, 96], **options}
+    card = make_card("top-down", model="pose-tiny", about={}, **fields)
+    write_weights(path, net.state_dict(), card)
     return path
 
 
@@ -216,14 +226,14 @@ def test_people_in_one_batch_or_one_by_one_get_the_same_poses() -> None:
 
 
 def test_a_detector_gives_the_boxes_of_its_poses_grown_by_a_tenth() -> None:
-    """The poses are those of the same boxes given by hand; where nobody is detected there are none."""
+    """The poses are those of the same boxes given by hand; without detections there are none."""
     image, detector = three_people(), PoseEstimator(blob_network())
     found = detector(image)
     assert len(found) == 3
-    steps = estimator(detector=detector).steps(image)
+    result = estimator(detector=detector).infer(image)
     given = estimator()(image, boxes_from_poses(found))
-    assert {"read", "detect", "network", "decode"} == set(steps.seconds)
-    means = sorted(pose.keypoints[:, 0].mean() for pose in steps.poses)
+    assert {"read", "detect", "network", "decode"} == set(result.timings)
+    means = sorted(pose.keypoints[:, 0].mean() for pose in result.poses)
     np.testing.assert_allclose(means, sorted(pose.keypoints[:, 0].mean() for pose in given))
     assert estimator(detector=detector)(Image.new("RGB", (64, 64))) == []
     box = boxes_from_poses(found[:1])[0]
@@ -266,8 +276,8 @@ def test_near_duplicates_are_suppressed() -> None:
         ([0, 0, 5, -1], "is empty"),
         ([float("nan"), 0, 5, 5], "not finite"),
         ([0, 0, float("inf"), 5], "not finite"),
-        ([600, 0, 5, 5], "outside of the picture of 600x300"),
-        ([-10, 0, 10, 5], "outside of the picture"),
+        ([600, 0, 5, 5], "outside of the image, which has 600x300"),
+        ([-10, 0, 10, 5], "outside of the image"),
     ],
 )
 def test_unusable_boxes_are_refused(box: list[float], message: str) -> None:
@@ -282,16 +292,19 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
     three_people().save("p.png")
     Path("boxes.json").write_text("[[30, 20, 160, 240], [400, 60, 150, 190]]")
     code, out, err = run("pose", "p.png", "--model", "net.safetensors", "--boxes", "boxes.json", "--json")
-    assert (code, len(json.loads(out)["people"])) == (0, 2) and set(json.loads(out)["seconds"]) > {"detect"}
+    assert (code, len(json.loads(out)["people"])) == (0, 2) and set(json.loads(out)["timings"]) > {"detect"}
     code, out, err = run("pose", "p.png", "--model", "net.safetensors", "--out", "drawn.png")
-    assert code == 0 and "all of a picture is taken as one" in err and Image.open("drawn.png").size == (600, 300)
+    assert code == 0 and "the whole image is taken as one person" in err and Image.open("drawn.png").size == (600, 300)
     Path("named.json").write_text(json.dumps({"p.png": [[30, 20, 160, 240]]}))
     code, out, err = run("pose", "p.png", "--model", "net.safetensors", "--boxes", "named.json", "--json")
     assert code == 0 and len(json.loads(out)["people"]) == 1
     refused = (
-        ("{}", "the file of boxes has none for it"), ("nonsense", "not JSON"), ("[1, 2]", "box 0: expected boxes"),
-        ("3", "expected boxes"), ("[[0, 0, 1, NaN]]", "not finite"),
-    )  # fmt: skip
+        ("{}", "the file of boxes has no entry for this image"),
+        ("nonsense", "not JSON"),
+        ("[1, 2]", "box 0: expected a list of boxes"),
+        ("3", "expected a list of boxes"),
+        ("[[0, 0, 1, NaN]]", "not finite"),
+    )
     for content, message in refused:
         Path("bad.json").write_text(content)
         code, out, err = run("pose", "p.png", "--model", "net.safetensors", "--boxes", "bad.json")
@@ -299,7 +312,7 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
     for options, message in (
         (("--boxes", "boxes.json", "--detector", "net.safetensors"), "holds a top-down pose network"),
         (("--height", 256), "--height is for bottom-up networks"),
-        (("--maps", "--out", "x.png"), "looks at one person at a time"),
+        (("--maps", "--out", "x.png"), "--maps is for bottom-up networks; pose-tiny is top-down"),
         (("--boxes", "none.json"), "No such file"),
     ):
         code, out, err = run("pose", "p.png", "--model", "net.safetensors", *options)
@@ -308,8 +321,8 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
 
 def test_compare_shows_bottom_up_and_top_down_side_by_side(run: Callable[..., tuple[int, str, str]]) -> None:
     weights(Path("net.safetensors"))
-    card = make_card(model="openpose-tiny", skeleton=LSP_14, stages=1, height=128, about={})
-    write(Path("tiny.safetensors"), create_bottom_up("openpose-tiny", skeleton=LSP_14).state_dict(), card)
+    card = bottom_up_card(skeleton=LSP_14, height=128, about={})
+    write_weights(Path("tiny.safetensors"), create_bottom_up("openpose-tiny", skeleton=LSP_14).state_dict(), card)
     three_people().save("p.png")
     options = ("--model", "net.safetensors", "--detector", "tiny.safetensors", "--compare")
     code, out, err = run("pose", "p.png", *options, "--out", "both.png")
@@ -318,9 +331,9 @@ def test_compare_shows_bottom_up_and_top_down_side_by_side(run: Callable[..., tu
     assert code == 0 and [n["network"].split(":")[0] for n in json.loads(out)["networks"]] == ["bottom-up", "top-down"]
     for more in (("--height", 200), ("--scales", "1,2"), ("--maps",), ("--coco", "r.json")):
         code, out, err = run("pose", "p.png", *options, *more)
-        assert code == 2 and f"{more[0]} is not for --compare" in err
+        assert code == 2 and f"{more[0]} is not available with --compare" in err
     code, out, err = run("pose", "p.png", "p.png", *options)
-    assert code == 2 and "--compare is of one picture" in err
+    assert code == 2 and "--compare needs exactly one image" in err
 
 
 def test_top_down_networks_are_evaluated_in_the_labeled_boxes(
@@ -331,44 +344,44 @@ def test_top_down_networks_are_evaluated_in_the_labeled_boxes(
     code, out, _ = run("evaluate", weights(tmp_path / "net.safetensors", skeleton=skeleton), "--data", path, "--json")
     document = json.loads(out)
     assert code == 0 and document["people"] == 12 and document["method"] == "top-down"
-    assert "people are looked at in their labelled boxes" in document["notes"]
+    assert "people are cropped by their labeled boxes" in document["notes"]
     found = evaluate_pose(TopDownNetwork(dots(), skeleton, (128, 96), {}, "a test", "dots"), path)
     assert found.metrics["ap50"] == 1.0 and found.metrics["pck"] == 1.0
     other = {"keypoints": ["a", "b", "c", "d", "e"], "skeleton": [[1, 2], [2, 3], [3, 4], [4, 5]]}
     lsp = weights(tmp_path / "lsp.safetensors")
     code, _, err = run("evaluate", lsp, "--data", sticks(category=other, where="other/person_keypoints.json"))
-    assert code != 0 and "have no joint in common" in err
+    assert code != 0 and "have no keypoint in common" in err
 
 
 def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path) -> None:
     file = weights(tmp_path / "net.safetensors", head="simcc")
-    assert load_top_down(file).card["head"] == "simcc"
+    assert find_network(file).card["head"] == "simcc"
     with pytest.raises(WeightsError, match="does not fit its network pose-tiny"):
-        load_top_down(with_card(weights(tmp_path / "other.safetensors"), head="simcc"))
+        find_network(with_card(weights(tmp_path / "other.safetensors"), head="simcc"))
     with pytest.raises(WeightsError, match="its card cannot be used"):
-        load_top_down(with_card(file, size=[100, 100]))
-    with pytest.raises(UsageError, match="--detector is for a network that looks at one person at a time"):
-        estimator_for(blob_network(), detector=PoseEstimator(blob_network()))
+        find_network(with_card(file, size=[100, 100]))
+    with pytest.raises(UsageError, match="`detector` is for top-down networks"):
+        make_estimator(blob_network(), detector=PoseEstimator(blob_network()))
 
 
 def with_card(file: Path, **changes: Any) -> Path:
     """Change the card of a weights file."""
-    card, tensors = read_file(file, "top-down")
-    write(file, tensors, json.dumps(card | changes))
+    _, card, tensors = read_weights(file)
+    write_weights(file, tensors, json.dumps(card | changes))
     return file
 
 
 def test_a_file_with_folded_batch_norms_is_smaller_and_computes_the_same(tmp_path: Path) -> None:
-    """Shipped files are of this kind."""
-    whole = load_top_down(weights(tmp_path / "whole.safetensors"))
-    write(tmp_path / "folded.safetensors", whole.model.state_dict(), json.dumps(whole.card | {"folded": True}))
-    folded = load_top_down(tmp_path / "folded.safetensors")
+    """Bundled files are of this kind."""
+    whole = find_network(weights(tmp_path / "whole.safetensors"))
+    write_weights(tmp_path / "folded.safetensors", whole.model.state_dict(), json.dumps(whole.card | {"folded": True}))
+    folded = find_network(tmp_path / "folded.safetensors")
     images = torch.randn(2, 3, 128, 96)
     for ours, theirs in zip(folded.model(images), whole.model(images), strict=True):
         assert torch.equal(ours, theirs)
     assert (tmp_path / "folded.safetensors").stat().st_size < (tmp_path / "whole.safetensors").stat().st_size - 10_000
     with pytest.raises(WeightsError, match="does not fit its network"):
-        load_top_down(with_card(tmp_path / "folded.safetensors", folded=False))
+        find_network(with_card(tmp_path / "folded.safetensors", folded=False))
 
 
 def test_impossible_training_options_are_refused(
@@ -376,11 +389,15 @@ def test_impossible_training_options_are_refused(
 ) -> None:
     path = sticks()
     for option, value, message in (
-        ("--image-size", 100, "multiple of 32"), ("--image-width", 100, "multiple of 32"),
-        ("--translate", 2, "has no --translate"), ("--flip", "alternating", "must be one of"),
-        ("--half-body", 2, "must be between"), ("--low-res-scale", 2, "must be between"),
-        ("--head", "simcc", "use --low-res-fraction 0"), ("--batch-size", 1, "every batch needs 2"),
-    ):  # fmt: skip
+        ("--image-size", 100, "multiple of 32"),
+        ("--image-width", 100, "multiple of 32"),
+        ("--translate", 2, "has no --translate"),
+        ("--flip", "alternating", "must be one of"),
+        ("--half-body", 2, "must be between"),
+        ("--low-res-scale", 2, "must be between"),
+        ("--head", "simcc", "use --low-res-fraction 0"),
+        ("--batch-size", 1, "every batch needs at least 2"),
+    ):
         code, _, err = run("train", "pose-tiny", "--data", path, "--low-res-fraction", 0.5, option, value)
         assert code != 0 and message in err and "Traceback" not in err
     assert isinstance(find_recipe("simple-baseline-resnet50").settings, TopDownSettings)
@@ -395,10 +412,9 @@ def test_early_crops_are_small_and_the_learning_rate_restarts(sticks: Callable[.
     for epoch, side in enumerate((64, 64, 128, 128)):
         task.train_step(task.batches.get(epoch, 0))
         rates.append(task.optimizers["net"].param_groups[0]["lr"] / task.optimizer_config.lr)
-        net = task.product_net()
-        assert isinstance(net, TopDown)
+        net = task.exported_net()
         with torch.no_grad():
-            assert task.evaluate() == task.measure(net, size=(side, side))
+            assert task.evaluate() == task.evaluator(net, size=(side, side))
     np.testing.assert_allclose(rates, [1.0, 0.5, 0.25, 0.125])  # the cosine at its beginning and its middle
     assert json.loads(task.card({})["average"])["size"] == [128, 128]
 
@@ -406,7 +422,7 @@ def test_early_crops_are_small_and_the_learning_rate_restarts(sticks: Callable[.
 def test_the_published_schedule_divides_the_rate_by_ten_after_90_and_120_of_140_epochs(
     sticks: Callable[..., Path],
 ) -> None:
-    """Here of 14 epochs of a small network."""
+    """Here for 14 epochs of a small network."""
     published = find_recipe("simple-baseline-resnet50-coco").settings
     assert isinstance(published, TopDownSettings) and (published.epochs, published.lr) == (140, 1e-3)
     assert (published.milestones, published.gamma) == ("90,120", 0.1)
@@ -429,16 +445,16 @@ def test_the_published_schedule_divides_the_rate_by_ten_after_90_and_120_of_140_
 
 @torch.no_grad()
 def test_swapped_sides_are_counted(sticks: Callable[..., Path]) -> None:
-    """Of twelve people three have swapped shoulders, and one has a shoulder that is simply wrong."""
-    measure = TopDownEvaluator(labeled_crops(sticks()), most=1000)
-    found = measure.answers(dots())
-    keypoints = true_keypoints(found)
+    """Three of twelve people have swapped shoulders, and one has a shoulder that is wrong in another way."""
+    evaluator = TopDownEvaluator(labeled_crops(sticks()), max_samples=1000)
+    predictions = evaluator.predict(dots())
+    keypoints = true_keypoints(predictions)
     keypoints[:3, [1, 2]] = keypoints[:3, [2, 1]]
     keypoints[3, 1] += 40
-    changed = replace(found, keypoints=keypoints)
-    assert measure.swap_rate(changed) == {"shoulder": pytest.approx(3 / 12), "hip": 0.0}
-    errors = measure.errors(changed)
-    assert (errors[4:] == 0).all() and errors[3] == pytest.approx(np.hypot(40, 40) / 5 / found.boxes[3, 2:].max())
+    changed = replace(predictions, keypoints=keypoints)
+    assert evaluator.swap_rate(changed) == {"shoulder": pytest.approx(3 / 12), "hip": 0.0}
+    errors = evaluator.mean_errors(changed)
+    assert (errors[4:] == 0).all() and errors[3] == pytest.approx(np.hypot(40, 40) / 5 / predictions.boxes[3, 2:].max())
 
 
 @pytest.mark.slow
@@ -456,5 +472,5 @@ def test_the_published_recipe_trains_on_coco_photographs(shared: Path, tmp_path:
     lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite(lines[-1]["train/loss"]) and np.isfinite(result.metrics["loss"]) and lines[-1]["step"] >= 3
     assert result.parameters == 33_999_697
-    network = load_top_down(result.run_dir)
+    network = find_network(result.run_dir)
     assert network.size == (256, 192) and network.card["head"] == "mse" and len(network.skeleton) == 17

@@ -33,7 +33,7 @@ POSE_MODELS = ("openpose-tiny-lsp", "pose-tiny-lsp")
 COSTLY = {"convnet-fashion", "dcgan-fashion", "infogan-mnist"}
 """Measured as their cards say in slow tests only."""
 PCK = {
-    "openpose-tiny-lsp": r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso, ([\d,]+) photo",
+    "openpose-tiny-lsp": r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso, ([\d,]+) test photo",
     "pose-tiny-lsp": r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso; [\d.]+, PCK@0.1 of the box; ([\d,]+)",
 }
 """Where the cards state PCK, and the number of people."""

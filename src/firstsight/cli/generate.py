@@ -181,30 +181,26 @@ def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
 
 def _write(arguments: Arguments, generator: "Generator", grid: "ImageGrid") -> list[Path]:
     """Write one grid, one animation, or one file per image; return the files."""
-    from PIL import Image
-
-    from firstsight import plots
-    from firstsight.cli.console import log
     from firstsight.tasks.gan.generate import add_nearest_neighbors
 
-    out, images = arguments.out, grid.images.numpy()
-    if out.suffix.lower() == ".gif":
-        out.write_bytes(plots.encode_gif([plots.tile_png(image[None], 1) for image in images]))
-    elif out.suffix:
-        columns, rows = grid.columns, grid.rows
-        if arguments.nearest:
-            grid = add_nearest_neighbors(generator, grid, arguments.nearest, arguments.data)
-            images, rows = grid.images.numpy(), grid.rows
-        if rows or grid.heads:
-            out.write_bytes(plots.encode_png(plots.image_grid(images, columns, rows=rows, heads=grid.heads)))
-        else:
-            out.write_bytes(plots.tile_png(images, columns, min_side=plots.STANDALONE_MIN_SIDE))
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        files = [out / f"{i:05d}.png" for i in range(len(images))]
-        if others := len(set(out.iterdir()) - set(files)):
-            log(f"{out} also holds {f'{others} other files' if others > 1 else 'another file'}")
-        for file, image in zip(files, images, strict=True):
-            Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
-        return files
-    return [out]
+    if not arguments.out.suffix:
+        return _write_folder(arguments.out, grid)
+    if arguments.nearest:
+        grid = add_nearest_neighbors(generator, grid, arguments.nearest, arguments.data)
+    return [grid.save(arguments.out)]
+
+
+def _write_folder(folder: Path, grid: "ImageGrid") -> list[Path]:
+    """Write one PNG file per image."""
+    from PIL import Image
+
+    from firstsight.cli.console import log
+
+    folder.mkdir(parents=True, exist_ok=True)
+    images = grid.images.numpy()
+    files = [folder / f"{i:05d}.png" for i in range(len(images))]
+    if others := len(set(folder.iterdir()) - set(files)):
+        log(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
+    for file, image in zip(files, images, strict=True):
+        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
+    return files

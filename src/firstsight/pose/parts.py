@@ -268,8 +268,8 @@ def assemble(peaks: Peaks, limbs: Sequence[Limbs], skeleton: Skeleton) -> People
     owners: dict[int, list[int]] = {}  # people of each peak
     weights = peaks.scores.astype(np.float64)
     tree = len(skeleton) - 1
-    for number, ((a, b), found) in enumerate(zip(skeleton.limbs, limbs, strict=True)):
-        for (first, second), score in zip(found.ends.tolist(), found.scores.tolist(), strict=True):
+    for number, ((a, b), candidates) in enumerate(zip(skeleton.limbs, limbs, strict=True)):
+        for (first, second), score in zip(candidates.ends.tolist(), candidates.scores.tolist(), strict=True):
             if number >= tree:
                 _fill_in(joints, owners, (a, b), (first, second))
                 continue

@@ -136,10 +136,12 @@ class TrainSettings(TypedDict, total=False):
     """Learning rate of the restart, as a multiple of the first one."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"]
     """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
+    max_eval_samples: int
+    """Maximum number of samples to evaluate on: scenes and photographs (bottom-up), or people (top-down)."""
     scenes: Literal["composed", "photographs"]
     """Scenes of several people, composed of images of one person each; or crops of photographs."""
     max_people: int
-    """With composed scenes: maximum number of people."""
+    """Maximum number of people in a composed scene."""
     min_scale: float
     """Size of the smallest person, relative to the image size."""
     max_scale: float
@@ -152,8 +154,6 @@ class TrainSettings(TypedDict, total=False):
     """Weight of the loss of the part affinity fields relative to that of the heatmaps."""
     foreground_weight: float
     """Additional weight of the loss at cells that show a keypoint or a limb, which are few."""
-    max_eval_samples: int
-    """Maximum number of scenes, and of photographs, to evaluate on."""
     image_width: int
     """Width of the network's input in pixels (0: the same)."""
     head: Literal["heatmap", "mse", "simcc"]

@@ -61,7 +61,7 @@ def apply_filter(
     --------
     >>> import numpy as np
     >>> apply_filter(np.eye(8, dtype=np.uint8) * 255, "box", size=3).output.shape
-    torch.Size([1, 8, 8])
+    (1, 8, 8)
     """
     matrix = get_kernel(kernel, size)
     pixels = np.array(to_pil(image, bgr=bgr).convert("RGB" if color else "L"))

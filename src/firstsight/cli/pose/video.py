@@ -106,7 +106,7 @@ class Summary:
 
 
 class JsonSink:
-    """Context manager that prints one JSON document, a line per frame as it is processed."""
+    """Context manager that prints one JSON document, one line for each processed frame."""
 
     def __init__(self, video: "Video", skeleton: "Skeleton", summary: Summary) -> None:
         self.video, self.skeleton, self.summary = video, skeleton, summary

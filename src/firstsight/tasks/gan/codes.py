@@ -66,7 +66,7 @@ def code_correlations(latent: Latent, z: Tensor, images: Tensor) -> list[CodeCor
     latent : Latent
         Latent space of the generator.
     z : Tensor
-        (N, ``latent.length``) random latent vectors.
+        (N, latent.length) random latent vectors.
     images : Tensor
         (N, C, S, S) uint8, generated from ``z``.
     """
@@ -82,7 +82,7 @@ def joint_correlation(latent: Latent, z: Tensor, images: Tensor) -> CodeCorrelat
     latent : Latent
         Latent space of the generator.
     z : Tensor
-        (N, ``latent.length``) random latent vectors.
+        (N, latent.length) random latent vectors.
     images : Tensor
         (N, C, S, S) uint8, generated from ``z``.
     """

@@ -60,7 +60,7 @@ class GANEvaluation(Evaluation):
     model, data : str
         Names of the network and of the data set.
     notes : tuple[str, ...]
-        What a reader of the result must know.
+        Remarks that qualify the result.
     purities : Mapping[str, tuple[float, ...]]
         For each categorical code, the fraction of the most frequent class among the images of each value. For a
         class-conditional generator, the fraction of the requested class.
@@ -162,13 +162,10 @@ def evaluate_generator(
     fake = reference(images)
     real, labels = classify_set(reference, test, n, model.preprocess)
     other, _ = classify_set(reference, train, n, model.preprocess)
-    metrics = distances(real.features, fake.features)
-    metrics["frechet_floor"] = frechet_distance(real.features, other.features)
-    notes = list(test.notes)
-    if n > NEIGHBORS:
-        metrics |= vars(compute_prdc(real.features, fake.features[:n], k=NEIGHBORS))
-    else:
-        notes.append(f"precision, recall, density and coverage need more than {NEIGHBORS} images; there are {n}")
+    metrics = _feature_metrics(real.features, other.features, fake.features)
+    notes = test.notes
+    if n <= NEIGHBORS:
+        notes += (f"precision, recall, density and coverage need more than {NEIGHBORS} images; there are {n}",)
     purities: dict[str, tuple[float, ...]] = {}
     if reference.in_domain:
         metrics |= _class_metrics(fake, labels, len(test.classes))
@@ -182,7 +179,7 @@ def evaluate_generator(
         n=n,
         model=model.card["model"],
         data=test.name,
-        notes=tuple(notes),
+        notes=notes,
         purities=purities,
         draws=draws,
         reference=reference.name,
@@ -201,6 +198,16 @@ def _load_splits(
         for split in ("train", "test")
     )
     return train, test
+
+
+def _feature_metrics(real: Tensor, other: Tensor, fake: Tensor) -> dict[str, float]:
+    """Return the metrics of features of test images (N, D), training images (N, D) and draws (draws * N, D)."""
+    n = len(real)
+    metrics = distances(real, fake)
+    metrics["frechet_floor"] = frechet_distance(real, other)
+    if n > NEIGHBORS:
+        metrics |= vars(compute_prdc(real, fake[:n], k=NEIGHBORS))
+    return metrics
 
 
 def _class_metrics(fake: ClassifierOutput, labels: Tensor, num_classes: int) -> dict[str, float]:

@@ -26,7 +26,7 @@ def traversal(latent: Latent, z: Tensor, *, continuous: int | None, low: float =
     latent : Latent
         Latent space.
     z : Tensor
-        (N, ``latent.length``) random latent vectors, N at least `COLUMNS`.
+        (N, latent.length) random latent vectors, N at least `COLUMNS`.
     continuous : int | None
         Index of the continuous code; None for none.
     low : float
@@ -37,7 +37,7 @@ def traversal(latent: Latent, z: Tensor, *, continuous: int | None, low: float =
     Returns
     -------
     Tensor
-        (rows * `COLUMNS`, ``latent.length``) latent vectors.
+        (rows * COLUMNS, latent.length) latent vectors.
     """
     rows = min(latent.categories[0], MAX_ROWS) if latent.categories else COLUMNS
     if continuous is None:
@@ -59,7 +59,7 @@ def sample_latents(latent: Latent, z: Tensor) -> Tensor:
     latent : Latent
         Latent space.
     z : Tensor
-        (N, ``latent.length``) random latent vectors.
+        (N, latent.length) random latent vectors.
     """
     if latent.categories or latent.continuous:
         return traversal(latent, z, continuous=0 if latent.continuous else None)
@@ -89,11 +89,11 @@ def report_figures(
     history : History
         Metrics of all epochs.
     generate : Callable[[Tensor], Tensor]
-        Generator: (N, ``latent.length``) latent vectors to (N, C, S, S) uint8 images.
+        Generator: (N, latent.length) latent vectors to (N, C, S, S) uint8 images.
     latent : Latent
         Latent space.
     z : Tensor
-        (N, ``latent.length``) random latent vectors, N at least ``COLUMNS**2``.
+        (N, latent.length) random latent vectors, N at least ``COLUMNS**2``.
     classes : Sequence[str]
         Names of the classes if the generator is class-conditional, else empty.
     train_images : Tensor

@@ -29,7 +29,7 @@ class Generator:
     Attributes
     ----------
     model : nn.Module
-        In eval mode; (N, ``latent.length``) latent vectors to (N, C, S, S) normalized images.
+        In eval mode; (N, latent.length) latent vectors to (N, C, S, S) normalized images.
     latent : Latent
         Latent space: noise and codes.
     preprocess : Preprocess

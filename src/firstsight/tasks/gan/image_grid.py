@@ -18,7 +18,7 @@ class ImageGrid:
     Attributes
     ----------
     z : Tensor
-        (N, ``latent.length``) latent vectors.
+        (N, latent.length) latent vectors.
     images : Tensor
         (N, C, S, S) uint8, generated from ``z``. `add_nearest_neighbors` adds training images.
     columns : int

@@ -40,7 +40,7 @@ class GANTask:
     Parameters
     ----------
     generator : nn.Module
-        (N, ``latent.length``) latent vectors to (N, C, S, S) images.
+        (N, latent.length) latent vectors to (N, C, S, S) images.
     discriminator : nn.Module
         Images to (N,) logits, or to logits and a `CodePrediction`.
     batches : Batches
@@ -140,7 +140,7 @@ class GANTask:
         Parameters
         ----------
         z : Tensor
-            (N, ``latent.length``) latent vectors.
+            (N, latent.length) latent vectors.
 
         Returns
         -------

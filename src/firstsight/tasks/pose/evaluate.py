@@ -290,8 +290,8 @@ def _refused_note(refused: Sequence[str], total: int) -> str:
 
 def _is_target(truth: GroundTruth) -> NDArray[np.bool_]:
     """Return which people (P,) count: those with a labeled keypoint who are not part of a crowd."""
-    labeled: NDArray[np.bool_] = (truth.keypoints[..., 2] > 0).any(1)
-    return ~truth.crowd & labeled
+    is_labeled: NDArray[np.bool_] = np.any(truth.keypoints[..., 2] > 0, axis=1)
+    return ~truth.crowd & is_labeled
 
 
 def _summarize(
