@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --durations=
 
 .PHONY: help demo test test-all coverage mutants lint format bench weights notebooks gallery docs clean
 
-help: ## list the front doors
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 $(BIN)/python:
@@ -41,7 +41,7 @@ test-all: $(VENV)/.installed-dev ## the long proofs too: fifty kills, all chapte
 coverage: $(VENV)/.installed-dev ## line and branch coverage of src/ by test-all (see docs/testing.md)
 	$(BIN)/python tools/measure_coverage.py
 
-mutants: $(VENV)/.installed-dev ## how many of 300 random mutants the test suite kills (takes long; see docs/testing.md)
+mutants: $(VENV)/.installed-dev ## mutation score: share of 300 random mutants that the tests kill (long; see docs/testing.md)
 	$(BIN)/python tools/measure_mutants.py
 
 lint: $(VENV)/.installed-dev ## ruff and mypy --strict
@@ -50,11 +50,11 @@ lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 
-format: $(VENV)/.installed-dev ## let ruff format and mend what it can
+format: $(VENV)/.installed-dev ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## the measurements that the README quotes (see benchmarks/README.md)
+bench: $(VENV)/.installed-dev ## run the benchmarks (see benchmarks/README.md)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/startup.py
 
@@ -64,7 +64,7 @@ weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=
 notebooks: $(VENV)/.installed-dev ## execute the chapters, in both languages, and write them with their outputs
 	$(BIN)/python tools/make_notebooks.py
 
-gallery: $(VENV)/.installed ## make the README's pictures with the commands that stand beside them
+gallery: $(VENV)/.installed ## regenerate the images of README and docs with the commands next to them
 	$(BIN)/python tools/make_gallery.py
 
 docs: $(VENV)/.installed-docs ## the site, in build/site: chapters, how-tos, reference, results (after the install needs no network)

@@ -1,6 +1,7 @@
 """Sphinx configuration. `make docs` builds build/source, which tools/make_site.py collects."""
 
 import re
+from types import BuiltinFunctionType
 from typing import Any
 
 from docutils import nodes
@@ -30,6 +31,7 @@ pygments_style = "a11y-light"  # every color has enough contrast
 pygments_dark_style = "a11y-dark"
 default_role = "py:obj"  # `Name` in a docstring is a link if it is known (see `find_name`)
 autodoc_member_order = "bysource"
+autodoc_default_options = {"special-members": "__call__"}
 maximum_signature_line_length = 80  # a longer signature has one line per parameter
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
@@ -91,8 +93,10 @@ def prepare_docstring(app: Sphinx, what: str, name: str, obj: object, options: o
     """Make a docstring valid reStructuredText.
 
     Code after "::" at the end of a docstring is indented, because ruff dedents it. The underscore of types such as
-    ``np.bool_`` is escaped.
+    ``np.bool_`` is escaped. Functions of torch that are defaults of attributes lose their docstrings.
     """
+    if isinstance(obj, BuiltinFunctionType):
+        lines.clear()
     text = re.sub(r"::\n\n(?=\S)", "::\n\n    ", "\n".join(lines))
     lines[:] = re.sub(r"^(.* : .*np\.\w+)_(?=\W|$)", r"\1\\_", text, flags=re.MULTILINE).splitlines()
 

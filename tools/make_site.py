@@ -40,9 +40,11 @@ def copy_chapters(source: Path) -> None:
 
 
 def modules(package: str) -> list[str]:
-    """Return the names of the public modules of a package."""
-    path = getattr(import_module(f"firstsight.{package}"), "__path__", [])
-    return [info.name for info in pkgutil.iter_modules(path) if not info.name.startswith("_")]
+    """Return the names of the public modules of a package and of the packages in it, as "classification.classifier"."""
+    prefix = f"firstsight.{package}."
+    path = getattr(import_module(prefix.rstrip(".")), "__path__", [])
+    names = [info.name.removeprefix(prefix) for info in pkgutil.walk_packages(path, prefix)]
+    return [name for name in names if "._" not in f".{name}"]
 
 
 def packages() -> list[str]:

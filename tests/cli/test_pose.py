@@ -201,7 +201,7 @@ def test_weights_that_are_missing_or_of_another_kind_are_refused(run: Run, photo
 
 
 def test_the_limitations_of_bundled_networks_are_stated(run: Run) -> None:
-    """On a portrait; they were trained on full-body images."""
+    """The image is a portrait, and the networks were trained on full-body images."""
     photo = sample_photo()
     code, out, err = run("pose", photo, "--out", "people.jpg", "--json")
     assert code == 0 and "openpose-tiny-lsp is a small bundled network: works for one full-body person" in err

@@ -212,6 +212,8 @@ def test_docstrings_are_prepared_for_sphinx() -> None:
     lines = ["Scale x.", "", "x : NDArray[np.bool_]", "", "Use it as::", "", "scale(x)"]
     CONF["prepare_docstring"](None, "function", "f", None, None, lines)
     assert lines == ["Scale x.", "", r"x : NDArray[np.bool\_]", "", "Use it as::", "", "    scale(x)"]
+    CONF["prepare_docstring"](None, "method", "f", abs, None, lines)
+    assert lines == []
 
 
 FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Checkpoints: exact resume, detection of damage, no pickle."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Literal
@@ -90,6 +91,22 @@ def test_failed_save_keeps_the_checkpoints_before_it(tmp_path: Path) -> None:
     checkpoint.load(tmp_path / "00000001")
 
 
+def test_error_of_a_failed_save_is_that_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the checkpoint cannot be made, so there is nothing to remove."""
+
+    def raise_disk_full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pair = trained_pair()
+    save(tmp_path, 1, pair)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", raise_disk_full)
+        with pytest.raises(OSError) as error:
+            save(tmp_path, 2, pair)
+    assert error.value.errno == errno.ENOSPC
+    assert [item.name for item in tmp_path.iterdir()] == ["00000001"]
+
+
 def test_checkpoint_contains_only_json_and_safetensors(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -139,6 +156,24 @@ def test_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) ->
     DAMAGE[damage](tmp_path / "00000001")
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         checkpoint.load_newest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("bit of the manifest", "00000001: unreadable checkpoint (its manifest is damaged)"),
+        ("manifest empty", "00000001: unreadable checkpoint (its manifest is damaged)"),
+        ("manifest missing", "00000001: unreadable checkpoint (No such file or directory)"),
+        ("file missing", "00000001: unreadable checkpoint (No such file or directory)"),
+        ("file truncated", "00000001/net.safetensors: damaged (its SHA-256 differs from the manifest)"),
+    ],
+)
+def test_damage_of_a_checkpoint_is_named(tmp_path: Path, damage: str, reason: str) -> None:
+    folder = save(tmp_path, 1, trained_pair())
+    DAMAGE[damage](folder)
+    with pytest.raises(CheckpointError) as error:
+        checkpoint.load(folder)
+    assert str(error.value) == f"{tmp_path}/{reason}"
 
 
 def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     run.close()
 
 
-def test_run_directory_is_locked_against_a_second_process_until_the_first_ends(tmp_path: Path) -> None:
+def test_run_directory_is_locked_against_a_second_process_until_the_first_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = (
         "import sys; from pathlib import Path; from firstsight.engine.rundir import RunDirectory\n"
         f"run = RunDirectory(Path({str(tmp_path)!r})); print('open', flush=True); sys.stdin.readline()\n"
@@ -47,8 +50,13 @@ def test_run_directory_is_locked_against_a_second_process_until_the_first_ends(t
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "open\n"
+
+    def refuse_to_wait(_: float) -> None:
+        raise AssertionError("a locked directory is refused at once")
+
     try:
-        with pytest.raises(RunError, match="another process is training in this directory"):
+        with monkeypatch.context() as patch, pytest.raises(RunError, match="another process is training in this dir"):
+            patch.setattr(time, "sleep", refuse_to_wait)
             RunDirectory(tmp_path)
     finally:
         holder.kill()  # this releases the lock, too

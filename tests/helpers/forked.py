@@ -28,7 +28,7 @@ def start(
 
     Parameters
     ----------
-    body : what the fork does.
+    body : The code that the fork runs.
     stdout, stderr : the files that its output is appended to; stderr None is that of the parent.
     environment : environment variables of the fork alone.
 

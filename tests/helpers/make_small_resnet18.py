@@ -60,7 +60,7 @@ def small_state() -> dict[str, Tensor]:
 def with_hash(archive: bytes, prefix: bytes) -> bytes:
     """Return a zip archive with a comment by which its SHA-256 begins with ``prefix``."""
     assert archive[-END_OF_ARCHIVE:].startswith(b"PK\5\6")
-    padding = (40 - len(archive) - len(COMMENT) - DIGITS) % 64  # the digits lie in the last block of SHA-256
+    padding = (40 - len(archive) - len(COMMENT) - DIGITS) % 64  # the digits are in the last block of SHA-256
     comment = COMMENT + b" " * padding
     start = archive[:-2] + struct.pack("<H", len(comment) + DIGITS) + comment
     before = hashlib.sha256(start)

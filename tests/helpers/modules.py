@@ -1,4 +1,4 @@
-"""Run Python modules, also those of this folder, in processes of their own."""
+"""Run Python modules, including those of this folder, in separate processes."""
 
 import os
 import subprocess

@@ -26,7 +26,7 @@ def write_mnist_like(folder: Path, *, train: int = 200, test: int = 100) -> None
 
 
 def write_cifar10_like(folder: Path, *, images: int = 20) -> None:
-    """Write the binary batches of CIFAR-10, each with so many images of noise."""
+    """Write the binary batches of CIFAR-10, each with this number of noise images."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name in (*TRAIN, *TEST):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
+from firstsight.metrics.frechet import Prdc, class_kl_divergence, compute_prdc, count_modes, frechet_distance
 
 
 def points(seed: int, *shape: int) -> torch.Tensor:
@@ -56,6 +56,15 @@ def test_copies_of_one_real_image_have_full_precision_and_no_recall() -> None:
     assert compute_prdc(real, points(11, 200, 4) + 50).precision == 0
     with pytest.raises(ValueError, match="`real` and `fake` must have more than k=5 images, got 3 and 200"):
         compute_prdc(real[:3], real)
+
+
+def test_precision_needs_more_images_than_neighbors() -> None:
+    """With k images, an image has k - 1 others; with k + 1 it has k."""
+    cloud = points(12, 40, 2)
+    for real, fake, counts in ((cloud[:4], cloud, "4 and 40"), (cloud, cloud[:4], "40 and 4")):
+        with pytest.raises(ValueError, match=f"must have more than k=4 images, got {counts}"):
+            compute_prdc(real, fake, k=4)
+    assert compute_prdc(cloud[:5], cloud[:5], k=4) == Prdc(1.0, 1.0, 1.25, 1.0)
 
 
 def test_number_of_modes_and_kl_divergence_by_hand() -> None:

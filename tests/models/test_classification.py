@@ -29,7 +29,7 @@ from firstsight.models.pose.openpose_tiny import openpose_tiny
 from firstsight.models.pose.openpose_vgg import openpose_vgg19
 from firstsight.models.pose.pose_tiny import pose_tiny
 from firstsight.models.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
-from firstsight.models.registry import CLASSIFICATION_MODELS, list_models
+from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, _classifier, list_models
 from helpers.state_dicts import make_state
 
 MACS = {  # multiply-accumulates at the published size, as in the papers and in torchvision
@@ -140,6 +140,22 @@ def test_initial_weights_have_the_published_standard_deviations(name: str, stds:
     net = create_model(name)
     for layer, std in stds.items():
         assert float(net.get_submodule(layer).weight.detach().std()) == pytest.approx(std, rel=0.01), layer
+
+
+def test_alexnet_of_the_paper_has_its_layers() -> None:
+    """Sections 3.3 to 3.5 of the paper; torch divides alpha by the number of channels that are summed."""
+    features = on_meta("alexnet", variant="paper").features
+    norms = [m for m in features if isinstance(m, nn.LocalResponseNorm)]
+    assert [(m.k, m.size, m.alpha / m.size, m.beta) for m in norms] == [(2, 5, 1e-4, 0.75)] * 2
+    assert [(m.kernel_size, m.stride) for m in features if isinstance(m, nn.MaxPool2d)] == [(3, 2)] * 3
+    x = torch.empty(1, 3, 224, 224, device="meta")
+    shapes = [tuple((x := layer(x)).shape[1:]) for layer in features]
+    order = [0, 2, 3, 4, 6, 7, 8, 10, 12, 14]  # convolutions, norms and pooling, without the ReLUs
+    assert [shapes[i] for i in order] == [
+        (96, 55, 55), (96, 55, 55), (96, 27, 27), (256, 27, 27), (256, 27, 27), (256, 13, 13),
+        (384, 13, 13), (384, 13, 13), (256, 13, 13), (256, 6, 6),
+    ]  # fmt: skip
+    assert [m.groups for m in features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
 
 
 def test_alexnet_of_the_paper_begins_with_its_standard_deviation_and_biases() -> None:
@@ -521,6 +537,27 @@ def test_unknown_names_and_impossible_sizes_are_refused() -> None:
         create_model("lenet")(torch.zeros(1, 1, 28, 30))
     with pytest.raises(ValueError, match="built for images of 1x32x32; got 1x28x28"):
         create_model("mlp")(torch.zeros(1, 1, 28, 28))
+
+
+def test_only_lenet_has_a_fixed_size_and_only_mlp_is_built_for_one() -> None:
+    assert {name for name, info in MODELS.items() if info.is_fixed_size} == {"lenet"}
+    assert {name for name, info in MODELS.items() if info.needs_image_size} == {"mlp"}
+    info = _classifier("new", "module", 10, "a network")
+    assert not info.is_fixed_size and not info.needs_image_size
+    assert (info.kind, info.min_size, info.in_channels, info.image_size, info.num_classes) == (
+        "classification", 1, 1, 32, 10,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, info in CLASSIFICATION_MODELS.items() if not info.is_fixed_size])
+def test_networks_take_images_of_the_smallest_size_and_refuse_smaller_ones(name: str) -> None:
+    smallest = CLASSIFICATION_MODELS[name].min_size
+    net = on_meta(name, image_size=smallest)
+    shape = (2, CLASSIFICATION_MODELS[name].in_channels, smallest, smallest)
+    assert net(torch.empty(shape, device="meta")).shape == (2, CLASSIFICATION_MODELS[name].num_classes)
+    if smallest > 1:
+        with pytest.raises(UsageError, match=f"images of at least {smallest}x{smallest} pixels"):
+            on_meta(name, image_size=smallest - 1)
 
 
 def test_list_models_finds_names_by_a_part() -> None:

@@ -15,6 +15,7 @@ from firstsight.models.gan.losses import (
     r1_penalty,
     real_loss,
     register_loss,
+    to_score,
 )
 
 HALF = math.log(2)
@@ -26,6 +27,7 @@ HALF = math.log(2)
         ("non-saturating", HALF, HALF, HALF),
         ("saturating", HALF, HALF, -HALF),
         ("least-squares", 0.5, 0.0, 0.5),
+        ("sigmoid-squares", 0.25, 0.25, 0.25),
         ("hinge", 1.0, 1.0, 0.0),
         ("wasserstein", 0.0, 0.0, 0.0),
     ],
@@ -68,6 +70,45 @@ def test_label_smoothing_is_cross_entropy_with_that_target() -> None:
     torch.testing.assert_close(real_loss("non-saturating", logits, target=0.9), expected)
     each = torch.tensor([0.9, 0.0], dtype=torch.float64)
     torch.testing.assert_close(real_loss("non-saturating", logits, target=each)[1], -(1 - p[1]).log())
+
+
+@pytest.mark.parametrize(
+    ("loss", "smoothed", "flipped"),
+    [
+        ("non-saturating", 0.9 * math.log(4 / 3) + 0.1 * math.log(4), math.log(4 / 3)),
+        ("saturating", 0.9 * math.log(4 / 3) + 0.1 * math.log(4), math.log(4 / 3)),
+        ("least-squares", (math.log(3) - 0.9) ** 2 / 2, (math.log(3) - 1) ** 2 / 2),
+        ("sigmoid-squares", 0.15**2, 0.25**2),
+        ("hinge", 0.0, 1 + math.log(3)),
+        ("wasserstein", -math.log(3), math.log(3)),
+    ],
+)
+def test_losses_with_smoothed_and_flipped_labels(loss: str, smoothed: float, flipped: float) -> None:
+    """At a logit of log 3, whose sigmoid is 3/4; the last two losses ignore the target."""
+    logits = torch.tensor([math.log(3)], dtype=torch.float64)
+    assert float(real_loss(loss, logits, target=0.9)) == pytest.approx(smoothed)
+    assert float(fake_loss(loss, logits, target=1.0)) == pytest.approx(flipped)
+    assert float(fake_loss(loss, logits, target=torch.tensor(1.0))) == pytest.approx(flipped)
+
+
+@pytest.mark.parametrize(
+    ("loss", "score"),
+    [("non-saturating", 0.75), ("saturating", 0.75), ("least-squares", 1.0), ("sigmoid-squares", 0.75),
+     ("hinge", math.log(3)), ("wasserstein", math.log(3))],
+)  # fmt: skip
+def test_scores_of_logits(loss: str, score: float) -> None:
+    """The sigmoid, the logit clamped to [0, 1], or the logit itself."""
+    assert float(to_score(loss, torch.tensor([math.log(3)], dtype=torch.float64))) == pytest.approx(score)
+    assert float(to_score("least-squares", torch.tensor(-0.5))) == 0
+
+
+def test_gradient_penalty_is_taken_between_real_and_generated_images() -> None:
+    """The gradient of |x|^2 / 2 is x itself: (3, 4) for real, 0 for generated images, and a part of (3, 4) between."""
+    real = torch.tensor([3.0, 4.0]).view(1, 1, 1, 2).expand(3, 1, 1, 2)
+    penalty = gradient_penalty(
+        lambda x: x.square().flatten(1).sum(1) / 2, real, torch.zeros(3, 1, 1, 2), torch.tensor([1.0, 0.4, 0.0])
+    )
+    torch.testing.assert_close(penalty, torch.tensor([(5.0 - 1) ** 2, (2.0 - 1) ** 2, (0.0 - 1) ** 2]))
 
 
 def test_gradient_penalty_of_a_linear_discriminator_is_that_of_its_weights() -> None:

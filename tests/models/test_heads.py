@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 
-from firstsight.models.pose.heads import HeatmapHead, SimccHead, locate_peaks, make_head, smooth_heatmaps
+from firstsight.models.pose.heads import HeatmapHead, Refine, SimccHead, locate_peaks, make_head, smooth_heatmaps
 from firstsight.pose.skeleton import LSP_14
 from firstsight.pose.targets import gaussian_heatmaps
 
@@ -42,6 +43,30 @@ def test_quarter_offset_by_hand() -> None:
     maps[0, 1, 0, 4] = 0.7  # in a corner there is nothing to compare with
     result = locate_peaks(maps, refine="quarter")
     torch.testing.assert_close(result, torch.tensor([[[2.25, 2.25, 1.0], [4.0, 0.0, 0.7]]]))
+
+
+@pytest.mark.parametrize("refine", ["quarter", "dark"])
+def test_peaks_at_the_border_are_not_refined_and_those_next_to_it_are(refine: Refine) -> None:
+    """Each map is a Gaussian around a point 0.3 cells right of and below a cell."""
+    cells = torch.tensor([[x, y] for x in (0, 1, 6, 7) for y in (0, 1, 4, 5)], dtype=torch.float64)
+    visible = torch.ones(1, len(cells), dtype=torch.bool)
+    maps = gaussian_heatmaps(cells[None] + 0.3, visible, size=(6, 8), sigma=2.0)
+    peaks = locate_peaks(maps, refine=refine)[0, :, :2]
+    is_inner = ((cells > 0) & (cells < torch.tensor([7, 5]))).all(1)
+    assert is_inner.sum() == 4
+    assert torch.equal(peaks[~is_inner], cells[~is_inner])
+    assert ((peaks - cells)[is_inner] != 0).all()
+    if refine == "quarter":
+        assert torch.equal(peaks[is_inner], cells[is_inner] + 0.25)
+
+
+def test_smoothing_is_that_of_scipy_on_the_device_of_the_maps() -> None:
+    maps = torch.rand(2, 3, 9, 12, dtype=torch.float64)
+    smooth = smooth_heatmaps(maps, 2.0)
+    expected = gaussian_filter(maps.numpy(), 2.0, mode="constant", truncate=2.5, axes=(2, 3))
+    torch.testing.assert_close(smooth, torch.from_numpy(expected))
+    on_meta = smooth_heatmaps(maps.to("meta"), 2.0)
+    assert (on_meta.device.type, on_meta.dtype, on_meta.shape) == ("meta", torch.float64, maps.shape)
 
 
 def test_dark_is_one_newton_step_of_the_logarithm() -> None:

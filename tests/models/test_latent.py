@@ -1,6 +1,7 @@
 """Latent vectors: noise, categories and continuous codes, their distributions, spherical interpolation."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -30,6 +31,13 @@ def test_uniform_noise_lies_in_minus_one_to_one() -> None:
     z = Latent(50, kind="uniform").draw(1000, generator=seeded())
     assert z.shape == (1000, 50) and float(z.std()) == pytest.approx(1 / math.sqrt(3), abs=0.01)
     assert z.min() >= -1 and z.max() < 1
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_all_parts_are_drawn_on_the_device_and_in_the_data_type(kind: Literal["normal", "uniform"]) -> None:
+    """The device "meta" computes only shapes, but refuses to concatenate tensors of different devices."""
+    z = Latent(5, (3,), 2, kind=kind).draw(4, device="meta", dtype=torch.float64)
+    assert (z.device.type, z.dtype, z.shape) == ("meta", torch.float64, (4, 10))
 
 
 def test_same_seed_draws_the_same_latent_vectors() -> None:

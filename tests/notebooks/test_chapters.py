@@ -14,16 +14,16 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("*.md"))
 NAMES = [path.stem for path in SOURCES]
 SHORT = [name for name in NAMES if name[:2] in ("01", "03", "05", "07", "08", "11")]
-"""The chapters that train nothing, or for a moment only."""
+"""Chapters without training, or with a very short one."""
 RESET = """%reset -f
 import os, tempfile
 os.chdir(tempfile.mkdtemp(dir="."))
 del os, tempfile"""
-"""No names, and an empty folder."""
+"""Remove all names and change to an empty folder."""
 
 
 def committed(name: str, language: str) -> nbformat.NotebookNode:
-    """Return a notebook as it is committed."""
+    """Return a committed notebook."""
     return nbformat.read(ROOT / "notebooks" / language / f"{name}.ipynb", as_version=4)
 
 
@@ -92,7 +92,7 @@ def test_every_korean_term_of_the_glossary_is_used() -> None:
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_code_of_a_short_chapter_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a script in this process: every number that a cell asserts; with nothing on stderr."""
+    """Run the code as a script in this process: all assertions hold, and stderr is empty."""
     names = {"__name__": "__main__"}
     try:
         for number, cell in enumerate(chapter(name)):
@@ -106,9 +106,9 @@ def test_the_code_of_a_short_chapter_runs(name: str, capsys: pytest.CaptureFixtu
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_both_notebooks_of_a_chapter_run_in_jupyter(name: str) -> None:
-    """Every cell in both languages, and so every number that a cell asserts; with nothing on stderr.
+    """Execute every cell in both languages: all assertions hold, and stderr is empty.
 
-    The kernel starts, and imports torch, once: between the languages all names are removed.
+    One kernel runs both, so torch is imported once; all names are removed between the languages.
     """
     english, korean = (notebook(name, chapter(name), language).cells for language in LANGUAGES)
     for cell in korean:

@@ -75,6 +75,14 @@ def test_kernels_are_read_from_text() -> None:
     assert get_kernel("[7]").tolist() == [[7]]
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(31, 31), (31, 1), (1, 31)])
+def test_kernels_of_the_largest_size_are_read(rows: int, columns: int) -> None:
+    text = ";".join([" ".join(["2"] * columns)] * rows)
+    assert torch.equal(get_kernel(text), torch.full((rows, columns), 2.0, dtype=torch.float64))
+    assert get_kernel("box", 31).shape == get_kernel("gaussian", 31).shape == (31, 31)
+    assert get_kernel("motion", 1).tolist() == [[1]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -84,6 +92,8 @@ def test_kernels_are_read_from_text() -> None:
         ("nan 1", '"nan" in "nan 1" is not a number'),
         ("1 ;; 2", 'the rows of "1 ;; 2" have 1, 0, 1 numbers'),
         (" ".join(["1"] * 40), "must be at most 31x31, got 1x40"),
+        (" ".join(["1"] * 32), "must be at most 31x31, got 1x32"),
+        (";".join(["1"] * 32), "must be at most 31x31, got 32x1"),
         ("sobel", "unknown kernel 'sobel': did you mean sobel-"),
     ],
 )

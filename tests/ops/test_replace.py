@@ -13,6 +13,7 @@ from firstsight import ops
 from firstsight.models.classification import create_model
 from firstsight.models.classification.alexnet import build_paper_features
 from firstsight.models.classification.googlenet import googlenet
+from firstsight.ops.replace import with_torch_signature
 
 
 def batch(n: int, *shape: int) -> tuple[Tensor, Tensor]:
@@ -201,6 +202,21 @@ def test_layers_by_hand_replace_those_of_torch(layer: nn.Module, expected: nn.Mo
     x = torch.randn(shape)
     more = [torch.tensor([1, 3])] if isinstance(expected, nn.CrossEntropyLoss) else []
     torch.testing.assert_close(layer(x.clone(), *more), expected(x.clone(), *more))
+
+
+def test_wrapper_takes_the_arguments_of_torch_by_position_and_by_name() -> None:
+    """An argument that the function lacks may have torch's default only, and is not passed on."""
+
+    def divide(x: Tensor, by: float = 1.0, digits: int = 0) -> Tensor:
+        return (x / by).round(decimals=digits)
+
+    wrapped = with_torch_signature(divide, "by unused digits", unused=None)
+    x = torch.tensor([1.0])
+    for result in (wrapped(x, 8, None, 2), wrapped(x, 8, digits=2), wrapped(x, digits=2, by=8, unused=None)):
+        assert result.item() == pytest.approx(0.12)
+    assert wrapped(x, 4).item() == 0 and wrapped(x).item() == 1
+    with pytest.raises(ValueError, match=r"firstsight.ops.divide does not support `unused`, got 5"):
+        wrapped(x, 8, 5, 2)
 
 
 def test_in_place_relu_overwrites_its_input() -> None:

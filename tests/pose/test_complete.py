@@ -7,10 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from firstsight.pose import complete
 from firstsight.pose.complete import fill_missing_joints, join_fragments
 from firstsight.pose.fast import find_limbs, find_peaks
 from firstsight.pose.oks import object_keypoint_similarity
-from firstsight.pose.parts import Peaks, People, assemble
+from firstsight.pose.parts import PAIRS_PER_CHUNK, Peaks, People, assemble
 from firstsight.pose.skeleton import LSP_14
 from firstsight.pose.targets import heatmap_targets, paf_targets
 
@@ -120,6 +121,30 @@ def mean_best_oks(peaks: Peaks, people: People, truth: NDArray[np.float64]) -> f
         boxes=np.concatenate([low, high - low], 1), sigmas=LSP_14.sigmas,
     )  # fmt: skip
     return float(every.max(0).mean())
+
+
+@pytest.mark.parametrize("pairs_per_chunk", [1, 8, PAIRS_PER_CHUNK])
+def test_fragments_of_all_chunks_are_merged(monkeypatch: pytest.MonkeyPatch, pairs_per_chunk: int) -> None:
+    """Two bodies of two fragments each; a chunk has one, two or all of the four fragments."""
+    monkeypatch.setattr(complete, "PAIRS_PER_CHUNK", pairs_per_chunk)
+    points = ((10, 0), (8, 4), (12, 4), (9, 4.2), (11, 4.2), (10, 9))
+    bodies = peaks_of(*((joint, x + dx, y, 1) for joint, (x, y) in enumerate(points) for dx in (0, 50)))
+    fragments = people_of(
+        ([0, 2, 4, -1, -1, -1], 3.0, 3), ([1, 3, 5, -1, -1, -1], 3.0, 3),
+        ([-1, -1, -1, 6, 8, 10], 3.0, 3), ([-1, -1, -1, 7, 9, 11], 3.0, 3),
+    )  # fmt: skip
+    joined = join_fragments(bodies, fragments)
+    assert joined.joints.tolist() == [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]
+
+
+def test_missing_joints_do_not_depend_on_the_size_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks, people, _ = noisy_people(0, noise=0.05, people=8)
+    expected = fill_missing_joints(peaks, people)
+    assert (expected.joints >= 0).sum() > (people.joints >= 0).sum() + 20
+    monkeypatch.setattr(complete, "PAIRS_PER_CHUNK", 1)  # one person at a time
+    result = fill_missing_joints(peaks, people)
+    np.testing.assert_array_equal(result.joints, expected.joints)
+    np.testing.assert_array_equal(result.scores, expected.scores)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])

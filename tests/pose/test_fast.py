@@ -1,5 +1,6 @@
 """Fast decoding of the network's own maps: subpixel peaks, suppression of close peaks, comparison with "exact"."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstsight.pose import fast
+from firstsight.pose import exact, fast
 from firstsight.pose.decode import decode, decode_steps
-from firstsight.pose.parts import Pose
+from firstsight.pose.parts import Peaks, Pose, assemble
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
+from helpers.blob_people import stick
 
 
 def gaussian(x: float, y: float, *, sigma: float = 0.9, size: tuple[int, int] = (12, 16)) -> Tensor:
@@ -95,6 +97,33 @@ def test_decode_steps_returns_peaks_limbs_and_people() -> None:
     assert len(steps.limbs) == len(LSP_14.limbs) and steps.people.joints.shape == (len(steps.poses), 14)
     assert steps.peaks.offsets[-1] == len(steps.peaks.xy) and all(len(limb.ends) <= 4 for limb in steps.limbs)
     assert steps.people.joints.max() < len(steps.peaks.xy)
+
+
+def test_fast_joins_the_fragments_of_a_person_and_exact_does_not() -> None:
+    """The fields from the neck to both hips are missing, and a wrist has no limb."""
+    joints = torch.from_numpy(stick(240, 250))[None, None]
+    visible = torch.ones(1, 1, 14, dtype=torch.bool)
+    heat = heatmap_targets(joints, visible, size=(64, 64))[0]
+    fields = paf_targets(joints, visible, LSP_14, size=(64, 64))[0]
+    for limb in ((12, 2), (12, 3), (10, 11)):
+        channel = LSP_14.paf_channels[LSP_14.limbs.index(limb)]
+        fields[channel : channel + 2] = 0
+    assert len(decode(heat, fields, LSP_14, method="exact")) == 3
+    steps = decode_steps(heat, fields, LSP_14)
+    fragments = assemble(steps.peaks, steps.limbs, LSP_14).joints
+    assert sorted((fragments >= 0).sum(1)) == [3, 3, 7]  # two legs, and the rest without a wrist
+    assert len(steps.poses) == len(steps.people.joints) == 1
+    np.testing.assert_allclose(steps.poses[0].keypoints[:, :2] * 8 + 3.5, joints[0, 0], atol=0.1)
+
+
+@pytest.mark.parametrize("find_peaks", [fast.find_peaks, exact.find_peaks])
+def test_peak_at_the_threshold_is_found(find_peaks: Callable[[Tensor], Peaks]) -> None:
+    """As in the published code, which sets only values below 0.1 to 0; the rule is that of single precision."""
+    threshold = np.float32(0.1)
+    heat = torch.zeros(1, 5, 9)
+    heat[0, 2, 2] = float(threshold)
+    heat[0, 2, 6] = float(np.nextafter(threshold, np.float32(0)))
+    assert find_peaks(heat).xy.tolist() == [[2, 2]]
 
 
 def test_empty_maps_give_no_people_and_unknown_methods_are_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firstsight.errors import DataError
-from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton, order_limbs
+from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton, _make_skeleton, order_limbs
 
 STICK: dict[str, Any] = {
     "name": "stick",
@@ -58,6 +58,29 @@ def test_a_custom_skeleton_gets_sorted_limbs_flip_pairs_and_sigmas() -> None:
     assert stick.flip == (0, 2, 1, 3, 4)
     assert stick.sigmas == (0.079, 0.067, 0.067, 0.107, 0.067)
     assert order_limbs([(0, 1), (2, 3), (1, 2)]) == ((0, 1), (1, 2), (2, 3))
+
+
+def test_name_of_a_skeleton_is_that_of_its_category_or_skeleton() -> None:
+    assert Skeleton.from_category(STICK).name == "stick"
+    assert Skeleton.from_category(STICK | {"skeleton_name": "five"}).name == "five"
+    assert Skeleton.from_category({key: STICK[key] for key in ("keypoints", "skeleton")}).name == "skeleton"
+
+
+def test_built_in_skeletons_have_their_names_limbs_flip_pairs_and_sigmas() -> None:
+    assert {name: skeleton.name for name, skeleton in SKELETONS.items()} == {
+        name: name for name in ("coco-17", "openpose-18", "lsp-14")
+    }
+    for ordered, limbs in ((False, ((1, 0), (0, 2))), (True, ((1, 0), (0, 2)))):
+        pairs = [(1, 0), (2, 0)] if ordered else limbs
+        skeleton = _make_skeleton("three", "nose left_eye right_eye", pairs, (2, 0), order=ordered)
+        assert skeleton == Skeleton(
+            name="three",
+            joints=("nose", "left_eye", "right_eye"),
+            limbs=limbs,
+            flip_pairs=((1, 2),),
+            sigmas=(0.026, 0.025, 0.025),
+            paf_channels=(2, 0),
+        )
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_muon_updates_the_filters_followed_by_batch_norm_and_adamw_the_rest(stic
 
 
 def test_early_scenes_are_small_and_the_learning_rate_restarts(sticks: Callable[..., Path]) -> None:
-    """Two epochs small, two large, evaluated on scenes of the same size; filters have a learning rate of their own."""
+    """Two epochs small, two large, evaluated on scenes of the same size; filters have a separate learning rate."""
     task = make_task(
         sticks(),
         epochs=4,
@@ -303,7 +303,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
 
 
 def test_the_loss_on_unseen_scenes_falls(sticks: Callable[..., Path]) -> None:
-    """To less than 0.6 of what it was, in 50 steps."""
+    """50 steps reduce it to less than 0.6 of the initial value."""
     task = make_task(
         sticks(24),
         epochs=10,

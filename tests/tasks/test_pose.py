@@ -39,7 +39,7 @@ def rounded(people: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 @pytest.mark.parametrize("size", [SIZE, (637, 471), (803, 399), (601, 1000)])
 @pytest.mark.parametrize("height", [256, 247, 368])
 def test_joints_are_detected_without_shift_at_any_size_and_height(size: tuple[int, int], height: int) -> None:
-    """With every remainder of 8 in both directions, enlarged and reduced, whatever the borders."""
+    """All remainders modulo 8 occur in both directions; images are enlarged and reduced, with any padding."""
     scale = min(size[0] / 640, size[1] / 470)
     people = [stick(180 * scale, 240 * scale, size=290 * scale), stick(440 * scale, 220 * scale, size=240 * scale)]
     poses = PoseEstimator(blob_network(), height=height)(scene(people, size=size, radius=round(7 * scale)))

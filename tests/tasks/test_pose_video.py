@@ -45,7 +45,7 @@ def idf1(truth: list[list[Floats]], predictions: list[list[tuple[int, Pose]]]) -
 
 
 def test_people_who_cross_keep_their_ids(estimator: PoseEstimator) -> None:
-    """From pixels to ids; by their order in the list alone, people would swap them many times."""
+    """Numbering people by their order in each frame swaps the ids many times."""
     frames = 50
     video = film(Path("crossing.mp4"), crossing, frames=frames)
     result = list(track_video(estimator, video, track=True))
@@ -113,7 +113,7 @@ class Counted(Video):
 
 
 def test_frames_are_read_only_when_needed_and_the_callers_video_stays_open(estimator: PoseEstimator) -> None:
-    """The network gets a frame when the caller asks for it."""
+    """The network gets a frame only when the caller requests it."""
     input_shapes = estimator.network.model.input_shapes
     with Counted(str(film(Path("long.mp4"), crossing, frames=30))) as video:
         following = track_video(estimator, video, smooth=True)

@@ -16,7 +16,7 @@ EXAMPLES = ("firstsight evaluate lenet-mnist --data mnist", "firstsight evaluate
 class Arguments:
     """Evaluate a trained model on the test split of a data set.
 
-    A classifier: accuracy and loss. A generator: Fréchet distance, precision and recall against test images. A pose
+    A classifier: accuracy and loss. A generator: Frechet distance, precision and recall against test images. A pose
     network: COCO average precision and the percentage of correct keypoints (PCK@0.2).
     """
 

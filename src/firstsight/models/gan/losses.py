@@ -231,7 +231,7 @@ def generator_loss(loss: str, logits: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Compute the gradient penalty (|gradient| - 1)^2 between real and generated images (Gulrajani 2017, Equation 3).
+    """Compute the gradient penalty ``(|gradient| - 1)^2`` between real and generated images (Gulrajani 2017, Eq. 3).
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Compute the R1 gradient penalty |gradient|^2 at real images (Mescheder 2018, Equation 9, without the factor 1/2).
+    """Compute the R1 gradient penalty ``|gradient|^2`` at real images (Mescheder 2018, Eq. 9, without the factor 1/2).
 
     Parameters
     ----------

@@ -26,9 +26,9 @@ MIN_DRAWS = 4
 """Minimum number of draws: even with ten thousand images, the distance depends on which images are drawn."""
 NEIGHBORS = 5
 DESCRIPTIONS = {
-    "frechet": "Fréchet distance to test images, lower is better",
+    "frechet": "Frechet distance to test images, lower is better",
     "frechet_sd": "standard deviation of the distance of one draw; the distance is the mean over draws",
-    "frechet_floor": "Fréchet distance of training images: the value to approach",
+    "frechet_floor": "Frechet distance of training images: the value to approach",
     "precision": "fraction of generated images that are in the manifold of real ones",
     "recall": "fraction of real images that are in the manifold of generated ones",
     "density": "mean number of real neighborhoods around a generated image, divided by k",
@@ -50,7 +50,7 @@ class GANEvaluation(Evaluation):
     Attributes
     ----------
     metrics : Mapping[str, float | None]
-        ``frechet``: mean Fréchet distance over draws of ``n`` images; ``frechet_sd``: standard deviation of one draw;
+        ``frechet``: mean Frechet distance over draws of ``n`` images; ``frechet_sd``: standard deviation of one draw;
         ``frechet_floor``: distance of training images; ``precision``, ``recall``, ``density``, ``coverage``. If the
         reference classifier knows the classes: ``modes``, ``kl``, ``confidence``. For each categorical code
         ``c1_purity``, or ``class_accuracy`` of a class-conditional generator; for each continuous code ``c2_slant``,
