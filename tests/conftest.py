@@ -112,9 +112,12 @@ def sticks(tmp_path: Path) -> Callable[..., Path]:
     """
 
     def make(
-        count: int = 12, *, where: str = "sticks/person_keypoints.json", category: dict[str, Any] | None = None,
+        count: int = 12,
+        *,
+        where: str = "sticks/person_keypoints.json",
+        category: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         rng = np.random.default_rng(count)
         path = tmp_path / where
         (path.parent / "images").mkdir(parents=True, exist_ok=True)
@@ -128,9 +131,16 @@ def sticks(tmp_path: Path) -> Callable[..., Path]:
             low, high = joints.min(0), joints.max(0)
             images.append({"id": i, "file_name": f"{path.stem}-{i}.png", "width": 96, "height": 120})
             annotations.append(
-                {"id": i, "image_id": i, "category_id": 1, "bbox": [*low, *(high - low)], "area": 3000.0,
-                 "keypoints": np.concatenate([joints, np.full((5, 1), 2)], 1).ravel().tolist()} | changes
-            )  # fmt: skip
+                {
+                    "id": i,
+                    "image_id": i,
+                    "category_id": 1,
+                    "bbox": [*low, *(high - low)],
+                    "area": 3000.0,
+                    "keypoints": np.concatenate([joints, np.full((5, 1), 2)], 1).ravel().tolist(),
+                }
+                | changes
+            )
         names = ["head", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
         person = {"id": 1, "name": "person", "keypoints": names, "skeleton": [[1, 2], [1, 3], [2, 4], [3, 5]]}
         content = {"images": images, "annotations": annotations, "categories": [person | (category or {})]}

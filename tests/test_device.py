@@ -62,12 +62,17 @@ def test_inputs_are_moved_to_the_device_of_the_weights(build: Callable[[], Model
 @pytest.mark.parametrize(
     "command",
     [
-        ["predict", "lenet-digits", "PHOTO"], ["evaluate", "lenet-digits"], ["evaluate", "gan-digits"],
-        ["evaluate", "openpose-tiny-lsp", "--data", "PHOTO"], ["generate", "gan-digits", "--out", "OUT"],
-        ["pose", "PHOTO"], ["pose", "PHOTO", "--compare"], ["train", "lenet-digits", "--out", "OUT"],
+        ["predict", "lenet-digits", "PHOTO"],
+        ["evaluate", "lenet-digits"],
+        ["evaluate", "gan-digits"],
+        ["evaluate", "openpose-tiny-lsp", "--data", "PHOTO"],
+        ["generate", "gan-digits", "--out", "OUT"],
+        ["pose", "PHOTO"],
+        ["pose", "PHOTO", "--compare"],
+        ["train", "lenet-digits", "--out", "OUT"],
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 @pytest.mark.parametrize("device", ABSENT)
 def test_an_absent_device_is_refused(
     command: list[str], device: str, tmp_path: Path, run: Callable[..., tuple[int, str, str]]

@@ -135,7 +135,7 @@ def test_an_exported_program_computes_the_same(name: str, tmp_path: Path) -> Non
 
 
 def test_an_export_in_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(firstsight.UsageError, match="`path` must end in one of: .safetensors"):
+    with pytest.raises(firstsight.UsageError, match=r"`path` must end in one of: \.safetensors"):
         firstsight.export("lenet-digits", tmp_path / "weights.h5")
     with pytest.raises(firstsight.UsageError, match="does not exist"):
         firstsight.export("lenet-digits", tmp_path / "missing/weights.pt2")

@@ -113,9 +113,12 @@ def execute(book: NotebookNode) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         kernel = AsyncKernelManager(kernel_name="python3")
         client = nbclient.NotebookClient(
-            book, km=kernel, timeout=SECONDS, resources={"metadata": {"path": scratch}},
+            book,
+            km=kernel,
+            timeout=SECONDS,
+            resources={"metadata": {"path": scratch}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        )  # fmt: skip
+        )
         client.execute(cleanup_kc=True)  # otherwise the kernel lives as long as this process
     book.metadata["language_info"] = {"name": "python"}  # without the Python version of this machine
     for cell in book.cells:

@@ -81,12 +81,23 @@ def write_reference(source: Path) -> None:
             about = "Constant." if is_constant else (value.__doc__ or "").splitlines()[0]
             rows.append(f"   * - :py:obj:`{name} <{target}>`\n     - {about}")
     lines = [
-        "Reference", "=========", "",
-        "Names of ``import firstsight``:", "",
-        ".. list-table::", "", *rows, "",
-        "All packages:", "",
-        ".. toctree::", "   :maxdepth: 1", "", *(f"   {package}" for package in packages()), "",
-    ]  # fmt: skip
+        "Reference",
+        "=========",
+        "",
+        "Names of ``import firstsight``:",
+        "",
+        ".. list-table::",
+        "",
+        *rows,
+        "",
+        "All packages:",
+        "",
+        ".. toctree::",
+        "   :maxdepth: 1",
+        "",
+        *(f"   {package}" for package in packages()),
+        "",
+    ]
     (folder / "index.rst").write_text("\n".join(lines), encoding="utf-8")
 
 

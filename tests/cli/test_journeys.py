@@ -66,11 +66,20 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     assert code == 0, err
     result = json.loads(out)
     assert list(result) == [
-        "recipe", "run_dir", "epochs", "headline", "metrics", "seconds", "samples_per_second", "parameters",
-    ]  # fmt: skip
+        "recipe",
+        "run_dir",
+        "epochs",
+        "headline",
+        "metrics",
+        "seconds",
+        "samples_per_second",
+        "parameters",
+    ]
     assert (result["recipe"], result["run_dir"], result["epochs"]) == (
-        "convnet-photos", "runs/convnet-photos/1", 8,
-    )  # fmt: skip
+        "convnet-photos",
+        "runs/convnet-photos/1",
+        8,
+    )
     assert result["metrics"]["accuracy"] == 1.0
     assert "12 of 60 images (20% of each class)" in err
     code, out, _ = run("evaluate", result["run_dir"], "--json")

@@ -31,7 +31,10 @@ def test_the_command_line_sets_the_policy_before_torch_is_imported() -> None:
     """GNU OpenMP prints its settings when it is loaded."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "firstsight", "summary", "lenet", "--json"], capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "firstsight", "summary", "lenet", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
         env=environment | {"OMP_DISPLAY_ENV": "TRUE"},
-    )  # fmt: skip
+    )
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr

@@ -65,9 +65,11 @@ def test_pixels_of_a_crop_are_those_of_pil(scale: float, flipped: bool) -> None:
     transform = Affine(scale=scale, degrees=25, flipped=flipped, origin=(200.0, 150.0), target=(64.0, 64.0))
     expected = np.asarray(transform.warp(image, size=(128, 128), fill=(128, 128, 128))).astype(float)
     matrices = crop_matrices(
-        torch.tensor([[199.5, 149.5, 128 / scale, 128 / scale]]), size=(128, 128), degrees=torch.tensor([25.0]),
+        torch.tensor([[199.5, 149.5, 128 / scale, 128 / scale]]),
+        size=(128, 128),
+        degrees=torch.tensor([25.0]),
         flipped=torch.tensor([flipped]),
-    )  # fmt: skip
+    )
     crop = warp([tensor(image)], matrices, size=(128, 128))[0].permute(1, 2, 0).numpy()
     difference = np.abs(crop - expected)
     assert difference.mean() <= 1 and np.median(difference) <= 1

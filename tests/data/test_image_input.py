@@ -21,7 +21,9 @@ def png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("form", ["bytes", "bytearray", "file", "PIL", "array", "float", "tensor", "float tensor", "bf16"])
+@pytest.mark.parametrize(
+    "form", ["bytes", "bytearray", "file", "PIL", "array", "float", "tensor", "float tensor", "bf16"]
+)
 def test_every_form_gives_the_same_pixels(form: str) -> None:
     channels_first = torch.from_numpy(PIXELS).permute(2, 0, 1)
     image = {
@@ -47,7 +49,9 @@ def test_paths_give_the_same_pixels(tmp_path: Path) -> None:
     for form in (path, str(path)):
         assert (np.asarray(to_pil(form)) == PIXELS).all()
     with path.open("rb") as file:
-        assert [(name, (np.asarray(image) == PIXELS).all()) for name, image in named_images(file)] == [(str(path), True)]
+        assert [(name, (np.asarray(image) == PIXELS).all()) for name, image in named_images(file)] == [
+            (str(path), True)
+        ]
 
 
 def test_channels_of_opencv_are_swapped() -> None:
@@ -75,7 +79,7 @@ def test_several_images() -> None:
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        (3, UsageError, "`image` must be a path, bytes, .*; got int"),
+        (3, UsageError, r"`image` must be a path, bytes, .*; got int"),
         (io.StringIO("x"), UsageError, "`image` is a text file; open it in binary mode"),
         (np.zeros((2, 3, 4, 5)), DataError, r"expected an array of shape .*; got \(2, 3, 4, 5\)"),
         (np.zeros((6, 8, 4), np.uint8), DataError, r"expected an array of shape .*; got \(6, 8, 4\)"),
@@ -94,5 +98,5 @@ def test_anything_else_is_refused_in_one_sentence(image: object, error: type[Exc
 
 
 def test_a_number_instead_of_images_is_refused() -> None:
-    with pytest.raises(UsageError, match="`images` must be a path, .*, or several of these; got int"):
+    with pytest.raises(UsageError, match=r"`images` must be a path, .*, or several of these; got int"):
         list(named_images(3))  # type: ignore[arg-type]

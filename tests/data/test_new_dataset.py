@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.files import idx
 
 import firstsight
 from firstsight.cli import main
 from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile, register_dataset
+from helpers.files import idx
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

@@ -141,9 +141,17 @@ def test_loss_leaves_out_crowds_and_people_without_labels(sticks: Callable[..., 
         image.paste("white", (0, 60, 30, 120))
         image.save(file)
     extra = [
-        {"id": 100 + i, "image_id": i, "category_id": 1, "bbox": [0, 60, 30, 60], "area": 1800.0, "iscrowd": i % 2,
-         "keypoints": [0] * 15} for i in range(1, 7)
-    ]  # fmt: skip
+        {
+            "id": 100 + i,
+            "image_id": i,
+            "category_id": 1,
+            "bbox": [0, 60, 30, 60],
+            "area": 1800.0,
+            "iscrowd": i % 2,
+            "keypoints": [0] * 15,
+        }
+        for i in range(1, 7)
+    ]
     path.write_text(json.dumps(content | {"annotations": content["annotations"] + extra}))
     batch = scenes(load_keypoints(path), "photographs").get(0, 0)
     centers = batch.images[:, :, 4::8, 4::8].amin(1)

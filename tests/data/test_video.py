@@ -193,8 +193,16 @@ def test_missing_camera_and_invalid_setting_are_refused(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a.mp4", True), ("b.MOV", True), ("camera", True), ("camera:2", True), ("camera:x", False), ("camera.png", False),
-     ("a.png", False), ("folder", False)],
-)  # fmt: skip
+    [
+        ("a.mp4", True),
+        ("b.MOV", True),
+        ("camera", True),
+        ("camera:2", True),
+        ("camera:x", False),
+        ("camera.png", False),
+        ("a.png", False),
+        ("folder", False),
+    ],
+)
 def test_video_is_recognized_by_name(name: str, expected: bool) -> None:
     assert is_video(name) is expected

@@ -166,10 +166,15 @@ def test_docstrings_list_the_errors_that_are_raised() -> None:
     """Errors of a constructor are in the docstring of its class."""
     lacking = []
     for definition in ALL:
-        functions = [definition.node] if isinstance(definition.node, ast.FunctionDef) else [
-            inner for inner in definition.node.body
-            if isinstance(inner, ast.FunctionDef) and inner.name in ("__init__", "__post_init__")
-        ]  # fmt: skip
+        functions = (
+            [definition.node]
+            if isinstance(definition.node, ast.FunctionDef)
+            else [
+                inner
+                for inner in definition.node.body
+                if isinstance(inner, ast.FunctionDef) and inner.name in ("__init__", "__post_init__")
+            ]
+        )
         missing = set().union(*map(raised, functions)) - documented(definition.doc) if functions else set()
         if missing and not ELSEWHERE.search(definition.doc) and not (overrides(definition) and not definition.doc):
             lacking.append(definition.name)
@@ -184,7 +189,7 @@ def test_docstrings_list_the_errors_that_are_raised() -> None:
         ("def f():\n try:\n  raise DataError('x')\n except DataError:\n  raise RunError('y')", {"RunError"}),
         ("def f():\n    raise ValueError('x')", set()),
     ],
-)  # fmt: skip
+)
 def test_raised_errors_are_found_in_the_source(code: str, names: set[str]) -> None:
     node = ast.parse(code).body[0]
     assert isinstance(node, ast.FunctionDef) and raised(node) == names
@@ -215,7 +220,7 @@ def numpydoc_findings(path: Path, checks: set[str]) -> list[tuple[str, str, str]
 
 @cache
 def classes_without_init(path: Path) -> frozenset[str]:
-    """Return the dataclasses and named tuples of a file, whose parameters are their fields; numpydoc does not see them."""
+    """Return the dataclasses and named tuples of a file: their parameters are fields, which numpydoc does not see."""
     classes = [node for node in ast.walk(parse(path)) if isinstance(node, ast.ClassDef)]
     return frozenset(
         node.name

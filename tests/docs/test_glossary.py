@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers.glossary import replacements
 
 from firstsight.tasks.spec import TASKS
 
@@ -30,19 +31,19 @@ MIGRATION = SOURCE / "migrate.py"
 
 @cache
 def glossary() -> dict[str, dict[str, str]]:
-    """Return for each table of the glossary the words not to use, with the words to use."""
-    tables: dict[str, dict[str, str]] = {}
-    section = ""
-    for line in (ROOT / "docs/glossary.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            section = line.lstrip("# ")
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == 2 and cells[0] not in ("Use", "---"):
-            use, unwanted = cells
-            for word in unwanted.split(", "):
-                if "(" not in word and ")" not in word:  # a word that is wrong in one sense only
-                    tables.setdefault(section, {})[word.strip("`")] = use
-    return tables
+    """Return for each table of the glossary the words not to use, with the words to use.
+
+    A word that is restricted by a text in parentheses is wrong in one sense only, and is not checked.
+    """
+    return {
+        title: {
+            word.text: ", ".join(each.text for each in use)
+            for use, unwanted in replacements(title)
+            for word in unwanted
+            if not word.context
+        }
+        for title in ("Prose", "Identifiers", "Options and settings", "JSON keys")
+    }
 
 
 @cache

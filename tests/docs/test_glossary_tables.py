@@ -8,12 +8,32 @@ import pytest
 from helpers.glossary import Word, definitions, parse_words, replacements
 
 TERMS = (
-    "activation function", "backpropagation", "batch normalization", "cross entropy", "data augmentation",
-    "early stopping", "feature map", "fully connected layer", "gradient descent", "ground truth", "inference",
-    "latent space", "learning rate", "mode collapse", "mutual information", "non-maximum suppression", "one-hot",
-    "overfitting", "part affinity field", "receptive field", "skip connection", "softmax", "transfer learning",
-    "vanishing gradient", "weight decay",
-)  # fmt: skip
+    "activation function",
+    "backpropagation",
+    "batch normalization",
+    "cross entropy",
+    "data augmentation",
+    "early stopping",
+    "feature map",
+    "fully connected layer",
+    "gradient descent",
+    "ground truth",
+    "inference",
+    "latent space",
+    "learning rate",
+    "mode collapse",
+    "mutual information",
+    "non-maximum suppression",
+    "one-hot",
+    "overfitting",
+    "part affinity field",
+    "receptive field",
+    "skip connection",
+    "softmax",
+    "transfer learning",
+    "vanishing gradient",
+    "weight decay",
+)
 
 
 def test_every_term_has_a_definition_in_one_or_two_sentences() -> None:

@@ -22,9 +22,15 @@ from firstsight.weights.bundled import bundled
 
 ROOT = Path(__file__).parents[2]
 FETCHED = {
-    "script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "audio": "src", "embed": "src",
+    "script": "src",
+    "img": "src",
+    "source": "src",
+    "iframe": "src",
+    "video": "src",
+    "audio": "src",
+    "embed": "src",
     "object": "data",
-}  # fmt: skip
+}
 """Attributes with addresses that a browser fetches automatically; for ``link`` it depends on ``rel``."""
 NOT_FETCHED = {"canonical", "next", "prev", "index", "search", "author", "help", "license"}
 

@@ -18,9 +18,13 @@ def agent_store(monkeypatch: pytest.MonkeyPatch) -> TCPStore:
     """Return the store of an agent, and set the environment that it gives the second of three workers."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=5))
     environment = {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "RANK": "1", "WORLD_SIZE": "3",
-        "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2",
-    }  # fmt: skip
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "RANK": "1",
+        "WORLD_SIZE": "3",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "2",
+    }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return store

@@ -79,9 +79,13 @@ class OneWeightTask:
 def stub_accelerator(device: str = "cpu", processes: int = 1) -> Any:
     """Return the parts of an accelerator that the loop uses."""
     return SimpleNamespace(
-        num_processes=processes, process_index=0, is_main_process=True, device=torch.device(device), scaler=None,
+        num_processes=processes,
+        process_index=0,
+        is_main_process=True,
+        device=torch.device(device),
+        scaler=None,
         unwrap_model=lambda model: model,
-    )  # fmt: skip
+    )
 
 
 class LossCallback(NullCallback):

@@ -110,9 +110,14 @@ def test_unreadable_config_is_refused(tmp_path: Path) -> None:
 
 def test_report_is_one_html_file_that_escapes_its_text() -> None:
     page = Report(
-        title="<script>alert(1)</script>", subtitle="s", metrics=[("a", "1")], figures=[("p", b"\x89PNG", "<b>")],
-        notes=["x & y"], commands=["firstsight evaluate <run>"], tables=[("T", {"k": "<v>"})],
-    ).html()  # fmt: skip
+        title="<script>alert(1)</script>",
+        subtitle="s",
+        metrics=[("a", "1")],
+        figures=[("p", b"\x89PNG", "<b>")],
+        notes=["x & y"],
+        commands=["firstsight evaluate <run>"],
+        tables=[("T", {"k": "<v>"})],
+    ).html()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")  # no external resources
     assert 'src="data:image/png;base64,iVBORw=="' in page

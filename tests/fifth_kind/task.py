@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import torch
 from accelerate import Accelerator
-from fifth_kind.network import Denoiser, create_denoiser
-from fifth_kind.settings import DenoisingSettings
 from torch import Tensor, nn
 
+from fifth_kind.network import Denoiser, create_denoiser
+from fifth_kind.settings import DenoisingSettings
 from firstsight import plots
 from firstsight.data.batches import Batch, Batches, fit_images
 from firstsight.data.image_io import Preprocess
@@ -31,7 +31,9 @@ class DenoisingTask:
     export_model = "net"
     monitor = "loss"
 
-    def __init__(self, net: Denoiser, batches: Batches, test: ImageSet, settings: DenoisingSettings, recipe: str) -> None:
+    def __init__(
+        self, net: Denoiser, batches: Batches, test: ImageSet, settings: DenoisingSettings, recipe: str
+    ) -> None:
         self.models: dict[str, nn.Module] = {"net": net}
         self.optimizers = {"net": torch.optim.Adam(net.parameters(), lr=settings.lr)}
         self.batches, self.test, self.settings, self.recipe = batches, test, settings, recipe

@@ -17,12 +17,26 @@ from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
 
 GREEN = 200
 STICK = {
-    "head_top": (0, -100), "neck": (0, -70), "nose": (0, -85), "right_eye": (-14, -97), "left_eye": (14, -97),
-    "right_ear": (-30, -90), "left_ear": (30, -90), "right_shoulder": (-28, -66), "left_shoulder": (26, -62),
-    "right_elbow": (-50, -30), "left_elbow": (52, -40), "right_wrist": (-70, 4), "left_wrist": (58, 0),
-    "right_hip": (-17, 8), "left_hip": (18, 10), "right_knee": (-24, 58), "left_knee": (30, 60),
-    "right_ankle": (-30, 108), "left_ankle": (36, 112),
-}  # fmt: skip
+    "head_top": (0, -100),
+    "neck": (0, -70),
+    "nose": (0, -85),
+    "right_eye": (-14, -97),
+    "left_eye": (14, -97),
+    "right_ear": (-30, -90),
+    "left_ear": (30, -90),
+    "right_shoulder": (-28, -66),
+    "left_shoulder": (26, -62),
+    "right_elbow": (-50, -30),
+    "left_elbow": (52, -40),
+    "right_wrist": (-70, 4),
+    "left_wrist": (58, 0),
+    "right_hip": (-17, 8),
+    "left_hip": (18, 10),
+    "right_knee": (-24, 58),
+    "left_knee": (30, 60),
+    "right_ankle": (-30, 108),
+    "left_ankle": (36, 112),
+}
 """Joints of a standing person of about 210 pixels, seen from the front: the right side is on the left of the image."""
 
 

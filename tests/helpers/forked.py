@@ -21,9 +21,12 @@ import firstsight.recipes.train  # noqa: F401
 
 
 def start(
-    body: Callable[[], int], *, stdout: Path = Path(os.devnull), stderr: Path | None = None,
+    body: Callable[[], int],
+    *,
+    stdout: Path = Path(os.devnull),
+    stderr: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Call ``body`` in a fork that exits with the code it returns.
 
     Parameters

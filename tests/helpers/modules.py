@@ -15,6 +15,12 @@ def run_module(
     """Run ``python -m NAME ARGUMENTS``, behind the words of ``prefix``, for half an hour at most."""
     search = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
     return subprocess.run(
-        [*prefix, sys.executable, "-m", name, *map(str, arguments)], input=stdin, capture_output=True, text=True,
-        timeout=1800, check=False, cwd=cwd, env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [*prefix, sys.executable, "-m", name, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
+    )

@@ -47,9 +47,12 @@ def run_group(world: int, body: Callable[[], int], *, outputs: list[Path] | None
     os.close(port)
     os.close(end)
     shared = {
-        "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": os.read(ports, 100).decode(), "TORCHELASTIC_USE_AGENT_STORE": "True",
-    }  # fmt: skip
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(world),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": os.read(ports, 100).decode(),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
     ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world)]
     processes = [start(body, environment=shared | rank, **paths) for rank in ranks]
     codes = [wait(process) for process in processes]

@@ -240,12 +240,16 @@ def lsp_person(**positions: tuple[float, float]) -> np.ndarray[Any, Any]:
 
 def test_pck_by_hand() -> None:
     """The torsos are 50 pixels, 100 (by the other diagonal), unlabeled and 0: the thresholds are 10 and 20 pixels."""
-    truth = np.stack([
-        lsp_person(left_shoulder=(40, 10), right_hip=(10, 50), right_shoulder=(10, 10), left_hip=(40, 90), neck=(5, 5)),
-        lsp_person(right_shoulder=(0, 0), left_hip=(60, 80), left_shoulder=(60, 0), neck=(30, 0)),
-        lsp_person(right_shoulder=(0, 0), right_hip=(0, 80), neck=(30, 0)),
-        lsp_person(left_shoulder=(5, 5), right_hip=(5, 5), neck=(30, 0)),
-    ])  # fmt: skip
+    truth = np.stack(
+        [
+            lsp_person(
+                left_shoulder=(40, 10), right_hip=(10, 50), right_shoulder=(10, 10), left_hip=(40, 90), neck=(5, 5)
+            ),
+            lsp_person(right_shoulder=(0, 0), left_hip=(60, 80), left_shoulder=(60, 0), neck=(30, 0)),
+            lsp_person(right_shoulder=(0, 0), right_hip=(0, 80), neck=(30, 0)),
+            lsp_person(left_shoulder=(5, 5), right_hip=(5, 5), neck=(30, 0)),
+        ]
+    )
     keypoints = truth[..., :2].copy()
     hip, shoulder, neck = (LSP_14.joints.index(name) for name in ("left_hip", "left_shoulder", "neck"))
     keypoints[0, hip] = 46, 98  # distance 10

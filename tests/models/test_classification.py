@@ -33,11 +33,20 @@ from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, _classifie
 from helpers.state_dicts import make_state
 
 MACS = {  # multiply-accumulates at the published size, as in the papers and in torchvision
-    "alexnet": 714_188_480, "vgg11": 7_609_090_048, "vgg16": 15_470_264_320, "vgg19": 19_632_062_464,
-    "googlenet": 1_498_376_192, "resnet18": 1_814_073_344, "resnet34": 3_663_761_408, "resnet50": 4_089_184_256,
-    "resnet101": 7_801_405_440, "resnet152": 11_513_626_624, "resnet20": 40_551_040, "mobilenet": 568_740_352,
+    "alexnet": 714_188_480,
+    "vgg11": 7_609_090_048,
+    "vgg16": 15_470_264_320,
+    "vgg19": 19_632_062_464,
+    "googlenet": 1_498_376_192,
+    "resnet18": 1_814_073_344,
+    "resnet34": 3_663_761_408,
+    "resnet50": 4_089_184_256,
+    "resnet101": 7_801_405_440,
+    "resnet152": 11_513_626_624,
+    "resnet20": 40_551_040,
+    "mobilenet": 568_740_352,
     "lenet": 416_520,
-}  # fmt: skip
+}
 
 
 def on_meta(name: str, **options: Any) -> nn.Module:
@@ -152,9 +161,17 @@ def test_alexnet_of_the_paper_has_its_layers() -> None:
     shapes = [tuple((x := layer(x)).shape[1:]) for layer in features]
     order = [0, 2, 3, 4, 6, 7, 8, 10, 12, 14]  # convolutions, norms and pooling, without the ReLUs
     assert [shapes[i] for i in order] == [
-        (96, 55, 55), (96, 55, 55), (96, 27, 27), (256, 27, 27), (256, 27, 27), (256, 13, 13),
-        (384, 13, 13), (384, 13, 13), (256, 13, 13), (256, 6, 6),
-    ]  # fmt: skip
+        (96, 55, 55),
+        (96, 55, 55),
+        (96, 27, 27),
+        (256, 27, 27),
+        (256, 27, 27),
+        (256, 13, 13),
+        (384, 13, 13),
+        (384, 13, 13),
+        (256, 13, 13),
+        (256, 6, 6),
+    ]
     assert [m.groups for m in features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
 
 
@@ -545,8 +562,12 @@ def test_only_lenet_has_a_fixed_size_and_only_mlp_is_built_for_one() -> None:
     info = _classifier("new", "module", 10, "a network")
     assert not info.is_fixed_size and not info.needs_image_size
     assert (info.kind, info.min_size, info.in_channels, info.image_size, info.num_classes) == (
-        "classification", 1, 1, 32, 10,
-    )  # fmt: skip
+        "classification",
+        1,
+        1,
+        32,
+        10,
+    )
 
 
 @pytest.mark.parametrize("name", [name for name, info in CLASSIFICATION_MODELS.items() if not info.is_fixed_size])

@@ -93,9 +93,15 @@ def test_losses_with_smoothed_and_flipped_labels(loss: str, smoothed: float, fli
 
 @pytest.mark.parametrize(
     ("loss", "score"),
-    [("non-saturating", 0.75), ("saturating", 0.75), ("least-squares", 1.0), ("sigmoid-squares", 0.75),
-     ("hinge", math.log(3)), ("wasserstein", math.log(3))],
-)  # fmt: skip
+    [
+        ("non-saturating", 0.75),
+        ("saturating", 0.75),
+        ("least-squares", 1.0),
+        ("sigmoid-squares", 0.75),
+        ("hinge", math.log(3)),
+        ("wasserstein", math.log(3)),
+    ],
+)
 def test_scores_of_logits(loss: str, score: float) -> None:
     """The sigmoid, the logit clamped to [0, 1], or the logit itself."""
     assert float(to_score(loss, torch.tensor([math.log(3)], dtype=torch.float64))) == pytest.approx(score)

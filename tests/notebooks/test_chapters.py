@@ -49,8 +49,10 @@ def test_notebooks_match_their_source_and_share_their_code(name: str) -> None:
 def test_every_chapter_has_the_required_sections(name: str) -> None:
     """An overview, formulas, checked numbers, three exercises with hidden solutions, references."""
     cells = chapter(name)
-    required = {"en": ("**What you will see.**", "## Exercises", "**References.**"),
-              "ko": ("**이 장에서 배울 내용.**", "## 연습 문제", "**참고 문헌.**")}  # fmt: skip
+    required = {
+        "en": ("**What you will see.**", "## Exercises", "**References.**"),
+        "ko": ("**이 장에서 배울 내용.**", "## 연습 문제", "**참고 문헌.**"),
+    }
     for language, words in required.items():
         text = "\n".join(getattr(cell, language) for cell in cells if cell.kind == "markdown")
         assert all(word in text for word in words) and "$$" in text
@@ -131,5 +133,7 @@ def test_a_text_in_one_language_only_is_refused(tmp_path: Path) -> None:
             read_chapter(path)
     path.write_text("<!-- both -->\n$$x$$\n```python\nx = 1\n```\n<!-- en -->\na\n<!-- ko -->\nb\n")
     assert [(cell.kind, cell.en, cell.ko) for cell in read_chapter(path)] == [
-        ("markdown", "$$x$$", "$$x$$"), ("code", "x = 1", "x = 1"), ("markdown", "a", "b"),
-    ]  # fmt: skip
+        ("markdown", "$$x$$", "$$x$$"),
+        ("code", "x = 1", "x = 1"),
+        ("markdown", "a", "b"),
+    ]

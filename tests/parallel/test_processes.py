@@ -56,11 +56,14 @@ def test_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
 
     one, two, stopped_two, resumed_one, stopped_one, resumed_two, again = run_jobs(
         tmp_path,
-        job(1, "one"), job(2, "two"),
-        job(2, "2to1", stop_after=30), job(1, "2to1", resume=True),
-        job(1, "1to2", stop_after=30), job(2, "1to2", resume=True),
+        job(1, "one"),
+        job(2, "two"),
+        job(2, "2to1", stop_after=30),
+        job(1, "2to1", resume=True),
+        job(1, "1to2", stop_after=30),
+        job(2, "1to2", resume=True),
         {"world": 2, "command": ["train", "lenet", "--out", "two"]},
-    )  # fmt: skip
+    )
     for done in (one, two, resumed_one, resumed_two):
         assert not any(done["codes"]), done["stderr"]
         assert json.loads(done["stdout"])["epochs"] == 2
@@ -106,9 +109,19 @@ def test_torchrun_restarts_a_killed_worker_and_the_run_finishes(tmp_path: Path, 
     )
     arguments = ["train", "lenet", "--precision", "float64", "--epochs", "2", "--checkpoint-seconds", "0", "--json"]
     job = run_module(
-        "torch.distributed.run", "--nproc_per_node", "2", *rendezvous, "--max-restarts", "1", "-m", "helpers.kill_rank",
-        rank, *arguments, *(["--out", out] if has_out else []), cwd=tmp_path,
-    )  # fmt: skip
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        *rendezvous,
+        "--max-restarts",
+        "1",
+        "-m",
+        "helpers.kill_rank",
+        rank,
+        *arguments,
+        *(["--out", out] if has_out else []),
+        cwd=tmp_path,
+    )
     assert job.returncode == 0, job.stderr
     assert json.loads(job.stdout)["epochs"] == 2
     assert "continues after step" in job.stderr

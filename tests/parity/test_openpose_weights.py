@@ -34,8 +34,11 @@ def write(net: nn.Module, *, prefix: str = "", legacy: bool = False) -> Path:
     optimizer.zero_grad()
     content = {
         "state_dict": {prefix + name: value for name, value in net.state_dict().items()},
-        "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(), "iter": 370_000, "current_epoch": 279,
-    }  # fmt: skip
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "iter": 370_000,
+        "current_epoch": 279,
+    }
     content["optimizer"]["param_groups"][0]["params"] = [140_234_567_890_123]  # old versions of torch store addresses
     torch.save(content, "checkpoint_iter_370000.pth", _use_new_zipfile_serialization=not legacy)
     return Path("checkpoint_iter_370000.pth")

@@ -32,7 +32,7 @@ def test_openpose_joints_limbs_and_sigmas_are_the_published_ones() -> None:
     to_coco = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
     assert OPENPOSE_18.indices_in(COCO_17) == to_coco
     assert OPENPOSE_18.extra_limbs == ((2, 16), (5, 17))
-    expected = [.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89]  # fmt: skip
+    expected = [0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]
     assert [10 * sigma for sigma in COCO_17.sigmas] == pytest.approx(expected)  # as in COCO's own evaluation
 
 

@@ -17,9 +17,18 @@ from firstsight.pose.track import OneEuro, Tracker, _Track, pose_similarity
 FloatArray = NDArray[np.float64]
 PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.05))
 HEIGHTS = {
-    "nose": 0, "eye": -4, "ear": -2, "shoulder": 22, "elbow": 52, "wrist": 80, "hip": 85, "knee": 130, "ankle": 175,
-    "neck": 18, "head_top": -12,
-}  # fmt: skip
+    "nose": 0,
+    "eye": -4,
+    "ear": -2,
+    "shoulder": 22,
+    "elbow": 52,
+    "wrist": 80,
+    "hip": 85,
+    "knee": 130,
+    "ankle": 175,
+    "neck": 18,
+    "head_top": -12,
+}
 SWINGS = {"elbow": 12, "wrist": 26, "knee": 14, "ankle": 30}
 
 

@@ -16,10 +16,18 @@ from firstsight.profiling import Summary, summarize
 
 Run = Callable[..., tuple[int, str, str]]
 MACS = {  # published value, and the unit of its last digit
-    "alexnet": (0.714e9, 1e6), "vgg11": (7.609e9, 1e6), "vgg16": (15.47e9, 1e7), "vgg19": (19.632e9, 1e6),
-    "vgg11_bn": (7.609e9, 1e6), "vgg16_bn": (15.47e9, 1e7), "vgg19_bn": (19.632e9, 1e6),
-    "googlenet": (1.498e9, 1e6), "resnet34": (3.664e9, 1e6), "lenet": (416_520, 1), "airbench": (160_651_552, 1),
-}  # fmt: skip
+    "alexnet": (0.714e9, 1e6),
+    "vgg11": (7.609e9, 1e6),
+    "vgg16": (15.47e9, 1e7),
+    "vgg19": (19.632e9, 1e6),
+    "vgg11_bn": (7.609e9, 1e6),
+    "vgg16_bn": (15.47e9, 1e7),
+    "vgg19_bn": (19.632e9, 1e6),
+    "googlenet": (1.498e9, 1e6),
+    "resnet34": (3.664e9, 1e6),
+    "lenet": (416_520, 1),
+    "airbench": (160_651_552, 1),
+}
 
 
 def summary_of(name: str, **options: str) -> Summary:

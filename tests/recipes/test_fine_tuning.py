@@ -56,9 +56,20 @@ def test_without_freeze_all_layers_are_fine_tuned(imagenet: Path, make_images: C
     """The command line starts from the original file; gray images are repeated in three channels."""
     folder = make_images({"cat": 8, "dog": 8}, size=20, mode="L")
     code, out, err = run(
-        "train", "resnet18", "--data", folder, "--weights", "resnet18.pth", "--epochs", 2, "--image-size", 40,
-        "--out", "run", "--json",
-    )  # fmt: skip
+        "train",
+        "resnet18",
+        "--data",
+        folder,
+        "--weights",
+        "resnet18.pth",
+        "--epochs",
+        2,
+        "--image-size",
+        40,
+        "--out",
+        "run",
+        "--json",
+    )
     assert code == 0, err
     before, after = load_file(imagenet), load_file(Path(json.loads(out)["run_dir"]) / "model.safetensors")
     changed = {name for name in after if not torch.equal(before[name], after[name])}

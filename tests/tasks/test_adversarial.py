@@ -274,13 +274,26 @@ def default_run() -> tuple[list[dict[str, float]], Tensor]:
 @pytest.mark.parametrize(
     "option",
     [
-        {"noise": "uniform"}, {"output": "sigmoid"}, {"batches": "mixed"}, {"activation": "relu"},
-        {"resampling": "plain"}, {"label_flip_prob": 0.2}, {"spectral_norm": True}, {"packing": 3}, {"ema_decay": 0.0},
-        {"diffaug_translation": 2}, {"real_label": 1.0}, {"precision": "bfloat16"}, {"optimizer": "sgd"},
-        {"optimizer": "sgd-in-d"}, {"r1_gamma": 1.0}, {"instance_noise": 0.3},
-        {"g_width": 8}, {"conditional": True},
+        {"noise": "uniform"},
+        {"output": "sigmoid"},
+        {"batches": "mixed"},
+        {"activation": "relu"},
+        {"resampling": "plain"},
+        {"label_flip_prob": 0.2},
+        {"spectral_norm": True},
+        {"packing": 3},
+        {"ema_decay": 0.0},
+        {"diffaug_translation": 2},
+        {"real_label": 1.0},
+        {"precision": "bfloat16"},
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd-in-d"},
+        {"r1_gamma": 1.0},
+        {"instance_noise": 0.3},
+        {"g_width": 8},
+        {"conditional": True},
     ],
-)  # fmt: skip
+)
 def test_every_option_changes_the_training(option: dict[str, Any]) -> None:
     """Three steps have other losses than those of the recipe; of the average alone, other weights."""
     task = make_task("dcgan-digits", **(SMALL | option))
@@ -347,9 +360,15 @@ def test_generator_that_copies_the_test_set_has_a_frechet_distance_of_zero() -> 
 
 
 ROW = {
-    "train/d_real": 0.6, "train/d_fake": 0.4, "train/g_loss": 0.8, "train/d_loss": 1.2, "test/frechet": 90.0,
-    "test/frechet_floor": 3.0, "test/modes": 10.0, "test/spread": 0.9,
-}  # fmt: skip
+    "train/d_real": 0.6,
+    "train/d_fake": 0.4,
+    "train/g_loss": 0.8,
+    "train/d_loss": 1.2,
+    "test/frechet": 90.0,
+    "test/frechet_floor": 3.0,
+    "test/modes": 10.0,
+    "test/spread": 0.9,
+}
 
 
 @pytest.mark.parametrize(

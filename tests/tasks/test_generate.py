@@ -155,12 +155,17 @@ def test_codes_are_parsed_and_impossible_ones_refused(infogan: Path) -> None:
     with pytest.raises(UsageError, match=r"it has only c1$"):
         parse_codes("c2=0", Latent(6, (10,), 0))
     for text, words in (
-        ("c4=1", "no code c4; it has c1 to c3"), ("c0=1", "no code c0"),
-        ("c1=10", "a category from 0 to 9"), ("c1=1.5", "a category"),
-        ("c1=3..0", "must be ascending; write c1=0..3"), ("c1=0..9,c1=3", "code c1 is given twice"),
-        ("x=1", "cannot be parsed"), ("c1", "cannot be parsed"),
-        ("c2=..", "not a number"), ("c2=1.2.3", "not a number"),
-    ):  # fmt: skip
+        ("c4=1", "no code c4; it has c1 to c3"),
+        ("c0=1", "no code c0"),
+        ("c1=10", "a category from 0 to 9"),
+        ("c1=1.5", "a category"),
+        ("c1=3..0", "must be ascending; write c1=0..3"),
+        ("c1=0..9,c1=3", "code c1 is given twice"),
+        ("x=1", "cannot be parsed"),
+        ("c1", "cannot be parsed"),
+        ("c2=..", "not a number"),
+        ("c2=1.2.3", "not a number"),
+    ):
         with pytest.raises(UsageError, match=words):
             parse_codes(text, latent)
 
@@ -210,7 +215,7 @@ def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: P
         (["--seed", "-1"], "a seed must be between"),
         (["--interpolate", "1", str(2**63)], "a seed must be between"),
         (["--n", "0"], "--n must be between 1 and 100,000; got 0"),
-    ):  # fmt: skip
+    ):
         code, out, err = run("generate", infogan, *arguments)
         assert code == 2 and out == "" and words in err and err.count("\n") == 1, err
 

@@ -84,9 +84,11 @@ def test_metrics_inside_a_file_are_those_of_its_card(name: str) -> None:
     assert card is not None
     metrics = card["about"]["metrics"]
     patterns = {
-        "accuracy": (r"test accuracy \| ([\d.]+)%", 100), "frechet": (r"Frechet distance \| ([\d.]+)", 1),
-        "ap": (r"average precision \| ([\d.]+)", 1), "pck": (r"correct keypoints \| ([\d.]+)", 1),
-    }  # fmt: skip
+        "accuracy": (r"test accuracy \| ([\d.]+)%", 100),
+        "frechet": (r"Frechet distance \| ([\d.]+)", 1),
+        "ap": (r"average precision \| ([\d.]+)", 1),
+        "pck": (r"correct keypoints \| ([\d.]+)", 1),
+    }
     matches = {key: re.search(pattern, text) for key, (pattern, _) in patterns.items()}
     assert any(matches.values())
     for key, match in matches.items():

@@ -91,7 +91,8 @@ def import_weights(
 
     The number of classes is that of the last layer. 1000 classes are taken to be those of ImageNet; the file is then
     stored as ``<model>-imagenet``, others as ``<model>-<name of the file>``. Images are preprocessed as for the
-    published weights. If ``file`` is not the published one (its SHA-256 differs), the card says so and ``notify`` is called.
+    published weights. If ``file`` is not the published one (its SHA-256 differs), the card says so and ``notify`` is
+    called.
 
     Parameters
     ----------
