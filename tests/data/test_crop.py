@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from firstsight.data.affine import Affine
@@ -80,6 +81,21 @@ def test_pixels_of_a_crop_are_those_of_pil(scale: float, flipped: bool) -> None:
     x, y = source[0].T.numpy()
     inside = ((x > 5) & (x < 394) & (y > 5) & (y < 294)).reshape(128, 128)
     assert difference[inside].max() < 2
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5, 8])
+def test_reduced_crops_are_samples_of_the_averaged_image(factor: int) -> None:
+    """The reference averages the whole image; the outermost row and column are not compared."""
+    image = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 500, 700), dtype=np.uint8))
+    average = F.avg_pool2d(image[None].double(), factor, ceil_mode=True, count_include_pad=False)
+    regions = torch.tensor([[350.3, 250.8, 30.0 * factor, 40.0 * factor], [345.1, 240.5, 32.0 * factor, 42.6 * factor]])
+    matrices = crop_matrices(regions.double(), size=(40, 30), degrees=torch.tensor([0.0, 90.0]))
+    crops = warp([image] * 2, matrices, size=(40, 30))
+    pixels = torch.from_numpy(np.indices((40, 30))[::-1].reshape(2, -1).T.copy()).double()
+    cells = (transform_points(pixels.expand(2, -1, 2), inverse(matrices)) + 0.5) / factor
+    grid = (2 * cells / torch.tensor([average.shape[3], average.shape[2]]) - 1).view(2, 40, 30, 2)
+    expected = F.grid_sample(average.expand(2, -1, -1, -1), grid, align_corners=False)
+    torch.testing.assert_close(crops[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
 
 
 def test_crop_does_not_depend_on_the_others_and_is_gray_outside_the_image() -> None:

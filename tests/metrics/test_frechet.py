@@ -59,7 +59,7 @@ def test_copies_of_one_real_image_have_full_precision_and_no_recall() -> None:
 
 
 def test_precision_needs_more_images_than_neighbors() -> None:
-    """With k images, an image has k - 1 others; with k + 1 it has k."""
+    """An image of a set of k images has k - 1 others, which is one too few."""
     cloud = points(12, 40, 2)
     for real, fake, counts in ((cloud[:4], cloud, "4 and 40"), (cloud, cloud[:4], "40 and 4")):
         with pytest.raises(ValueError, match=f"must have more than k=4 images, got {counts}"):

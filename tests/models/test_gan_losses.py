@@ -84,7 +84,7 @@ def test_label_smoothing_is_cross_entropy_with_that_target() -> None:
     ],
 )
 def test_losses_with_smoothed_and_flipped_labels(loss: str, smoothed: float, flipped: float) -> None:
-    """At a logit of log 3, whose sigmoid is 3/4; the last two losses ignore the target."""
+    """The logit is log 3, whose sigmoid is 3/4; the last two losses ignore the target."""
     logits = torch.tensor([math.log(3)], dtype=torch.float64)
     assert float(real_loss(loss, logits, target=0.9)) == pytest.approx(smoothed)
     assert float(fake_loss(loss, logits, target=1.0)) == pytest.approx(flipped)

@@ -118,7 +118,7 @@ def test_fast_joins_the_fragments_of_a_person_and_exact_does_not() -> None:
 
 @pytest.mark.parametrize("find_peaks", [fast.find_peaks, exact.find_peaks])
 def test_peak_at_the_threshold_is_found(find_peaks: Callable[[Tensor], Peaks]) -> None:
-    """As in the published code, which sets only values below 0.1 to 0; the rule is that of single precision."""
+    """The published code, too, sets only values below 0.1 to 0, in single precision."""
     threshold = np.float32(0.1)
     heat = torch.zeros(1, 5, 9)
     heat[0, 2, 2] = float(threshold)
