@@ -68,9 +68,9 @@ def gan_epoch(images: ImageSet, batch_size: int, model: str, *, size: int, width
     has_codes = model == "infogan"
     generator, discriminator = create_gan(
         model,
-        size=size,
-        width=width,
-        latent=74 if has_codes else 100,
+        image_size=size,
+        d_width=width,
+        latent_dim=74 if has_codes else 100,
         categories=(10,) if has_codes else (),
         continuous=2 if has_codes else 0,
     )

@@ -31,6 +31,17 @@ TENSORS = {"double": "upsample", "half": "downsample"}
 METRICS = {"sure": "confidence", "c1_asked": "class_accuracy"}
 """Earlier names of metrics in cards."""
 
+GAN_OPTIONS = {
+    "latent": "latent_dim", "size": "image_size", "width": "d_width", "stuck": "bn_on_logit", "classes": "num_classes",
+}  # fmt: skip
+"""Earlier names of options of `create_gan`."""
+GAN_FLAGS = {
+    "signed": ("output", "tanh", "sigmoid"),
+    "strided": ("resampling", "strided", "plain"),
+    "leaky": ("activation", "leaky", "relu"),
+    "critic": ("d_batch_norm", False, True),
+}
+"""Earlier flags of `create_gan`: current name, value if the flag was set, value if not."""
 PARAM_GROUPS = {"pace": "lr_mult"}
 """Earlier names of entries of an optimizer's parameter groups."""
 
@@ -89,6 +100,22 @@ def migrate_metrics(saved: Mapping[str, Any]) -> dict[str, Any]:
     return metrics
 
 
+def migrate_gan_options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of `create_gan` under their current names; flags became names of activations and layers.
+
+    >>> migrate_gan_options({"latent": 64, "signed": True, "strided": False, "critic": True, "stuck": False})
+    {'latent_dim': 64, 'output': 'tanh', 'resampling': 'plain', 'd_batch_norm': False, 'bn_on_logit': False}
+    """
+    options: dict[str, Any] = {}
+    for name, value in saved.items():
+        if name in GAN_FLAGS:
+            current, if_true, if_false = GAN_FLAGS[name]
+            options[current] = if_true if value else if_false
+        else:
+            options[GAN_OPTIONS.get(name, name)] = value
+    return options
+
+
 def migrate_card(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return the card of a weights file with the current names of its network, head, settings and metrics.
 
@@ -99,6 +126,8 @@ def migrate_card(saved: Mapping[str, Any]) -> dict[str, Any]:
     {'metrics': {'confidence': 0.9}, 'reference': {'name': 'lenet-digits', 'in_domain': True}}
     """
     card = {**saved, "model": MODELS.get(str(saved["model"]), saved["model"])}
+    if card.get("kind") == "generator":
+        card["options"] = migrate_gan_options(card.get("options", {}))
     if "head" in card:
         card["head"] = VALUES.get(("head", card["head"]), card["head"])
     about = dict(card.get("about", {}))

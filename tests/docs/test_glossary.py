@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from helpers.glossary import replacements
 
 from firstsight.tasks.spec import TASKS
+from helpers.glossary import replacements
 
 pytestmark = pytest.mark.source
 ROOT = Path(__file__).parents[2]

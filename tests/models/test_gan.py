@@ -27,7 +27,7 @@ def test_networks_have_the_stated_number_of_parameters() -> None:
 
 def test_table_of_networks_has_their_number_of_parameters() -> None:
     for name, entry in GAN_MODELS.items():
-        codes = {"latent": 74, "categories": (10,), "continuous": 2} if name == "infogan" else {}
+        codes = {"latent_dim": 74, "categories": (10,), "continuous": 2} if name == "infogan" else {}
         assert sum(map(parameters, create_gan(name, **codes))) == entry.parameters  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="unknown network 'vae'"):
         create_gan("vae")
@@ -37,7 +37,7 @@ def test_table_of_networks_has_their_number_of_parameters() -> None:
 def test_g_width_changes_the_generator_alone(name: str) -> None:
     """0 is the same width for both networks."""
     narrow, wide, mixed, same = (
-        create_gan(name, width=width, g_width=g_width, latent=14, size=16, categories=(10,))
+        create_gan(name, d_width=width, g_width=g_width, latent_dim=14, image_size=16, categories=(10,))
         for width, g_width in ((8, 0), (12, 0), (8, 12), (8, 8))
     )
     assert [parameters(net) for net in mixed] == [parameters(wide[0]), parameters(narrow[1])]
@@ -97,7 +97,7 @@ def test_infogan_discriminator_predicts_every_code() -> None:
 def test_class_conditional_discriminator_adds_the_product_of_a_filter_per_class_to_its_logit() -> None:
     """A projection discriminator (Miyato 2018): the logit without a class, and the filter times the last map."""
     torch.manual_seed(0)
-    _, net = create_gan("dcgan", size=16, width=4, classes=3)
+    _, net = create_gan("dcgan", image_size=16, d_width=4, num_classes=3)
     assert isinstance(net, dcgan.Discriminator) and net.class_filters is not None
     images, labels = torch.randn(6, 1, 16, 16), torch.tensor([2, 0, 1, 1, 2, 0])
     maps: list[torch.Tensor] = []
@@ -106,7 +106,7 @@ def test_class_conditional_discriminator_adds_the_product_of_a_filter_per_class_
     expected = without_class + (maps[0] * net.class_filters.weight[labels]).sum((1, 2, 3))
     torch.testing.assert_close(logits, expected)
     assert not torch.equal(logits, net(images, labels.flip(0)))
-    _, plain = create_gan("dcgan", size=16, width=4)
+    _, plain = create_gan("dcgan", image_size=16, d_width=4)
     assert parameters(net) == parameters(plain) + 3 * 8 * 4 * 4
 
 

@@ -3,7 +3,7 @@
 Importing this module does not import torch.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from firstsight.errors import UsageError
 from firstsight.models.registry import GAN_MODELS
@@ -13,30 +13,35 @@ if TYPE_CHECKING:
 
 
 OPTIONS = {
-    "gan": ("width", "g_width", "signed", "leaky", "batch_norm", "spectral_norm", "stuck", "packing"),
-    "dcgan": ("width", "g_width", "signed", "strided", "leaky", "spectral_norm", "critic", "packing", "classes"),
-    "infogan": ("width", "g_width", "critic", "categories", "continuous"),
-}
+    "gan": (
+        "d_width", "g_width", "output", "activation", "batch_norm", "spectral_norm", "bn_on_logit", "packing"
+    ),
+    "dcgan": (
+        "d_width", "g_width", "output", "resampling", "activation", "spectral_norm", "d_batch_norm", "packing",
+        "num_classes",
+    ),
+    "infogan": ("d_width", "g_width", "d_batch_norm", "categories", "continuous"),
+}  # fmt: skip
 """Optional arguments of `create_gan` that apply to each network; the others are ignored."""
 
 
 def create_gan(
     name: str,
     *,
-    latent: int = 100,
-    size: int = 28,
+    latent_dim: int = 100,
+    image_size: int = 28,
     channels: int = 1,
-    width: int = 64,
+    d_width: int = 64,
     g_width: int = 0,
-    signed: bool = True,
-    strided: bool = True,
-    leaky: bool = True,
+    output: Literal["tanh", "sigmoid"] = "tanh",
+    resampling: Literal["strided", "plain"] = "strided",
+    activation: Literal["leaky", "relu"] = "leaky",
     batch_norm: bool = False,
+    d_batch_norm: bool = True,
     spectral_norm: bool = False,
-    stuck: bool = False,
-    critic: bool = False,
+    bn_on_logit: bool = False,
     packing: int = 1,
-    classes: int = 0,
+    num_classes: int = 0,
     categories: tuple[int, ...] = (),
     continuous: int = 0,
 ) -> "tuple[nn.Module, nn.Module]":
@@ -46,33 +51,33 @@ def create_gan(
     ----------
     name : str
         "gan", "dcgan" or "infogan".
-    latent : int
+    latent_dim : int
         Length of the latent vector: noise and codes.
-    size : int
+    image_size : int
         Side of the images in pixels.
     channels : int
         Number of channels of the images: 1 or 3.
-    width : int
-        Width of both networks; see their classes.
+    d_width : int
+        Width of the discriminator; see its class.
     g_width : int
-        Width of the generator if it differs from ``width``; 0 for the same.
-    signed : bool
-        Whether images are in [-1, 1] (tanh) instead of [0, 1] (sigmoid).
-    strided : bool
-        Whether to use (transposed) convolutions of stride 2 instead of upsampling and pooling with plain convolutions.
-    leaky : bool
-        Whether the discriminator uses LeakyReLU instead of ReLU.
+        Width of the generator; 0 for that of the discriminator.
+    output : Literal['tanh', 'sigmoid']
+        Output activation of the generator: images in [-1, 1] or in [0, 1].
+    resampling : Literal['strided', 'plain']
+        (Transposed) convolutions of stride 2, or upsampling and pooling with plain convolutions.
+    activation : Literal['leaky', 'relu']
+        LeakyReLU or ReLU in the discriminator.
     batch_norm : bool
         Whether the generator of "gan" uses batch norm; the others always do.
+    d_batch_norm : bool
+        Whether the discriminator uses batch norm; False for training with a gradient penalty.
     spectral_norm : bool
         Whether the discriminator uses spectral norm.
-    stuck : bool
+    bn_on_logit : bool
         Whether the discriminator of "gan" applies batch norm to its logit, so that it cannot learn.
-    critic : bool
-        Whether the discriminator is trained with a gradient penalty; it then has no batch norm.
     packing : int
         Number of images that the discriminator receives at once, concatenated along their channels (PacGAN).
-    classes : int
+    num_classes : int
         Number of classes of class-conditional networks; 0 for unconditional ones.
     categories : tuple[int, ...]
         Number of values of each categorical code of InfoGAN.
@@ -82,7 +87,7 @@ def create_gan(
     Returns
     -------
     generator : nn.Module
-        Maps latent vectors (N, latent) to images (N, channels, size, size).
+        Maps latent vectors (N, latent_dim) to images (N, channels, image_size, image_size).
     discriminator : nn.Module
         Maps images to logits (N,); that of "infogan" also returns a `CodePrediction`.
 
@@ -97,32 +102,35 @@ def create_gan(
         raise UsageError(f"{name} needs images of 1 channel (grayscale) or 3 channels (RGB); got {channels}")
     from firstsight.models.gan import dcgan, gan, infogan
 
-    image = {"size": size, "channels": channels}
-    packed = {"size": size, "channels": channels * packing}
-    g_width = g_width or width
+    image = {"size": image_size, "channels": channels}
+    packed = {"size": image_size, "channels": channels * packing}
+    g_width = g_width or d_width
+    signed, strided, leaky = output == "tanh", resampling == "strided", activation == "leaky"
     try:
         if name == "gan":
             return (
-                gan.Generator(latent=latent, **image, width=g_width, signed=signed, batch_norm=batch_norm),
-                gan.Discriminator(**packed, width=width, leaky=leaky, spectral_norm=spectral_norm, bn_on_logit=stuck),
+                gan.Generator(latent=latent_dim, **image, width=g_width, signed=signed, batch_norm=batch_norm),
+                gan.Discriminator(
+                    **packed, width=d_width, leaky=leaky, spectral_norm=spectral_norm, bn_on_logit=bn_on_logit
+                ),
             )
         if name == "dcgan":
             return (
-                dcgan.Generator(latent=latent, **image, width=g_width, signed=signed, strided=strided),
+                dcgan.Generator(latent=latent_dim, **image, width=g_width, signed=signed, strided=strided),
                 dcgan.Discriminator(
                     **packed,
-                    width=width,
+                    width=d_width,
                     leaky=leaky,
                     strided=strided,
                     spectral_norm=spectral_norm,
-                    batch_norm=not critic,
-                    classes=classes,
+                    batch_norm=d_batch_norm,
+                    classes=num_classes,
                 ),
             )
         return (
-            infogan.Generator(latent=latent, **image, width=g_width),
+            infogan.Generator(latent=latent_dim, **image, width=g_width),
             infogan.Discriminator(
-                **image, width=width, categories=categories, continuous=continuous, batch_norm=not critic
+                **image, width=d_width, categories=categories, continuous=continuous, batch_norm=d_batch_norm
             ),
         )
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Build the task of a GAN run: networks, batches, latent space, reference classifier."""
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,15 +19,6 @@ from firstsight.tasks.gan.train import GANTask
 
 MIN_BATCH = 2
 """Minimum number of images per batch and process, for batch norm."""
-SETTING_OF_OPTION = {
-    "signed": "output",
-    "strided": "resampling",
-    "leaky": "activation",
-    "classes": "conditional",
-    "width": "d_width",
-    "stuck": "bn_on_logit",
-}
-"""Settings that determine an option of `create_gan` with another name."""
 
 
 class GANBuilder(ExperimentBuilder[GANSettings]):
@@ -107,31 +99,22 @@ class GANBuilder(ExperimentBuilder[GANSettings]):
     def _network_options(self, latent: Latent, channels: int, num_classes: int) -> dict[str, Any]:
         """Return the arguments of `create_gan`: those of all networks, and those that this network supports."""
         settings = self.settings
-        common = {"latent": latent.length, "size": settings.image_size, "channels": channels}
-        optional: dict[str, Any] = {
-            "width": settings.d_width,
-            "g_width": settings.g_width,
-            "signed": settings.output == "tanh",
-            "strided": settings.resampling == "strided",
-            "leaky": settings.activation == "leaky",
-            "batch_norm": settings.batch_norm,
-            "spectral_norm": settings.spectral_norm,
-            "stuck": settings.bn_on_logit,
-            "packing": settings.packing,
-            "critic": get_loss(settings.loss).has_gradient_penalty or settings.r1_gamma > 0,
-            "classes": num_classes,
+        has_penalty = get_loss(settings.loss).has_gradient_penalty or settings.r1_gamma > 0
+        values = asdict(settings) | {
+            "d_batch_norm": not has_penalty,
+            "num_classes": num_classes,
             "categories": parse_categories(settings.categories),
-            "continuous": settings.continuous,
         }
-        return common | {name: value for name, value in optional.items() if name in OPTIONS[self.model]}
+        common = {"latent_dim": latent.length, "image_size": settings.image_size, "channels": channels}
+        return common | {name: values[name] for name in OPTIONS[self.model]}
 
     def _check_settings(self) -> None:
         """Refuse settings that this network does not support, and settings that exclude each other."""
         settings = self.settings
         defaults = GANSettings()
         for option in dict.fromkeys(option for options in OPTIONS.values() for option in options):
-            name = SETTING_OF_OPTION.get(option, option)
-            if not hasattr(settings, name):  # it follows from other settings, as "critic" from the loss
+            name = "conditional" if option == "num_classes" else option
+            if not hasattr(settings, name):  # d_batch_norm follows from the loss
                 continue
             if option not in OPTIONS[self.model] and getattr(settings, name) != getattr(defaults, name):
                 owners = " and ".join(model for model, options in OPTIONS.items() if option in options)

@@ -59,7 +59,7 @@ class Generator:
     @property
     def is_conditional(self) -> bool:
         """Return whether the generator is class-conditional; otherwise Q discovered the meaning of the first code."""
-        return bool(self.card["options"].get("classes"))
+        return bool(self.card["options"].get("num_classes"))
 
     def draw(self, n: int, *, seed: int = 0) -> Tensor:
         """Draw random latent vectors.
