@@ -22,9 +22,13 @@ ModelAndCall = tuple[torch.nn.Module, Callable[[], Any]]
 def test_auto_selects_an_available_device() -> None:
     assert choose_device("auto") == next(name for name in AVAILABLE if name not in ABSENT)
     assert choose_device("cpu") == "cpu"
-    for name in (*ABSENT, "tpu"):
-        with pytest.raises(UsageError, match=f"has no {name}; use `device=cpu`"):
+    assert choose_device(torch.device("cpu")) == "cpu"
+    for name in ABSENT:
+        with pytest.raises(UsageError, match=rf"`device={name}`: .* is not available .*; use `device=cpu`"):
             choose_device(name)
+    for wrong in ("tpu", "gpu", "cpu:x", 0, torch.float64):
+        with pytest.raises(UsageError, match=r"`device` must be auto, cpu, cuda or mps; got"):
+            choose_device(wrong)  # type: ignore[arg-type]
 
 
 def classifier() -> ModelAndCall:
@@ -80,4 +84,4 @@ def test_an_absent_device_is_refused(
     paths = {"PHOTO": sample_photo(), "OUT": tmp_path / "out.png"}
     code, out, err = run(*(paths.get(word, word) for word in command), "--device", device)
     assert (code, out) == (2, "")
-    assert f"--device {device}: this machine" in err
+    assert f"--device {device}: {device.upper()} is not available" in err

@@ -1,7 +1,9 @@
 """The public API: one function for every kind of task, objects that show themselves, errors that name the parameter."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_a_pose_can_be_drawn_saved_and_written_as_json(tmp_path: Path) -> None:
     assert len(json.loads(json.dumps(result.to_dict()))["people"]) == len(result) == len(result.poses)
     with pytest.raises(firstsight.UsageError, match="`skeleton` is needed"):
         firstsight.draw_poses(array, result.poses)
-    with pytest.raises(firstsight.UsageError, match="`boxes` is for top-down networks"):
+    with pytest.raises(firstsight.UsageError, match="`boxes` needs a top-down network"):
         firstsight.estimate_pose(array, boxes=[[0, 0, 10, 10]])
     with pytest.raises(firstsight.WeightsError, match="holds a classifier, not a pose network"):
         firstsight.estimate_pose(array, "lenet-digits")
@@ -85,10 +87,66 @@ def test_create_model_builds_every_kind() -> None:
     assert sum(p.numel() for p in firstsight.create_model("lenet").parameters()) == 61_706
     generator, discriminator = firstsight.create_model("dcgan")
     assert discriminator(generator(torch.randn(2, 100))).shape == (2,)
-    with pytest.raises(firstsight.UsageError, match="`num_clases` is not an option of lenet"):
+    with pytest.raises(firstsight.UsageError, match="`num_clases` is not an option of lenet.*did you mean num_classes"):
         firstsight.create_model("lenet", num_clases=3)
-    with pytest.raises(firstsight.UsageError, match="did you mean"):
+    with pytest.raises(firstsight.UsageError, match=r"'lenett': did you mean lenet\? "):
         firstsight.create_model("lenett")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lnet", {}, r"did you mean lenet\? "),
+        ("resnt34", {}, r"did you mean resnet34\? "),
+        ("LeNet", {}, r"did you mean lenet\? "),
+        ("resnet50", {"weights": "imagnet"}, r"did you mean imagenet\? "),
+        ("resnet50", {"pretrained": True}, r"; use weights='imagenet'$"),
+        ("dcgan", {"pretrained": True}, "; use firstsight.load for trained weights$"),
+        ("resnet50", {"in_chans": 1}, r"; did you mean in_channels\?$"),
+    ],
+)
+def test_create_model_suggests_the_right_name(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(firstsight.UsageError, match=message):
+        firstsight.create_model(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lenet", "^lenet has no published weights; trained weights: lenet-digits, lenet-fashion, lenet-mnist$"),
+        ("mlp", r"^mlp has no trained weights; train it \(firstsight train mlp\), or give a run directory or a file$"),
+        ("mlp-digits", r"^mlp has no trained weights; train it \(firstsight train mlp-digits\)"),
+        ("vgg61", r"did you mean vgg16\? "),
+        (3, "^`name_or_path` must be a str or Path; got int$"),
+    ],
+)
+def test_load_names_the_weights_that_exist(name: Any, message: str) -> None:
+    with pytest.raises(firstsight.UsageError, match=message):
+        firstsight.load(name)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "learning_rate",
+            r"^lenet-digits has no setting 'learning_rate'; did you mean lr\? \(all: firstsight train lenet",
+        ),
+        ("epoch", r"^lenet-digits has no setting 'epoch'; did you mean epochs\? \(all: "),
+        ("xxqq", r"^lenet-digits has no setting 'xxqq' \(all: firstsight train lenet --help-all\)$"),
+    ],
+)
+def test_train_suggests_the_right_setting(setting: str, message: str) -> None:
+    with pytest.raises(firstsight.UsageError, match=message):
+        firstsight.train("lenet", **{setting: 1})  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("z", [8, torch.zeros(54), torch.zeros(8, 3)])
+def test_a_generator_refuses_anything_but_latent_vectors(z: Any) -> None:
+    generator = firstsight.load("dcgan-fashion")
+    with pytest.raises(firstsight.UsageError, match=rf"`z` must be a tensor \(N, {generator.latent.length}\)"):
+        generator(z)
+    assert generator(generator.draw(2)).shape == (2, 1, 32, 32)
 
 
 def test_create_model_takes_trained_weights() -> None:
@@ -97,13 +155,14 @@ def test_create_model_takes_trained_weights() -> None:
     assert all(torch.equal(same[name], trained[name]) for name in trained)
     other = firstsight.create_model("lenet", weights="lenet-digits", num_classes=3).state_dict()
     assert torch.equal(other["conv1.weight"], trained["conv1.weight"]) and len(other["fc3.weight"]) == 3
-    with pytest.raises(firstsight.UsageError, match="holds a lenet, not a mlp"):
+    with pytest.raises(firstsight.UsageError, match="holds weights of lenet, not of mlp"):
         firstsight.create_model("mlp", weights="lenet-digits")
 
 
 def test_a_summary_prints_as_a_table() -> None:
     summary = firstsight.summary("lenet")
     assert summary.parameters == 61_706 and summary.macs == 416_520
+    assert repr(summary) == str(summary)
     assert "416,520 MACs" in str(summary) and "conv2" in str(summary) and "<table>" in summary._repr_html_()
     assert firstsight.summary(firstsight.load("lenet-digits")).layers == summary.layers
     assert firstsight.summary(firstsight.create_model("lenet"), (1, 32, 32)).macs == summary.macs
@@ -144,8 +203,32 @@ def test_an_export_in_another_format_is_refused(tmp_path: Path) -> None:
 def test_the_names_of_the_package() -> None:
     assert set(firstsight.__all__) <= set(dir(firstsight))
     stub = (Path(firstsight.__file__).with_suffix(".pyi")).read_text()
-    assert all(f" as {name}\n" in stub for name in firstsight.__all__)
+    assert all(f" as {name}\n" in stub or name == "__version__" for name in firstsight.__all__)
     for name in ("evaluate", "load", "list_models", "create_model", "predict", "generate", "estimate_pose", "export"):
         assert callable(getattr(firstsight, name)), name
     with pytest.raises(AttributeError, match="nothing"):
         firstsight.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: firstsight.train("lenet", epochs="1"), "`epochs` must be an integer; got '1'"),
+        (lambda: firstsight.train("lenet", epochs=True), "`epochs` must be an integer; got True"),
+        (lambda: firstsight.train("lenet", lr="fast"), "`lr` must be a number; got 'fast'"),
+        (lambda: firstsight.train("lenet", data=3), "`data` must be a string; got 3"),
+        (lambda: firstsight.train("lenet", flip=True), "`flip` must be one of none, random, alternating; got True"),
+        (lambda: firstsight.train(None), "`recipe` must be a string; got NoneType"),
+        (
+            lambda: firstsight.create_model("lenet", num_classes="5"),
+            "`num_classes` must be an integer or None; got '5'",
+        ),
+        (lambda: firstsight.create_model(None), "`name` must be a string; got NoneType"),
+        (lambda: firstsight.create_model("lenet", weights=True), "`weights` must be a string or None; got True"),
+        (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be a whole number"),
+        (lambda: firstsight.load(3), "must be a str"),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused_by_the_name_of_the_parameter(call: object, message: str) -> None:
+    with pytest.raises(firstsight.UsageError, match=re.escape(message)):
+        call()  # type: ignore[operator]

@@ -1,7 +1,12 @@
 """Exceptions with one-sentence messages for users, each with the exit code of the command line."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from os.path import commonprefix
+
+CUTOFF = 0.65
+"""Minimum similarity of a name that is suggested, see `difflib.SequenceMatcher.ratio`."""
+MAX_SUGGESTIONS = 3
 
 
 class FirstsightError(Exception):
@@ -33,15 +38,62 @@ class RunError(FirstsightError):
 
 
 class Interrupted(FirstsightError):
-    """Stop by a signal, after the checkpoint was saved; the exit code is 128 + signal number."""
+    """Stop by a signal, after the checkpoint was saved; the exit code is 128 + signal number.
+
+    Parameters
+    ----------
+    message : str
+        How to continue the run.
+    signal_number : int
+        Number of the signal.
+    """
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
 
 
+def similar_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the names that are most similar to an unknown name; only equally similar ones are listed together.
+
+    Of names with the same similarity ratio, those with swapped letters come first, then those with the longest common
+    prefix. Case is ignored.
+
+    Parameters
+    ----------
+    name : str
+        The unknown name.
+    known : Iterable[str]
+        All valid names.
+
+    Examples
+    --------
+    >>> similar_names("lnet", ["lenet", "alexnet"])
+    ['lenet']
+    >>> similar_names("vgg61", ["vgg11", "vgg16", "vgg19"])
+    ['vgg16']
+    >>> similar_names("conv9", ["conv1", "conv2", "fc"])
+    ['conv1', 'conv2']
+    """
+    wanted = name.casefold()
+    scores: dict[str, tuple[float, bool, int]] = {}
+    for candidate in sorted(set(known)):
+        other = candidate.casefold()
+        ratio = SequenceMatcher(None, other, wanted).ratio()
+        if ratio >= CUTOFF:
+            scores[candidate] = (ratio, sorted(other) == sorted(wanted), len(commonprefix([other, wanted])))
+    best = max(scores.values(), default=None)
+    return [candidate for candidate, score in scores.items() if score == best][:MAX_SUGGESTIONS]
+
+
+def suggest(names: Iterable[str]) -> str:
+    """Return "did you mean a or b?" for names, or an empty string if there are none."""
+    text = " or ".join(names)
+    return f"did you mean {text}?" if text else ""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str) -> UsageError:
-    """Return the error for an unknown name, with suggestions of similar names.
+    """Return the error for an unknown name, with the most similar names.
 
     Parameters
     ----------
@@ -64,6 +116,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str) -> Usage
     >>> print(unknown_name("model", "lenett", ["lenet", "convnet", "lenet"], "see: firstsight models"))
     unknown model 'lenett': did you mean lenet? (see: firstsight models)
     """
-    similar = get_close_matches(name, sorted(set(known)), n=3, cutoff=0.5)
-    suggestion = f": did you mean {' or '.join(similar)}?" if similar else ""
-    return UsageError(f"unknown {kind} '{name}'{suggestion} ({hint})")
+    suggestion = suggest(similar_names(name, known))
+    return UsageError(f"unknown {kind} '{name}'{f': {suggestion}' if suggestion else ''} ({hint})")

@@ -49,7 +49,7 @@ def lenet(trained: Callable[[str], Path]) -> Path:
     [
         ("train lenett", ["unknown recipe or model 'lenett'", "did you mean lenet"]),
         ("train lenet --epochz 3", ["unrecognized options: --epochz", "did you mean --epochs"]),
-        ("train lenet --colour 3 --epochs 1", ["unrecognized options: --colour (see"]),
+        ("train lenet --brightness 3 --epochs 1", ["unrecognized options: --brightness (see"]),
         (
             "train lenet --conditional",
             ["lenet has no --conditional; dcgan-fashion has it (see: firstsight train lenet --help-all)"],
@@ -76,7 +76,7 @@ def lenet(trained: Callable[[str], Path]) -> Path:
         ("train lenet --device cuda", ["--device cuda", "use --device cpu"]),
         ("train lenet --precision float16 --device cpu", ["float16 needs a CUDA GPU"]),
         ("train lenet --data nowhere/at/all", ["no such file or folder"]),
-        ("train lenet --data digit", ["unknown data set 'digit': did you mean digits"]),
+        ("train lenet --data digit", ["'digit' is neither a data set", "nor an existing path; did you mean digits?"]),
         ("train", ["missing: RECIPE_OR_MODEL"]),
         ("tran lenet", ["unknown command 'tran': did you mean train"]),
         ("evaluate lenet-digit", ["unknown weights or run 'lenet-digit'"]),
@@ -84,7 +84,7 @@ def lenet(trained: Callable[[str], Path]) -> Path:
         ("predict lenet-digits", ["missing: IMAGE"]),
         ("predict lenet-digits x.png --top x", ["--top"]),
         ("models zzzzz", ["unknown model or recipe 'zzzzz'"]),
-        ("models lenet --colour", ["unrecognized options: --colour"]),
+        ("models lenet --brightness", ["unrecognized options: --brightness"]),
     ],
 )
 def test_usage_errors_exit_with_2_and_start_no_run(run: Run, arguments: str, parts: list[str]) -> None:
@@ -133,7 +133,7 @@ def test_unusable_data_sets_are_refused(run: Run, make_images: Callable[..., Pat
 def test_a_failed_download_names_the_file_and_the_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request goes to a proxy on a port that refuses connections."""
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound, so that nobody else takes the port, but not listening
+        closed.bind(("127.0.0.1", 0))  # bound, so that no other process takes the port, but not listening
         for scheme in ("http", "https"):
             monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
         monkeypatch.delenv("no_proxy", raising=False)
@@ -141,8 +141,8 @@ def test_a_failed_download_names_the_file_and_the_reason(run: Run, monkeypatch: 
         monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
         code, out, err = run("train", "lenet", "--data", "kmnist")
     assert (code, out) == (1, "")
-    assert "train-images-idx3-ubyte.gz could not be downloaded" in err
-    assert "no connection" in err
+    assert "kmnist could not be downloaded (no connection); try again, or pass a folder" in err
+    assert "train-images-idx3-ubyte.gz" in err  # the file that was requested
     assert err.count("firstsight: ") == 1
 
 

@@ -1,4 +1,4 @@
-"""How the command line lets OpenMP threads wait."""
+"""Wait policy of OpenMP threads, chosen by the command line."""
 
 import os
 import subprocess

@@ -168,8 +168,8 @@ def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, we
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "missing: IMAGE_OR_FOLDER"),
-        ("x.png --maps", "--maps draws the maps next to the poses; say where with --out"),
+        ("", "missing: IMAGE_OR_FOLDER_OR_VIDEO"),
+        ("x.png --maps", "--maps writes a file beside that of the poses; choose one with --out"),
         ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
         ("x.png y.png --out x.png", "several images need a folder"),
         ("x.png --out no/x.png", "--out no/x.png: the folder no does not exist"),

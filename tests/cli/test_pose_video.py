@@ -182,10 +182,10 @@ def camera(monkeypatch: pytest.MonkeyPatch, walk: Path) -> None:
 
 @pytest.mark.usefixtures("camera")
 def test_ctrl_c_ends_a_camera_with_a_summary_and_exit_code_0(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    reader = Reader("stop with Ctrl-C", signal.SIGINT)
+    reader = Reader("press Ctrl-C to stop", signal.SIGINT)
     with redirect_stderr(reader):
         code = main(["pose", "camera:1", "--model", str(files / "net.safetensors"), "--out", "drawn"])
-    assert code == 0 and reader.getvalue() == "camera:1: stop with Ctrl-C\n"
+    assert code == 0 and reader.getvalue() == "camera:1: running; press Ctrl-C to stop\n"
     assert capfd.readouterr().out.splitlines()[1].split()[:3] == ["camera:1", "1", "2"]
     assert len(read_frames("drawn/camera-1-pose.mp4")) == 1
 
@@ -251,16 +251,16 @@ def test_frames_too_wide_for_the_network_are_refused_before_anything_is_written(
     [
         ("walk.mp4 photo.png", "walk.mp4: a video or a camera must be the only input; got 2 names"),
         ("photo.png camera", "camera: a video or a camera must be the only input; got 2 names"),
-        ("walk.mp4 --maps --out d", "--maps is for images; walk.mp4 is a video or a camera"),
-        ("walk.mp4 --coco r.json", "--coco is for images; walk.mp4 is a video or a camera"),
+        ("walk.mp4 --maps --out d", "--maps works for images only, but walk.mp4 is a video"),
+        ("walk.mp4 --coco r.json", "--coco works for images only, but walk.mp4 is a video"),
         ("walk.mp4 --frames 0", "--frames must be at least 1; got 0"),
         ("walk.mp4 --out x.png", "--out must be an .mp4 file or a folder for a video; got x.png"),
         ("walk.mp4 --out no/x.mp4", "--out no/x.mp4: the folder no does not exist"),
         ("walk.mp4 --out walk.mp4", "--out walk.mp4: is the input video"),
         ("walk.mp4 --scales a", "--scales must be numbers separated by commas"),
-        ("photo.png --track", "--track is for a video or a camera; photo.png is neither"),
-        ("photo.png --smooth", "--smooth is for a video or a camera; photo.png is neither"),
-        ("folder.mp4 --frames 3", "--frames is for a video or a camera; folder.mp4 is neither"),
+        ("photo.png --track", "--track works for a video or a camera only; photo.png is neither"),
+        ("photo.png --smooth", "--smooth works for a video or a camera only; photo.png is neither"),
+        ("folder.mp4 --frames 3", "--frames works for a video or a camera only; folder.mp4 is neither"),
     ],
 )
 def test_options_that_do_not_fit_a_video_are_refused(pose: Run, walk: Path, arguments: str, message: str) -> None:

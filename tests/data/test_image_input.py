@@ -83,7 +83,7 @@ def test_several_images() -> None:
         (io.StringIO("x"), UsageError, "`image` is a text file; open it in binary mode"),
         (np.zeros((2, 3, 4, 5)), DataError, r"expected an array of shape .*; got \(2, 3, 4, 5\)"),
         (np.zeros((6, 8, 4), np.uint8), DataError, r"expected an array of shape .*; got \(6, 8, 4\)"),
-        (torch.zeros(6, 8, 3), DataError, r"expected an array of shape .*; got \(8, 3, 6\)"),
+        (torch.zeros(6, 8, 3), DataError, r"expected a tensor of shape .*; got \(6, 8, 3\)"),
         (np.zeros((0, 8), np.uint8), DataError, r"got \(0, 8\)"),
         (PIXELS.astype(np.float32), DataError, r"floating-point values must be in \[0, 1\]; got \d+ to 2\d\d"),
         (np.full((6, 8), np.nan), DataError, "floating-point values must be in"),

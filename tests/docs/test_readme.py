@@ -22,7 +22,7 @@ from firstsight.data.images.loading import load_data
 from firstsight.data.sample_image import sample_photo
 from firstsight.data.video import VideoWriter
 from firstsight.recipes import RECIPES
-from firstsight.tasks.pose.evaluate import PoseOptions
+from firstsight.tasks.pose.evaluate_options import PoseOptions
 from firstsight.weights.bundled import bundled
 from helpers.pages import blocks, sessions, shell_lines
 from helpers.stand_ins import store_published, write_cifar10_like, write_mnist_like, write_weights

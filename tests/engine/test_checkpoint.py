@@ -57,6 +57,21 @@ def test_restored_network_and_optimizer_continue_with_the_same_bits(tmp_path: Pa
         assert torch.equal(ours, theirs)
 
 
+def test_optimizer_groups_of_earlier_versions_are_restored(tmp_path: Path) -> None:
+    """They call the learning-rate multiplier "pace"."""
+    models, optimizers = trained_pair()
+    biases = optimizers["net"].param_groups[1]
+    del biases["lr_mult"]
+    biases["pace"] = 8.0
+    save(tmp_path, 3, (models, optimizers))
+    state, _ = checkpoint.load_newest(tmp_path)
+    assert state is not None
+    other = trained_pair(steps=0)
+    checkpoint.restore(state, models=other[0], optimizers=other[1])
+    restored = other[1]["net"].param_groups[1]
+    assert restored["lr_mult"] == 8.0 and "pace" not in restored
+
+
 def test_two_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     pair = trained_pair()
     for step in (1, 2, 3, 12):

@@ -68,7 +68,9 @@ class DenoisingTask:
 
     def figures(self, history: History) -> list[ReportFigure]:
         """Return one figure."""
-        return [ReportFigure("Test images", plots.gallery(self.test.images[:2].numpy(), [""] * 2))]
+        return [
+            ReportFigure("Test images", plots.gallery(self.test.images[:2].numpy(), [""] * len(self.test.images[:2])))
+        ]
 
     def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
         """Summarize the error."""

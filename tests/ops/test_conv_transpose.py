@@ -92,7 +92,7 @@ def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
         ({"padding": -1}, "`padding` must be one or two integers of at least 0"),
         (
             {"stride": 2, "output_padding": 2},
-            r"`output_padding` must be less than stride \(2, 2\) or dilation \(1, 1\), got \(2, 2\)",
+            r"must be smaller than max\(stride, dilation\) on each axis; got \(2, 2\) with stride \(2, 2\), dilation \(1, 1\)",
         ),
         ({"stride": (1, 2, 3)}, "`stride` must be one or two integers of at least 1"),
         ({"algorithm": "fft"}, "unknown `algorithm` 'fft' .available: loops, im2col, taps"),

@@ -22,7 +22,7 @@ def run_jobs(folder: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
-    """With shares of equal size (batches of 64), and with shares that differ by one sample (batches of 37)."""
+    """The shards of a batch have equal sizes (batches of 64) or differ by one sample (batches of 37)."""
     done = run_module("helpers.process_group", "gradients", tmp_path, "lenet-digits", 64, 37)
     assert done.returncode == 0, done.stderr
     for batch_size in (64, 37):

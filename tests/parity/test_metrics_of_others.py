@@ -44,7 +44,7 @@ def test_frechet_distance_is_that_of_torchmetrics(n: int, m: int, width: int) ->
 
 
 def test_frechet_distance_in_features_of_lenet_is_that_of_torchmetrics() -> None:
-    """Of images, as a user of torchmetrics would measure it."""
+    """Both get the same images, as a user of torchmetrics would pass them."""
     images = load_data("digits", "train").images
     images = nn.functional.interpolate(images.float(), size=32).to(torch.uint8)
     real, fake = images[:600], images[600:1200] // 2

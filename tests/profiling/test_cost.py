@@ -145,7 +145,7 @@ def test_summary_command_takes_a_module_of_the_user(run: Run) -> None:
     code, out, _ = run("summary", "mine:build", "--input", "3x20x30", "--json")
     assert code == 0 and json.loads(out)["layers"][0]["output_shape"] == [4, 16, 26]
     for name, message in (
-        ("mine:wrong", "mine:wrong: is a int, not a torch.nn.Module"),
+        ("mine:wrong", "mine:wrong: must return a torch.nn.Module; got int"),
         ("mine:nothing", "cannot be built"),
         ("nowhere:build", "cannot be built (No module named 'nowhere')"),
     ):

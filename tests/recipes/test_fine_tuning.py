@@ -135,7 +135,7 @@ def test_frozen_batch_norms_keep_their_statistics() -> None:
     ("arguments", "message"),
     [
         ("resnet18 --freeze", "--freeze needs --weights"),
-        ("resnet18 --weights lenet-digits", "--weights lenet-digits: holds a lenet, not a resnet18"),
+        ("resnet18 --weights lenet-digits", "--weights lenet-digits: holds weights of lenet, not of resnet18"),
         ("resnet20 --weights imagenet", "no weights of resnet20 are published"),
         ("resnet34 --weights imagenet", "firstsight weights import resnet34-b627a593.pth --model resnet34"),
         ("resnet34 --weights imagenet --data no/photos", "no such file or folder: no/photos"),  # before a download

@@ -564,7 +564,7 @@ def test_options_that_a_network_does_not_have_are_refused(
         ({"instance_noise": -0.1}, "`instance_noise` must be between 0 and 100; got -0.1"),
         ({"real_label": 0.2}, "`real_label` must be between 0.5 and 1; got 0.2"),
         ({"loss": "none"}, "`loss` must be one of"),
-        ({"momentum": 0.9}, "gan-digits has no setting momentum"),
+        ({"momentum": 0.9}, "gan-digits has no setting 'momentum'"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:

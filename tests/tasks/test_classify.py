@@ -140,8 +140,8 @@ def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, make_im
 
 
 @pytest.mark.parametrize("views", [1, 2, 6])
-def test_logits_are_averaged_over_shifted_and_mirrored_views(views: int) -> None:
-    """Of a network that returns three pixels: each view written out with numpy's own mirror and padding."""
+def test_logits_are_averaged_over_shifted_and_flipped_views(views: int) -> None:
+    """The network returns three pixels, and each view is computed by numpy's flip and padding."""
 
     class Corner(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -154,8 +154,8 @@ def test_logits_are_averaged_over_shifted_and_mirrored_views(views: int) -> None
         straight = [(0.5, images.numpy()), (0.25, wide[:, :, :5, :6]), (0.25, wide[:, :, 2:7, 2:8])]
     expected = sum(weight * view[:, 0, 1, 0:3] for weight, view in straight)
     if views > 1:
-        mirrored = sum(weight * np.flip(view, 3)[:, 0, 1, 0:3] for weight, view in straight)
-        expected = (expected + mirrored) / 2
+        flipped = sum(weight * np.flip(view, 3)[:, 0, 1, 0:3] for weight, view in straight)
+        expected = (expected + flipped) / 2
     np.testing.assert_allclose(average_over_views(Corner(), images, views).numpy(), expected, atol=1e-12)
 
 

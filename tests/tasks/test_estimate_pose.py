@@ -362,13 +362,13 @@ def test_joints_that_the_data_lack_have_no_labels(sticks: Callable[..., Path]) -
     ("changes", "words"),
     [
         ({"image_size": 100}, "`image_size` must be a multiple of 8"),
-        ({"translate": 3}, "has no setting translate"),
+        ({"translate": 3}, "has no setting 'translate'"),
         ({"flip": "alternating"}, "`flip` must be one of none, random"),
         ({"min_scale": 0.8, "max_scale": 0.4}, "`min_scale` 0.8 is larger than `max_scale` 0.4"),
         ({"scenes": "drawn"}, "`scenes` must be one of composed, photographs"),
         ({"max_people": 0}, "`max_people` must be between 1 and 30"),
         ({"precision": "float16", "optimizer": "muon"}, "`precision=float16` does not work with `optimizer=muon`"),
-        ({"weights": "imagenet"}, "has no setting weights"),
+        ({"weights": "imagenet"}, "has no setting 'weights'"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
+from firstsight.tasks.pose.result import PoseResult
 from helpers.blob_people import BlobNetwork, blob_network, scene, stick
 
 SIZE = (640, 470)
@@ -239,7 +240,10 @@ def test_estimate_pose_passes_its_options_on() -> None:
     result = estimate_pose(image, network, **options)
     expected = PoseEstimator(network, **options).infer(image)
     assert [pose.keypoints.tolist() for pose in result.poses] == [pose.keypoints.tolist() for pose in expected.poses]
-    assert repr(result).startswith("PoseIntermediates(2 people in 640x470 pixels")
+    assert type(result) is PoseResult
+    assert repr(result).startswith("PoseResult(2 people in 640x470 pixels")
+    assert repr(expected).startswith("PoseIntermediates(2 people in 640x470 pixels")
+    assert result.scores == expected.scores and set(result.timings) == set(expected.timings)
     for name in ("no/people.png", "people.nonsense"):
         with pytest.raises(UsageError, match=f"`path={name}`: cannot be written"):
             result.save(name)
@@ -247,10 +251,10 @@ def test_estimate_pose_passes_its_options_on() -> None:
 
 def test_options_of_the_other_kind_are_refused() -> None:
     image = scene(PEOPLE, size=SIZE)
-    with pytest.raises(UsageError, match="`boxes` is for top-down networks; blob_network is bottom-up"):
+    with pytest.raises(UsageError, match="`boxes` needs a top-down network; blob_network is bottom-up"):
         estimate_pose(image, blob_network(), boxes=[[0, 0, 50, 50]])
     for name, value in (("height", 200), ("method", "exact"), ("min_joints", 5), ("scales", (0.5, 1))):
-        with pytest.raises(UsageError, match=f"`{name}` is for bottom-up networks; pose-tiny-lsp is top-down"):
+        with pytest.raises(UsageError, match=f"`{name}` needs a bottom-up network; pose-tiny-lsp is top-down"):
             estimate_pose(image, "pose-tiny-lsp", **{name: value})
     with pytest.raises(WeightsError, match="holds a classifier, not a pose network"):
         estimate_pose(image, "lenet-digits")

@@ -311,8 +311,8 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
         assert code != 0 and message in err and "Traceback" not in err
     for options, message in (
         (("--boxes", "boxes.json", "--detector", "net.safetensors"), "holds a top-down pose network"),
-        (("--height", 256), "--height is for bottom-up networks"),
-        (("--maps", "--out", "x.png"), "--maps is for bottom-up networks; pose-tiny is top-down"),
+        (("--height", 256), "--height needs a bottom-up network"),
+        (("--maps", "--out", "x.png"), "--maps needs a bottom-up network; pose-tiny is top-down"),
         (("--boxes", "none.json"), "No such file"),
     ):
         code, out, err = run("pose", "p.png", "--model", "net.safetensors", *options)
@@ -360,7 +360,7 @@ def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path) -> None:
         find_network(with_card(weights(tmp_path / "other.safetensors"), head="simcc"))
     with pytest.raises(WeightsError, match="its card cannot be used"):
         find_network(with_card(file, size=[100, 100]))
-    with pytest.raises(UsageError, match="`detector` is for top-down networks"):
+    with pytest.raises(UsageError, match="`detector` needs a top-down network"):
         make_estimator(blob_network(), detector=PoseEstimator(blob_network()))
 
 

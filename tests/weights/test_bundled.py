@@ -36,7 +36,7 @@ PCK = {
     "openpose-tiny-lsp": r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso, ([\d,]+) test photo",
     "pose-tiny-lsp": r"correct keypoints \| ([\d.]+), PCK@0.2 of the torso; [\d.]+, PCK@0.1 of the box; ([\d,]+)",
 }
-"""Where the cards state PCK, and the number of people."""
+"""Patterns of PCK and of the number of people in the cards."""
 
 
 def slow_if_costly(names: tuple[str, ...]) -> list[object]:
@@ -170,7 +170,7 @@ def test_the_distance_of_a_generator_is_that_of_its_card(name: str, request: pyt
     ],
 )
 def test_generated_images_show_the_class_of_their_label(name: str, metric: str, lenet: str) -> None:
-    """As often as the card says, measured on 40 images of each class with the bundled LeNet."""
+    """The bundled LeNet classifies 40 images of each class; the fraction is that of the card."""
     generator, classifier = load(name), load(lenet)
     reference = reference_for(classifier.card["about"]["data"], classifier.classes)
     assert reference.in_domain and sorted(generator.table) == sorted(classifier.classes) and len(generator.table) == 10

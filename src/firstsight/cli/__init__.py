@@ -41,7 +41,7 @@ Environment variables:
   FIRSTSIGHT_OFFLINE=1    never open a connection
   FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
   FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
-  OMP_WAIT_POLICY         how threads wait; chosen by the load of the machine unless it is set
+  OMP_WAIT_POLICY         wait policy of OpenMP threads (default: chosen from the machine's load)
   NO_COLOR                no colors
 """
 

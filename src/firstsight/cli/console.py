@@ -34,8 +34,13 @@ def err() -> Console:
 
 
 def log(line: str) -> None:
-    """Print a line on stderr: a download, a warning."""
+    """Print a line on stderr, such as a download or a hint."""
     err().print(line, markup=False)
+
+
+def warn(line: str) -> None:
+    """Print a warning on stderr."""
+    log(f"warning: {line}")
 
 
 def print_json(document: object) -> None:

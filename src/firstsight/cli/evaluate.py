@@ -9,7 +9,7 @@ from tyro.conf import Positional
 from firstsight.cli.parse import ADVANCED, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 
-EXAMPLES = ("firstsight evaluate lenet-mnist --data mnist", "firstsight evaluate runs/lenet-digits/1")
+EXAMPLES = ("firstsight evaluate lenet-digits", "firstsight evaluate runs/lenet-digits/1")
 
 
 @dataclass(frozen=True)

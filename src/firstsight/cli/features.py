@@ -26,7 +26,7 @@ class Arguments:
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     out: Path = Path("features.png")
-    """Figure to write (.png)."""
+    """Output file (.png)."""
     json: Flag = False
     """Print a description of the figure as one JSON document."""
 

@@ -23,7 +23,7 @@ class Arguments:
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
     """Image file; without one, a bundled photograph is used (Grace Hopper, public domain)."""
     kernel: str = "sobel-x"
-    """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0" (1/9 is a number too)."""
+    """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0"; fractions such as 1/9 are allowed."""
     size: Maybe[int] = None
     """Side of box, gaussian and motion in pixels."""
     stride: int = 1
@@ -37,7 +37,7 @@ class Arguments:
     at: Maybe[str] = None
     """Output pixel whose arithmetic to print, as X,Y from 0 (default: the strongest response away from the border)."""
     out: Path = Path("filter.png")
-    """Figure to write (.png)."""
+    """Output file (.png)."""
     json: Flag = False
     """Print the arithmetic as one JSON document."""
 

@@ -49,7 +49,7 @@ class Arguments:
     steps: Annotated[int, ADVANCED] = 12
     """Number of images of --interpolate, both ends included."""
     path: Annotated[Literal["slerp", "linear"], ADVANCED] = "slerp"
-    """Spherical or linear interpolation of the noise (--interpolate)."""
+    """Spherical (slerp) or linear interpolation of the latent vectors, with --interpolate."""
     arithmetic: Maybe[str] = None
     """Add and subtract mean latent vectors of classes: "7 - 1 + 0" (generators without codes)."""
     nearest: int = 0
@@ -194,13 +194,13 @@ def _write_folder(folder: Path, grid: "ImageGrid") -> list[Path]:
     """Write one PNG file per image."""
     from PIL import Image
 
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
 
     folder.mkdir(parents=True, exist_ok=True)
     images = grid.images.numpy()
     files = [folder / f"{i:05d}.png" for i in range(len(images))]
     if others := len(set(folder.iterdir()) - set(files)):
-        log(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
+        warn(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
     for file, image in zip(files, images, strict=True):
         Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
     return files

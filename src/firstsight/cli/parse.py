@@ -87,6 +87,7 @@ def parse_given(
     settings: Any = None,
     basic: Sequence[str] = (),
     examples: Sequence[str] = (),
+    target: str = "",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parse arguments; return only the options and the settings that were given.
 
@@ -105,6 +106,8 @@ def parse_given(
         Settings that ``--help`` shows; ``--help-all`` shows all.
     examples : Sequence[str]
         Command lines that the help shows.
+    target : str
+        First argument of the command, such as a recipe, for hints to its help.
 
     Returns
     -------
@@ -121,9 +124,9 @@ def parse_given(
     schema, defaults, hidden = _schema(kind, settings, basic if wants_help and not wants_all else None)
     if wants_help:
         text = _help(schema, defaults, command, inspect.getdoc(kind) or "")
-        print(text.rstrip() + "\n" + _footer(examples, hidden, command), end="")
+        print(text.rstrip() + "\n" + _footer(examples, hidden, f"{command} {target}".rstrip()), end="")
         sys.exit(0)
-    parsed = _run(schema, defaults, command, list(arguments), "")
+    parsed = _run(schema, defaults, command, list(arguments), "", target)
     groups = [parsed.pop(title) for title in [*parsed] if title.startswith("group:")]
     options = {name: value for name, value in parsed.items() if value is not None}
     return options, dict(itertools.chain.from_iterable(group.items() for group in groups))
@@ -168,7 +171,7 @@ def _schema(kind: type[Any], settings: Any, basic: Sequence[str] | None) -> tupl
             title = f"group:{group.__name__}"
             nested = _typed_dict(title, options)
             nested.__doc__ = (inspect.getdoc(group) or "").splitlines()[0]
-            entries[title] = Annotated[nested, tyro.conf.arg(name=_title(group.__name__))]
+            entries[title] = Annotated[nested, tyro.conf.arg(name=_title(group))]
             defaults[title] = {}
     return _typed_dict("Options", entries), defaults, hidden
 
@@ -237,9 +240,10 @@ def attribute_docs(kind: Any) -> dict[str, str]:
     return docs
 
 
-def _title(name: str) -> str:
-    """Return a class name as words: "GANOptimization" is "gan-optimization"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+def _title(group: type[Any]) -> str:
+    """Return the title of a group of settings: its own ``TITLE``, or else the words of its class name."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", group.__name__.removesuffix("Settings"))
+    return str(vars(group).get("TITLE", words.lower()))
 
 
 def _help(schema: Any, defaults: Mapping[str, Any], command: str, description: str) -> str:
@@ -259,7 +263,7 @@ def _footer(examples: Sequence[str], hidden: int, command: str) -> str:
 
 
 def _run(
-    schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], description: str
+    schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], description: str, target: str = ""
 ) -> dict[str, Any]:
     """Run tyro; turn its complaints into one sentence."""
     complaint = io.StringIO()
@@ -276,7 +280,8 @@ def _run(
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise UsageError(f"{_sentence(complaint.getvalue())} (see: firstsight {command} --help)") from None
+        hint = f"see: {f'firstsight {command} {target}'.rstrip()} --help"
+        raise UsageError(f"{_sentence(complaint.getvalue())} ({hint})") from None
     return result
 
 
@@ -292,9 +297,10 @@ def _sentence(text: str) -> str:
     if message.startswith("Missing from"):
         return f"missing: {' '.join(body[1:2])}"
     message = message[0].lower() + message[1:]
-    if message.startswith("unrecognized options: "):  # without their values
-        words = message.split(", ")
-        message = ", ".join(word for word in words if word.startswith(("-", "unrecognized options: ")))
+    if message.startswith("unrecognized options: "):
+        words = message.removeprefix("unrecognized options: ").split(", ")
+        options = [word for word in words if word.startswith("-")]  # without their values
+        message = f"unrecognized options: {', '.join(options)}" if options else f"unexpected argument '{words[0]}'"
     return message.removeprefix("error ").rstrip(".") + _similar_options(body)
 
 

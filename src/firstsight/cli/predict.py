@@ -55,7 +55,7 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json([prediction.to_dict() for prediction in predictions])
     elif predictions:
-        rows = table("image", "class", "probability", "next", right=("probability",))
+        rows = table("image", "class", "probability", "other classes", right=("probability",))
         for prediction in predictions:
             others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
             rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
@@ -65,13 +65,13 @@ def run(argv: list[str]) -> int:
 
 def warn_out_of_domain(name: str, classifier: "Classifier", images: "dict[str, Image]") -> None:
     """Warn if a network that was trained on small gray images gets large color photographs."""
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
 
     preprocess = classifier.preprocess
     unlike = [key for key, image in images.items() if image.mode != "L" and min(image.size) > LARGE * preprocess.resize]
     if preprocess.channels == 1 and unlike:
         more = f" and {len(unlike) - 1} more" if len(unlike) > 1 else ""
-        log(
+        warn(
             f"{unlike[0]}{more}: a large color image, but {name} was trained on gray images of {preprocess.resize}x"
             f"{preprocess.resize}; the prediction is one of its {len(classifier.classes)} classes for any image"
         )

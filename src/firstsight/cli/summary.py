@@ -100,7 +100,7 @@ def _import_network(name: str) -> "nn.Module":
     finally:
         sys.path.pop(0)
     if not isinstance(net, nn.Module):
-        raise UsageError(f"{name}: is a {type(net).__name__}, not a torch.nn.Module")
+        raise UsageError(f"{name}: must return a torch.nn.Module; got {type(net).__name__}")
     return net
 
 

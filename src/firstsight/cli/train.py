@@ -87,15 +87,39 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     if named is None and argv and not argv[0].startswith("-"):
         find_recipe(argv[0])  # refuses an unknown name before its options
         named = argv[0]
-    settings = find_recipe(named or DEFAULT).settings
+    recipe = find_recipe(named or DEFAULT)
+    weights = _value_of("--weights", argv)
+    settings = recipe.settings.starting_point(recipe.model, {"weights": weights} if weights else {})
     if named:
         _refuse_settings_of_others(argv, named)
     given, changes = parse_given(
-        Arguments, "train", argv, settings=settings, basic=type(settings).BASIC, examples=EXAMPLES
+        Arguments,
+        "train",
+        argv,
+        settings=settings,
+        basic=type(settings).BASIC,
+        examples=_examples(named),
+        target=named or "",
     )
     if named is None:
         find_recipe(given["recipe"])
     return Arguments(**given), changes
+
+
+def _value_of(option: str, argv: list[str]) -> str | None:
+    """Return the value of an option on the command line; with pretrained weights other defaults apply."""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _examples(recipe: str | None) -> tuple[str, ...]:
+    if recipe is None:
+        return EXAMPLES
+    return (f"firstsight train {recipe}", f"firstsight train {recipe} --data DATA --epochs 5 --out runs/mine")
 
 
 def _refuse_settings_of_others(argv: list[str], name: str) -> None:

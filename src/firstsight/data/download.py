@@ -1,6 +1,6 @@
 """HTTP downloads that resume after an interruption and are verified by SHA-256."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pooch
@@ -16,7 +16,13 @@ TIMEOUT = (10.0, 30.0)
 
 
 def download(
-    file: RemoteFile, mirrors: tuple[str, ...], folder: Path, *, notify: Callable[[str], None], hint: str
+    file: RemoteFile,
+    mirrors: tuple[str, ...],
+    folder: Path,
+    *,
+    notify: Callable[[str], None],
+    hint: str,
+    title: str = "",
 ) -> Path:
     """Download a file from the first mirror that has it with the published hash.
 
@@ -34,6 +40,8 @@ def download(
         Called with one line for each mirror that is tried.
     hint : str
         What a user without a connection can do. It ends the error message.
+    title : str
+        See `fetch`.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def download(
     pooch.get_logger().setLevel("WARNING")  # notify reports the downloads
     target = folder / file.name
     target.unlink(missing_ok=True)
-    failures = []
+    failures: dict[str, str] = {}
     for mirror in mirrors:
         notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
         try:
@@ -61,12 +69,12 @@ def download(
             )
             return target
         except (requests.RequestException, ConnectionError) as error:
-            failures.append(f"{mirror}: {_short_reason(error)}")
+            failures[mirror] = _short_reason(error)
         except ValueError:
-            failures.append(f"{mirror}: the hash of the file differs from the published one")
+            failures[mirror] = "the hash of the file differs from the published one"
         except OSError as error:
             raise DataError(f"{folder}: cannot write {file.name} ({error.strerror or error})") from error
-    raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures)}); try again, or {hint}")
+    raise DataError(f"{title or file.name} could not be downloaded ({_describe(failures)}); try again, or {hint}")
 
 
 class ResumingDownloader:
@@ -144,6 +152,12 @@ class ResumingDownloader:
                     received += len(chunk)
         if expected is not None and received != expected:
             raise requests.ConnectionError(f"the connection ended after {received:,} of {expected:,} bytes")
+
+
+def _describe(failures: Mapping[str, str]) -> str:
+    """Return the reason why the mirrors failed if it is the same for all, else the reason of each."""
+    reasons = set(failures.values())
+    return reasons.pop() if len(reasons) == 1 else "; ".join(f"{url}: {reason}" for url, reason in failures.items())
 
 
 def _short_reason(error: Exception) -> str:

@@ -25,11 +25,12 @@ def fetch(
     *,
     notify: Callable[[str], None] = lambda line: None,
     hint: str = "pass a folder that has the files as `data`",
+    title: str = "",
 ) -> Path:
     """Return the path of a published file, after downloading it if necessary.
 
-    A file that is already in ``folder`` with the right hash is returned at once. An interrupted download is resumed. A
-    file with a wrong hash never appears under its name.
+    A file that is already in ``folder`` with the right hash is returned at once. An interrupted download is resumed. The
+    file is moved to its final name only after its hash is verified.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def fetch(
         Called with one line for each download.
     hint : str
         What a user without a connection can do. It ends the error messages.
+    title : str
+        Name of the data set or the weights in error messages; by default the name of the file.
 
     Returns
     -------
@@ -61,4 +64,4 @@ def fetch(
         raise DataError(f"{file.name} is not in {folder}, and FIRSTSIGHT_OFFLINE is set; unset it, or {hint}")
     from firstsight.data.download import download  # imports requests, which opens a socket when it is imported
 
-    return download(file, mirrors, folder, notify=notify, hint=hint)
+    return download(file, mirrors, folder, notify=notify, hint=hint, title=title)

@@ -15,7 +15,12 @@ from firstsight.errors import DataError, UsageError
 ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
 """A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array or a tensor."""
 FORMS = (
-    "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3), or a tensor (H, W), (C, H, W)"
+    "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3),"
+    " or a tensor (H, W) or (C, H, W)"
+)
+SEVERAL_FORMS = (
+    "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (N, H, W, C),"
+    " a tensor (H, W), (C, H, W) or (N, C, H, W), or a list of these"
 )
 
 
@@ -48,6 +53,10 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
     if isinstance(image, bytes | bytearray | memoryview):
         return open_image(bytes(image))
     if isinstance(image, Tensor):
+        if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[0] not in (1, 3)):
+            raise DataError(
+                f"`image`: expected a tensor of shape (H, W), (1, H, W) or (3, H, W); got {tuple(image.shape)}"
+            )
         tensor = image.detach().cpu()
         tensor = tensor.float() if tensor.is_floating_point() else tensor  # NumPy has no bfloat16
         return _from_array((tensor.permute(1, 2, 0) if tensor.ndim == 3 else tensor).numpy(), bgr=bgr)
@@ -72,11 +81,14 @@ def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise DataError(
                 f"`image`: floating-point values must be in [0, 1]; got {array.min():g} to {array.max():g}"
-                " (divide by 255, or convert to uint8)"
+                " (give the image without normalization, as uint8 or divided by 255)"
             )
         array = np.rint(array * 255).astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise DataError(f"`image`: expected uint8 or floating-point values; got {array.dtype}")
+        raise DataError(
+            f"`image`: expected uint8 or floating-point values; got {array.dtype}; convert with .astype('uint8')"
+            " (a tensor with .to(torch.uint8))"
+        )
     if bgr and array.ndim == 3:
         array = array[..., ::-1]
     return to_gray_or_rgb(Image.fromarray(np.ascontiguousarray(array)))
@@ -112,7 +124,7 @@ def named_images(images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) 
         If an image cannot be read.
     """
     if not is_single(images) and not isinstance(images, Iterable):
-        raise UsageError(f"`images` must be {FORMS}, or several of these; got {type(images).__name__}")
+        raise UsageError(f"`images` must be {SEVERAL_FORMS}; got {type(images).__name__}")
     sequence: Iterable[Any] = [images] if is_single(images) else images  # type: ignore[assignment]
     for image in sequence:
         yield image_name(image), to_pil(image, bgr=bgr)

@@ -38,7 +38,7 @@ def random_bits(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -
     epoch : int
         Epoch, from 0.
     stream : int
-        Number of the stream. Different streams are independent.
+        Index of the random stream; streams are independent.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def uniform(ids: NDArray[np.int64], *, seed: int, epoch: int, stream: int) -> ND
     epoch : int
         Epoch, from 0.
     stream : int
-        Number of the stream. Different streams are independent.
+        Index of the random stream; streams are independent.
 
     Returns
     -------

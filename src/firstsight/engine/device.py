@@ -11,18 +11,21 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 """Names of devices; "auto" is a GPU if there is one."""
 
 
-def choose_device(name: str) -> str:
+KINDS = {"cpu": "the CPU", "cuda": "CUDA", "mps": "MPS"}
+
+
+def choose_device(name: str | torch.device) -> str:
     """Return the name of the device to use; "auto" selects a GPU if there is one, else the CPU.
 
     Parameters
     ----------
-    name : str
-        "auto", "cpu", "cuda" or "mps".
+    name : str | torch.device
+        "auto", "cpu", "cuda" or "mps"; also with an index, such as "cuda:1".
 
     Raises
     ------
     UsageError
-        If the device is not available.
+        If it is no device, or one that is not available.
 
     Examples
     --------
@@ -32,18 +35,25 @@ def choose_device(name: str) -> str:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device in available if available[device])
-    if not available.get(name):
-        raise UsageError(f"`device={name}`: this machine (or this build of torch) has no {name}; use `device=cpu`")
-    return name
+    kind, _, index = str(name).partition(":")
+    if kind not in available or not isinstance(name, str | torch.device) or not (index.isdecimal() or not index):
+        raise UsageError(f"`device` must be auto, cpu, cuda or mps; got {name!r}")
+    if not available[kind]:
+        raise UsageError(
+            f"`device={name}`: {KINDS[kind]} is not available (no GPU, or torch without it); use `device=cpu`"
+        )
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"`device={name}`: there are {torch.cuda.device_count()} GPUs, counted from 0")
+    return str(name)
 
 
-def move(device: str, *models: nn.Module) -> None:
+def move(device: str | torch.device, *models: nn.Module) -> None:
     """Move networks to a device.
 
     Parameters
     ----------
-    device : str
-        Name of the device; see `choose_device`.
+    device : str | torch.device
+        Device; see `choose_device`.
     *models : nn.Module
         Networks to move, in place.
 

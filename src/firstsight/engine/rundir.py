@@ -108,7 +108,10 @@ class RunDirectory:
         )
         differences = list_differences(before, now) + list_differences(saved["data"], config["data"])
         if differences:
-            raise UsageError(f"{self.path}: the run was started with other settings: {'; '.join(differences)}")
+            raise UsageError(
+                f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
+                " restore them, or start a new run without `resume`"
+            )
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file of the run atomically.

@@ -1,5 +1,6 @@
 """Registry of all networks of the package. Importing this module does not import torch."""
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -239,7 +240,7 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def list_models(pattern: str = "", *, kind: Kind | None = None) -> list[str]:
-    """Return the sorted names of the networks.
+    """Return the names of the networks in natural order: resnet18 before resnet101.
 
     Parameters
     ----------
@@ -256,8 +257,18 @@ def list_models(pattern: str = "", *, kind: Kind | None = None) -> list[str]:
     Examples
     --------
     >>> list_models("resnet1*")
-    ['resnet101', 'resnet152', 'resnet18']
+    ['resnet18', 'resnet101', 'resnet152']
     >>> list_models(kind="gan")
     ['dcgan', 'gan', 'infogan']
     """
-    return sorted(name for name, info in MODELS.items() if matches(name, pattern) and kind in (None, info.kind))
+    names = (name for name, info in MODELS.items() if matches(name, pattern) and kind in (None, info.kind))
+    return sorted(names, key=_natural_key)
+
+
+def _natural_key(name: str) -> list[tuple[str, int]]:
+    """Return a sort key that compares digits as numbers.
+
+    >>> sorted(["b1", "a10", "a9", "a9_x"], key=_natural_key)
+    ['a9', 'a9_x', 'a10', 'b1']
+    """
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D+)(\d*)", name)]

@@ -145,7 +145,7 @@ def check_shapes(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, al
     outputs = len(weight)
     if groups < 1 or channels % groups or outputs % groups:
         raise ValueError(
-            f"conv2d: `groups` must divide the numbers of channels, got {groups} groups, {channels} input channels and"
+            f"conv2d: `groups` must divide both input and output channels; got groups={groups}, {channels} input and"
             f" {outputs} output channels"
         )
     if weight.shape[1] * groups != channels:

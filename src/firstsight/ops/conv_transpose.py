@@ -138,8 +138,8 @@ def conv_transpose2d(
     geometry = Geometry(kernel, strides, (pad_x, pad_x, pad_y, pad_y), dilations)
     if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
         raise ValueError(
-            f"conv_transpose2d: `output_padding` must be less than stride {strides} or dilation {dilations},"
-            f" got {extra}"
+            "conv_transpose2d: `output_padding` must be smaller than max(stride, dilation) on each axis;"
+            f" got {extra} with stride {strides}, dilation {dilations}"
         )
     rows, columns = geometry.input_size(x.shape[2], x.shape[3])
     size = rows + extra[0], columns + extra[1]
@@ -164,7 +164,7 @@ def check_shapes(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, al
     outputs = weight.shape[1] * groups
     if groups < 1 or channels % groups:
         raise ValueError(
-            f"conv_transpose2d: `groups` must divide the number of input channels, got {groups} groups and"
+            f"conv_transpose2d: `groups` must divide the input channels; got groups={groups},"
             f" {channels} input channels"
         )
     if len(weight) != channels:

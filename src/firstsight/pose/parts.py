@@ -80,7 +80,7 @@ class Limbs:
 
 @dataclass(frozen=True)
 class People:
-    """People as sets of peaks.
+    """People found in an image, as indices into `Peaks` (P people, K joint types).
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class People:
     scores : NDArray[np.float64]
         (P,) sum of the scores of joints and limbs.
     counts : IntArray
-        (P,) number of joints that were connected by limbs of the skeleton's tree.
+        (P,) number of joints connected by the limbs of the skeleton's spanning tree.
     """
 
     joints: IntArray

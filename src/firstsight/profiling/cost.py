@@ -102,7 +102,7 @@ class Layer:
         return content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """Cost of a network for one image.
 
@@ -198,6 +198,9 @@ class Summary:
         widths = [max(len(row[i]) for row in rows) for i in range(len(self.COLUMNS))]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
         return "\n".join([*text, "", *self.totals()])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(column)}</th>" for column in self.COLUMNS)

@@ -11,10 +11,21 @@ from typing import Any
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.engine.rundir import latest_run, read_config
-from firstsight.errors import UsageError
+from firstsight.errors import UsageError, similar_names, suggest
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
+
+SYNONYMS = {
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "dataset": "data",
+    "img_size": "image_size",
+    "dtype": "precision",
+    "pretrained": "weights",
+}
+"""Names of settings in other libraries, and the names here."""
 
 
 def resolve(
@@ -51,18 +62,24 @@ def resolve(
     if saved is None:
         recipe, initial = _initial_settings(name, changes)
         known = [f.name for f in fields(initial)]
-        unknown = set(changes) - set(known)
+        unknown = sorted(set(changes) - set(known))
         if unknown:
-            raise UsageError(f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+            raise UsageError(
+                f"{recipe.name} has no setting {_describe_unknown(unknown, known)} (all: firstsight train"
+                f" {name} --help-all)"
+            )
         settings = replace(initial, **changes)
     else:
         recipe = Recipe(name=saved["recipe"], model=saved["model"], result="", settings=base.settings)
         if recipe.model != base.model:
-            raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}")
+            raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}; resume it under that name")
         try:
             settings = _saved_settings(type(base.settings), saved["settings"])
         except TypeError:
-            raise UsageError(f"{continued}: was started by another version of firstsight with other settings") from None
+            raise UsageError(
+                f"{continued}: was started by another version of firstsight with other settings;"
+                " start a new run without `resume`"
+            ) from None
         _check_unchanged(continued, settings, changes)
     settings.validate()
     return recipe, settings, continued
@@ -82,6 +99,16 @@ def _initial_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Se
     if not is_own_data or initial is not recipe.settings:
         recipe = replace(recipe, name=f"{recipe.model}-{_slug(data)}", result="not measured")
     return recipe, initial
+
+
+def _describe_unknown(unknown: list[str], known: list[str]) -> str:
+    """Return unknown settings and similar ones, as in "'learning_rate'; did you mean lr?"."""
+    similar: list[str] = []
+    for name in unknown:
+        synonym = SYNONYMS.get(name)
+        similar += [synonym] if synonym in known else similar_names(name, known)
+    hint = suggest(dict.fromkeys(similar))
+    return ", ".join(f"'{name}'" for name in unknown) + (f"; {hint}" if hint else "")
 
 
 def is_restart() -> bool:
@@ -134,7 +161,10 @@ def _check_unchanged(run: Path | None, saved: Settings, changes: Mapping[str, An
         if getattr(saved, key) != value and (key, value) != ("precision", "auto")
     ]
     if different:
-        raise UsageError(f"{run}: the run was started with other settings: {'; '.join(different)}")
+        raise UsageError(
+            f"{run}: cannot resume with other settings ({'; '.join(different)});"
+            " omit them, or start a new run without `resume`"
+        )
 
 
 def _dataset_name(data: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Unpack
 import torch
 from accelerate.utils import broadcast_object_list
 
+from firstsight.arguments import check_type
 from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
 from firstsight.engine.atomic_io import to_run_error
@@ -110,7 +111,7 @@ class RunOptions:
     device : Device
         Device; "auto" selects a GPU if there is one.
     strict : bool
-        Refuse data with unusable images instead of skipping these.
+        Refuse data with unusable images instead of leaving them out.
     checkpoint_seconds : float
         Seconds between checkpoints (0: after every step).
     log : Literal['none', 'tensorboard']
@@ -178,6 +179,7 @@ def train(
     Interrupted
         If SIGTERM or Ctrl-C arrives; the state is saved.
     """
+    check_type("recipe", recipe, str)
     options = RunOptions(
         out=None if out is None else Path(out),
         device=device,

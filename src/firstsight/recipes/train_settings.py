@@ -9,7 +9,7 @@ class TrainSettings(TypedDict, total=False):
     """Settings of a training of any kind; missing ones keep the value of the recipe."""
 
     data: str | Path
-    """Data set: a name (see: firstsight data), a folder or zip of class/image, IDX files."""
+    """Data set: a name (see: firstsight data), a folder or zip file with one subfolder per class, or IDX files."""
     epochs: int
     """Number of passes over the training images."""
     max_steps: int
@@ -21,7 +21,7 @@ class TrainSettings(TypedDict, total=False):
     lr: float
     """Maximum learning rate."""
     image_size: int
-    """Side of the network's input in pixels."""
+    """Side of the images in pixels."""
     val_fraction: float
     """Fraction of the training images to hold out and evaluate on, instead of the test set (to choose settings)."""
     seed: int
@@ -37,13 +37,13 @@ class TrainSettings(TypedDict, total=False):
     scale: float
     """Augmentation: random scale between 1 - scale and 1 + scale."""
     weight_decay: float
-    """Weight decay (not of biases and batch norm)."""
+    """Weight decay, not applied to biases and batch norm."""
     bias_weight_decay: float
     """Weight decay of biases and batch norm."""
     label_smoothing: float
     """Fraction of the target that is distributed evenly over all classes."""
     cutout: int
-    """Augmentation: blank a random square of N pixels (Cutout)."""
+    """Augmentation: side in pixels of a random square that is blanked (Cutout; 0: off)."""
     schedule: Literal["constant", "linear", "cosine", "multistep"]
     """Learning-rate schedule after the warm-up."""
     warmup: float
@@ -53,9 +53,9 @@ class TrainSettings(TypedDict, total=False):
     momentum: float
     """Momentum of SGD and Muon."""
     linear_lr_mult: float
-    """Learning rate of linear layers as a multiple of that of the filters (Muon)."""
+    """Learning rate of linear layers divided by that of the filters (Muon)."""
     bias_lr_mult: float
-    """Learning rate of biases and batch norm, as a multiple of the others'."""
+    """Learning rate of biases and batch norm divided by that of the other parameters."""
     weights: str | Path
     """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a file."""
     freeze: bool
@@ -65,7 +65,7 @@ class TrainSettings(TypedDict, total=False):
     tta_views: Literal[1, 2, 6]
     """Test-time augmentation: average over N views (2: horizontal flip; 6: flip and shifts by one pixel)."""
     d_lr_mult: float
-    """Learning rate of D, as a multiple of G's."""
+    """Learning rate of D divided by that of G."""
     beta1: float
     """Adam's beta1."""
     loss: str
@@ -77,7 +77,7 @@ class TrainSettings(TypedDict, total=False):
     n_critic: int
     """Number of steps of D for each step of G."""
     ema_decay: float
-    """Decay of the exponential moving average of G's weights, which is the model that is saved (0: no average)."""
+    """Decay of the exponential moving average of G's weights; the averaged weights are saved (0: off)."""
     latent_dim: int
     """Length of the noise vector."""
     noise: Literal["normal", "uniform"]
@@ -123,17 +123,17 @@ class TrainSettings(TypedDict, total=False):
     code_std: float | str
     """Standard deviation of Q's Gaussians for continuous codes (infogan): a number, one for each code as in 0.3,0.6, or learned. A smaller value gives a code more weight in the loss."""
     filter_lr_mult: float
-    """Learning rate of those filters as a multiple of the others (Muon)."""
+    """Learning rate of these filters divided by that of the other parameters (Muon)."""
     milestones: str
     """Epochs after which the learning rate is multiplied by gamma, as in 90,120 (multistep)."""
     gamma: float
-    """Factor of the learning rate at each milestone (multistep)."""
+    """Factor by which the learning rate is multiplied at each milestone (multistep)."""
     low_res_fraction: float
     """Fraction of the epochs, at the start, that use smaller images; then the learning rate restarts."""
     low_res_scale: float
     """Size of these images relative to the full size, rounded to multiples of 32 (of 8 for a bottom-up network)."""
     lr_restart: float
-    """Learning rate of the restart, as a multiple of the first one."""
+    """Maximum learning rate after the restart divided by the first one."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"]
     """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
     max_eval_samples: int
@@ -159,7 +159,7 @@ class TrainSettings(TypedDict, total=False):
     head: Literal["heatmap", "mse", "simcc"]
     """Head: heatmaps with cross entropy, heatmaps with mean squared error, or SimCC (a class of x and of y)."""
     stacks: int
-    """Number of stacked hourglasses (0: the default of the network)."""
+    """Number of stacks (hourglass only; 0: 2 stacks)."""
     translate_fraction: float
     """Augmentation: random shift, up to this fraction of the person's size."""
     half_body: float

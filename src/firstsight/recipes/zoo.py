@@ -98,7 +98,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="lenet-mnist",
             model="lenet",
-            result="not measured",
+            result="99.00 % of 1,000 images (1 seed)",
             settings=ClassificationSettings(
                 data="mnist", epochs=20, batch_size=64, lr=2e-3, translate=2, rotate=10, scale=0.1
             ),
@@ -223,13 +223,13 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="infogan-mnist",
             model="infogan",
-            result="Q errs on 6.3 % of real digits (median of 3 seeds; 3.4 to 11.8 %)",
+            result="6.3 % classification error of Q on test digits (median of 3 seeds; 3.4 to 11.8 %)",
             settings=replace(INFOGAN_MNIST, continuous=2, code_std=0.5, diffaug_translation=3, info_warmup=0.3),
         ),
         Recipe(
             name="infogan-category",
             model="infogan",
-            result="Q errs on 12.5 % of real digits (median of 3 seeds; 11.9 to 18.9 %)",
+            result="12.5 % classification error of Q on test digits (median of 3 seeds; 11.9 to 18.9 %)",
             settings=INFOGAN_MNIST,
         ),
         Recipe(
@@ -256,7 +256,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="infogan-digits",
             model="infogan",
-            result="Q errs on 25 % of real digits (median of 3 seeds; 16 to 26 %)",
+            result="25 % classification error of Q on test digits (median of 3 seeds; 16 to 26 %)",
             settings=replace(
                 INFOGAN, image_size=16, epochs=200, evaluate_every=10, batch_size=64, continuous=2, d_width=16
             ),

@@ -49,7 +49,7 @@ class Builder(Protocol[T_co]):
 
 
 class BaseBuilder(Generic[AnySettings]):
-    """Base class of all experiment builders.
+    """Base class of the builders, which prepare data and task of a training run.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class BaseBuilder(Generic[AnySettings]):
     callback : Callback
         Receives notes and warnings.
     strict : bool
-        Refuse data with unusable images instead of leaving these out.
+        Refuse data with unusable images instead of leaving them out.
     """
 
     def __init__(

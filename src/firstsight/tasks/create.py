@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from firstsight.errors import UsageError, unknown_name
+from firstsight.arguments import check_type
+from firstsight.errors import UsageError, similar_names, suggest, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.tasks.spec import task_of
 
@@ -41,19 +42,31 @@ def create_model(name: str, *, weights: str | None = None, **options: Any) -> "n
     >>> sum(p.numel() for p in create_model("resnet18", num_classes=5).parameters())
     11179077
     """
+    check_type("name", name, str)
+    check_type("weights", weights, str | None)
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, "see: firstsight models")
     spec = task_of(name)
     build = spec.resolve("create")
     unknown = sorted(set(options) - set(build.__kwdefaults__ or {}) - set(build.__annotations__))
     if unknown:
-        raise UsageError(f"`{unknown[0]}` is not an option of {name}; it has {', '.join(build.__kwdefaults__ or {})}")
+        raise UsageError(_describe_unknown(unknown[0], name, list(build.__kwdefaults__ or {})))
     if weights is None:
         net: nn.Module | tuple[nn.Module, nn.Module] = build(name, **options)
         return net
     if spec.name != "classification":
         raise UsageError(f"`weights` is for classification networks; use firstsight.load for a {spec.title}")
     return _pretrained(name, weights, options)
+
+
+def _describe_unknown(option: str, name: str, known: list[str]) -> str:
+    """Return the message for an unknown option of a network, with a remedy."""
+    if option == "pretrained":
+        is_classifier = task_of(name).name == "classification"
+        hint = "use weights='imagenet'" if is_classifier else "use firstsight.load for trained weights"
+    else:
+        hint = suggest(similar_names(option, known))
+    return f"`{option}` is not an option of {name}; it has {', '.join(known)}{f'; {hint}' if hint else ''}"
 
 
 def _pretrained(name: str, weights: str, options: dict[str, Any]) -> "nn.Module":

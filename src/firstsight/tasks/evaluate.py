@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstsight.errors import UsageError
+from firstsight.errors import UsageError, similar_names, suggest
 from firstsight.tasks.evaluation import Evaluation
 from firstsight.tasks.load import load
 from firstsight.tasks.spec import TASKS
@@ -73,9 +73,11 @@ def evaluate(
     function = spec.resolve("evaluate")
     unknown = sorted(set(options) - set(function.__kwdefaults__ or {}))
     if unknown:
-        known = ", ".join(sorted(set(function.__kwdefaults__ or {}) - {"strict", "notify", "progress"}))
+        known = sorted(set(function.__kwdefaults__ or {}) - {"strict", "notify", "progress"})
+        hint = suggest(similar_names(unknown[0], known))
         raise UsageError(
-            f"`{unknown[0]}` is not an option of the evaluation of a {spec.title}; it has {known or 'none'}"
+            f"`{unknown[0]}` is not an option of the evaluation of a {spec.title};"
+            f" it has {', '.join(known) or 'none'}{f'; {hint}' if hint else ''}"
         )
     result: Evaluation = function(model, data, strict=strict, notify=notify, progress=progress, **options)
     return result

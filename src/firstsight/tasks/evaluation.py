@@ -29,7 +29,7 @@ class Evaluation:
     data : str
         Name of the data set.
     notes : tuple[str, ...]
-        What a reader of the result must know, such as images that were left out.
+        Remarks on the evaluation, such as images that were left out.
     """
 
     metrics: Mapping[str, float | None]

@@ -11,6 +11,8 @@ from firstsight.weights.io import PYTORCH_SUFFIXES, WeightsFile, read_weights
 from firstsight.weights.resolve import resolve
 
 if TYPE_CHECKING:
+    import torch
+
     from firstsight.tasks.classification.classifier import Classifier
     from firstsight.tasks.gan.generator import Generator
     from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
@@ -24,12 +26,14 @@ class Loadable(Protocol):
 
     task: str
 
-    def to(self, device: str) -> Self:
+    def to(self, device: "str | torch.device") -> Self:
         """Move the network to a device; return the object itself."""
         ...
 
 
-def load(name_or_path: str | Path, *, device: str = "cpu", notify: Callable[[str], None] = lambda line: None) -> Any:
+def load(
+    name_or_path: str | Path, *, device: "str | torch.device" = "cpu", notify: Callable[[str], None] = lambda line: None
+) -> Any:
     """Load trained weights of any kind, ready to use.
 
     Parameters
@@ -39,7 +43,7 @@ def load(name_or_path: str | Path, *, device: str = "cpu", notify: Callable[[str
         that firstsight wrote, or the published ``.pth`` checkpoint of lightweight OpenPose; the name of cached weights
         ("resnet34-imagenet"); a network with published weights ("resnet34"), which are downloaded unless they are
         cached (never when ``FIRSTSIGHT_OFFLINE=1``).
-    device : str
+    device : str | torch.device
         Device: "cpu", "cuda", "mps", or "auto" for a GPU if there is one.
     notify : Callable[[str], None]
         Called with a line for every download and for everything unusual in the file.
@@ -113,7 +117,11 @@ def wrong_kind(name: str, given: TaskSpec, expected: TaskSpec) -> WeightsError:
 
 
 def load_as(
-    task: str, model: Any, *, device: str | None = None, notify: Callable[[str], None] = lambda line: None
+    task: str,
+    model: Any,
+    *,
+    device: "str | torch.device | None" = None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Any:
     """Return a trained model of one kind of task.
 
@@ -123,7 +131,7 @@ def load_as(
         Name of the task.
     model : Any
         Object that `load` returned, or what `load` takes.
-    device : str | None
+    device : str | torch.device | None
         Device to compute on. None leaves an object where it is, and is "auto" for a name or a path.
     notify : Callable[[str], None]
         See `load`.

@@ -5,15 +5,17 @@ the keyword arguments of `firstsight.train` and the options of the command line.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_origin, get_type_hints
 
+from firstsight.arguments import check_type
 from firstsight.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that the result of a training depends on, for every kind of task."""
+    """Settings common to all tasks."""
 
+    TITLE: ClassVar[str] = "training"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "epochs": (1, 100_000), "max_steps": (0, 10**9), "evaluate_every": (1, 100_000), "batch_size": (1, 1_000_000),
         "image_size": (4, 4096), "val_fraction": (0, 0.9), "seed": (0, 2**62),
@@ -23,7 +25,7 @@ class Settings:
     """Settings that the short help shows."""
 
     data: str = "digits"
-    """Data set: a name (see: firstsight data), a folder or zip of class/image, IDX files."""
+    """Data set: a name (see: firstsight data), a folder or zip file with one subfolder per class, or IDX files."""
     epochs: int = 10
     """Number of passes over the training images."""
     max_steps: int = 0
@@ -35,7 +37,7 @@ class Settings:
     lr: float = 1e-3
     """Maximum learning rate."""
     image_size: int = 32
-    """Side of the network's input in pixels."""
+    """Side of the images in pixels."""
     val_fraction: float = 0.0
     """Fraction of the training images to hold out and evaluate on, instead of the test set (to choose settings)."""
     seed: int = 0
@@ -65,11 +67,10 @@ class Settings:
             if get_origin(hint) is ClassVar:
                 continue
             value = getattr(self, name)
+            check_type(name, value, hint)
             if name in limits and not limits[name][0] <= value <= limits[name][1]:
                 low, high = limits[name]
                 raise UsageError(f"`{name}` must be between {low} and {high}; got {value}")
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                raise UsageError(f"`{name}` must be one of {', '.join(map(str, get_args(hint)))}; got {value}")
         if not 0 < self.lr <= 1000:
             raise UsageError(f"`lr` must be above 0 and at most 1000; got {self.lr}")
 
@@ -90,6 +91,7 @@ class Settings:
 class ImageAugmentation:
     """Random transforms of training images."""
 
+    TITLE: ClassVar[str] = "augmentation"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"translate": (0, 4095), "rotate": (0, 180), "scale": (0, 0.9)}
 
     translate: int = 0
@@ -123,6 +125,7 @@ class ImageSettings(ImageAugmentation, Settings):
 class WarmupSchedule:
     """Learning-rate schedule after a linear warm-up."""
 
+    TITLE: ClassVar[str] = "learning-rate schedule"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"warmup": (0, 0.99), "momentum": (0, 0.999)}
 
     schedule: Literal["constant", "linear", "cosine"] = "cosine"

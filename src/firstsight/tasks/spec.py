@@ -127,6 +127,7 @@ TASKS: dict[str, TaskSpec] = {
         build="firstsight.tasks.gan.build:GANBuilder",
         load="firstsight.tasks.gan.generator:load_generator",
         evaluate="firstsight.tasks.gan.evaluate:evaluate_generator",
+        evaluate_options="firstsight.tasks.gan.evaluate_options:GANOptions",
         metrics=(
             Metric(key="train/d_loss", label="D loss", format=".3f"),
             Metric(key="train/g_loss", label="G loss", format=".3f"),
@@ -149,7 +150,7 @@ TASKS: dict[str, TaskSpec] = {
         build="firstsight.tasks.pose.bottom_up.build:BottomUpBuilder",
         load="firstsight.tasks.pose.bottom_up.estimate:load_estimator",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
-        evaluate_options="firstsight.tasks.pose.evaluate:PoseOptions",
+        evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         recognize="firstsight.tasks.pose.bottom_up.network:recognize",
         metrics=(
             Metric(key="train/loss", label="train loss"),
@@ -173,7 +174,7 @@ TASKS: dict[str, TaskSpec] = {
         build="firstsight.tasks.pose.top_down.build:TopDownBuilder",
         load="firstsight.tasks.pose.top_down.estimate:load_estimator",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
-        evaluate_options="firstsight.tasks.pose.evaluate:PoseOptions",
+        evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         metrics=(
             Metric(key="train/loss", label="train loss"),
             Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
@@ -197,12 +198,19 @@ def task_of(model: str) -> TaskSpec:
 
 
 def task_of_card(kind: str, path: Path) -> TaskSpec:
-    """Return the task whose weights files have cards of this kind.
+    """Return the task for the ``kind`` in the card of a weights file.
+
+    Parameters
+    ----------
+    kind : str
+        Kind in the card, see `TaskSpec.card_kind`.
+    path : Path
+        Weights file, named in the error.
 
     Raises
     ------
     WeightsError
-        If there is none.
+        If no task has cards of this kind.
     """
     for spec in TASKS.values():
         if spec.card_kind == kind:

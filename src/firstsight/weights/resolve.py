@@ -1,16 +1,19 @@
 """Find the weights file that a name, a run directory or a path means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from firstsight.engine import checkpoint
 from firstsight.engine.rundir import latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
+from firstsight.models.registry import MODELS
 from firstsight.weights.bundled import bundled, cached, card_of
 from firstsight.weights.table import PUBLISHED
 
 
-def resolve(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def resolve(
+    name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None, other_names: Iterable[str] = ()
+) -> Path:
     """Return the weights file that a name or a path means.
 
     Parameters
@@ -21,6 +24,8 @@ def resolve(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda 
         unless they are cached (never when ``FIRSTSIGHT_OFFLINE=1``).
     notify : Callable[[str], None]
         Called with a line for every download.
+    other_names : Iterable[str]
+        Other names that the caller accepts; the error for an unknown name may suggest them.
 
     Raises
     ------
@@ -30,7 +35,7 @@ def resolve(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda 
         If the run directory has no weights, or published weights cannot be downloaded.
     """
     if not isinstance(name_or_path, str | Path):
-        raise UsageError(f"expected a name of weights, a run directory or a file; got a {type(name_or_path).__name__}")
+        raise UsageError(f"`name_or_path` must be a str or Path; got {type(name_or_path).__name__}")
     name = str(name_or_path)
     path = bundled().get(name) or Path(name).expanduser()
     if path.exists():
@@ -45,8 +50,26 @@ def resolve(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda 
     if {"/", "\\"} & set(name) or path.suffix:
         hint = "; docs/howto/published-weights.md lists the published ones" if path.suffix == ".pth" else ""
         raise UsageError(f"no such file or run directory: {name}{hint}")
-    known = [*bundled(), *in_cache, *PUBLISHED, *(entry.name for entry in PUBLISHED.values())]
-    raise unknown_name("weights or run", name, known, "see: firstsight weights list; or give a run directory or a file")
+    raise _unknown_weights(name, other_names)
+
+
+def _unknown_weights(name: str, other_names: Iterable[str]) -> UsageError:
+    """Return the error for a name without weights: those of the same network if it names one, else similar names."""
+    known = [*bundled(), *cached(), *PUBLISHED, *(entry.name for entry in PUBLISHED.values()), *other_names]
+    model = name if name in MODELS else name.rpartition("-")[0]
+    if model in MODELS:
+        files = (bundled() | cached()).items()
+        trained = [stem for stem, path in files if (card_of(path) or {}).get("model") == model]
+        known = [*trained, f"{model}-imagenet"] if model in PUBLISHED else trained
+        if not known:
+            return UsageError(
+                f"{model} has no trained weights; train it (firstsight train {name}), or give a run directory or a file"
+            )
+        if name in MODELS:
+            return UsageError(f"{name} has no published weights; trained weights: {', '.join(known)}")
+    return unknown_name(
+        "weights or run", name, known, "see: firstsight weights list; or give a run directory or a file"
+    )
 
 
 def weights_of_run(run: Path) -> Path:

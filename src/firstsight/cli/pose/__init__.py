@@ -47,15 +47,15 @@ def run(argv: list[str]) -> int:
 def _check(arguments: Arguments) -> None:
     """Refuse impossible combinations of options before anything is loaded."""
     if not arguments.images:
-        raise UsageError("missing: IMAGE_OR_FOLDER; name at least one image (see: firstsight pose --help)")
+        raise UsageError("missing: IMAGE_OR_FOLDER_OR_VIDEO; name at least one (see: firstsight pose --help)")
     is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
     for option in ("track", "smooth", "frames"):
         if getattr(arguments, option) not in (False, None):
-            raise UsageError(f"`{option}` is for a video or a camera; {arguments.images[0]} is neither")
+            raise UsageError(f"`{option}` works for a video or a camera only; {arguments.images[0]} is neither")
     if arguments.compare:
         _check_compare(arguments, is_single=is_single)
     if arguments.maps and arguments.out is None:
-        raise UsageError("`maps` draws the maps next to the poses; say where with `out`")
+        raise UsageError("`maps` writes a file beside that of the poses; choose one with `out`")
     _check_files(arguments, is_single=is_single)
 
 

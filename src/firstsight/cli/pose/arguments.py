@@ -35,7 +35,7 @@ class Arguments:
     detector: Maybe[str] = None
     """Top-down model: weights of a bottom-up network that finds the people (default: the image is one person)."""
     compare: Annotated[bool, NO_DEFAULT, ADVANCED] = False
-    """One image: draw the results of --detector and --model next to each other, with their times."""
+    """One image: draw the results of --detector and --model side by side, with their times."""
     height: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
     """Height in pixels that images are resized to (default: that of the network); small people need more."""
     method: Annotated[Literal["fast", "exact"] | None, NO_DEFAULT, ADVANCED] = None
@@ -59,7 +59,7 @@ class Arguments:
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     coco: Annotated[Path | None, NO_DEFAULT, ADVANCED] = None
-    """Images: write COCO keypoint results to this .json file."""
+    """Write the keypoints in COCO result format to this .json file (images only)."""
     json: Flag = False
     """Print the result as one JSON document, with -1 for missed keypoints; a list for several images, a line per frame
     for a video."""
@@ -104,25 +104,27 @@ def estimator_of(arguments: Arguments) -> "Estimator":
 
 def _check_boxes(arguments: Arguments, estimator: "Estimator") -> None:
     """Refuse options of the other kind of network."""
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
 
     name = estimator.network.name
     if estimator.task == "bottom-up":
         if arguments.boxes is not None:
-            raise UsageError(f"`boxes` is for top-down networks; {name} is bottom-up and finds all people")
+            raise UsageError(f"`boxes` needs a top-down network; {name} is bottom-up and finds all people")
     elif arguments.maps:
-        raise UsageError(f"`maps` is for bottom-up networks; {name} is top-down")
+        raise UsageError(f"`maps` needs a bottom-up network; {name} is top-down")
     elif arguments.boxes is not None and arguments.detector is not None:
-        raise UsageError("`boxes` and `detector` exclude each other: both say where people are")
+        raise UsageError(
+            "`boxes` and `detector` exclude each other; give the boxes of people or a detector that finds them"
+        )
     elif arguments.boxes is None and arguments.detector is None:
-        log(f"{name} is top-down: the whole image is taken as one person (--detector finds people)")
+        warn(f"{name} is top-down: the whole image is taken as one person (--detector finds people)")
 
 
 def warn_limitations(networks: "Sequence[BottomUpNetwork | TopDownNetwork]") -> None:
     """Warn of the limitations of bundled weights, which are small."""
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
     from firstsight.tasks.pose.bottom_up.network import LIMITATIONS
 
     for network in networks:
         if network.name in LIMITATIONS:
-            log(f"{network.name} is a small bundled network: {LIMITATIONS[network.name]}")
+            warn(f"{network.name} is a small bundled network: {LIMITATIONS[network.name]}")

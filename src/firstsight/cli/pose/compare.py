@@ -88,4 +88,4 @@ def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
     if arguments.out is not None:
         out().print(f"drawn: {arguments.out}", markup=False)
     else:
-        log("to draw both next to each other: --out compared.png")
+        log("use --out FILE.png to save both results side by side")

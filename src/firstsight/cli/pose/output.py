@@ -67,14 +67,14 @@ def write_coco(path: Path, results: Results) -> None:
     The image id is the number at the end of the file name; images are counted from 1 if one has no number, or two have
     the same.
     """
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
 
     digits = [re.search(r"(\d+)$", Path(entry["image"]).stem) for entry in results.entries]
     ids = [int(match[1]) for match in digits if match]
     if len(set(ids)) < len(results.entries):
         ids = list(range(1, len(results.entries) + 1))
         if len(results.entries) > 1:
-            log("the file names do not end in distinct numbers: image_id counts the images from 1")
+            warn("the file names do not end in distinct numbers: image_id counts the images from 1")
     document = [
         result | {"image_id": image_id} for image_id, people in zip(ids, results.coco, strict=True) for result in people
     ]
@@ -83,13 +83,13 @@ def write_coco(path: Path, results: Results) -> None:
 
 def _warn_of_fragments(arguments: Arguments, results: Results) -> None:
     """Suggest --min-joints if people lack more than half of their keypoints."""
-    from firstsight.cli.console import log
+    from firstsight.cli.console import warn
 
     half = len(results.entries[0]["skeleton"]["joints"]) // 2
     people = [person for entry in results.entries for person in entry["people"]]
     fragments = sum(sum(score >= 0 for _, _, score in person["keypoints"]) < half for person in people)
     if fragments and arguments.min_joints is None:
-        log(
+        warn(
             f"{fragments} of {len(people)} people have fewer than {half} keypoints; --min-joints {half} leaves them out"
         )
 

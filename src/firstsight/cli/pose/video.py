@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> int:
             sinks.append(opened.enter_context(VideoSink(_target(arguments.out, name), video, estimator.skeleton)))
         stop = opened.enter_context(StopRequest())
         if is_camera(name) and most is None:
-            log(f"{name}: stop with Ctrl-C")
+            log(f"{name}: running; press Ctrl-C to stop")
         total = min((count for count in (video.length, most) if count is not None), default=None)
         frames = islice(track_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
         for frame in progress(frames, "frames", total=total, quiet=arguments.json and sys.stdout.isatty()):
@@ -59,14 +59,16 @@ def run(arguments: Arguments) -> int:
 
 
 def _check(arguments: Arguments) -> None:
-    from firstsight.data.video import is_video
+    from firstsight.data.video import is_camera, is_video
 
     name, out = next(name for name in arguments.images if is_video(name)), arguments.out
     if len(arguments.images) > 1:
         raise UsageError(f"{name}: a video or a camera must be the only input; got {len(arguments.images)} names")
     for option in ("maps", "coco", "boxes", "compare"):
         if getattr(arguments, option):
-            raise UsageError(f"`{option}` is for images; {name} is a video or a camera")
+            raise UsageError(
+                f"`{option}` works for images only, but {name} is a {'camera' if is_camera(name) else 'video'}"
+            )
     if arguments.frames is not None and arguments.frames < 1:
         raise UsageError(f"`frames` must be at least 1; got {arguments.frames}")
     if out is None or out.is_dir():

@@ -42,14 +42,14 @@ class ImageFile:
     Parameters
     ----------
     parts : tuple[str, ...]
-        Parts of the path inside the data set.
+        Path components relative to the root of the data set.
     """
 
     parts: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """Path inside the data set, with slashes."""
+        """Path relative to the root of the data set, with slashes."""
         return "/".join(self.parts)
 
 
@@ -164,7 +164,7 @@ def read_folder(
     channels : int | None
         1 or 3. None chooses 1 if all files are gray, else 3.
     strict : bool
-        Raise an error if an image is unusable, instead of skipping it.
+        Refuse data with unusable images instead of leaving them out.
     shorter : int
         Resize the shorter side to this many pixels before the crop (see `Preprocess`).
     memory : int

@@ -16,7 +16,7 @@ from firstsight.data.images.find import embedded_folder, find_dataset, recognize
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
-from firstsight.errors import DataError, UsageError, unknown_name
+from firstsight.errors import DataError, UsageError, similar_names, suggest
 
 DIGITS_SIZE = 24
 DIGITS_PADDING = 4
@@ -46,7 +46,7 @@ def load_data(
 ) -> ImageSet:
     """Load one split of a data set.
 
-    A named data set is searched in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, it
+    A named data set is looked up in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, it
     is downloaded and verified, unless ``FIRSTSIGHT_OFFLINE`` is 1. The format of a path is detected from its content:
     IDX files, CIFAR-10's binary batches, or images in class folders (``class/image.png``), also in a zip file.
 
@@ -61,7 +61,7 @@ def load_data(
     channels : int | None
         1 or 3 channels for images from a folder. None chooses 1 if all files are gray, else 3.
     strict : bool
-        Raise an error if an image of a folder is unusable, instead of skipping it.
+        Refuse data with unusable images instead of leaving them out.
     shorter : int
         Resize the shorter side of images from a folder to this many pixels before the center crop of ``size``. 0
         means ``size`` (see `Preprocess`).
@@ -110,7 +110,11 @@ def check_exists(name_or_path: str) -> None:
     if name_or_path in DATASETS or path.exists():
         return
     if not ({"/", "\\"} & set(name_or_path) or path.suffix):
-        raise unknown_name("data set", name_or_path, DATASETS, "see: firstsight data; or give a path")
+        hint = suggest(similar_names(name_or_path, DATASETS))
+        raise UsageError(
+            f"'{name_or_path}' is neither a data set (see: firstsight data) nor an existing path"
+            f"{f'; {hint}' if hint else ''}"
+        )
     raise UsageError(f"no such file or folder: {path}")
 
 
@@ -143,7 +147,8 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
             labeled=options.labeled,
         )
     raise DataError(
-        f"{path}: not a data set (expected a folder or zip of class/image.png, IDX files, or CIFAR-10's binary archive)"
+        f"{path}: not a data set (expected a folder or zip file with one subfolder per class, IDX files, or CIFAR-10's"
+        " binary archive)"
     )
 
 
@@ -154,7 +159,7 @@ def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot create the folder ({error.strerror or error})") from error
-    paths = [fetch(file, info.mirrors, folder, notify=notify) for file in info.files]
+    paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
     return paths[0] if info.name == "cifar10" else folder
 
 

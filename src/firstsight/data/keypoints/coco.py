@@ -160,7 +160,7 @@ def find_images(records: Sequence[Record], json_path: Path, folder: Path | None)
     """
     ids = get_unique_ids(records, "image")
     for number, record in zip(ids, records, strict=True):
-        _check_image(record, f"image {number}")
+        _check_image(record, f"{json_path.name}: image {number}")
     if folder is None:
         folders = default_image_folders(json_path)
         likely = [path for path in folders if records and _is_file(path / records[0]["file_name"])]
@@ -181,7 +181,7 @@ def find_images(records: Sequence[Record], json_path: Path, folder: Path | None)
 def _check_image(record: Record, who: str) -> None:
     name, width, height = (record.get(key) for key in ("file_name", "width", "height"))
     if not isinstance(name, str) or not name.strip("./"):
-        raise DataError(f"{who}: 'file_name' must be the path of the image in its folder; got {name!r}")
+        raise DataError(f"{who}: 'file_name' must be a path relative to the image folder; got {name!r}")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise DataError(f"{who}: file_name '{name}' points outside the image folder; refused")
@@ -290,7 +290,7 @@ def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Seque
 
 
 def read_info(content: Record) -> tuple[str, list[str]]:
-    """Return name and notes of a set that `save_keypoints` wrote; both are empty for other files."""
+    """Return the name and the notes of a data set written by `save_keypoints`; empty for other files."""
     info = content.get("info")
     name, notes = (info.get("set_name"), info.get("notes")) if isinstance(info, dict) else ("", [])
     texts = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from firstsight.arguments import check_type
 from firstsight.errors import UsageError, unknown_name
 from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, ModelInfo
 
@@ -51,6 +52,10 @@ def create_model(
     >>> sum(p.numel() for p in create_model("lenet").parameters())
     61706
     """
+    for parameter, value in (("num_classes", num_classes), ("in_channels", in_channels), ("image_size", image_size)):
+        check_type(parameter, value, int | None)
+    check_type("name", name, str)
+    check_type("variant", variant, str | None)
     info = MODELS.get(name)
     if info is None:
         raise unknown_name("model", name, CLASSIFICATION_MODELS, "see: firstsight models")

@@ -61,7 +61,20 @@ class Stage(nn.Module):
 
 
 class AirBench(nn.Module):
-    """Whitening convolution, three stages, global max pooling, linear layer."""
+    """airbench network for small color images.
+
+    A whitening convolution, three stages, global max pooling and a linear layer. Input (N, C, H, W), H and W at least
+    10; output logits (N, num_classes).
+
+    Parameters
+    ----------
+    num_classes : int
+        Number of classes.
+    in_channels : int
+        Number of input channels C.
+    widths : tuple[int, int, int]
+        Output channels of the three stages.
+    """
 
     def __init__(self, *, num_classes: int = 10, in_channels: int = 3, widths: tuple[int, int, int] = WIDTHS) -> None:
         super().__init__()
@@ -105,5 +118,5 @@ class AirBench(nn.Module):
 
 
 def airbench(*, num_classes: int = 10, in_channels: int = 3) -> AirBench:
-    """Return the network of airbench for small photographs."""
+    """Return the airbench network for small color images."""
     return AirBench(num_classes=num_classes, in_channels=in_channels)

@@ -195,7 +195,7 @@ class Classifier:
             for name, row, ids in zip(names, best.values.tolist(), best.indices.tolist(), strict=True)
         ]
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the classifier itself.
 
         Raises

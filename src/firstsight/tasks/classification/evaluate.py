@@ -51,7 +51,7 @@ def evaluate_classifier(
     data : str | Path | None
         Name or path of a data set, see `firstsight.load_data`; None for the one it was trained on.
     strict : bool
-        Refuse a folder with unusable images instead of leaving them out.
+        Refuse data with unusable images instead of leaving them out.
     notify : Callable[[str], None]
         Called with a line for every download.
     progress : Callable[[Sequence[Any]], Iterable[Any]]

@@ -12,24 +12,26 @@ from firstsight.tasks.settings import ImageSettings, Settings, WarmupSchedule
 class Regularization:
     """Regularization of a classifier."""
 
+    TITLE: ClassVar[str] = "regularization"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "weight_decay": (0, 100), "bias_weight_decay": (0, 100), "label_smoothing": (0, 0.99), "cutout": (0, 4096),
     }  # fmt: skip
 
     weight_decay: float = 0.0
-    """Weight decay (not of biases and batch norm)."""
+    """Weight decay, not applied to biases and batch norm."""
     bias_weight_decay: float = 0.0
     """Weight decay of biases and batch norm."""
     label_smoothing: float = 0.0
     """Fraction of the target that is distributed evenly over all classes."""
     cutout: int = 0
-    """Augmentation: blank a random square of N pixels (Cutout)."""
+    """Augmentation: side in pixels of a random square that is blanked (Cutout; 0: off)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization(WarmupSchedule):
     """Optimizer of a classifier."""
 
+    TITLE: ClassVar[str] = "optimizer"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"linear_lr_mult": (0, 100_000), "bias_lr_mult": (0, 100_000)}
 
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adam"
@@ -37,15 +39,16 @@ class Optimization(WarmupSchedule):
     momentum: float = 0.9
     """Momentum of SGD and Muon."""
     linear_lr_mult: float = 1.0
-    """Learning rate of linear layers as a multiple of that of the filters (Muon)."""
+    """Learning rate of linear layers divided by that of the filters (Muon)."""
     bias_lr_mult: float = 1.0
-    """Learning rate of biases and batch norm, as a multiple of the others'."""
+    """Learning rate of biases and batch norm divided by that of the other parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationSettings(Optimization, Regularization, ImageSettings):
     """Settings of a classifier."""
 
+    TITLE: ClassVar[str] = "classifier"
     BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "weights", "freeze")
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"whiten": (0, 1_000_000)}
 

@@ -48,9 +48,9 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
     else:
         from firstsight.tasks.load import read_kind
 
-        base = load_classifier(read_kind(resolve(weights, notify=notify), "classification"))
+        base = load_classifier(read_kind(resolve(weights, notify=notify, other_names=["imagenet"]), "classification"))
     if base.card["model"] != model:
-        raise UsageError(f"`weights={weights}`: holds a {base.card['model']}, not a {model}")
+        raise UsageError(f"`weights={weights}`: holds weights of {base.card['model']}, not of {model}")
     return base
 
 

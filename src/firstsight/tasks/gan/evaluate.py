@@ -16,12 +16,12 @@ from firstsight.metrics.clustering import class_accuracy, cluster_purity
 from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
 from firstsight.tasks.evaluation import Evaluation, MetricRow
 from firstsight.tasks.gan.codes import code_correlations, joint_correlation, match_categories
+from firstsight.tasks.gan.evaluate_options import MAX_IMAGES
 from firstsight.tasks.gan.evaluator import MAX_DRAWS, classify_set, distances
 from firstsight.tasks.gan.generator import BATCH, Generator, load_discriminator
 from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier, reference_for
 from firstsight.tasks.provenance import training_data
 
-MAX_IMAGES = 10_000
 MIN_DRAWS = 4
 """Minimum number of draws: even with ten thousand images, the distance depends on which images are drawn."""
 NEIGHBORS = 5
@@ -139,7 +139,7 @@ def evaluate_generator(
     seed : int
         Seed of the latent vectors.
     strict : bool
-        Refuse a folder with unusable images instead of leaving them out.
+        Refuse data with unusable images instead of leaving them out.
     notify : Callable[[str], None]
         Called with a line for every download.
     progress : Callable[[Sequence[Any]], Iterable[Any]]

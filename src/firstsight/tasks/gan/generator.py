@@ -91,11 +91,22 @@ class Generator:
         -------
         Tensor
             (N, C, S, S) uint8 on the CPU.
+
+        Raises
+        ------
+        UsageError
+            If ``z`` is no tensor of this shape.
         """
+        if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != self.latent.length:
+            given = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
+            raise UsageError(
+                f"`z` must be a tensor (N, {self.latent.length}), got {given};"
+                " use firstsight.generate(generator, 8) for 8 random images"
+            )
         inputs = z.to(device_of(self.model))
         return torch.cat([self.preprocess.denormalize(self.model(chunk)).cpu() for chunk in inputs.split(BATCH)])
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the generator itself.
 
         Raises

@@ -12,13 +12,14 @@ from firstsight.tasks.settings import ImageSettings, Settings
 class GANOptimization:
     """Optimizers and losses of generator G and discriminator D."""
 
+    TITLE: ClassVar[str] = "GAN training"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "d_lr_mult": (0, 1000), "beta1": (0, 0.999), "gp_weight": (0, 10_000), "r1_gamma": (0, 10_000),
         "n_critic": (1, 100), "ema_decay": (0, 0.99999),
     }  # fmt: skip
 
     d_lr_mult: float = 1.0
-    """Learning rate of D, as a multiple of G's."""
+    """Learning rate of D divided by that of G."""
     beta1: float = 0.5
     """Adam's beta1."""
     optimizer: Literal["adam", "sgd", "sgd-in-d"] = "adam"
@@ -35,13 +36,14 @@ class GANOptimization:
     n_critic: int = 1
     """Number of steps of D for each step of G."""
     ema_decay: float = 0.999
-    """Decay of the exponential moving average of G's weights, which is the model that is saved (0: no average)."""
+    """Decay of the exponential moving average of G's weights; the averaged weights are saved (0: off)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GANArchitecture:
     """Architecture of generator and discriminator."""
 
+    TITLE: ClassVar[str] = "GAN architecture"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "latent_dim": (1, 10_000), "d_width": (1, 1024), "g_width": (0, 1024), "packing": (1, 16),
     }  # fmt: skip
@@ -76,6 +78,7 @@ class GANArchitecture:
 class GANRegularization:
     """Changes of D's input and targets that make its task harder."""
 
+    TITLE: ClassVar[str] = "GAN regularization"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "real_label": (0.5, 1), "label_flip_prob": (0, 0.5), "instance_noise": (0, 100),
         "diffaug_translation": (0, 2048),
@@ -97,6 +100,7 @@ class GANRegularization:
 class LatentCodes:
     """Latent codes of InfoGAN."""
 
+    TITLE: ClassVar[str] = "latent code"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "continuous": (0, 100), "info_weight": (0, 1000), "info_warmup": (0, 0.99),
     }  # fmt: skip
@@ -118,6 +122,7 @@ class LatentCodes:
 class GANSettings(LatentCodes, GANRegularization, GANArchitecture, GANOptimization, ImageSettings):
     """Settings of a generative adversarial network: a generator G and a discriminator D."""
 
+    TITLE: ClassVar[str] = "GAN"
     BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "loss", "conditional")
     lr: float = 2e-4
     """Learning rate of G."""

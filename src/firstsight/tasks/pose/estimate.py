@@ -56,7 +56,8 @@ def estimate_pose(
     Returns
     -------
     PoseResult
-        Poses in pixels of the image; ``.draw()``, ``.save(path)`` and ``.to_dict()`` use them.
+        Poses in pixels of the image; ``.draw()``, ``.save(path)`` and ``.to_dict()`` use them. The maps
+        of a bottom-up network are in the result of `PoseEstimator.infer`.
 
     Raises
     ------
@@ -81,6 +82,7 @@ def estimate_pose(
         return estimator.infer(image, boxes=boxes, bgr=bgr)
     if boxes is not None:
         raise UsageError(
-            f"`boxes` is for top-down networks; {estimator.network.name} is bottom-up and finds all people"
+            f"`boxes` needs a top-down network; {estimator.network.name} is bottom-up and finds all people"
         )
-    return estimator.infer(image, bgr=bgr)
+    result = estimator.infer(image, bgr=bgr)
+    return PoseResult(result.poses, result.skeleton, result.image, result.timings, result.scores)

@@ -74,11 +74,11 @@ def make_estimator(
     estimator: Estimator
     if isinstance(network, BottomUpNetwork):
         if detector is not None:
-            raise UsageError(f"`detector` is for top-down networks; {network.name} is bottom-up and finds all people")
+            raise UsageError(f"`detector` needs a top-down network; {network.name} is bottom-up and finds all people")
         estimator = PoseEstimator(network, flip=flip, **options)
     elif isinstance(network, TopDownNetwork):
         for name in options:
-            raise UsageError(f"`{name}` is for bottom-up networks; {network.name} is top-down")
+            raise UsageError(f"`{name}` needs a bottom-up network; {network.name} is top-down")
         finder: PoseEstimator | None = None
         if detector is not None:
             finder = load_as("bottom-up", detector, device=device, notify=notify)

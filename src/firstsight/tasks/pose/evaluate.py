@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,28 +41,6 @@ METRICS = {
     "pck": ("PCK@0.2", "fraction of keypoints within 0.2 of the torso diagonal"),
 }
 """Label and description of each metric."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoseOptions:
-    """Options of the evaluation of pose networks."""
-
-    images: Path | None = None
-    """Folder of the images of the JSON file (default: next to it, in images or under the name of the file)."""
-    height: int | None = None
-    """Height in pixels that images are resized to (bottom-up; default: that of the network)."""
-    method: Literal["fast", "exact"] | None = None
-    """Decoding: fast (default), or exact as in the published code (bottom-up)."""
-    scales: str | None = None
-    """Average the maps over these multiples of the height, as in 0.5,1,1.5 (bottom-up)."""
-    flip: bool = False
-    """Average with the horizontally flipped image."""
-    detector: str | None = None
-    """Weights of a bottom-up network that finds the people (top-down; default: the labeled boxes)."""
-    limit: int | None = None
-    """Evaluate only this many images, those with the lowest ids."""
-    results: Path | None = None
-    """Write the predictions to this .json file as COCO keypoint results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +164,7 @@ def evaluate_pose(
     data : str | Path | None
         JSON file of COCO keypoints or its folder; None for the images that training held out.
     strict : bool
-        Refuse data with an unusable image instead of leaving it out.
+        Refuse data with unusable images instead of leaving them out.
     notify : Callable[[str], None]
         Called with a line for everything unusual in the weights.
     progress : Callable[[Sequence[int]], Iterable[int]]

@@ -12,6 +12,7 @@ from firstsight.tasks.settings import Settings, parse_milestones
 class PoseOptimization:
     """Optimizer, schedule and weight average of a pose network."""
 
+    TITLE: ClassVar[str] = "pose training"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "filter_lr_mult": (0, 100_000),
         "momentum": (0, 0.999),
@@ -27,33 +28,34 @@ class PoseOptimization:
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam, AdamW, or Muon (orthogonalized updates of filters before a batch norm, AdamW for the rest)."""
     filter_lr_mult: float = 7.0
-    """Learning rate of those filters as a multiple of the others (Muon)."""
+    """Learning rate of these filters divided by that of the other parameters (Muon)."""
     momentum: float = 0.9
-    """Momentum of those filters (Muon)."""
+    """Momentum of these filters (Muon)."""
     weight_decay: float = 0.01
-    """Weight decay (not of depthwise filters, biases and batch norm)."""
+    """Weight decay, not applied to depthwise filters, biases and batch norm."""
     schedule: Literal["constant", "linear", "cosine", "multistep"] = "cosine"
     """Learning-rate schedule after the warm-up."""
     milestones: str = ""
     """Epochs after which the learning rate is multiplied by gamma, as in 90,120 (multistep)."""
     gamma: float = 0.1
-    """Factor of the learning rate at each milestone (multistep)."""
+    """Factor by which the learning rate is multiplied at each milestone (multistep)."""
     warmup: float = 0.1
     """Fraction of the training in which the learning rate rises linearly from 0."""
     ema_decay: float = 0.999
-    """Decay of the exponential moving average of the weights, which is the model that is saved (0: no average)."""
+    """Decay of the exponential moving average of the weights; the averaged weights are saved (0: off)."""
     low_res_fraction: float = 0.0
     """Fraction of the epochs, at the start, that use smaller images; then the learning rate restarts."""
     low_res_scale: float = 0.67
     """Size of these images relative to the full size, rounded to multiples of 32 (of 8 for a bottom-up network)."""
     lr_restart: float = 0.3
-    """Learning rate of the restart, as a multiple of the first one."""
+    """Maximum learning rate after the restart divided by the first one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoseSettings(PoseOptimization, Settings):
-    """Settings of a pose network; ``data`` is a folder or a JSON file of COCO keypoints."""
+    """Settings of a pose network. The data are a folder or a JSON file of COCO keypoints."""
 
+    TITLE: ClassVar[str] = "pose network"
     BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "image_size", "skeleton")
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "rotate": (0, 180),

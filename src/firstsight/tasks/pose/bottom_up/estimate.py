@@ -120,7 +120,7 @@ class PoseEstimator:
         """Path of the weights file."""
         return self.network.source
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
 
         Raises

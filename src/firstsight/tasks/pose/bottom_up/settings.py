@@ -11,6 +11,7 @@ from firstsight.tasks.pose.settings import PoseSettings
 class BottomUpSettings(PoseSettings):
     """Settings of a bottom-up pose network."""
 
+    TITLE: ClassVar[str] = "bottom-up network"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "max_people": (1, 30),
         "min_scale": (0.05, 2),

@@ -97,7 +97,7 @@ class TopDownEstimator:
         """Path of the weights file."""
         return self.network.source
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str | torch.device) -> Self:
         """Move the networks to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
 
         Raises

@@ -11,6 +11,7 @@ from firstsight.tasks.pose.settings import PoseSettings
 class TopDownSettings(PoseSettings):
     """Settings of a top-down pose network."""
 
+    TITLE: ClassVar[str] = "top-down network"
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {
         "image_width": (0, 1024),
         "stacks": (0, 8),
@@ -29,7 +30,7 @@ class TopDownSettings(PoseSettings):
     sigma: float = 8.0
     """Standard deviation of the Gaussian targets, in pixels of the network's input."""
     stacks: int = 0
-    """Number of stacked hourglasses (0: the default of the network)."""
+    """Number of stacks (hourglass only; 0: 2 stacks)."""
     scale: float = 0.3
     """Augmentation: random scale between 1 - scale and 1 + scale."""
     translate_fraction: float = 0.0
