@@ -87,7 +87,7 @@ def test_create_model_builds_every_kind() -> None:
     assert sum(p.numel() for p in firstsight.create_model("lenet").parameters()) == 61_706
     generator, discriminator = firstsight.create_model("dcgan")
     assert discriminator(generator(torch.randn(2, 100))).shape == (2,)
-    with pytest.raises(firstsight.UsageError, match="`num_clases` is not an option of lenet.*did you mean num_classes"):
+    with pytest.raises(firstsight.UsageError, match=r"`num_clases` is not an option of lenet.*mean num_classes\?"):
         firstsight.create_model("lenet", num_clases=3)
     with pytest.raises(firstsight.UsageError, match=r"'lenett': did you mean lenet\? "):
         firstsight.create_model("lenett")

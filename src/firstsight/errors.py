@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
-from os.path import commonprefix
+from itertools import takewhile
 
-CUTOFF = 0.65
+CUTOFF = 0.75
 """Minimum similarity of a name that is suggested, see `difflib.SequenceMatcher.ratio`."""
 MAX_SUGGESTIONS = 3
+MIN_PREFIX = 3
+"""Minimum length of a name that is completed to a longer one."""
 
 
 class FirstsightError(Exception):
@@ -56,8 +58,8 @@ class Interrupted(FirstsightError):
 def similar_names(name: str, known: Iterable[str]) -> list[str]:
     """Return the names that are most similar to an unknown name; only equally similar ones are listed together.
 
-    Of names with the same similarity ratio, those with swapped letters come first, then those with the longest common
-    prefix. Case is ignored.
+    A name that begins with the unknown one is similar. Of names with the same similarity ratio, those with swapped
+    letters come first, then those with the longest common prefix. Case is ignored.
 
     Parameters
     ----------
@@ -74,16 +76,29 @@ def similar_names(name: str, known: Iterable[str]) -> list[str]:
     ['vgg16']
     >>> similar_names("conv9", ["conv1", "conv2", "fc"])
     ['conv1', 'conv2']
+    >>> similar_names("fashion", ["fashion-mnist", "mnist"])
+    ['fashion-mnist']
+    >>> similar_names("weights", ["paf_weight"])
+    []
     """
     wanted = name.casefold()
     scores: dict[str, tuple[float, bool, int]] = {}
     for candidate in sorted(set(known)):
         other = candidate.casefold()
         ratio = SequenceMatcher(None, other, wanted).ratio()
-        if ratio >= CUTOFF:
-            scores[candidate] = (ratio, sorted(other) == sorted(wanted), len(commonprefix([other, wanted])))
+        if ratio >= CUTOFF or (len(wanted) >= MIN_PREFIX and other.startswith(wanted)):
+            scores[candidate] = (ratio, sorted(other) == sorted(wanted), _common_prefix(other, wanted))
     best = max(scores.values(), default=None)
     return [candidate for candidate, score in scores.items() if score == best][:MAX_SUGGESTIONS]
+
+
+def _common_prefix(a: str, b: str) -> int:
+    """Return the length of the longest common prefix.
+
+    >>> _common_prefix("resnet35", "resnet34"), _common_prefix("a", "")
+    (7, 0)
+    """
+    return len([*takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))])
 
 
 def suggest(names: Iterable[str]) -> str:

@@ -169,7 +169,7 @@ def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, we
     ("arguments", "message"),
     [
         ("", "missing: IMAGE_OR_FOLDER_OR_VIDEO"),
-        ("x.png --maps", "--maps writes a file beside that of the poses; choose one with --out"),
+        ("x.png --maps", "--maps writes a file next to that of the poses; give --out too"),
         ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
         ("x.png y.png --out x.png", "several images need a folder"),
         ("x.png --out no/x.png", "--out no/x.png: the folder no does not exist"),
@@ -204,7 +204,7 @@ def test_the_limitations_of_bundled_networks_are_stated(run: Run) -> None:
     """The image is a portrait, and the networks were trained on full-body images."""
     photo = sample_photo()
     code, out, err = run("pose", photo, "--out", "people.jpg", "--json")
-    assert code == 0 and "openpose-tiny-lsp is a small bundled network: works for one full-body person" in err
+    assert code == 0 and "warning: openpose-tiny-lsp is a small bundled network: works for one full-body person" in err
     assert Image.open("people.jpg").format == "JPEG" and Image.open("people.jpg").size == Image.open(photo).size
     people = json.loads(out)["people"]
     assert people == [pose_to_dict(one) for one in firstsight.PoseEstimator()(photo)]

@@ -1,5 +1,6 @@
 """Options of `firstsight train`: which settings count as given on the command line."""
 
+import re
 from typing import Any
 
 import pytest
@@ -32,3 +33,27 @@ def test_spread_takes_numbers_and_a_name(given: str, expected: float | str) -> N
     """The default value counts as given too."""
     assert read(["infogan", "--code-std", given])[1] == {"code_std": expected}
     assert read(["infogan"])[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "titles"),
+    [
+        (
+            "lenet",
+            ["training", "augmentation", "regularization", "learning-rate schedule", "optimizer", "classifier"],
+        ),
+        (
+            "gan",
+            ["training", "augmentation", "GAN training", "GAN architecture", "GAN regularization", "latent code"],
+        ),
+        ("openpose-tiny", ["training", "pose training", "pose network", "bottom-up network"]),
+        ("pose-tiny", ["training", "pose training", "pose network", "top-down network"]),
+    ],
+)
+def test_the_help_groups_options_under_plain_titles(
+    recipe: str, titles: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read([recipe, "--help-all"])
+    headings = re.findall(r"^\W*([\w -]+?) options\b", capsys.readouterr().out, flags=re.MULTILINE)
+    assert headings == titles

@@ -88,7 +88,11 @@ def test_several_images() -> None:
         (PIXELS.astype(np.float32), DataError, r"floating-point values must be in \[0, 1\]; got \d+ to 2\d\d"),
         (np.full((6, 8), np.nan), DataError, "floating-point values must be in"),
         (np.full((6, 8), -0.1), DataError, "got -0.1 to -0.1"),
-        (PIXELS.astype(np.int64), DataError, "expected uint8 or floating-point values; got int64"),
+        (
+            PIXELS.astype(np.int64),
+            DataError,
+            r"expected uint8 or floating-point .*; got int64; convert with \.astype\('uint8'\)",
+        ),
         (b"not an image", DataError, "not an image"),
     ],
 )
@@ -98,5 +102,5 @@ def test_anything_else_is_refused_in_one_sentence(image: object, error: type[Exc
 
 
 def test_a_number_instead_of_images_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`images` must be a path, .*, or several of these; got int"):
+    with pytest.raises(UsageError, match=r"`images` must be a path, .* or \(N, C, H, W\), or a list of these; got int"):
         list(named_images(3))  # type: ignore[arg-type]

@@ -136,8 +136,14 @@ def test_data_set_is_found_by_name_in_the_download_folder(shared: Path, tmp_path
 
 
 def test_unknown_names_of_data_sets_and_splits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'fashion' is neither a data set .* nor an existing path; did you mean fashion-mnist"):
+    with pytest.raises(
+        UsageError, match=r"^'fashion' is neither a data set .* nor an existing path; did you mean fashion-mnist\?$"
+    ):
         load_data("fashion")
+    with pytest.raises(
+        UsageError, match=r"^'nodata' is neither a data set \(see: firstsight data\) nor an existing path$"
+    ):
+        load_data("nodata")
     with pytest.raises(UsageError, match="no such file or folder: some/where"):
         load_data("some/where")
     with pytest.raises(UsageError, match="unknown split 'val'"):

@@ -52,6 +52,8 @@ def definitions(path: Path) -> Iterator[Definition]:
     for node in parse(path).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
+        if "overload" in map(ast.unparse, node.decorator_list):  # the implementation follows
+            continue
         yield Definition(f"{where}.{node.name}", node, None)
         for inner in node.body if isinstance(node, ast.ClassDef) else []:
             if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):

@@ -186,7 +186,7 @@ def test_commands_of_the_readme_print_what_it_shows(run: Run) -> None:
 
 @pytest.mark.parametrize("code", python_of(QUICKSTART))
 def test_python_of_the_quickstart_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = Path("runs/lenet-digits/1/digits")  # as after the demo
+    folder = Path("runs/demo/digits")  # as after the demo
     folder.parent.mkdir(parents=True)
     write_digits(load_data("digits", "test"), folder)
     run_python(code)

@@ -172,7 +172,7 @@ def test_gradients_are_computed_only_where_required() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"groups": 2}, "got 2 groups, 3 input channels and 4 output channels"),
+        ({"groups": 2}, "must divide both input and output channels; got groups=2, 3 input and 4 output channels"),
         ({"weight": torch.zeros(4, 2, 3, 3)}, "`weight` expects 2 input channels per group, got 3 in `x`"),
         ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
         ({"x": torch.zeros(1, 3, 2, 5)}, "conv2d: the kernel spans 3x3 pixels, but the padded image has only 2x5"),

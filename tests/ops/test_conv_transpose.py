@@ -84,7 +84,7 @@ def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"groups": 2}, "got 2 groups and 3 input channels"),
+        ({"groups": 2}, "must divide the input channels; got groups=2, 3 input channels"),
         ({"weight": torch.zeros(2, 4, 3, 3)}, "`weight` expects 2 input channels, got 3 in `x`"),
         ({"x": torch.zeros(3, 5, 5)}, "got 3 and 4 axes"),
         ({"bias": torch.zeros(3)}, r"`bias` must have shape \(4,\), got \(3,\)"),
@@ -92,7 +92,7 @@ def test_transposed_convolution_is_the_transpose_of_convolution() -> None:
         ({"padding": -1}, "`padding` must be one or two integers of at least 0"),
         (
             {"stride": 2, "output_padding": 2},
-            r"must be smaller than max\(stride, dilation\) on each axis; got \(2, 2\) with stride \(2, 2\), dilation \(1, 1\)",
+            r"smaller than max\(stride, dilation\) on each axis; got \(2, 2\) with stride \(2, 2\), dilation \(1, 1\)",
         ),
         ({"stride": (1, 2, 3)}, "`stride` must be one or two integers of at least 1"),
         ({"algorithm": "fft"}, "unknown `algorithm` 'fft' .available: loops, im2col, taps"),

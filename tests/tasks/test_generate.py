@@ -236,7 +236,7 @@ def test_generate_command_writes_grids_folders_and_animations_and_prints_their_c
     expected = generate(gan, 3, seed=2).images
     assert np.array_equal(np.asarray(Image.open(folder / "00001.png")), expected[1, 0].numpy())
     _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder)
-    assert err == f"{folder} also holds another file\n"
+    assert err == f"warning: {folder} also holds another file\n"
     code, out, _ = run("generate", infogan, "--interpolate", 1, 4, "--steps", 3, "--out", sheet, "--json")
     generator, between = load(infogan), [image["codes"] for image in json.loads(out)["images"]]
     for seed, codes in ((1, between[0]), (4, between[2])):

@@ -5,7 +5,7 @@ from typing import assert_type
 
 import numpy as np
 from PIL import Image
-from torch import Tensor, zeros
+from torch import Tensor, nn, zeros
 
 import firstsight
 from firstsight import (
@@ -37,4 +37,6 @@ assert_type(firstsight.apply_filter(np.zeros((8, 8, 3)), "box", color=True, bgr=
 assert_type(firstsight.evaluate("lenet-mnist", "mnist"), Evaluation)
 assert_type(firstsight.generate("dcgan-fashion", 16, seed=1), ImageGrid)
 assert_type(firstsight.list_models("*resnet*"), list[str])
+assert_type(firstsight.create_model("resnet34", num_classes=5), nn.Module)
+assert_type(firstsight.create_model("dcgan"), tuple[nn.Module, nn.Module])
 assert_type(firstsight.load_data("digits", "test").images, Tensor)

@@ -57,7 +57,7 @@ def run(argv: list[str]) -> int:
         f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection."
     )
     console.print(
-        "Your own images: --data FOLDER or FILE.zip of class/image, or of train/class/image and test/class/image."
+        "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/."
     )
     console.print(f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.", markup=False)
     return 0

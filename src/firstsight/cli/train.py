@@ -1,5 +1,6 @@
 """``firstsight train``."""
 
+import itertools
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,7 +109,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
 
 def _value_of(option: str, argv: list[str]) -> str | None:
     """Return the value of an option on the command line; with pretrained weights other defaults apply."""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*argv, ""]):
         if word == option:
             return following
         if word.startswith(f"{option}="):

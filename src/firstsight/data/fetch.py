@@ -29,8 +29,8 @@ def fetch(
 ) -> Path:
     """Return the path of a published file, after downloading it if necessary.
 
-    A file that is already in ``folder`` with the right hash is returned at once. An interrupted download is resumed. The
-    file is moved to its final name only after its hash is verified.
+    A file that is already in ``folder`` with the right hash is returned at once. An interrupted download is resumed.
+    The file is moved to its final name only after its hash is verified.
 
     Parameters
     ----------

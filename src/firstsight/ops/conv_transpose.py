@@ -164,8 +164,7 @@ def check_shapes(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, al
     outputs = weight.shape[1] * groups
     if groups < 1 or channels % groups:
         raise ValueError(
-            f"conv_transpose2d: `groups` must divide the input channels; got groups={groups},"
-            f" {channels} input channels"
+            f"conv_transpose2d: `groups` must divide the input channels; got groups={groups}, {channels} input channels"
         )
     if len(weight) != channels:
         raise ValueError(f"conv_transpose2d: `weight` expects {len(weight)} input channels, got {channels} in `x`")

@@ -1,6 +1,6 @@
 """Build networks of any kind, with random or trained weights."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from firstsight.arguments import check_type
 from firstsight.errors import UsageError, similar_names, suggest, unknown_name
@@ -9,6 +9,16 @@ from firstsight.tasks.spec import task_of
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@overload
+def create_model(  # a GAN is two networks
+    name: Literal["gan", "dcgan", "infogan"], *, weights: None = None, **options: Any
+) -> "tuple[nn.Module, nn.Module]": ...
+
+
+@overload
+def create_model(name: str, *, weights: str | None = None, **options: Any) -> "nn.Module": ...
 
 
 def create_model(name: str, *, weights: str | None = None, **options: Any) -> "nn.Module | tuple[nn.Module, nn.Module]":
@@ -20,7 +30,8 @@ def create_model(name: str, *, weights: str | None = None, **options: Any) -> "n
         One of `list_models`.
     weights : str | None
         None for random weights. "imagenet", or what `load` takes, for a classification network; its head keeps random
-        weights if the number of classes differs.
+        weights if the number of classes differs. The network takes normalized images: with "imagenet" (N, 3, 224, 224),
+        see ``load(name).preprocess``.
     **options : Any
         Options of the network: ``num_classes``, ``in_channels``, ``image_size``, ``variant`` of a classification
         network; those of `create_gan`, `create_bottom_up` and `create_top_down` for the others.

@@ -55,7 +55,7 @@ def _check(arguments: Arguments) -> None:
     if arguments.compare:
         _check_compare(arguments, is_single=is_single)
     if arguments.maps and arguments.out is None:
-        raise UsageError("`maps` writes a file beside that of the poses; choose one with `out`")
+        raise UsageError("`maps` writes a file next to that of the poses; give `out` too")
     _check_files(arguments, is_single=is_single)
 
 

@@ -160,7 +160,7 @@ def find_images(records: Sequence[Record], json_path: Path, folder: Path | None)
     """
     ids = get_unique_ids(records, "image")
     for number, record in zip(ids, records, strict=True):
-        _check_image(record, f"{json_path.name}: image {number}")
+        _check_image(record, f"image {number}")
     if folder is None:
         folders = default_image_folders(json_path)
         likely = [path for path in folders if records and _is_file(path / records[0]["file_name"])]

@@ -61,7 +61,7 @@ class Stage(nn.Module):
 
 
 class AirBench(nn.Module):
-    """airbench network for small color images.
+    """The airbench network for small color images.
 
     A whitening convolution, three stages, global max pooling and a linear layer. Input (N, C, H, W), H and W at least
     10; output logits (N, num_classes).
