@@ -159,3 +159,11 @@ def test_an_unwanted_name_would_be_noticed(tmp_path: Path) -> None:
     assert names <= set(glossary()["Identifiers"])
     assert [key for key, _ in dictionary_keys(file)] == ["sure"]
     assert any("picture" in line for _, line in prose(file))
+
+
+@pytest.mark.parametrize("title", ["Identifiers", "Options and settings", "JSON keys"])
+def test_the_words_to_use_are_used(title: str) -> None:
+    """A row of the glossary whose word no longer exists is out of date."""
+    names = {path.stem for path in SOURCE.rglob("*")}
+    names |= {name for path in FILES for name in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    assert [word.text for use, _ in replacements(title) for word in use if word.text not in names] == []
