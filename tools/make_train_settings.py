@@ -9,6 +9,7 @@ file is out of date.
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
@@ -18,9 +19,9 @@ from firstsight.tasks.spec import TASKS
 PATHS = ("data", "weights")
 """Settings that may be a path."""
 TARGET = Path(__file__).parents[1] / "src/firstsight/recipes/train_settings.py"
+INDENT = " " * 4
 HEADER = '''"""Keyword arguments of `firstsight.train`. Written by tools/make_train_settings.py; do not edit."""
 
-# ruff: noqa: E501
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -51,7 +52,10 @@ def text() -> str:
             parts.append(f"Literal[{', '.join(map(_quoted, literals))}]")
         if name in PATHS:
             parts.append("Path")
-        lines += [f"    {name}: {' | '.join(parts)}", f'    """{docs[name]}"""']
+        lines += [
+            f"    {name}: {' | '.join(parts)}",
+            textwrap.fill(f'"""{docs[name]}"""', 120, initial_indent=INDENT, subsequent_indent=INDENT),
+        ]
     return HEADER + "\n".join(lines) + "\n"
 
 

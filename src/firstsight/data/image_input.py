@@ -123,9 +123,9 @@ def named_images(images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) 
     DataError
         If an image cannot be read.
     """
-    if not is_single(images) and not isinstance(images, Iterable):
+    sequence: Any = [images] if is_single(images) else images
+    if not isinstance(sequence, Iterable):
         raise UsageError(f"`images` must be {SEVERAL_FORMS}; got {type(images).__name__}")
-    sequence: Iterable[Any] = [images] if is_single(images) else images  # type: ignore[assignment]
     for image in sequence:
         yield image_name(image), to_pil(image, bgr=bgr)
 

@@ -47,26 +47,6 @@ def choose_device(name: str | torch.device) -> str:
     return str(name)
 
 
-def move(device: str | torch.device, *models: nn.Module) -> None:
-    """Move networks to a device.
-
-    Parameters
-    ----------
-    device : str | torch.device
-        Device; see `choose_device`.
-    *models : nn.Module
-        Networks to move, in place.
-
-    Raises
-    ------
-    UsageError
-        If the device is not available.
-    """
-    chosen = choose_device(device)
-    for model in models:
-        model.to(chosen)
-
-
 def device_of(model: nn.Module) -> torch.device:
     """Return the device of a network's parameters, where its input must be; the CPU if it has none."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))

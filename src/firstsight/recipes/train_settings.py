@@ -1,6 +1,5 @@
 """Keyword arguments of `firstsight.train`. Written by tools/make_train_settings.py; do not edit."""
 
-# ruff: noqa: E501
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -27,7 +26,8 @@ class TrainSettings(TypedDict, total=False):
     seed: int
     """Seed of all random numbers."""
     precision: Literal["float32", "float64", "bfloat16", "float16", "auto"]
-    """Floating-point type. The 16-bit types use mixed precision; auto is bfloat16 where the hardware has it, else float32."""
+    """Floating-point type. The 16-bit types use mixed precision; auto is bfloat16 where the hardware has it, else
+    float32."""
     translate: int
     """Augmentation: random shift, up to N pixels."""
     flip: Literal["none", "random", "alternating"]
@@ -57,7 +57,8 @@ class TrainSettings(TypedDict, total=False):
     bias_lr_mult: float
     """Learning rate of biases and batch norm divided by that of the other parameters."""
     weights: str | Path
-    """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a file."""
+    """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a
+    file."""
     freeze: bool
     """Train the new head only (with pretrained weights)."""
     whiten: int
@@ -69,7 +70,8 @@ class TrainSettings(TypedDict, total=False):
     beta1: float
     """Adam's beta1."""
     loss: str
-    """Loss function: non-saturating, saturating, least-squares, sigmoid-squares, hinge, or wasserstein (with gradient penalty)."""
+    """Loss function: non-saturating, saturating, least-squares, sigmoid-squares, hinge, or wasserstein (with gradient
+    penalty)."""
     gp_weight: float
     """Weight of the gradient penalty (wasserstein)."""
     r1_gamma: float
@@ -121,7 +123,8 @@ class TrainSettings(TypedDict, total=False):
     info_warmup: float
     """Fraction of the training in which that weight rises linearly from 0 (infogan)."""
     code_std: float | str
-    """Standard deviation of Q's Gaussians for continuous codes (infogan): a number, one for each code as in 0.3,0.6, or learned. A smaller value gives a code more weight in the loss."""
+    """Standard deviation of Q's Gaussians for continuous codes (infogan): a number, one for each code as in 0.3,0.6, or
+    learned. A smaller value gives a code more weight in the loss."""
     filter_lr_mult: float
     """Learning rate of these filters divided by that of the other parameters (Muon)."""
     milestones: str

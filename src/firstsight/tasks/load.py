@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card
@@ -12,23 +12,6 @@ from firstsight.weights.resolve import resolve
 
 if TYPE_CHECKING:
     import torch
-
-    from firstsight.tasks.classification.classifier import Classifier
-    from firstsight.tasks.gan.generator import Generator
-    from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
-    from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
-
-TrainedModel: TypeAlias = "Classifier | Generator | PoseEstimator | TopDownEstimator"
-
-
-class Loadable(Protocol):
-    """Trained model of any kind of task, as `load` returns it."""
-
-    task: str
-
-    def to(self, device: "str | torch.device") -> Self:
-        """Move the network to a device; return the object itself."""
-        ...
 
 
 def load(

@@ -97,6 +97,13 @@ class TaskSpec:
         return getattr(import_module(module), attribute)
 
 
+POSE_METRICS = (
+    Metric(key="train/loss", label="train loss"),
+    Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
+    Metric(key="test/ar", label="AR", format=".1%", higher_is_better=True),
+    Metric(key="test/pck", label="PCK@0.2", format=".1%", higher_is_better=True),
+)
+
 TASKS: dict[str, TaskSpec] = {
     "classification": TaskSpec(
         name="classification",
@@ -152,12 +159,7 @@ TASKS: dict[str, TaskSpec] = {
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         recognize="firstsight.tasks.pose.bottom_up.network:recognize",
-        metrics=(
-            Metric(key="train/loss", label="train loss"),
-            Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
-            Metric(key="test/ar", label="AR", format=".1%", higher_is_better=True),
-            Metric(key="test/pck", label="PCK@0.2", format=".1%", higher_is_better=True),
-        ),
+        metrics=POSE_METRICS,
         results=(
             Metric(key="ap", label="AP", format=".1%", higher_is_better=True),
             Metric(key="pck", label="PCK@0.2", format=".1%", higher_is_better=True),
@@ -175,12 +177,7 @@ TASKS: dict[str, TaskSpec] = {
         load="firstsight.tasks.pose.top_down.estimate:load_estimator",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
-        metrics=(
-            Metric(key="train/loss", label="train loss"),
-            Metric(key="test/ap", label="AP", format=".1%", higher_is_better=True),
-            Metric(key="test/ar", label="AR", format=".1%", higher_is_better=True),
-            Metric(key="test/pck", label="PCK@0.2", format=".1%", higher_is_better=True),
-        ),
+        metrics=POSE_METRICS,
         results=(Metric(key="pck", label="PCK@0.2", format=".1%", higher_is_better=True),),
     ),
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from firstsight.data.image_input import ImageLike, image_name, to_pil
-from firstsight.engine.device import choose_device, device_of
+from firstsight.engine.device import device_of
 from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import METHODS, DecodeResult, Method, decode_steps
 from firstsight.pose.flip import flip_limbs, unflip_maps
@@ -22,6 +22,7 @@ from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
 from firstsight.pose.parts import MIN_JOINTS, Pose, bounding_box
 from firstsight.pose.skeleton import COCO_17, Skeleton
 from firstsight.tasks.load import read_kind
+from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.network import (
     MAX_HEIGHT,
     MIN_HEIGHT,
@@ -38,7 +39,7 @@ MAX_PIXELS = 2_000_000
 MIN_SCALE, MAX_SCALE = 0.1, 4.0
 
 
-class PoseEstimator:
+class PoseEstimator(BaseEstimator[BottomUpNetwork]):
     """Bottom-up pose estimator: ``poses = PoseEstimator("weights.pth")("photo.jpg")``.
 
     Parameters
@@ -101,35 +102,9 @@ class PoseEstimator:
             flip_limbs(self.skeleton)  # raises if the skeleton is asymmetric
 
     @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the poses."""
-        return self.network.skeleton
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """Metadata of the weights."""
-        return self.network.card
-
-    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of one input of the network; other sizes are possible."""
         return 3, self.height, self.height
-
-    @property
-    def source(self) -> str:
-        """Path of the weights file."""
-        return self.network.source
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
-
-        Raises
-        ------
-        UsageError
-            If this machine has no such device.
-        """
-        self.network.model.to(choose_device(device))
-        return self
 
     def __repr__(self) -> str:
         return (

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from firstsight.data.image_input import ImageLike, image_name, to_pil
 from firstsight.data.keypoints.crop import crop_matrices, crop_regions, inverse, transform_points, warp
-from firstsight.engine.device import choose_device, device_of
+from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
 from firstsight.pose.oks import oks_nms
 from firstsight.pose.parts import Pose, bounding_box
-from firstsight.pose.skeleton import Skeleton
 from firstsight.tasks.load import read_kind
+from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.boxes import Floats, boxes_from_poses, drop_fragments, validate_boxes
 from firstsight.tasks.pose.result import PoseResult
@@ -33,7 +33,7 @@ NMS_THRESHOLD = 0.9
 """If two poses have a higher OKS, the less confident one is dropped."""
 
 
-class TopDownEstimator:
+class TopDownEstimator(BaseEstimator[TopDownNetwork]):
     """Top-down pose estimator: ``poses = TopDownEstimator("run")("photo.jpg", boxes=[[10, 20, 80, 160]])``.
 
     Parameters
@@ -78,24 +78,9 @@ class TopDownEstimator:
         self.batch = batch
 
     @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the poses."""
-        return self.network.skeleton
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """Metadata of the weights."""
-        return self.network.card
-
-    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of one input of the network."""
         return 3, *self.network.size
-
-    @property
-    def source(self) -> str:
-        """Path of the weights file."""
-        return self.network.source
 
     def to(self, device: str | torch.device) -> Self:
         """Move the networks to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.
@@ -105,7 +90,7 @@ class TopDownEstimator:
         UsageError
             If this machine has no such device.
         """
-        self.network.model.to(choose_device(device))
+        super().to(device)
         if self.detector is not None:
             self.detector.to(device)
         return self
