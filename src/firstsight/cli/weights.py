@@ -16,7 +16,9 @@ List trained weights, download published ones, import a file of PyTorch.
 
   firstsight weights list                            list bundled, published and imported weights
   firstsight weights get resnet34                    download published weights, verify and store them
+  firstsight weights get openpose-mobilenet          the same for pose estimation
   firstsight weights import FILE --model resnet34    the same from a .pth or .safetensors file
+  firstsight weights import human-pose-estimation-0001.xml    the same from files of OpenVINO
 
   firstsight weights list --help, ... get --help, ... import --help    the options of each
 
@@ -45,22 +47,24 @@ class GetArguments:
     """Download published weights, verify the hash in the file name, and store them with a card."""
 
     name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
-    """A network with published weights, like resnet34 (see: firstsight weights list)."""
+    """A network with published weights, like resnet34 or openpose-mobilenet (see: firstsight weights list)."""
     json: Flag = False
     """Print the result as one JSON document."""
 
 
 @dataclass(frozen=True)
 class ImportArguments:
-    """Import weights from a file of torch.save, or a .safetensors file, and store them with a card.
+    """Import weights from a file of torch.save, a .safetensors file or an OpenVINO file, and store them with a card.
 
     Nothing in the file is executed. 1000 classes are taken to be those of ImageNet and stored as MODEL-imagenet, others
-    as MODEL-FILE. Images are preprocessed as for the published weights. A hash in the file name is verified.
+    as MODEL-FILE. Images are preprocessed as for the published weights. A hash in the file name is verified. Published
+    weights of lightweight OpenPose, human-pose-estimation-0001.xml with its .bin file or checkpoint_iter_370000.pth,
+    need no --model.
     """
 
     file: Annotated[Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """File whose tensors have the names of torchvision."""
-    model: str
+    """File whose tensors have the names of torchvision, or published weights of lightweight OpenPose."""
+    model: Maybe[str] = None
     """The network, like resnet34 (see: firstsight weights list)."""
     variant: Maybe[str] = None
     """paper or torchvision, for networks that have both."""
@@ -68,6 +72,8 @@ class ImportArguments:
     """Text file with the names of the classes, one per line (default: those of ImageNet, or class 0, class 1, ...)."""
     out: Maybe[Path] = None
     """Write to this .safetensors file instead of the folder of cached weights."""
+    no_verify: Flag = False
+    """Import an OpenVINO file whose SHA-256 is not a published one."""
     json: Flag = False
     """Print the result as one JSON document."""
 
@@ -125,7 +131,8 @@ def _location(entry: dict[str, Any]) -> str:
     if entry["source"] == "bundled":
         return "in the package"
     if not entry["path"]:
-        return f"not stored; get downloads {entry['megabytes']:.0f} MB"
+        size = f" {entry['megabytes']:.0f} MB" if entry["megabytes"] else ""
+        return f"not stored; get downloads{size or ' it'}"
     return "stored" if entry["usable"] else "stored, but damaged: remove it"
 
 
@@ -137,9 +144,30 @@ def _bundled() -> list[dict[str, Any]]:
 
 def _published() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
+    from firstsight.weights.published_pose import MODEL, PUBLISHED_POSE
     from firstsight.weights.table import PUBLISHED, TERMS
 
     in_cache, entries = cached(), []
+    for source in PUBLISHED_POSE.values():
+        entry = EMPTY | {
+            "name": source.name,
+            "source": "published",
+            "kind": "bottom-up pose network",
+            "model": MODEL,
+            "data": "coco",
+            "metrics": {"ap": source.ap},
+            "skeleton": "openpose-18",
+            "joints": 18,
+        }
+        if source.name in in_cache:
+            entry = _entry(in_cache[source.name], source="published")
+        facts = {
+            "file": source.files[0].name,
+            "url": source.url + source.files[0].name,
+            "megabytes": source.megabytes,
+            "terms": source.terms,
+        }
+        entries.append(entry | facts)
     for info in PUBLISHED.values():
         entry = EMPTY | {
             "name": info.name,
@@ -159,9 +187,10 @@ def _published() -> list[dict[str, Any]]:
 
 def _imported() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
+    from firstsight.weights.published_pose import PUBLISHED_POSE
     from firstsight.weights.table import PUBLISHED
 
-    published = {info.name for info in PUBLISHED.values()}
+    published = {*(info.name for info in PUBLISHED.values()), *PUBLISHED_POSE}
     return [_entry(path, source="imported") for name, path in cached().items() if name not in published]
 
 
@@ -178,8 +207,9 @@ def _entry(path: Path, *, source: str) -> dict[str, Any]:
     card = migrate_card(card)
     about = card["about"]
     metrics = dict(about.get("metrics", {}))
-    if "published_accuracy" in about:
-        metrics.setdefault("accuracy", about["published_accuracy"])
+    for published, metric in (("published_accuracy", "accuracy"), ("published_ap", "ap")):
+        if published in about:
+            metrics.setdefault(metric, about[published])
     entry |= {
         "kind": task_of_card(card["kind"], path).title,
         "model": card["model"],
@@ -207,8 +237,14 @@ def _import(argv: list[str]) -> int:
     arguments = parse(ImportArguments, "weights import", argv)
     from firstsight.cli.console import log
     from firstsight.weights.published import import_weights
+    from firstsight.weights.published_pose import MODEL, import_pose, is_pose_file
     from firstsight.weights.table import read_classes
 
+    if arguments.model == MODEL or (arguments.model is None and is_pose_file(arguments.file)):
+        path = import_pose(arguments.file, out=arguments.out, verify=not arguments.no_verify, notify=log)
+        return _print_stored(path, as_json=arguments.json)
+    if arguments.model is None:
+        raise UsageError("missing: --model; name the network of the weights (see: firstsight weights list)")
     classes = read_classes(arguments.classes) if arguments.classes else None
     path = import_weights(
         arguments.file, arguments.model, variant=arguments.variant, classes=classes, out=arguments.out, notify=log
@@ -226,13 +262,21 @@ def _print_stored(path: Path, *, as_json: bool) -> int:
     about = card["about"]
     name = path.stem if cached().get(path.stem) == path else str(path)
     if as_json:
-        facts = {"name": name, "path": str(path), "model": card["model"], "classes": len(card["classes"])}
-        print_json(facts | {key: about.get(key) for key in ("source", "sha256", "terms", "published_accuracy")})
+        facts = {"name": name, "path": str(path), "model": card["model"]}
+        if "classes" in card:
+            facts["classes"] = len(card["classes"])
+        keys = ("source", "sha256", "terms", "published_accuracy", "published_ap")
+        print_json(facts | {key: about.get(key) for key in keys})
         return 0
-    accuracy = about.get("published_accuracy")
-    published = f", {accuracy:.2%} on ImageNet as published" if accuracy is not None else ""
-    print(f"{name}: {card['model']}, {len(card['classes']):,} classes{published}; from {about['source']}")
+    if "skeleton" in card:
+        outputs, command = f"{len(card['skeleton']['keypoints'])} keypoints", f"firstsight pose PHOTO --model {name}"
+        published = f", AP {about['published_ap']:.3f} on COCO as published" if "published_ap" in about else ""
+    else:
+        outputs, command = f"{len(card['classes']):,} classes", f"firstsight predict {name} PHOTO"
+        accuracy = about.get("published_accuracy")
+        published = f", {accuracy:.2%} on ImageNet as published" if accuracy is not None else ""
+    print(f"{name}: {card['model']}, {outputs}{published}; from {about['source']}")
     print(f"stored at {path}")
     print(f"terms: {about['terms']}")
-    print(f"use it: firstsight predict {name} PHOTO")
+    print(f"use it: {command}")
     return 0

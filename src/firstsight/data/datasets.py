@@ -15,9 +15,9 @@ class RemoteFile:
     name : str
         File name.
     sha256 : str
-        SHA-256 of the file in hexadecimal, or its first digits if no more are published.
+        SHA-256 of the file in hexadecimal, or its first digits if no more are published; empty if it is not known.
     size : int
-        Size in bytes.
+        Size in bytes; 0 if it is not known.
     """
 
     name: str

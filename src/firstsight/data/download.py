@@ -58,7 +58,8 @@ def download(
     target.unlink(missing_ok=True)
     failures: dict[str, str] = {}
     for mirror in mirrors:
-        notify(f"downloading {mirror}{file.name} ({file.size / 1e6:.1f} MB)")
+        size = f" ({file.size / 1e6:.1f} MB)" if file.size else ""
+        notify(f"downloading {mirror}{file.name}{size}")
         try:
             pooch.retrieve(
                 mirror + file.name,

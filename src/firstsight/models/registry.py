@@ -168,6 +168,13 @@ MODELS: dict[str, ModelInfo] = {
             "lightweight OpenPose (Osokin 2018); 18 keypoints",
         ),
         _pose(
+            "openpose-small",
+            "bottom-up",
+            "openpose_small",
+            1_755_730,
+            "OpenPose on a U-shaped backbone for photographs, for two CPU cores; 18 keypoints",
+        ),
+        _pose(
             "openpose-tiny",
             "bottom-up",
             "openpose_tiny",
@@ -184,6 +191,13 @@ MODELS: dict[str, ModelInfo] = {
         ),
         _pose(
             "hourglass", "top-down", "hourglass", 6_730_912, "stacked hourglass (Newell 2016); 16 keypoints", stages=2
+        ),
+        _pose(
+            "pose-small",
+            "top-down",
+            "pose_small",
+            1_344_713,
+            "small network for photographs, for two CPU cores; 17 keypoints",
         ),
         _pose(
             "pose-tiny", "top-down", "pose_tiny", 1_310_814, "small U-shaped network for two CPU cores; 14 keypoints"

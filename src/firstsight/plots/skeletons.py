@@ -20,6 +20,11 @@ SUPERSAMPLING = 2
 """People are drawn at this multiple of the image size and then downsampled."""
 MAX_PIXELS = 24_000_000
 """People are drawn without supersampling if it would need more pixels."""
+UNCERTAIN = 0.3
+"""Joints with a lower score are drawn as uncertain."""
+UNCERTAIN_WIDTH = 0.55
+"""Width of an uncertain limb, relative to that of others."""
+UNCERTAIN_OPACITY = 150
 COLUMNS = 6
 MAX_IMAGE_SIDE = 900
 """Longest side of the image in a figure in pixels."""
@@ -64,6 +69,8 @@ def draw_people(
     color_by_person: bool = False,
 ) -> Image.Image:
     """Draw people on a copy of an image: limbs as colored lines, joints as dots, both with a thin dark outline.
+
+    Joints with a score below `UNCERTAIN` and their limbs are drawn thinner and lighter.
 
     Parameters
     ----------
@@ -120,14 +127,20 @@ def _draw_pose(image: Image.Image, pose: Pose, skeleton: Skeleton, colors: Seque
     line_width = factor * width
     line_border = factor * border
     radius = factor * 0.85 * width
-    for _, a, b in limbs:
-        _draw_line(draw, points[a], points[b], line_width + 2 * line_border, OUTLINE)
-    for joint in joints:
-        _draw_dot(draw, points[joint], radius + line_border, OUTLINE)
-    for index, a, b in limbs:
-        _draw_line(draw, points[a], points[b], line_width, (*colors[index], 255))
-    for joint in joints:
-        _draw_dot(draw, points[joint], radius, (255, 255, 255, 255))
+    is_uncertain = pose.keypoints[:, 2] < UNCERTAIN
+    for is_lighter in (True, False):  # uncertain limbs first, so that certain ones cover them
+        shown_limbs = [limb for limb in limbs if (is_uncertain[limb[1]] or is_uncertain[limb[2]]) == is_lighter]
+        shown_joints = [joint for joint in joints if is_uncertain[joint] == is_lighter]
+        scale, opacity = (UNCERTAIN_WIDTH, UNCERTAIN_OPACITY) if is_lighter else (1.0, 255)
+        outline = (*OUTLINE[:3], OUTLINE[3] * opacity // 255)
+        for _, a, b in shown_limbs:
+            _draw_line(draw, points[a], points[b], scale * line_width + 2 * line_border, outline)
+        for joint in shown_joints:
+            _draw_dot(draw, points[joint], scale * radius + line_border, outline)
+        for index, a, b in shown_limbs:
+            _draw_line(draw, points[a], points[b], scale * line_width, (*colors[index], opacity))
+        for joint in shown_joints:
+            _draw_dot(draw, points[joint], scale * radius, (255, 255, 255, opacity))
     if factor > 1:
         layer = layer.resize((right - left, bottom - top), Image.Resampling.BOX)
     image.paste(layer, (left, top), layer)

@@ -106,7 +106,7 @@ class Pose:
     keypoints : NDArray[np.float64]
         (K, 3) x, y in pixels of the maps, and score; -1, -1, -1 for a joint that was not detected.
     score : float
-        Sum of the scores of joints and limbs.
+        From decoding: sum of the scores of joints and limbs. From an estimator: score of the person in [0, 1].
     box : tuple[float, float, float, float]
         x, y, width, height of the bounding box of the detected joints.
     """

@@ -17,6 +17,10 @@ from firstsight.pose.skeleton import Skeleton
 
 MAX_EXPONENT = 4.6052
 """A Gaussian is cut off where its exponent exceeds this value: at a hundredth of its height (ln 100)."""
+MIN_LENGTH = 1e-7
+"""Shorter limbs, in cells, have no direction and are not drawn."""
+Align = Literal["center", "reference"]
+"""Position of limbs relative to the cells, see `paf_targets`."""
 IMAGES_PER_CHUNK = 8
 """Number of images whose limbs are drawn at a time, so that intermediate results stay in the processor's cache."""
 
@@ -123,6 +127,7 @@ def paf_targets(
     stride: int = 8,
     thickness: float = 1.0,
     merge: Literal["mean", "last"] = "mean",
+    align: Align = "center",
 ) -> Tensor:
     """Draw the part affinity fields of images with several people.
 
@@ -141,10 +146,16 @@ def paf_targets(
     stride : int
         Pixels per cell.
     thickness : float
-        Half of the limb's width in cells. A cell is on the limb if its distance to the line through the joints is at
-        most ``thickness`` and it is in the bounding box of the joints, extended by ``thickness``.
+        Half of the limb's width in cells.
     merge : Literal["mean", "last"]
         Field where limbs of several people overlap: their mean (Cao 2017), or that of the last person (Osokin 2018).
+    align : Align
+        "center": a cell is on the limb if its center is in the rectangle around the segment between the joints that
+        extends by ``thickness`` on all sides (`limb_field` is the readable version). The centers of cells are those of
+        the heatmaps. "reference": as in the code of Osokin 2018, the cell in column j is at x = s j instead of at its
+        center, and is on the limb if its distance to the line through the joints is at most ``thickness`` and it is in
+        the bounding box of the joints, extended by ``thickness``. So limbs are up to half a cell away from the
+        heatmaps' joints, and skewed limbs have ragged ends.
 
     Returns
     -------
@@ -154,20 +165,74 @@ def paf_targets(
     maps = keypoints.new_zeros(len(keypoints), 2 * len(skeleton.limbs), *size)
     for first in range(0, len(maps), IMAGES_PER_CHUNK):
         chunk = slice(first, first + IMAGES_PER_CHUNK)
-        _draw_limbs(maps[chunk], keypoints[chunk], visible[chunk], skeleton, stride, thickness, merge)
+        _draw_limbs(maps[chunk], keypoints[chunk], visible[chunk], skeleton, stride, thickness, merge, align)
     return maps
 
 
+def limb_field(
+    first: tuple[float, float], second: tuple[float, float], *, size: tuple[int, int], thickness: float = 1.0
+) -> Tensor:
+    """Draw the part affinity field of one limb, as the paper defines it (Cao 2017, section 2.3).
+
+    `paf_targets` computes the same for all limbs of a batch, without loops.
+
+    Parameters
+    ----------
+    first : tuple[float, float]
+        x, y of the first joint, in cells; the centers of cells are at integers.
+    second : tuple[float, float]
+        x, y of the second joint.
+    size : tuple[int, int]
+        (height, width) of the maps.
+    thickness : float
+        Half of the limb's width in cells. Unlike in the paper, the limb also extends by it beyond both joints, so that
+        the cell of each joint is on the limb.
+
+    Returns
+    -------
+    Tensor
+        (2, height, width) x and y of the unit vector from the first to the second joint, on the limb; 0 elsewhere.
+
+    Examples
+    --------
+    >>> limb_field((1, 0), (4, 0), size=(2, 6), thickness=0.5)[0]
+    tensor([[0., 1., 1., 1., 1., 0.],
+            [0., 0., 0., 0., 0., 0.]])
+    """
+    field = torch.zeros(2, *size)
+    dx, dy = second[0] - first[0], second[1] - first[1]
+    length = (dx**2 + dy**2) ** 0.5
+    if length < MIN_LENGTH:
+        return field
+    ux, uy = dx / length, dy / length  # unit vector along the limb
+    for y in range(size[0]):
+        for x in range(size[1]):
+            along = (x - first[0]) * ux + (y - first[1]) * uy  # position along the limb, from the first joint
+            across = (x - first[0]) * uy - (y - first[1]) * ux  # distance to the line through the joints
+            if -thickness <= along <= length + thickness and abs(across) <= thickness:
+                field[0, y, x] = ux
+                field[1, y, x] = uy
+    return field
+
+
 def _draw_limbs(
-    maps: Tensor, keypoints: Tensor, visible: Tensor, skeleton: Skeleton, stride: int, thickness: float, merge: str
+    maps: Tensor,
+    keypoints: Tensor,
+    visible: Tensor,
+    skeleton: Skeleton,
+    stride: int,
+    thickness: float,
+    merge: str,
+    align: Align,
 ) -> None:
     """Draw the limbs of all people of some images into ``maps``, in place."""
     n, limbs, height, width = len(maps), len(skeleton.limbs), *maps.shape[2:]
     first, second = (torch.tensor(ends, device=keypoints.device) for ends in zip(*skeleton.limbs, strict=True))
     image, person, limb = torch.nonzero(visible[:, :, first] & visible[:, :, second], as_tuple=True)
-    a = keypoints[image, person, first[limb]].double() / stride  # (B, 2) of B limbs, in cells
-    b = keypoints[image, person, second[limb]].double() / stride
-    unit, which, x, y = _rasterize(a, b, height, width, thickness)
+    shift = (stride - 1) / 2 if align == "center" else 0.0
+    a = (keypoints[image, person, first[limb]].double() - shift) / stride  # (B, 2) of B limbs, in cells
+    b = (keypoints[image, person, second[limb]].double() - shift) / stride
+    unit, which, x, y = _rasterize(a, b, height, width, thickness, align)
 
     side = height * width
     flat = maps.view(-1)
@@ -191,7 +256,7 @@ def _draw_limbs(
 
 
 def _rasterize(
-    a: Tensor, b: Tensor, height: int, width: int, thickness: float
+    a: Tensor, b: Tensor, height: int, width: int, thickness: float, align: Align
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Find the cells on each limb.
 
@@ -207,6 +272,8 @@ def _rasterize(
         Width of the maps.
     thickness : float
         Half of the limb's width in cells.
+    align : Align
+        See `paf_targets`.
 
     Returns
     -------
@@ -216,22 +283,28 @@ def _rasterize(
     vector = b - a
     length = vector.norm(dim=1)
     limit = torch.tensor([width, height], dtype=a.dtype, device=a.device)
-    low = (torch.minimum(a, b) - thickness).clamp_min(0).trunc().long()
-    high = torch.minimum(torch.maximum(a, b) + thickness, limit).trunc().long()
+    margin = thickness if align == "reference" else 2**0.5 * thickness  # of the corners of a rotated rectangle
+    low = (torch.minimum(a, b) - margin).clamp_min(0).trunc().long()
+    high = torch.minimum(torch.maximum(a, b) + margin + (align == "center"), limit).trunc().long()
     spans = (high - low).clamp_min(0)
-    area = spans.prod(1) * (length >= 1e-7)
+    area = spans.prod(1) * (length >= MIN_LENGTH)
 
-    unit = vector / length.clamp_min(1e-7)[:, None]
+    unit = vector / length.clamp_min(MIN_LENGTH)[:, None]
     starts = (area.cumsum(0) - area)[:, None]
-    table = torch.cat([starts.to(a), spans[:, :1].to(a), low.to(a), a, unit], 1)  # one lookup per cell of a box
+    columns = [starts.to(a), spans[:, :1].to(a), low.to(a), a, unit, length[:, None]]
     which = torch.repeat_interleave(area)  # (cells of all boxes,) limb of each cell
-    start, box_width, left, top, ax, ay, ux, uy = table.index_select(0, which).unbind(1)
+    table = torch.cat(columns, 1).index_select(0, which)  # one lookup per cell of a box
+    start, box_width, left, top, ax, ay, ux, uy, limb_length = table.unbind(1)
     number = torch.arange(len(which), device=a.device) - start
     row = (number / box_width).floor_()
     x = left + number - row * box_width
     y = top + row
-    is_near = (((x - ax) * uy - (y - ay) * ux).abs() <= thickness).nonzero().squeeze(1)
-    return unit, which.index_select(0, is_near), x.index_select(0, is_near), y.index_select(0, is_near)
+    is_near = ((x - ax) * uy - (y - ay) * ux).abs() <= thickness
+    if align == "center":
+        along = (x - ax) * ux + (y - ay) * uy
+        is_near &= (along >= -thickness) & (along <= limb_length + thickness)
+    on_limb = is_near.nonzero().squeeze(1)
+    return unit, which.index_select(0, on_limb), x.index_select(0, on_limb), y.index_select(0, on_limb)
 
 
 def normal_density(size: tuple[int, int], mean: tuple[float, float], covariance: Sequence[Sequence[float]]) -> Tensor:

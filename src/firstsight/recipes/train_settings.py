@@ -141,8 +141,9 @@ class TrainSettings(TypedDict, total=False):
     """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
     max_eval_samples: int
     """Maximum number of samples to evaluate on: scenes and photographs (bottom-up), or people (top-down)."""
-    scenes: Literal["composed", "photographs"]
-    """Scenes of several people, composed of images of one person each; or crops of photographs."""
+    scenes: Literal["composed", "photographs", "mosaics"]
+    """Scenes of several people, composed of images of one person each; crops of photographs around a person; or mosaics
+    of one or four photographs, with and without people."""
     max_people: int
     """Maximum number of people in a composed scene."""
     min_scale: float
@@ -157,6 +158,8 @@ class TrainSettings(TypedDict, total=False):
     """Weight of the loss of the part affinity fields relative to that of the heatmaps."""
     foreground_weight: float
     """Additional weight of the loss at cells that show a keypoint or a limb, which are few."""
+    align: Literal["center", "reference"]
+    """Position of limbs in the target fields: as in the heatmaps, or as in the published code."""
     image_width: int
     """Width of the network's input in pixels (0: the same)."""
     head: Literal["heatmap", "mse", "simcc"]

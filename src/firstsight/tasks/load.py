@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card
 from firstsight.weights.bundled import card_of, display_name
-from firstsight.weights.io import PYTORCH_SUFFIXES, WeightsFile, read_weights
+from firstsight.weights.io import FOREIGN_SUFFIXES, WeightsFile, read_weights
 from firstsight.weights.resolve import resolve
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -
     WeightsError
         If it is not readable, or of an unknown kind.
     """
-    if path.suffix not in PYTORCH_SUFFIXES:
+    if path.suffix not in FOREIGN_SUFFIXES:
         weights = read_weights(path)
         return task_of_card(weights.card["kind"], path), weights
     from firstsight.weights.state_dict import read_tensors

@@ -16,7 +16,8 @@ from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_card, migrate_tensors
 from firstsight.weights.bundled import CARD
 
-PYTORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".xml")
+"""Suffixes of weights files of other programs, which have no card."""
 M = TypeVar("M", bound=nn.Module)
 
 

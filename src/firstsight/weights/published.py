@@ -1,4 +1,4 @@
-"""Published weights, trained on ImageNet: download or import them once, store them with a card."""
+"""Published weights: download or import them once, store them with a card. Those of pose networks: `published_pose`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, card_of
 from firstsight.weights.io import make_card, write_weights
+from firstsight.weights.published_pose import find_published_pose, get_pose
 from firstsight.weights.state_dict import fit, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 
@@ -35,7 +36,7 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
     Parameters
     ----------
     name : str
-        Network or weights: "resnet34" or "resnet34-imagenet".
+        Network or weights: "resnet34" or "resnet34-imagenet"; "openpose-mobilenet".
     notify : Callable[[str], None]
         Called with a line for every download.
 
@@ -46,6 +47,9 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
     WeightsError
         If the file is neither cached nor can be downloaded, or is damaged.
     """
+    pose = find_published_pose(name)
+    if pose is not None:
+        return get_pose(pose, notify=notify)
     source = find_published(name)
     if card_of(source.target) is not None:
         return source.target

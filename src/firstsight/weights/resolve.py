@@ -8,6 +8,7 @@ from firstsight.engine.rundir import latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.weights.bundled import bundled, cached, card_of
+from firstsight.weights.published_pose import PUBLISHED_POSE, find_published_pose
 from firstsight.weights.table import PUBLISHED
 
 
@@ -43,7 +44,7 @@ def resolve(
     in_cache = cached()
     if name in in_cache:
         return in_cache[name]
-    if name.removesuffix("-imagenet") in PUBLISHED:
+    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
         from firstsight.weights.published import get
 
         return get(name, notify=notify)
@@ -55,7 +56,8 @@ def resolve(
 
 def _unknown_weights(name: str, other_names: Iterable[str]) -> UsageError:
     """Return the error for a name without weights: those of the same network if it names one, else similar names."""
-    known = [*bundled(), *cached(), *PUBLISHED, *(entry.name for entry in PUBLISHED.values()), *other_names]
+    published = [*PUBLISHED, *(entry.name for entry in PUBLISHED.values()), *PUBLISHED_POSE]
+    known = [*bundled(), *cached(), *published, *other_names]
     model = name if name in MODELS else name.rpartition("-")[0]
     if model in MODELS:
         files = (bundled() | cached()).items()

@@ -14,6 +14,7 @@ from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification.googlenet import GoogLeNet
 from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet
+from firstsight.weights.open_model_zoo import convert
 
 M = TypeVar("M", bound=nn.Module)
 WRAPPERS = ("module.", "_orig_mod.")
@@ -129,7 +130,12 @@ def _fit_stages(count: int, given: dict[str, Tensor], path: Path, notify: Callab
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a ``.safetensors`` or PyTorch file by name, without the prefixes of wrappers.
+    """Return the tensors of a file by name, without the prefixes of wrappers.
+
+    Parameters
+    ----------
+    path : Path
+        ``.safetensors`` file, file of torch.save, or ``.xml`` file of OpenVINO (see `open_model_zoo`).
 
     Raises
     ------
@@ -140,6 +146,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
+    if path.suffix == ".xml":
+        return convert(path).state_dict()
     if path.suffix == ".safetensors":
         try:
             tensors = load_file(path)

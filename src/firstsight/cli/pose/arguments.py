@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from firstsight.tasks.pose.estimator import Estimator
     from firstsight.tasks.pose.top_down.network import TopDownNetwork
 
+FAST_HEIGHT = 256
+"""Height in pixels that images are resized to with --fast."""
+BETTER = "better results: firstsight weights get openpose-mobilenet downloads 16 MB"
 EXAMPLES = ("firstsight pose photo.jpg --out people.png", "firstsight pose video.mp4 --track --out people.mp4")
 
 
@@ -27,8 +30,8 @@ class Arguments:
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...")]
     """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1."""
     model: Maybe[str] = None
-    """A run directory, the name of weights (default: openpose-tiny-lsp), a .safetensors file, or the published
-    checkpoint_iter_370000.pth of lightweight OpenPose."""
+    """A run directory, the name of weights, a .safetensors file, or the published checkpoint_iter_370000.pth of
+    lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled ones)."""
     boxes: Maybe[Path] = None
     """Images, top-down model: .json file with the boxes of people, a list of [x, y, width, height], or such a list for
     each file name."""
@@ -38,6 +41,8 @@ class Arguments:
     """One image: draw the results of --detector and --model side by side, with their times."""
     height: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
     """Height in pixels that images are resized to (default: that of the network); small people need more."""
+    fast: Flag = False
+    """Resize images to a height of 256 pixels: faster, but small people may be missed."""
     method: Annotated[Literal["fast", "exact"] | None, NO_DEFAULT, ADVANCED] = None
     """Decoding: fast (default), or exact as in the published code."""
     scales: Annotated[str, ADVANCED] = "1"
@@ -46,6 +51,10 @@ class Arguments:
     """Average with the horizontally flipped image."""
     min_joints: Maybe[int] = None
     """Leave out people with fewer detected keypoints (default: 3)."""
+    min_score: Maybe[float] = None
+    """Leave out people with a lower score, from 0 to 1 (default: that of the weights; 0: draw all)."""
+    min_joint_score: Annotated[float | None, NO_DEFAULT, ADVANCED] = None
+    """Leave out keypoints with a lower score, from 0 to 1."""
     track: Flag = False
     """Video: keep the identity of each person from frame to frame."""
     smooth: Flag = False
@@ -78,24 +87,40 @@ def estimator_of(arguments: Arguments) -> "Estimator":
     from firstsight.cli.console import log
     from firstsight.tasks.load import load_as
     from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
+    from firstsight.tasks.pose.bottom_up.network import default_weights
     from firstsight.tasks.pose.estimator import make_estimator
     from firstsight.tasks.pose.evaluate import parse_scales
+    from firstsight.weights.bundled import bundled
 
-    detector, min_joints = None, arguments.min_joints
+    options: dict[str, Any] = {
+        "height": arguments.height,
+        "min_joints": arguments.min_joints,
+        "min_score": arguments.min_score,
+        "min_joint_score": arguments.min_joint_score,
+    }
+    if arguments.fast:
+        if arguments.height is not None:
+            raise UsageError("`fast` and `height` exclude each other")
+        options["height"] = FAST_HEIGHT
+    options = {name: value for name, value in options.items() if value is not None}
+    detector = None
     if arguments.detector:
         loaded = load_as("bottom-up", arguments.detector, device=arguments.device, notify=log)
-        detector = PoseEstimator(loaded.network, min_joints=min_joints)
-        min_joints = None
+        detector = PoseEstimator(loaded.network, **options)
+        options = {}
+    model = arguments.model
+    if model is None:
+        model = default_weights()
+        log(f"using {model} ({BETTER if model in bundled() else 'choose others with --model'})")
     estimator = make_estimator(
-        arguments.model,
-        height=arguments.height,
+        model,
         method=arguments.method,
         scales=parse_scales(arguments.scales),
         flip=arguments.flip,
-        min_joints=min_joints,
         detector=detector,
         device=arguments.device,
         notify=log,
+        **options,
     )
     warn_limitations([each.network for each in (estimator, detector) if each is not None])
     _check_boxes(arguments, estimator)

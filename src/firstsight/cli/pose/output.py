@@ -107,6 +107,10 @@ def print_table(arguments: Arguments, results: Results) -> None:
         rows.add_row(entry["image"], str(len(entry["people"])), str(keypoints), f"{seconds:.2f}")
     screen = out()
     screen.print(rows)
+    empty = [entry["image"] for entry in results.entries if not entry["people"]]
+    if empty:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        screen.print(f"no people found in {empty[0]}{more} (--min-score 0 shows uncertain detections)", markup=False)
     _warn_of_fragments(arguments, results)
     if results.files:
         first, *others = results.files

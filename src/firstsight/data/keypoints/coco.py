@@ -273,8 +273,10 @@ def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Seque
             name = f"{who}: 'keypoints', x, y, v of {joints} joints,"
             hint = " (0, 0, 0 for a joint that is not labeled)"
             keypoints[i] = to_floats(record["keypoints"], name, count=3 * joints, hint=hint).reshape(-1, 3)
-        if not np.isin(keypoints[i, :, 2], (0, 1, 2)).all():
-            raise DataError(f"{who}: v of a joint must be 0, 1 or 2; got {keypoints[i, :, 2].tolist()}")
+        if not np.isin(keypoints[i, :, 2], (-1, 0, 1, 2)).all():
+            raise DataError(
+                f"{who}: v of a joint must be 0, 1 or 2 (or -1 if uncertain); got {keypoints[i, :, 2].tolist()}"
+            )
         if not isinstance(segmentation, list | dict | None):
             raise DataError(f"{who}: 'segmentation' must be polygons or run lengths; got {reprlib.repr(segmentation)}")
     return PersonAnnotations(

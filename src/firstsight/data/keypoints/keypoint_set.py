@@ -1,7 +1,8 @@
 """People with labeled joints in images, as in COCO's keypoint annotations.
 
 A joint is x, y, v. Coordinates are in pixels of the file, from 0 to the width and height of the image. v is 0 for not
-labeled, 1 for hidden, 2 for visible.
+labeled, 1 for hidden, 2 for visible. Unlike in COCO, it may also be -1 for uncertain: such a joint counts as not
+labeled, and the training of bottom-up networks ignores the parts of the maps that it would change.
 """
 
 import json
@@ -301,7 +302,7 @@ def convert_skeleton(people: KeypointSet, skeleton: Skeleton) -> KeypointSet:
         shoulders = people.keypoints[:, [joints.index("left_shoulder"), joints.index("right_shoulder")]]
         visibility = shoulders[..., 2].min(axis=1, keepdims=True)
         neck = np.concatenate([shoulders[..., :2].mean(axis=1), visibility], axis=1)
-        keypoints[:, skeleton.joints.index("neck")] = np.where(visibility > 0, neck, 0)
+        keypoints[:, skeleton.joints.index("neck")] = np.where((shoulders[..., 2] != 0).all(1, keepdims=True), neck, 0)
     return replace(people, skeleton=skeleton, keypoints=keypoints)
 
 
@@ -338,14 +339,14 @@ def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | N
     people = coco.parse_people(records, joints=len(joints), image_ids=[image.id for image in images])
     sizes = np.array([(image.width, image.height) for image in images], dtype=np.float32).reshape(-1, 1, 2)
     xy, v = people.keypoints[..., :2], people.keypoints[..., 2]
-    is_outside = (v > 0) & ((xy < -1) | (xy > sizes[people.image_index] + 1)).any(axis=2)
+    is_outside = (v != 0) & ((xy < -1) | (xy > sizes[people.image_index] + 1)).any(axis=2)
     v[is_outside] = 0
     name, notes = coco.read_info(content)
     if people.num_without_area:
         notes.append(f"{people.num_without_area} of {len(records)} people have no 'area': using the area of the box")
     if is_outside.any():
         notes.append(f"{is_outside.sum()} joints are more than a pixel outside of the image: treated as not labeled")
-    if not v[~people.crowd].any():
+    if not (v[~people.crowd] > 0).any():
         reasons = "; ".join((f"none of the {len(records)} people has a labeled joint", *notes))
         raise DataError(f"{reasons} (a joint is labeled if its v is 1 or 2)")
     return KeypointSet(

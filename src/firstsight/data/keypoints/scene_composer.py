@@ -12,7 +12,7 @@ from firstsight.data.keypoints.image_cache import ImageCache
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.errors import DataError
 
-Kind = Literal["composed", "photographs"]
+Kind = Literal["composed", "photographs", "mosaics"]
 SCENE_DRAWS = 2
 """Random numbers per scene."""
 PERSON_DRAWS = 6
@@ -23,7 +23,7 @@ BOX_MARGIN = 0.15
 """Margin on each side of a person's box that is pasted with it, as a fraction of the longer side."""
 FEATHER = 1 / 40
 """Width of the soft border of a pasted person, as a fraction of the scene's side."""
-CACHE_SCALE: dict[Kind, float] = {"composed": 1.1, "photographs": 2.0}
+CACHE_SCALE: dict[Kind, float] = {"composed": 1.1, "photographs": 2.0, "mosaics": 2.0}
 """Maximum side of images in the cache, as a multiple of the scene's side."""
 
 
@@ -39,6 +39,8 @@ class Scene:
         (P, K, 2) x, y, also of joints that are labeled but not visible.
     visible : NDArray[np.bool_]
         (P, K) whether a joint is labeled, inside the scene, and not covered.
+    uncertain : NDArray[np.bool_]
+        (P, K) whether the label of a joint inside the scene is uncertain.
     boxes : Floats
         (P, 4) x, y, width, height.
     areas : Floats
@@ -50,6 +52,7 @@ class Scene:
     image: NDArray[np.uint8]
     keypoints: Floats
     visible: NDArray[np.bool_]
+    uncertain: NDArray[np.bool_]
     boxes: Floats
     areas: Floats
     loss_mask: NDArray[np.bool_]
@@ -109,9 +112,15 @@ class SceneComposer:
         self.max_people = max_people
         is_labeled = (people.keypoints[..., 2] > 0).any(1) & ~people.crowd
         people_in = [people.people_in(i) for i in range(len(people))]
+        is_annotated = (people.keypoints[..., 2] != 0).any(1) & ~people.crowd
         self._labeled = [ids[is_labeled[ids]] for ids in people_in]
-        self._has_ignored = [len(ids) > len(labeled) for ids, labeled in zip(people_in, self._labeled, strict=True)]
-        if kind == "composed":
+        self._annotated = [ids[is_annotated[ids]] for ids in people_in]
+        self._has_ignored = [
+            len(ids) > len(annotated) for ids, annotated in zip(people_in, self._annotated, strict=True)
+        ]
+        if kind == "mosaics":
+            used, problem = list(range(len(people))), "no image"
+        elif kind == "composed":
             used = [i for i, ids in enumerate(people_in) if len(ids) == len(self._labeled[i]) == 1]
             problem = "no image with exactly one person, as composed scenes need (use `scenes=photographs`)"
         else:
@@ -124,6 +133,11 @@ class SceneComposer:
         self._factors, self._boxes = self._boxes_in_cache()
         self._flip_order = list(people.skeleton.flip)
 
+    @property
+    def num_draws(self) -> int:
+        """Number of random numbers of a scene."""
+        return SCENE_DRAWS + PERSON_DRAWS * self.max_people
+
     def scene(self, sample: int, draws: Floats) -> Scene:
         """Compose the scene of a sample.
 
@@ -132,7 +146,7 @@ class SceneComposer:
         sample : int
             Sample number.
         draws : Floats
-            (SCENE_DRAWS + PERSON_DRAWS * max_people,) random numbers in [0, 1).
+            (num_draws,) random numbers in [0, 1).
         """
         scene_draws, person_draws = draws[:SCENE_DRAWS], draws[SCENE_DRAWS:].reshape(-1, PERSON_DRAWS)
         if self.kind == "composed":
@@ -233,7 +247,7 @@ class SceneComposer:
         """Return a transformed photograph with all its labeled people."""
         image = Image.fromarray(self.cache.pixels(index))
         warped = transform.warp(image, size=(self.side, self.side), fill=GRAY)
-        people = self._labeled[index].tolist()
+        people = self._annotated[index].tolist()
         loss_mask = self._loss_mask(index, transform) if self._has_ignored[index] else None
         return self._to_scene(warped, people, [transform] * len(people), loss_mask)
 
@@ -264,19 +278,28 @@ class SceneComposer:
         people: list[int],
         transforms: list[Affine],
         loss_mask: NDArray[np.bool_] | None = None,
+        *,
+        window: tuple[float, float, float, float] | None = None,
     ) -> Scene:
-        """Return a scene with the transformed annotations of its people."""
+        """Return a scene with the transformed annotations of its people.
+
+        Joints outside of ``window`` (left, top, right, bottom; None for the whole scene) are not visible.
+        """
         joints, cells = len(self.people.skeleton), self.side // self.stride
+        left, top, right, bottom = window or (0, 0, self.side, self.side)
+        low, high = np.array([left, top]) - 0.5, np.array([right, bottom]) - 0.5
         keypoints = np.zeros((len(people), joints, 2))
         visible = np.zeros((len(people), joints), bool)
+        uncertain = np.zeros((len(people), joints), bool)
         boxes = np.zeros((len(people), 4))
         areas = np.zeros(len(people))
         for i, (person, transform) in enumerate(zip(people, transforms, strict=True)):
             factor = self._factors[person]
             labels = self.people.keypoints[person][self._flip_order if transform.flipped else slice(None)]
             keypoints[i] = transform(labels[:, :2] * factor) - 0.5
-            is_inside = ((keypoints[i] >= -0.5) & (keypoints[i] < self.side - 0.5)).all(1)
+            is_inside = ((keypoints[i] >= low) & (keypoints[i] < high)).all(1)
             visible[i] = (labels[:, 2] > 0) & is_inside
+            uncertain[i] = (labels[:, 2] < 0) & is_inside
             x, y, width, height = self._boxes[person].tolist()
             corners = transform([(x, y), (x + width, y), (x, y + height), (x + width, y + height)]) - 0.5
             boxes[i] = np.concatenate([corners.min(0), np.ptp(corners, axis=0)])
@@ -285,6 +308,7 @@ class SceneComposer:
             image=np.asarray(image),
             keypoints=keypoints,
             visible=visible,
+            uncertain=uncertain,
             boxes=boxes,
             areas=areas,
             loss_mask=np.ones((cells, cells), bool) if loss_mask is None else loss_mask,

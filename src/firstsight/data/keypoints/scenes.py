@@ -12,7 +12,8 @@ from torch import Tensor
 
 from firstsight.data.batches import BatchShard, ProgressiveResizing
 from firstsight.data.keypoints.keypoint_set import KeypointSet
-from firstsight.data.keypoints.scene_composer import PERSON_DRAWS, SCENE_DRAWS, Kind, Scene, SceneComposer
+from firstsight.data.keypoints.mosaic import MosaicComposer
+from firstsight.data.keypoints.scene_composer import Kind, Scene, SceneComposer
 from firstsight.data.rng import uniform
 
 STREAM = 16
@@ -31,6 +32,8 @@ class SceneBatch(BatchShard):
         (N, P, K, 2), see `Scene`.
     visible : Tensor
         (N, P, K), see `Scene`.
+    uncertain : Tensor
+        (N, P, K), see `Scene`.
     boxes : Tensor
         (N, P, 4), see `Scene`.
     areas : Tensor
@@ -42,6 +45,7 @@ class SceneBatch(BatchShard):
     images: Tensor
     keypoints: Tensor
     visible: Tensor
+    uncertain: Tensor
     boxes: Tensor
     areas: Tensor
     loss_mask: Tensor
@@ -51,7 +55,7 @@ class SceneBatch(BatchShard):
 class Scenes(ProgressiveResizing):
     """Batches of scenes, with the interface of `Batches`; sample i uses the i-th usable image.
 
-    There are two kinds of scenes:
+    There are three kinds of scenes:
 
     - **photographs**: A part of the image with a random one of its people in the center, randomly scaled, rotated and
       flipped. Crowds and people without labels are ignored. Images without a labeled person are not used.
@@ -60,13 +64,15 @@ class Scenes(ProgressiveResizing):
       The person of the sample is the last one, so each person is uncovered once per epoch. The background is another
       image, blurred until no person is recognizable. A single person keeps its whole image. Joints below the rectangle
       of a later person are not visible. Only images with exactly one person are used.
+    - **mosaics**: One photograph, or four in a grid, with and without people; all images are used. See
+      `MosaicComposer`.
 
     Parameters
     ----------
     people : KeypointSet
         People and images.
     kind : Kind
-        "photographs" or "composed".
+        "photographs", "composed" or "mosaics".
     batch_size : int
         Maximum size of a global batch.
     epochs : int
@@ -188,10 +194,9 @@ class Scenes(ProgressiveResizing):
         side : int | None
             Side of the scene in pixels. None means that of the epoch.
         """
-        count = SCENE_DRAWS + PERSON_DRAWS * self.max_people
-        draw_ids = sample * count + np.arange(count, dtype=np.int64)
-        draws = uniform(draw_ids, seed=self.seed, epoch=epoch, stream=STREAM)
-        return self._get_composer(side or self.side_in(epoch)).scene(sample, draws)
+        composer = self._get_composer(side or self.side_in(epoch))
+        draw_ids = sample * composer.num_draws + np.arange(composer.num_draws, dtype=np.int64)
+        return composer.scene(sample, uniform(draw_ids, seed=self.seed, epoch=epoch, stream=STREAM))
 
     def _get_composer(self, side: int) -> SceneComposer:
         """Return the composer for a side; only one at a time is kept with its image cache."""
@@ -200,7 +205,8 @@ class Scenes(ProgressiveResizing):
         return self._composer
 
     def _create_composer(self, side: int) -> SceneComposer:
-        return SceneComposer(
+        kind = MosaicComposer if self.kind == "mosaics" else SceneComposer
+        return kind(
             self.people,
             self.kind,
             side=side,
@@ -229,6 +235,7 @@ class Scenes(ProgressiveResizing):
             images=images.to(self.device),
             keypoints=pad("keypoints", self.dtype),
             visible=pad("visible", torch.bool),
+            uncertain=pad("uncertain", torch.bool),
             boxes=pad("boxes", self.dtype),
             areas=pad("areas", self.dtype),
             loss_mask=loss_mask.to(self.device),

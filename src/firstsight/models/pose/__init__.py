@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from firstsight.models.pose.heads import HeadName
+    from firstsight.models.pose.openpose_mobilenet import BridgeVariant
     from firstsight.models.pose.top_down import TopDown
     from firstsight.pose.skeleton import Skeleton
 
@@ -22,7 +23,9 @@ MAX_STACKS = 8
 """Largest number of stacked hourglasses."""
 
 
-def create_bottom_up(name: str, *, skeleton: "Skeleton", stages: int | None = None) -> "nn.Module":
+def create_bottom_up(
+    name: str, *, skeleton: "Skeleton", stages: int | None = None, bridge: "BridgeVariant | None" = None
+) -> "nn.Module":
     """Build a bottom-up pose network with randomly initialized weights.
 
     Parameters
@@ -33,6 +36,9 @@ def create_bottom_up(name: str, *, skeleton: "Skeleton", stages: int | None = No
         Skeleton with the joints (one heatmap each, and one for the background) and limbs (two maps each).
     stages : int, optional
         Number of refinement stages after the initial one. Defaults to that of the registry.
+    bridge : {"relu", "elu"}, optional
+        Layers between the backbone and the stages of openpose-mobilenet: "relu" of the published checkpoint (default),
+        or "elu" of human-pose-estimation-0001.
 
     Returns
     -------
@@ -42,23 +48,27 @@ def create_bottom_up(name: str, *, skeleton: "Skeleton", stages: int | None = No
     Raises
     ------
     UsageError
-        If the name is unknown or the number of stages is not from 0 to 20.
+        If the name is unknown, the number of stages is not from 0 to 20, or the network has no such bridge.
     """
     if name not in BOTTOM_UP_MODELS:
         raise unknown_name("pose network", name, BOTTOM_UP_MODELS, f"choose from {', '.join(BOTTOM_UP_MODELS)}")
     count = BOTTOM_UP_MODELS[name].stages if stages is None else stages
     if not 0 <= count <= MAX_STAGES:
         raise UsageError(f"`stages` must be between 0 and {MAX_STAGES}; got {count}")
-    from firstsight.models.pose.openpose_mobilenet import openpose_mobilenet
+    from firstsight.models.pose.openpose_mobilenet import BRIDGES, openpose_mobilenet
+    from firstsight.models.pose.openpose_small import openpose_small
     from firstsight.models.pose.openpose_tiny import openpose_tiny
     from firstsight.models.pose.openpose_vgg import openpose_vgg19
 
-    builders = {
-        "openpose-mobilenet": openpose_mobilenet,
-        "openpose-tiny": openpose_tiny,
-        "openpose-vgg19": openpose_vgg19,
-    }
-    return builders[name](joints=len(skeleton), limbs=len(skeleton.limbs), stages=count)
+    joints, limbs = len(skeleton), len(skeleton.limbs)
+    if name == "openpose-mobilenet":
+        if bridge not in (None, *BRIDGES):
+            raise UsageError(f"`bridge` must be {' or '.join(BRIDGES)}; got {bridge!r}")
+        return openpose_mobilenet(joints=joints, limbs=limbs, stages=count, bridge=bridge or "relu")
+    if bridge is not None:
+        raise UsageError(f"`bridge` applies to openpose-mobilenet only; {name} got {bridge!r}")
+    builders = {"openpose-small": openpose_small, "openpose-tiny": openpose_tiny, "openpose-vgg19": openpose_vgg19}
+    return builders[name](joints=joints, limbs=limbs, stages=count)
 
 
 def create_top_down(
@@ -109,8 +119,9 @@ def create_top_down(
         raise UsageError(f"`stacks` must be between 1 and {MAX_STACKS}; got {count}")
     if name != "hourglass" and count != 1:
         raise UsageError(f"`stacks` applies to hourglass only; {name} got {count}")
-    from firstsight.models.pose.heads import make_head
+    from firstsight.models.pose.heads import STRIDE, make_head
     from firstsight.models.pose.hourglass import hourglass
+    from firstsight.models.pose.pose_small import PoseSmall, pose_small
     from firstsight.models.pose.pose_tiny import pose_tiny
     from firstsight.models.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
     from firstsight.models.pose.top_down import TopDown
@@ -120,9 +131,11 @@ def create_top_down(
         net: nn.Module = hourglass(joints=joints, stacks=count)
     else:
         builders = {
+            "pose-small": pose_small,
             "pose-tiny": pose_tiny,
             "simple-baseline-resnet18": simple_baseline_resnet18,
             "simple-baseline-resnet50": simple_baseline_resnet50,
         }
         net = builders[name](joints=joints)
-    return TopDown(net, make_head(head, size=size, sigma=sigma))
+    stride = net.stride if isinstance(net, PoseSmall) else STRIDE
+    return TopDown(net, make_head(head, size=size, sigma=sigma, stride=stride))

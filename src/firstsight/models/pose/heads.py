@@ -1,8 +1,8 @@
 """Heads of top-down networks: heatmaps, or classification of x and y (SimCC).
 
-A network outputs K maps of 1/4 of its input's size. A head converts them to its output, computes the loss, and decodes
-joints. Coordinates are input pixels, x then y, with pixel centers at integers. The center of cell i of a map is at
-pixel 4 i + 1.5.
+A network outputs K maps of 1/4 of its input's size, or 1/8. A head converts them to its output, computes the loss, and
+decodes joints. Coordinates are input pixels, x then y, with pixel centers at integers. The center of cell i of a map
+with stride s is at pixel s i + (s - 1) / 2.
 """
 
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from firstsight.pose.targets import gaussian_heatmaps
 
 STRIDE = 4
-"""Input pixels per cell of a map."""
+"""Input pixels per cell of the maps of most networks."""
 Refine = Literal["none", "quarter", "dark"]
 HeadName = Literal["heatmap", "mse", "simcc"]
 HEADS: tuple[HeadName, ...] = get_args(HeadName)
@@ -31,12 +31,21 @@ class HeatmapHead(nn.Module):
         "mse" is half the squared error, summed over cells (Xiao 2018 average it). "cross-entropy" compares a softmax
         over all cells of a map with the target Gaussian, normalized to a sum of 1. Training with "mse" is slow at the
         beginning, because maps of zeros already have a small error.
+    stride : int
+        Input pixels per cell.
     """
 
-    def __init__(self, *, sigma: float = 2.0, loss: Literal["mse", "cross-entropy"] = "cross-entropy") -> None:
+    def __init__(
+        self,
+        *,
+        sigma: float = 2.0,
+        loss: Literal["mse", "cross-entropy"] = "cross-entropy",
+        stride: int = STRIDE,
+    ) -> None:
         super().__init__()
         self.sigma = sigma
         self.loss = loss
+        self.stride = stride
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the maps (N, K, h, w) unchanged."""
@@ -59,7 +68,7 @@ class HeatmapHead(nn.Module):
         Tensor
             Losses (N,).
         """
-        cells = (keypoints - (STRIDE - 1) / 2) / STRIDE
+        cells = (keypoints - (self.stride - 1) / 2) / self.stride
         size = (output.shape[2], output.shape[3])
         targets = gaussian_heatmaps(cells, visible, size=size, sigma=self.sigma).flatten(2)
         if self.loss == "mse":
@@ -111,7 +120,8 @@ class HeatmapHead(nn.Module):
             Joints (N, K, 3): x and y in input pixels, and a score in [0, 1].
         """
         peaks = locate_peaks(scores, refine=refine, sigma=self.sigma)
-        return torch.cat([peaks[..., :2] * STRIDE + (STRIDE - 1) / 2, peaks[..., 2:].clamp(0, 1)], 2)
+        xy = peaks[..., :2] * self.stride + (self.stride - 1) / 2
+        return torch.cat([xy, peaks[..., 2:].clamp(0, 1)], 2)
 
 
 class SimccHead(nn.Module):
@@ -127,14 +137,16 @@ class SimccHead(nn.Module):
         Number of classes per input pixel.
     sigma : float
         Standard deviation of the target distribution, in input pixels.
+    stride : int
+        Input pixels per cell of the maps.
     """
 
-    def __init__(self, *, size: tuple[int, int], split: int = 2, sigma: float = 3.0) -> None:
+    def __init__(self, *, size: tuple[int, int], split: int = 2, sigma: float = 3.0, stride: int = STRIDE) -> None:
         super().__init__()
         self.size = size
         self.split = split
         self.sigma = sigma
-        cells = (size[0] // STRIDE) * (size[1] // STRIDE)
+        cells = (size[0] // stride) * (size[1] // stride)
         self.x = nn.Linear(cells, size[1] * split)
         self.y = nn.Linear(cells, size[0] * split)
 
@@ -220,7 +232,7 @@ class SimccHead(nn.Module):
         return (coordinate + 0.5) * self.split - 0.5
 
 
-def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> HeatmapHead | SimccHead:
+def make_head(name: HeadName, *, size: tuple[int, int], sigma: float, stride: int = STRIDE) -> HeatmapHead | SimccHead:
     """Build a head by name.
 
     Parameters
@@ -231,6 +243,8 @@ def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> Heatmap
         Height and width of the network's input.
     sigma : float
         Standard deviation of the target, in input pixels.
+    stride : int
+        Input pixels per cell of the network's maps.
 
     Returns
     -------
@@ -238,8 +252,8 @@ def make_head(name: HeadName, *, size: tuple[int, int], sigma: float) -> Heatmap
         Head with randomly initialized weights.
     """
     if name == "simcc":
-        return SimccHead(size=size, sigma=sigma)
-    return HeatmapHead(sigma=sigma / STRIDE, loss="mse" if name == "mse" else "cross-entropy")
+        return SimccHead(size=size, sigma=sigma, stride=stride)
+    return HeatmapHead(sigma=sigma / stride, loss="mse" if name == "mse" else "cross-entropy", stride=stride)
 
 
 def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Tensor:

@@ -11,8 +11,12 @@ Differs from the paper: nothing; parameter names are the published checkpoint's.
 Size for 18 joints and 19 limbs, one refinement stage: 4,091,698 parameters, 8.88 G multiply-accumulates at 3x368x368.
 """
 
+from typing import Literal, get_args
+
 from torch import Tensor, cat, nn
 
+BridgeVariant = Literal["relu", "elu"]
+BRIDGES: tuple[BridgeVariant, ...] = get_args(BridgeVariant)
 BLOCKS = (
     (64, 1, 1), (128, 2, 1), (128, 1, 1), (256, 2, 1), (256, 1, 1), (512, 1, 1),
     (512, 1, 2), (512, 1, 1), (512, 1, 1), (512, 1, 1), (512, 1, 1),
@@ -28,10 +32,10 @@ def separable(channels_in: int, channels: int, *, stride: int = 1, dilation: int
     return nn.Sequential(*layers)
 
 
-def separable_elu(channels: int) -> nn.Sequential:
+def separable_elu(channels: int, *, bias: bool = False) -> nn.Sequential:
     """Return a depthwise 3x3 and a pointwise 1x1 convolution, each with ELU and without batch norm."""
-    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-    return nn.Sequential(depthwise, nn.ELU(), nn.Conv2d(channels, channels, 1, bias=False), nn.ELU())
+    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=bias)
+    return nn.Sequential(depthwise, nn.ELU(), nn.Conv2d(channels, channels, 1, bias=bias), nn.ELU())
 
 
 def conv(channels_in: int, channels: int, kernel_size: int, *, activation: bool = True) -> nn.Sequential:
@@ -48,12 +52,28 @@ def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
 
 
 class Bridge(nn.Module):
-    """Layers between the backbone and the stages, which reduce the channels."""
+    """Layers between the backbone and the stages, which reduce the channels.
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    Parameters
+    ----------
+    channels_in : int
+        Channels of the input.
+    channels : int
+        Channels of the output.
+    variant : {"relu", "elu"}
+        "relu" is the published checkpoint's; "elu" is that of human-pose-estimation-0001: ELU after the first
+        convolution, one more 1x1 convolution in the trunk, and biases there.
+    """
+
+    def __init__(self, channels_in: int, channels: int, *, variant: BridgeVariant = "relu") -> None:
         super().__init__()
-        self.align = conv(channels_in, channels, 1)
-        self.trunk = nn.Sequential(*(separable_elu(channels) for _ in range(3)))
+        if variant == "relu":
+            self.align = conv(channels_in, channels, 1)
+            self.trunk = nn.Sequential(*(separable_elu(channels) for _ in range(3)))
+        else:
+            self.align = nn.Sequential(nn.Conv2d(channels_in, channels, 1), nn.ELU())
+            reduce = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ELU())
+            self.trunk = nn.Sequential(reduce, *(separable_elu(channels, bias=True) for _ in range(3)))
         self.conv = conv(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,10 +128,20 @@ class OpenPoseMobileNet(nn.Module):
         Channels of the stages.
     hidden : int
         Hidden channels of the initial stage's branches.
+    bridge : {"relu", "elu"}
+        Layers between the backbone and the stages, see `Bridge`.
     """
 
     def __init__(
-        self, *, joints: int, limbs: int, stages: int = 1, width: float = 1.0, channels: int = 128, hidden: int = 512
+        self,
+        *,
+        joints: int,
+        limbs: int,
+        stages: int = 1,
+        width: float = 1.0,
+        channels: int = 128,
+        hidden: int = 512,
+        bridge: BridgeVariant = "relu",
     ) -> None:
         super().__init__()
         channels_in = round(32 * width)
@@ -122,7 +152,7 @@ class OpenPoseMobileNet(nn.Module):
             blocks.append(separable(channels_in, channels_out, stride=stride, dilation=dilation))
             channels_in = channels_out
         self.model = nn.Sequential(*blocks)
-        self.cpm = Bridge(channels_in, channels)
+        self.cpm = Bridge(channels_in, channels, variant=bridge)
         heatmaps, pafs = joints + 1, 2 * limbs
         trunk = nn.Sequential(*(conv(channels, channels, 3) for _ in range(3)))
         self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs)
@@ -145,6 +175,8 @@ class OpenPoseMobileNet(nn.Module):
         return outputs
 
 
-def openpose_mobilenet(*, joints: int = 18, limbs: int = 19, stages: int = 1) -> OpenPoseMobileNet:
+def openpose_mobilenet(
+    *, joints: int = 18, limbs: int = 19, stages: int = 1, bridge: BridgeVariant = "relu"
+) -> OpenPoseMobileNet:
     """Return lightweight OpenPose as published."""
-    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages)
+    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages, bridge=bridge)

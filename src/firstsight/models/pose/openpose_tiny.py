@@ -59,11 +59,11 @@ class Block(nn.Module):
 class Stage(nn.Module):
     """Trunk with two branches of two 1x1 convolutions, for heatmaps and part affinity fields."""
 
-    def __init__(self, trunk: nn.Module, heatmaps: int, pafs: int) -> None:
+    def __init__(self, trunk: nn.Module, heatmaps: int, pafs: int, *, channels: int = CHANNELS) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heatmaps = nn.Sequential(conv_norm(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
-        self.pafs = nn.Sequential(conv_norm(CHANNELS, HIDDEN, 1), nn.Conv2d(HIDDEN, pafs, 1))
+        self.heatmaps = nn.Sequential(conv_norm(channels, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
+        self.pafs = nn.Sequential(conv_norm(channels, HIDDEN, 1), nn.Conv2d(HIDDEN, pafs, 1))
         for branch in (self.heatmaps, self.pafs):
             last = branch[-1]
             assert isinstance(last, nn.Conv2d)
@@ -71,7 +71,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return heatmaps (N, joints + 1, H, W) and fields (N, 2 limbs, H, W) for features (N, C, H, W)."""
-        x = self.trunk(x)  # (N, 64, H, W)
+        x = self.trunk(x)  # (N, channels, H, W)
         return self.heatmaps(x), self.pafs(x)
 
 

@@ -12,7 +12,8 @@ class TopDown(nn.Module):
     Parameters
     ----------
     net : nn.Module
-        Network from crops (N, 3, H, W) to a list of maps (N, K, H/4, W/4). The last maps are the best.
+        Network from crops (N, 3, H, W) to a list of maps (N, K, H/4, W/4), or 1/8 of the size. The last maps are the
+        best.
     head : HeatmapHead | SimccHead
         Head that is applied to all maps of the list.
     """

@@ -13,7 +13,7 @@ from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.tasks.classification.classifier import Classifier, load_classifier
-from firstsight.weights.io import PYTORCH_SUFFIXES, read_weights
+from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights
 from firstsight.weights.published import get, import_weights
 from firstsight.weights.resolve import resolve
 
@@ -41,7 +41,7 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
     path = Path(weights).expanduser()
     if weights == "imagenet":
         base = load_classifier(read_weights(get(model, notify=notify)))
-    elif path.suffix in PYTORCH_SUFFIXES and path.is_file():
+    elif path.suffix in FOREIGN_SUFFIXES and path.is_file():
         with TemporaryDirectory() as folder:
             imported = import_weights(path, model, out=Path(folder) / "weights.safetensors", notify=notify)
             base = load_classifier(read_weights(imported))

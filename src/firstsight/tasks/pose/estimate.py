@@ -23,6 +23,8 @@ def estimate_pose(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_joints: int | None = None,
+    min_score: float | None = None,
+    min_joint_score: float | None = None,
     bgr: bool = False,
     device: str | None = None,
 ) -> PoseResult:
@@ -48,6 +50,10 @@ def estimate_pose(
         Average with the horizontally flipped image.
     min_joints : int | None
         Minimum number of detected keypoints of a person (bottom-up only).
+    min_score : float | None
+        Minimum score of a person, in [0, 1] (bottom-up only); None for that of the weights, 0 for all people.
+    min_joint_score : float | None
+        Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
     bgr : bool
         Channels of an array are blue, green, red (OpenCV).
     device : str | None
@@ -75,6 +81,8 @@ def estimate_pose(
         scales=scales,
         flip=flip,
         min_joints=min_joints,
+        min_score=min_score,
+        min_joint_score=min_joint_score,
         detector=detector,
         device=device,
     )
@@ -85,4 +93,4 @@ def estimate_pose(
             f"`boxes` needs a top-down network; {estimator.network.name} is bottom-up and finds all people"
         )
     result = estimator.infer(image, bgr=bgr)
-    return PoseResult(result.poses, result.skeleton, result.image, result.timings, result.scores)
+    return PoseResult(result.poses, result.skeleton, result.image, result.timings)

@@ -25,6 +25,8 @@ def make_estimator(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_joints: int | None = None,
+    min_score: float | None = None,
+    min_joint_score: float | None = None,
     detector: PoseEstimator | str | Path | None = None,
     device: str | None = None,
     notify: Callable[[str], None] = lambda line: None,
@@ -46,6 +48,10 @@ def make_estimator(
         Average with the horizontally flipped image.
     min_joints : int | None
         Minimum number of detected keypoints of a person (bottom-up only).
+    min_score : float | None
+        Minimum score of a person, in [0, 1] (bottom-up only); None for that of the weights, 0 for all people.
+    min_joint_score : float | None
+        Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
     detector : PoseEstimator | str | Path | None
         Bottom-up estimator or its weights that finds the people (top-down only); None takes the image as one person.
     device : str | None
@@ -62,7 +68,13 @@ def make_estimator(
     """
     if model is None:
         model = default_weights()
-    options: dict[str, Any] = {"height": height, "method": method, "min_joints": min_joints}
+    options: dict[str, Any] = {
+        "height": height,
+        "method": method,
+        "min_joints": min_joints,
+        "min_score": min_score,
+        "min_joint_score": min_joint_score,
+    }
     options = {name: value for name, value in options.items() if value is not None}
     if tuple(scales) != (1.0,):
         options["scales"] = tuple(scales)

@@ -1,5 +1,6 @@
 """Evaluation of pose networks: COCO average precision, object keypoint similarity, percentage of correct keypoints."""
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,7 @@ def evaluate_pose(
     """Evaluate a pose network with the metrics of COCO (see `average_precision`) and PCK.
 
     Predictions are converted to the keypoints of the data by name; keypoints that the network lacks count as missed.
+    People of any score count, also those below the minimum score of the weights.
     For PCK, a person alone in an image is matched with the most confident pose. Among several, people are matched with
     poses at an OKS of at least 0.5 (`match_poses`); all keypoints of an unmatched person are missed.
 
@@ -202,6 +204,7 @@ def evaluate_pose(
     estimator = make_estimator(
         model, height=height, method=method, scales=parsed, flip=flip, detector=detector, notify=notify
     )
+    estimator = _return_all_people(estimator)
     people = load_test_people(estimator.source, estimator.card, data, images)
     notes = [*people.notes, *_missing_joints(estimator.skeleton, people)]
     use_labeled_boxes = isinstance(estimator, TopDownEstimator) and estimator.detector is None
@@ -217,6 +220,17 @@ def evaluate_pose(
     if target is not None:
         target.write_text(json.dumps(predictions.results))
     return _summarize(predictions, estimator, people, notes)
+
+
+def _return_all_people(estimator: Estimator) -> Estimator:
+    """Return the estimator without its minimum score, which average precision does not need."""
+    everyone = copy.copy(estimator)
+    if isinstance(everyone, PoseEstimator):
+        everyone.min_score = 0.0
+    elif everyone.detector is not None:
+        everyone.detector = copy.copy(everyone.detector)
+        everyone.detector.min_score = 0.0
+    return everyone
 
 
 def check_results_file(path: str | Path | None) -> Path | None:

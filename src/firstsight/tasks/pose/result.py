@@ -24,7 +24,8 @@ class PoseResult:
     Attributes
     ----------
     poses : list[Pose]
-        Keypoints and boxes in pixels of the image, pixel centers at integers.
+        Keypoints and boxes in pixels of the image, pixel centers at integers. The score is in [0, 1]: an estimate of
+        the probability that it is a person, if the weights are calibrated.
     skeleton : Skeleton
         Names and limbs of the keypoints.
     image : Image.Image
@@ -32,18 +33,20 @@ class PoseResult:
     timings : dict[str, float]
         Seconds for "read" (the file, resizing), "network" (with averaging over scales and flips), "decode"; of a
         top-down estimator also "detect".
-    scores : list[float]
-        Confidence of each pose for the COCO evaluation.
     """
 
     poses: list[Pose]
     skeleton: Skeleton
     image: Image.Image
     timings: dict[str, float]
-    scores: list[float]
 
     def __len__(self) -> int:
         return len(self.poses)
+
+    @property
+    def scores(self) -> list[float]:
+        """Score of each person in [0, 1]."""
+        return [pose.score for pose in self.poses]
 
     def draw(self) -> Image.Image:
         """Return the image with the poses drawn over it, mode "RGB"."""
@@ -93,8 +96,7 @@ class PoseResult:
 class PoseIntermediates(PoseResult):
     """People in an image, with the intermediate results of a bottom-up estimator.
 
-    The other attributes are those of `PoseResult`. As in the published code, the score of a pose is ``pose.score``
-    times the number of its keypoints minus one.
+    The other attributes are those of `PoseResult`.
 
     Attributes
     ----------

@@ -43,6 +43,7 @@ class BottomUpBuilder(PoseBuilder[BottomUpSettings]):
             sigma=settings.sigma,
             paf_weight=settings.paf_weight,
             foreground_weight=settings.foreground_weight,
+            align=settings.align,
             model=self.model,
             stages=settings.stages,
             height=settings.image_size,

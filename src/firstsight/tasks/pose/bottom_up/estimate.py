@@ -1,7 +1,6 @@
 """Bottom-up pose estimation: from an image to the poses of all people."""
 
 from collections.abc import Sequence
-from itertools import compress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -20,6 +19,7 @@ from firstsight.pose.decode import METHODS, DecodeResult, Method, decode_steps
 from firstsight.pose.flip import flip_limbs, unflip_maps
 from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
 from firstsight.pose.parts import MIN_JOINTS, Pose, bounding_box
+from firstsight.pose.score import remove_duplicates
 from firstsight.pose.skeleton import COCO_17, Skeleton
 from firstsight.tasks.load import read_kind
 from firstsight.tasks.pose.base_estimator import BaseEstimator
@@ -57,6 +57,10 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         Average with the horizontally flipped image.
     min_joints : int | None
         Minimum number of detected keypoints of a person; None for `firstsight.pose.parts.MIN_JOINTS`.
+    min_score : float | None
+        Minimum score of a person, in [0, 1]; None for that of the weights, 0 for all people.
+    min_joint_score : float
+        Minimum score of a keypoint, in [0, 1]; others count as not detected.
 
     Raises
     ------
@@ -79,6 +83,8 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         min_joints: int | None = None,
+        min_score: float | None = None,
+        min_joint_score: float = 0.0,
     ) -> None:
         if height is not None and not MIN_HEIGHT <= height <= MAX_HEIGHT:
             raise UsageError(f"`height` must be between {MIN_HEIGHT} and {MAX_HEIGHT:,} pixels; got {height}")
@@ -87,6 +93,9 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         if not scales or not all(MIN_SCALE <= scale <= MAX_SCALE for scale in scales):
             values = ", ".join(f"{scale:g}" for scale in scales) or "none"
             raise UsageError(f"`scales` must be between {MIN_SCALE:g} and {MAX_SCALE:g}; got {values}")
+        for option, value in (("min_score", min_score), ("min_joint_score", min_joint_score)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"`{option}` must be between 0 and 1; got {value:g}")
         self.network = model if isinstance(model, BottomUpNetwork) else find_network(model or default_weights())
         self.height = height or self.network.height
         self.method = method
@@ -98,6 +107,8 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
                 f"`min_joints` must be between {MIN_JOINTS} and {num_joints}, the number of keypoints; got {min_joints}"
             )
         self.min_joints = min_joints or MIN_JOINTS
+        self.min_score = self.network.calibration.min_score if min_score is None else min_score
+        self.min_joint_score = min_joint_score
         if flip:
             flip_limbs(self.skeleton)  # raises if the skeleton is asymmetric
 
@@ -162,12 +173,22 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         heatmaps, pafs = self._average_maps(inputs, letterboxes, letterbox)
         computed = perf_counter()
         decoded = self._decode(heatmaps, pafs)
-        is_complete = ((decoded.people.joints >= 0).sum(1) >= self.min_joints).tolist()
-        poses = [self._to_image(pose, letterbox) for pose in compress(decoded.poses, is_complete)]
+        poses = self._select(decoded, letterbox)
         timings = {"read": read - start, "network": computed - read, "decode": perf_counter() - computed}
-        counts = compress(decoded.people.counts.tolist(), is_complete)
-        scores = [pose.score * max(0, count - 1) for pose, count in zip(poses, counts, strict=True)]
-        return PoseIntermediates(poses, self.skeleton, pil, timings, scores, heatmaps, pafs, decoded, letterbox)
+        return PoseIntermediates(poses, self.skeleton, pil, timings, heatmaps, pafs, decoded, letterbox)
+
+    def _select(self, decoded: DecodeResult, letterbox: Letterbox) -> list[Pose]:
+        """Return the poses in pixels of the image that have enough keypoints and a sufficient score."""
+        counts = decoded.people.counts.tolist()
+        raw = [pose.score * max(0, count - 1) for pose, count in zip(decoded.poses, counts, strict=True)]
+        scores = self.network.calibration(raw).tolist()
+        poses = [
+            self._to_image(pose, letterbox, score)
+            for pose, score in zip(decoded.poses, scores, strict=True)
+            if score >= self.min_score
+        ]
+        poses = [pose for pose in poses if (pose.keypoints[:, 2] >= 0).sum() >= self.min_joints]
+        return remove_duplicates(poses, self.skeleton) if self.method == "fast" else poses
 
     def _average_maps(
         self, inputs: Sequence[Tensor], letterboxes: Sequence[Letterbox], target: Letterbox
@@ -187,7 +208,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         model = self.network.model
         if self.flip:
             images = torch.cat([images, images.flip(3)]).contiguous(memory_format=torch.channels_last)
-        heatmaps, pafs = (maps.cpu() for maps in model(images.to(device_of(model)))[-1])
+        heatmaps, pafs = (maps.cpu().float() for maps in model(images.to(device_of(model)))[-1])
         if not self.flip:
             return heatmaps, pafs
         unflipped_heatmaps, unflipped_pafs = unflip_maps(heatmaps[1:], pafs[1:], self.skeleton)
@@ -199,13 +220,14 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
             maps = (upsample_maps(maps[0]), upsample_maps(maps[1]))
         return decode_steps(*maps, self.skeleton, method=self.method)
 
-    def _to_image(self, pose: Pose, letterbox: Letterbox) -> Pose:
-        """Convert a pose from pixels of the decoded maps to pixels of the image."""
+    def _to_image(self, pose: Pose, letterbox: Letterbox, score: float) -> Pose:
+        """Convert a pose from pixels of the decoded maps to pixels of the image, with another score."""
         convert = letterbox.upsampled_to_image if self.method == "exact" else letterbox.cells_to_image
         keypoints = pose.keypoints.copy()
+        keypoints[keypoints[:, 2] < self.min_joint_score] = -1
         is_detected = keypoints[:, 2] >= 0
         keypoints[is_detected, :2] = convert(keypoints[is_detected, :2])
-        return Pose(keypoints, pose.score, bounding_box(keypoints))
+        return Pose(keypoints, score, bounding_box(keypoints))
 
 
 def _check_size(letterboxes: Sequence[Letterbox], name: str | Path) -> None:

@@ -9,22 +9,24 @@ from torch import Tensor, nn
 
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
+from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.ops import fold_batch_norm
+from firstsight.pose.score import UNCALIBRATED, ScoreCalibration
 from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
-from firstsight.weights.bundled import bundled
+from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import WeightsFile, load_checked
 from firstsight.weights.memory_format import channels_last
+from firstsight.weights.published_pose import ELU_BRIDGE, HEIGHT, PUBLISHED_POSE
 from firstsight.weights.state_dict import fit, skeleton_size
 
-DEFAULT_WEIGHTS = "openpose-tiny-lsp"
-"""Bundled weights that are used if none are named."""
+DEFAULT_WEIGHTS = (*PUBLISHED_POSE, "openpose-small-photos", "openpose-tiny-lsp")
+"""Weights that are used if none are named: the first ones that are on the machine."""
 LIMITATIONS = {
-    DEFAULT_WEIGHTS: "works for one full-body person; expect false detections otherwise",
+    "openpose-tiny-lsp": "works for one full-body person; expect false detections otherwise",
     "pose-tiny-lsp": "works for one full-body person in a box",
 }
 """Limitations of bundled weights, which are small and were trained on full-body people only."""
 PUBLISHED_MODEL = "openpose-mobilenet"
-PUBLISHED_HEIGHT = 256
 MIN_HEIGHT, MAX_HEIGHT = 32, 2000
 EXPECTED = (
     "a run directory, a .safetensors file that firstsight wrote, or the published checkpoint_iter_370000.pth (from"
@@ -50,6 +52,8 @@ class BottomUpNetwork:
         Weights file.
     name : str
         Name of the weights, or of the network.
+    calibration : ScoreCalibration
+        Conversion of scores of people to probabilities.
     """
 
     model: nn.Module
@@ -58,19 +62,22 @@ class BottomUpNetwork:
     card: dict[str, Any]
     source: str
     name: str
+    calibration: ScoreCalibration = UNCALIBRATED
 
 
 def default_weights() -> str:
-    """Return the name of the weights to use if none are named.
+    """Return the name of the best bottom-up weights on this machine: downloaded ones, or else bundled ones.
 
     Raises
     ------
     UsageError
-        If none are bundled.
+        If there are none.
     """
-    if DEFAULT_WEIGHTS not in bundled():
-        raise UsageError(f"no pose network is bundled: name one with `model`, {EXPECTED}")
-    return DEFAULT_WEIGHTS
+    known = bundled() | cached()
+    for name in DEFAULT_WEIGHTS:
+        if name in known:
+            return name
+    raise UsageError(f"no pose network is bundled: name one with `model`, {EXPECTED}")
 
 
 def load_network(weights: WeightsFile) -> BottomUpNetwork:
@@ -85,21 +92,24 @@ def load_network(weights: WeightsFile) -> BottomUpNetwork:
     try:
         skeleton = _skeleton(card["skeleton"])
         height = int(card["height"])
-        model = create_bottom_up(card["model"], skeleton=skeleton, stages=int(card["stages"]))
+        model = create_bottom_up(
+            card["model"], skeleton=skeleton, stages=int(card["stages"]), bridge=card.get("bridge")
+        )
+        calibration = ScoreCalibration.from_card(card.get("score_calibration"))
         if not MIN_HEIGHT <= height <= MAX_HEIGHT:
             raise ValueError(f"a height of {height}")
     except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
         raise WeightsError(f"{path}: its card cannot be used ({error})") from None
     folded = channels_last(fold_batch_norm(load_checked(model, weights)).requires_grad_(False))
-    return BottomUpNetwork(folded, skeleton, height, card, str(path), weights_name(path, card))
+    return BottomUpNetwork(folded, skeleton, height, card, str(path), weights_name(path, card), calibration)
 
 
 def weights_name(path: Path, card: Mapping[str, Any]) -> str:
-    """Return the name of bundled weights, or else that of their network."""
-    return path.stem if bundled().get(path.stem) == path else str(card["model"])
+    """Return the name of bundled or cached weights, or else that of their network."""
+    return path.stem if path in (bundled().get(path.stem), cached().get(path.stem)) else str(card["model"])
 
 
-def card_fields(*, skeleton: Skeleton, stages: int, height: int) -> dict[str, Any]:
+def card_fields(*, skeleton: Skeleton, stages: int, height: int, bridge: BridgeVariant | None = None) -> dict[str, Any]:
     """Return the entries of a card that `load_network` needs.
 
     Parameters
@@ -110,9 +120,12 @@ def card_fields(*, skeleton: Skeleton, stages: int, height: int) -> dict[str, An
         Number of refinement stages.
     height : int
         Height in pixels that images are resized to.
+    bridge : {"relu", "elu"} | None
+        Variant of openpose-mobilenet; None for networks without variants.
     """
     category = skeleton.to_category() | {"paf_channels": list(skeleton.paf_channels)}
-    return {"stages": stages, "height": height, "skeleton": category}
+    fields = {"stages": stages, "height": height, "skeleton": category}
+    return fields | {"bridge": bridge} if bridge else fields
 
 
 def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[str], None]) -> WeightsFile | None:
@@ -134,12 +147,13 @@ def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[st
     """
     if not skeleton_size(tensors):
         return None
-    net = create_bottom_up(PUBLISHED_MODEL, skeleton=OPENPOSE_18)
+    bridge: BridgeVariant = "elu" if ELU_BRIDGE in tensors else "relu"
+    net = create_bottom_up(PUBLISHED_MODEL, skeleton=OPENPOSE_18, bridge=bridge)
     fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
     card = {
         "kind": "pose",
         "model": PUBLISHED_MODEL,
-        **card_fields(skeleton=OPENPOSE_18, stages=1, height=PUBLISHED_HEIGHT),
+        **card_fields(skeleton=OPENPOSE_18, stages=1, height=HEIGHT, bridge=bridge),
         "about": {"data": "not known", "source": path.name},
     }
     return WeightsFile(path, card, net.state_dict())

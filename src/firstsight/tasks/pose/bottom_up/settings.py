@@ -21,8 +21,9 @@ class BottomUpSettings(PoseSettings):
         "foreground_weight": (0, 1000),
     }
 
-    scenes: Literal["composed", "photographs"] = "composed"
-    """Scenes of several people, composed of images of one person each; or crops of photographs."""
+    scenes: Literal["composed", "photographs", "mosaics"] = "composed"
+    """Scenes of several people, composed of images of one person each; crops of photographs around a person; or mosaics
+    of one or four photographs, with and without people."""
     max_people: int = 6
     """Maximum number of people in a composed scene."""
     min_scale: float = 0.25
@@ -37,6 +38,8 @@ class BottomUpSettings(PoseSettings):
     """Weight of the loss of the part affinity fields relative to that of the heatmaps."""
     foreground_weight: float = 0.0
     """Additional weight of the loss at cells that show a keypoint or a limb, which are few."""
+    align: Literal["center", "reference"] = "center"
+    """Position of limbs in the target fields: as in the heatmaps, or as in the published code."""
 
     def validate(self) -> None:
         """Check every value.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from firstsight.data.keypoints.scenes import SceneBatch, Scenes
 from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.optim.config import OptimizerConfig
-from firstsight.pose.targets import heatmap_targets, paf_targets
+from firstsight.pose.targets import Align, heatmap_targets, paf_targets
 from firstsight.tasks.pose.bottom_up.evaluate import BottomUpEvaluator, Maps, People, enlarge_pose, network_input
 from firstsight.tasks.pose.bottom_up.network import card_fields
 from firstsight.tasks.pose.ema_task import EmaTask
@@ -47,6 +47,8 @@ class BottomUpTask(EmaTask[nn.Module]):
         Additional weight w of cells with a keypoint or a limb. A cell of a joint's heatmap weighs 1 + w times its
         target, and a cell of a field 1 + w times the length of its target vector. Most cells are empty, so the loss of
         a network that predicts only zeros is low otherwise.
+    align : Align
+        Position of limbs relative to the cells of the target fields, see `paf_targets`.
     model : str
         Name of the network, for the card.
     stages : int
@@ -71,6 +73,7 @@ class BottomUpTask(EmaTask[nn.Module]):
         sigma: float,
         paf_weight: float,
         foreground_weight: float,
+        align: Align,
         model: str,
         stages: int,
         height: int,
@@ -90,6 +93,7 @@ class BottomUpTask(EmaTask[nn.Module]):
         self.sigma = sigma
         self.paf_weight = paf_weight
         self.foreground_weight = foreground_weight
+        self.align: Align = align
         self.model = model
         self.stages = stages
         self.height = height
@@ -127,8 +131,11 @@ class BottomUpTask(EmaTask[nn.Module]):
         height, width = batch.loss_mask.shape[1:]
         size, stride = (height, width), self.batches.stride
         heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma)
-        pafs = paf_targets(batch.keypoints, batch.visible, self.skeleton, size=size, stride=stride)
+        pafs = self._paf_targets(batch, batch.visible)
         heatmap_weights = paf_weights = batch.loss_mask[:, None].to(heatmaps)  # (N, 1, h, w)
+        if batch.uncertain.any():
+            heatmap_mask, paf_mask = self._uncertain_masks(batch, pafs)
+            heatmap_weights, paf_weights = heatmap_weights * heatmap_mask, paf_weights * paf_mask
         if self.foreground_weight:
             joints = torch.cat([heatmaps[:, :-1], torch.zeros_like(heatmaps[:, :1])], 1)  # the background weighs 1
             lengths = pafs.unflatten(1, (-1, 2)).norm(dim=2).repeat_interleave(2, dim=1)
@@ -143,6 +150,34 @@ class BottomUpTask(EmaTask[nn.Module]):
         ]
         losses = torch.stack([of_heatmaps + self.paf_weight * of_pafs for of_heatmaps, of_pafs in stages]).sum(0)
         return losses, stages[-1]
+
+    def _paf_targets(self, batch: SceneBatch, joints: Tensor) -> Tensor:
+        """Return the target fields (N, 2L, h, w) of the limbs between ``joints``, a mask (N, P, K)."""
+        height, width = batch.loss_mask.shape[1:]
+        return paf_targets(
+            batch.keypoints,
+            joints,
+            self.skeleton,
+            size=(height, width),
+            stride=self.batches.stride,
+            align=self.align,
+        )
+
+    def _uncertain_masks(self, batch: SceneBatch, pafs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return masks of the heatmaps (N, K + 1, h, w) and fields (N, 2L, h, w) that are 0 around uncertain joints.
+
+        The heatmap of an uncertain joint and the background are 0 where its Gaussian would be, and a field where the
+        limb of an uncertain joint would be. ``pafs`` are the fields of the certain limbs.
+        """
+        height, width = batch.loss_mask.shape[1:]
+        heatmaps = heatmap_targets(
+            batch.keypoints, batch.uncertain, size=(height, width), stride=self.batches.stride, sigma=self.sigma
+        )
+        joints = heatmaps[:, :-1] <= 0
+        heatmap_mask = torch.cat([joints, joints.all(1, keepdim=True)], 1)
+        with_uncertain = self._paf_targets(batch, batch.visible | batch.uncertain)
+        changed = (with_uncertain != pafs).unflatten(1, (-1, 2)).any(2)
+        return heatmap_mask, ~changed.repeat_interleave(2, dim=1)
 
     def evaluate_net(self, net: nn.Module) -> dict[str, float]:
         """Return the metrics of `BottomUpEvaluator`, on scenes of the size of the last training batch."""

@@ -169,7 +169,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
             "network": computed - detected,
             "decode": perf_counter() - computed,
         }
-        return PoseResult(poses, self.skeleton, pil, timings, [pose.score for pose in poses])
+        return PoseResult(poses, self.skeleton, pil, timings)
 
     def _find_boxes(self, image: Image.Image, boxes: Any, name: str | Path) -> tuple[Floats, Floats]:
         """Return boxes (N, 4) and their confidences (N,): as given, as detected, or the image as one person."""

@@ -1,0 +1,271 @@
+"""Published weights of pose networks, trained on COCO: download or import them once, store them with a card."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from firstsight.data.checksum import sha256_of
+from firstsight.data.datasets import RemoteFile
+from firstsight.data.fetch import fetch, is_offline
+from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.models.pose.openpose_mobilenet import BridgeVariant
+from firstsight.pose.skeleton import OPENPOSE_18
+from firstsight.weights.bundled import cache_dir, card_of
+from firstsight.weights.io import make_card, write_weights
+from firstsight.weights.state_dict import read_tensors, skeleton_size
+
+MODEL = "openpose-mobilenet"
+HEIGHT = 368
+"""Height of the images that the networks were trained with."""
+ELU_BRIDGE = "cpm.trunk.3.0.weight"
+"""Tensor that only the bridge of human-pose-estimation-0001 has."""
+ZOO_URL = (
+    "https://storage.openvinotoolkit.org/repositories/open_model_zoo/2021.4/models_bin/3/human-pose-estimation-0001/"
+)
+"""Folder of human-pose-estimation-0001 in Open Model Zoo, with a folder for each precision."""
+COCO_TERMS = "trained on COCO 2017, whose annotations are CC BY 4.0"
+
+
+@dataclass(frozen=True)
+class PublishedPose:
+    """Published weights of lightweight OpenPose.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stored weights.
+    files : tuple[RemoteFile, ...]
+        Files to download; the first one is imported. An empty hash means that the publisher states none.
+    base_url : str
+        Folder of the files, as a URL.
+    bridge : BridgeVariant
+        Variant of the network.
+    ap : float
+        Average precision on COCO val2017 as published.
+    ap_source : str
+        Where it is published.
+    terms : str
+        License.
+    precisions : Mapping[tuple[str, ...], str]
+        Precision by the SHA-256 of the files, for each in which they are published; empty if no hashes are published.
+    """
+
+    name: str
+    files: tuple[RemoteFile, ...]
+    base_url: str
+    bridge: BridgeVariant
+    ap: float
+    ap_source: str
+    terms: str
+    precisions: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Path:
+        """File in the cache."""
+        return cache_dir() / f"{self.name}.safetensors"
+
+    @property
+    def url(self) -> str:
+        """Folder to download from: the mirror ``$FIRSTSIGHT_WEIGHTS_URL`` if it is set, else ``base_url``."""
+        mirror = os.environ.get("FIRSTSIGHT_WEIGHTS_URL", "")
+        return f"{mirror.rstrip('/')}/" if mirror else self.base_url
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the download."""
+        return sum(file.size for file in self.files) / 1e6
+
+
+OPEN_MODEL_ZOO = PublishedPose(
+    name=f"{MODEL}-coco",
+    files=(
+        RemoteFile(
+            "human-pose-estimation-0001.xml",
+            "a4312443bb77b8528080c75fff2e5b99ad46d660d5c4cc753ee218dd3deb01f5",
+            153_774,
+        ),
+        RemoteFile(
+            "human-pose-estimation-0001.bin",
+            "746bddef69d602945f7db09401d0567176f805fa0ea2086d2b857b459e316254",
+            16_394_712,
+        ),
+    ),
+    base_url=f"{ZOO_URL}FP32/",
+    bridge="elu",
+    ap=0.428,
+    ap_source="Open Model Zoo, documentation of human-pose-estimation-0001: AP on COCO",
+    terms=f"Apache-2.0 (Open Model Zoo); {COCO_TERMS}",
+    precisions={
+        (
+            "a4312443bb77b8528080c75fff2e5b99ad46d660d5c4cc753ee218dd3deb01f5",
+            "746bddef69d602945f7db09401d0567176f805fa0ea2086d2b857b459e316254",
+        ): "FP32",
+        (
+            "560880b45f2e58f1f4d5388000e0364c30199ef656a1b2fd07cd4cdb7b53561c",
+            "40dfef77d8216f23b83d86d8915659e3ade89abadbb9173bc9b946cffb6c1c9e",
+        ): "FP16",
+        (
+            "581b082e749848fdfc6d4b4b70e8189c3c2bae1c2d59c6b2c1a026a5471754e3",
+            "df2a9f41f15c3a0c8a0c5a704650338a3cc5c7bb588f2bfc14ea7093fa37b446",
+        ): "FP16-INT8",
+    },
+)
+"""human-pose-estimation-0001; the precision FP32 is downloaded."""
+CHECKPOINT = PublishedPose(
+    name=f"{MODEL}-iter370000",
+    files=(RemoteFile("checkpoint_iter_370000.pth", "", 0),),
+    base_url="https://download.01.org/opencv/openvino_training_extensions/models/human_pose_estimation/",
+    bridge="relu",
+    ap=0.40,
+    ap_source="github.com/Daniil-Osokin/lightweight-human-pose-estimation.pytorch: AP on COCO val2017",
+    terms=f"Apache-2.0 (lightweight-human-pose-estimation.pytorch); {COCO_TERMS}",
+)
+"""Checkpoint of the paper's repository."""
+PUBLISHED_POSE = {source.name: source for source in (OPEN_MODEL_ZOO, CHECKPOINT)}
+
+
+def find_published_pose(name: str) -> PublishedPose | None:
+    """Return published weights by their name, or those that are the default of a network; None if there are none.
+
+    >>> find_published_pose("openpose-mobilenet").name
+    'openpose-mobilenet-coco'
+    """
+    return OPEN_MODEL_ZOO if name == MODEL else PUBLISHED_POSE.get(name)
+
+
+def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+    """Return the file of published weights in the cache; download, verify and convert it if it is missing.
+
+    Parameters
+    ----------
+    source : PublishedPose
+        Weights, see `find_published_pose`.
+    notify : Callable[[str], None]
+        Called with a line for every download.
+
+    Raises
+    ------
+    WeightsError
+        If the files are neither cached nor can be downloaded, or are damaged.
+    """
+    if card_of(source.target) is not None:
+        return source.target
+    folder = cache_dir() / "downloads"
+    names = " and ".join(file.name for file in source.files)
+    by_hand = f"firstsight weights import {source.files[0].name}"
+    if is_offline() and not all((folder / file.name).is_file() for file in source.files):
+        raise WeightsError(
+            f"{source.name} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; download {names} from"
+            f" {source.url} and then: {by_hand}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{source.name}.lock"):  # only one of several processes downloads
+            if card_of(source.target) is None:
+                hint = f"download {names} from {source.url} in another way and then: {by_hand}"
+                for file in source.files:
+                    fetch(file, (source.url,), folder, notify=notify, hint=hint)
+                import_pose(folder / source.files[0].name, replace=True, notify=notify)
+                for file in source.files:
+                    (folder / file.name).unlink()
+    except DataError as error:
+        raise WeightsError(str(error)) from None
+    except OSError as error:
+        raise _cannot_write(error, source.target) from error
+    return source.target
+
+
+def is_pose_file(file: str | Path) -> bool:
+    """Return whether a file holds published weights of a pose network, by its suffix or the names of its tensors."""
+    path = Path(file).expanduser()
+    return path.suffix == ".xml" or (path.is_file() and bool(skeleton_size(read_tensors(path))))
+
+
+def import_pose(
+    file: str | Path,
+    *,
+    out: str | Path | None = None,
+    replace: bool = False,
+    verify: bool = True,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Convert published weights of lightweight OpenPose to a weights file with a card.
+
+    Parameters
+    ----------
+    file : str | Path
+        ``human-pose-estimation-0001.xml`` with its .bin file next to it, in the precision FP32, FP16 or FP16-INT8; or
+        ``checkpoint_iter_370000.pth``.
+    out : str | Path | None
+        File to write; None for a file in ``$FIRSTSIGHT_HOME/weights``, which `load` finds by its name.
+    replace : bool
+        Overwrite weights that came from another file.
+    verify : bool
+        Refuse OpenVINO files whose SHA-256 is not a published one.
+    notify : Callable[[str], None]
+        Called with a line for everything unusual in the file.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    UsageError
+        If the file does not exist, or other weights are stored under the name.
+    WeightsError
+        If it cannot be read, has another hash than the published one, or is of another network.
+    """
+    from firstsight.models.pose import create_bottom_up
+    from firstsight.weights.state_dict import fit
+
+    path = Path(file).expanduser()
+    if out is not None and Path(out).suffix != ".safetensors":
+        raise UsageError(f"`out` must end in .safetensors; got {out}")
+    tensors = read_tensors(path)
+    bridge: BridgeVariant = "elu" if ELU_BRIDGE in tensors else "relu"
+    source = OPEN_MODEL_ZOO if bridge == "elu" else CHECKPOINT
+    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    digests = tuple(sha256_of(part) for part in parts)
+    if verify and source.precisions and digests not in source.precisions:
+        raise WeightsError(
+            f"{path}: the SHA-256 of it or of its .bin file is not a published one, so it is damaged or was trained"
+            " again; download it again, or import it with --no-verify"
+        )
+    target = Path(out).expanduser() if out is not None else source.target
+    card = card_of(target)
+    if target.exists() and not replace and (card is None or card["about"].get("sha256") != digests[-1]):
+        raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")
+    if not source.precisions:
+        notify(f"no hash of {path.name} is published; the SHA-256 of this file is {digests[-1]}")
+    net = create_bottom_up(MODEL, skeleton=OPENPOSE_18, bridge=bridge)
+    fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
+    about: dict[str, Any] = {"data": "not known", "source": path.name, "sha256": digests[-1], "terms": "not known"}
+    if digests in source.precisions or not source.precisions:
+        folder = f"{ZOO_URL}{source.precisions[digests]}/" if source.precisions else source.base_url
+        about |= {
+            "data": "coco",
+            "source": folder + source.files[0].name,
+            "terms": source.terms,
+            "published_ap": source.ap,
+            "ap_source": source.ap_source,
+        }
+    category = OPENPOSE_18.to_category() | {"paf_channels": list(OPENPOSE_18.paf_channels)}
+    fields = {"stages": 1, "height": HEIGHT, "bridge": bridge, "skeleton": category}
+    text = make_card("pose", model=MODEL, about=about, **fields)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_weights(target, net.state_dict(), text)
+    except OSError as error:
+        raise _cannot_write(error, target) from error
+    return target
+
+
+def _cannot_write(error: OSError, target: Path) -> WeightsError:
+    reason = error.strerror or str(error)
+    return WeightsError(f"{error.filename or target}: {reason}; choose another place with FIRSTSIGHT_HOME or `out`")
