@@ -48,12 +48,13 @@ def test_quarter_offset_by_hand() -> None:
 @pytest.mark.parametrize("refine", ["quarter", "dark"])
 def test_peaks_at_the_border_are_not_refined_and_those_next_to_it_are(refine: Refine) -> None:
     """Each map is a Gaussian around a point 0.3 cells right of and below a cell."""
-    cells = torch.tensor([[x, y] for x in (0, 1, 6, 7) for y in (0, 1, 4, 5)], dtype=torch.float64)
+    cells = torch.cartesian_prod(torch.arange(10), torch.arange(8)).double()
     visible = torch.ones(1, len(cells), dtype=torch.bool)
-    maps = gaussian_heatmaps(cells[None] + 0.3, visible, size=(6, 8), sigma=2.0)
+    maps = gaussian_heatmaps(cells[None] + 0.3, visible, size=(8, 10), sigma=2.0)
     peaks = locate_peaks(maps, refine=refine)[0, :, :2]
-    is_inner = ((cells > 0) & (cells < torch.tensor([7, 5]))).all(1)
-    assert is_inner.sum() == 4
+    margin = 2 if refine == "dark" else 1
+    is_inner = ((cells >= margin) & (cells < torch.tensor([10, 8]) - margin)).all(1)
+    assert is_inner.sum() == (10 - 2 * margin) * (8 - 2 * margin)
     assert torch.equal(peaks[~is_inner], cells[~is_inner])
     assert ((peaks - cells)[is_inner] != 0).all()
     if refine == "quarter":
@@ -70,7 +71,7 @@ def test_smoothing_is_that_of_scipy_on_the_device_of_the_maps() -> None:
 
 
 def test_dark_is_one_newton_step_of_the_logarithm() -> None:
-    """Derivatives by finite differences of the smoothed logarithms."""
+    """Derivatives by finite differences of the smoothed logarithms, the second ones over two cells (Zhang 2020)."""
     places, _ = random_joints(1)
     noisy = bumps(places) * (1 + 0.1 * torch.rand(6, 14, 32, 24, dtype=torch.float64))
     result = locate_peaks(noisy, refine="dark", sigma=2.0)
@@ -83,8 +84,8 @@ def test_dark_is_one_newton_step_of_the_logarithm() -> None:
         mixed = (p[y + 1, x + 1] - p[y + 1, x - 1] - p[y - 1, x + 1] + p[y - 1, x - 1]) / 4
         second = torch.tensor(
             [
-                [p[y, x + 1] - 2 * p[y, x] + p[y, x - 1], mixed],
-                [mixed, p[y + 1, x] - 2 * p[y, x] + p[y - 1, x]],
+                [(p[y, x + 2] - 2 * p[y, x] + p[y, x - 2]) / 4, mixed],
+                [mixed, (p[y + 2, x] - 2 * p[y, x] + p[y - 2, x]) / 4],
             ]
         )
         step = -torch.linalg.solve(second, gradient)

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from firstsight.pose.skeleton import Skeleton
-from firstsight.pose.targets import MAX_EXPONENT, gaussian_heatmaps, heatmap_targets, normal_density, paf_targets
+from firstsight.pose.targets import (
+    MAX_EXPONENT,
+    gaussian_heatmaps,
+    heatmap_targets,
+    limb_field,
+    normal_density,
+    paf_targets,
+)
 
 PAIR = Skeleton(name="pair", joints=("a", "b"), limbs=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.1))
 
@@ -56,10 +63,49 @@ def test_overlapping_heatmaps_are_merged_by_maximum_or_sum() -> None:
 
 
 def test_a_part_affinity_field_by_hand() -> None:
+    """A limb from (11.5, 19.5) to (43.5, 19.5), the centers of cells (1, 2) and (5, 2); it extends by one cell."""
+    limb = torch.tensor([[[[11.5, 19.5], [43.5, 19.5]]]])
+    visible = torch.ones(1, 1, 2, dtype=torch.bool)
+    field = paf_targets(limb, visible, PAIR, size=(5, 8))[0]
+    on = torch.zeros(5, 8)
+    on[1:4, 0:7] = 1
+    assert torch.equal(field[0], on) and field[1].abs().max() == 0
+    assert paf_targets(limb, torch.tensor([[[True, False]]]), PAIR, size=(5, 8)).abs().max() == 0
+    assert paf_targets(limb[..., :1, :].expand(1, 1, 2, 2), visible, PAIR, size=(5, 8)).abs().max() == 0
+
+
+@pytest.mark.parametrize("thickness", [0.5, 1.0, 1.7])
+def test_fields_equal_the_definition_of_the_paper(thickness: float) -> None:
+    """50 random limbs, some of them partly outside of the maps."""
+    ends = torch.rand(50, 1, 2, 2, generator=torch.Generator().manual_seed(0)).double() * 130 - 15
+    visible = torch.ones(50, 1, 2, dtype=torch.bool)
+    fields = paf_targets(ends, visible, PAIR, size=(12, 13), thickness=thickness)
+    for field, ((first, second),) in zip(fields, ((ends - 3.5) / 8).tolist(), strict=True):
+        expected = limb_field(first, second, size=(12, 13), thickness=thickness)
+        torch.testing.assert_close(field.float(), expected)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 60, 90])
+def test_limbs_are_centered_on_the_joints_and_equally_wide_in_all_directions(degrees: int) -> None:
+    """200 limbs of 120 pixels at random positions cover 2 x (15 + 2) cells on average, centered on the joints."""
+    angle = math.radians(degrees)
+    half = 60 * torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+    normal = torch.tensor([-math.sin(angle), math.cos(angle)], dtype=torch.float64)
+    centers = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 8 + 100
+    limbs = torch.stack([centers - half, centers + half], 1)[:, None]
+    visible = torch.ones(200, 1, 2, dtype=torch.bool)
+    fields = paf_targets(limbs, visible, PAIR, size=(26, 26))
+    image, y, x = torch.nonzero(fields.norm(dim=1), as_tuple=True)
+    assert abs(len(image) / 200 - 2 * 17) < 0.7
+    offsets = torch.stack([x, y], 1) * 8 + 3.5 - centers[image]
+    assert abs(float((offsets @ normal).mean())) < 0.35 and abs(float((offsets @ half).mean() / 60)) < 0.35
+
+
+def test_the_field_of_the_published_code_by_hand() -> None:
     """A limb from (8, 16) to (40, 16), in cells (1, 2) to (5, 2): rows 1 to 2 and columns 0 to 5 point right."""
     limb = torch.tensor([[[[8.0, 16], [40, 16]]]])
     visible = torch.ones(1, 1, 2, dtype=torch.bool)
-    field = paf_targets(limb, visible, PAIR, size=(5, 8))[0]
+    field = paf_targets(limb, visible, PAIR, size=(5, 8), align="reference")[0]
     on = torch.zeros(5, 8)
     on[1:3, 0:6] = 1  # the box ends before row 3 and column 6
     assert torch.equal(field[0], on) and field[1].abs().max() == 0
@@ -67,8 +113,8 @@ def test_a_part_affinity_field_by_hand() -> None:
 
 
 def test_crossing_fields_are_merged_by_mean_or_last() -> None:
-    """One limb points right, one down."""
-    limbs = torch.tensor([[[[0.0, 16], [48, 16]], [[16, 0], [16, 40]]]])
+    """One limb points right, one down; they cross at the center of cell (2, 2)."""
+    limbs = torch.tensor([[[[3.5, 19.5], [51.5, 19.5]], [[19.5, 3.5], [19.5, 43.5]]]])
     visible = torch.ones(1, 2, 2, dtype=torch.bool)
     mean, last = (paf_targets(limbs, visible, PAIR, size=(6, 7), merge=merge)[0] for merge in ("mean", "last"))
     assert mean[:, 2, 2].tolist() == [0.5, 0.5] and last[:, 2, 2].tolist() == [0, 1]

@@ -190,7 +190,7 @@ MODELS: dict[str, ModelInfo] = {
             stages=5,
         ),
         _pose(
-            "hourglass", "top-down", "hourglass", 6_730_912, "stacked hourglass (Newell 2016); 16 keypoints", stages=2
+            "hourglass", "top-down", "hourglass", 6_570_400, "stacked hourglass (Newell 2016); 16 keypoints", stages=2
         ),
         _pose(
             "pose-small",

@@ -175,6 +175,7 @@ TASKS: dict[str, TaskSpec] = {
         create="firstsight.models.pose:create_top_down",
         build="firstsight.tasks.pose.top_down.build:TopDownBuilder",
         load="firstsight.tasks.pose.top_down.estimate:load_estimator",
+        recognize="firstsight.tasks.pose.top_down.published:recognize",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         metrics=POSE_METRICS,

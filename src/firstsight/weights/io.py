@@ -16,7 +16,7 @@ from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_card, migrate_tensors
 from firstsight.weights.bundled import CARD
 
-FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".xml")
+FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".xml")
 """Suffixes of weights files of other programs, which have no card."""
 M = TypeVar("M", bound=nn.Module)
 

@@ -33,6 +33,9 @@ class HeatmapHead(nn.Module):
         beginning, because maps of zeros already have a small error.
     stride : int
         Input pixels per cell.
+    align : {"center", "reference"}
+        "center": the center of cell i is at pixel s i + (s - 1) / 2 of the input. "reference": it is at pixel s i, as
+        in the code of Xiao 2018, so the maps of a flipped image are shifted by one cell.
     """
 
     def __init__(
@@ -41,11 +44,14 @@ class HeatmapHead(nn.Module):
         sigma: float = 2.0,
         loss: Literal["mse", "cross-entropy"] = "cross-entropy",
         stride: int = STRIDE,
+        align: Literal["center", "reference"] = "center",
     ) -> None:
         super().__init__()
         self.sigma = sigma
         self.loss = loss
         self.stride = stride
+        self.align = align
+        self._shift = (stride - 1) / 2 if align == "center" else 0.0
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the maps (N, K, h, w) unchanged."""
@@ -68,7 +74,7 @@ class HeatmapHead(nn.Module):
         Tensor
             Losses (N,).
         """
-        cells = (keypoints - (self.stride - 1) / 2) / self.stride
+        cells = (keypoints - self._shift) / self.stride
         size = (output.shape[2], output.shape[3])
         targets = gaussian_heatmaps(cells, visible, size=size, sigma=self.sigma).flatten(2)
         if self.loss == "mse":
@@ -87,8 +93,8 @@ class HeatmapHead(nn.Module):
     def flip_back(self, scores: Tensor, flip: tuple[int, ...]) -> Tensor:
         """Convert the scores of a horizontally flipped image to those of the image.
 
-        Pixel centers map to pixel centers, so no shift is needed. Published code shifts the maps by one cell, because
-        its coordinates start at the corners of cells.
+        With ``align="center"``, pixel centers map to pixel centers, so no shift is needed. With "reference", the maps
+        are shifted by one cell to the right, as in the published code.
 
         Parameters
         ----------
@@ -102,7 +108,8 @@ class HeatmapHead(nn.Module):
         Tensor
             Score maps (N, K, h, w).
         """
-        return scores[:, list(flip)].flip(3)
+        flipped = scores[:, list(flip)].flip(3)
+        return flipped if self.align == "center" else torch.cat([flipped[..., :1], flipped[..., :-1]], 3)
 
     def decode(self, scores: Tensor, *, refine: Refine = "dark") -> Tensor:
         """Decode joints from score maps; see `locate_peaks`.
@@ -120,7 +127,7 @@ class HeatmapHead(nn.Module):
             Joints (N, K, 3): x and y in input pixels, and a score in [0, 1].
         """
         peaks = locate_peaks(scores, refine=refine, sigma=self.sigma)
-        xy = peaks[..., :2] * self.stride + (self.stride - 1) / 2
+        xy = peaks[..., :2] * self.stride + self._shift
         return torch.cat([xy, peaks[..., 2:].clamp(0, 1)], 2)
 
 
@@ -265,8 +272,9 @@ def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Ten
         Maps (N, K, h, w).
     refine : Refine
         "none" returns the highest cell. "quarter" adds a quarter of a cell toward the higher neighbor, in x and in y
-        (Newell 2016). "dark" smooths the map with the Gaussian of the target and takes the maximum of a parabola
-        through the logarithms around the highest cell (Zhang 2020). Cells at the border are not refined.
+        (Newell 2016). "dark" smooths the map with the Gaussian of the target and takes one Newton step of its
+        logarithm from the highest cell (Zhang 2020); the second derivatives are differences over two cells, as in the
+        published code. Cells at the border are not refined, for "dark" neither those next to it.
     sigma : float
         Standard deviation of the target, in cells; for "dark".
 
@@ -280,40 +288,41 @@ def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Ten
     x = cell % width
     y = cell.div(width, rounding_mode="floor")
     peaks = torch.stack([x.to(score), y.to(score), score], 2)
-    if refine == "none" or min(height, width) < 3:
+    margin = 2 if refine == "dark" else 1
+    if refine == "none" or min(height, width) < 2 * margin + 1:
         return peaks
-    is_inner = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
-    x, y = x.clamp(1, width - 2), y.clamp(1, height - 2)
+    is_inner = (x >= margin) & (x < width - margin) & (y >= margin) & (y < height - margin)
+    x, y = x.clamp(margin, width - 1 - margin), y.clamp(margin, height - 1 - margin)
     if refine == "quarter":
-        dx, dy = _gradient(_neighborhood(heatmaps, x, y))
+        dx, dy = _gradient(_neighborhood(heatmaps, x, y, radius=margin))
         offset = torch.stack([dx.sign(), dy.sign()], 2) / 4
     else:
         logs = smooth_heatmaps(heatmaps, sigma).clamp(min=1e-10).log()
-        offset, is_maximum = _newton_step(_neighborhood(logs, x, y))
-        is_inner = is_inner & is_maximum
+        offset, is_valid = _newton_step(_neighborhood(logs, x, y, radius=margin))
+        is_inner = is_inner & is_valid
     peaks[..., :2] += torch.where(is_inner[..., None], offset, torch.zeros_like(offset))
     return peaks
 
 
 def _gradient(around: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the central differences in x and y at the center of 3x3 cells (N, K, 3, 3), each (N, K)."""
-    dx = (around[..., 1, 2] - around[..., 1, 0]) / 2
-    dy = (around[..., 2, 1] - around[..., 0, 1]) / 2
+    """Return the central differences in x and y at the center of (N, K, n, n) cells, each (N, K)."""
+    c = around.shape[-1] // 2
+    dx = (around[..., c, c + 1] - around[..., c, c - 1]) / 2
+    dy = (around[..., c + 1, c] - around[..., c - 1, c]) / 2
     return dx, dy
 
 
 def _newton_step(around: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the step (N, K, 2) to the maximum of a parabola through 3x3 cells, at most 1, and whether there is one."""
+    """Return the Newton step (N, K, 2) at the center of 5x5 cells (N, K, 5, 5), and whether there is one (N, K)."""
     dx, dy = _gradient(around)
-    center = around[..., 1, 1]
-    dxx = around[..., 1, 2] - 2 * center + around[..., 1, 0]
-    dyy = around[..., 2, 1] - 2 * center + around[..., 0, 1]
-    dxy = (around[..., 2, 2] - around[..., 2, 0] - around[..., 0, 2] + around[..., 0, 0]) / 4
+    center = around[..., 2, 2]
+    dxx = (around[..., 2, 4] - 2 * center + around[..., 2, 0]) / 4
+    dyy = (around[..., 4, 2] - 2 * center + around[..., 0, 2]) / 4
+    dxy = (around[..., 3, 3] - around[..., 3, 1] - around[..., 1, 3] + around[..., 1, 1]) / 4
     determinant = dxx * dyy - dxy.square()
-    is_maximum = (dxx < 0) & (determinant > 1e-12)
-    divisor = torch.where(is_maximum, determinant, torch.ones_like(determinant))
-    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], 2) / divisor[..., None]
-    return step.clamp(-1, 1), is_maximum
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], 2) / determinant[..., None]
+    is_valid = (determinant != 0) & step.isfinite().all(2)
+    return torch.where(is_valid[..., None], step, torch.zeros_like(step)), is_valid
 
 
 def smooth_heatmaps(heatmaps: Tensor, sigma: float) -> Tensor:
@@ -328,9 +337,9 @@ def smooth_heatmaps(heatmaps: Tensor, sigma: float) -> Tensor:
     return maps[:, 0].unflatten(0, heatmaps.shape[:2])
 
 
-def _neighborhood(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Return the 3x3 cells (N, K, 3, 3) around (x, y), both (N, K), of each map (N, K, h, w)."""
-    width = maps.shape[3]
-    offsets = torch.arange(-1, 2, device=maps.device)
+def _neighborhood(maps: Tensor, x: Tensor, y: Tensor, *, radius: int) -> Tensor:
+    """Return the n x n cells (N, K, n, n) around (x, y), both (N, K), of each map (N, K, h, w); n is 2 radius + 1."""
+    width, n = maps.shape[3], 2 * radius + 1
+    offsets = torch.arange(-radius, radius + 1, device=maps.device)
     cells = (y[..., None, None] + offsets[:, None]) * width + x[..., None, None] + offsets
-    return maps.flatten(2).gather(2, cells.flatten(2)).unflatten(2, (3, 3))
+    return maps.flatten(2).gather(2, cells.flatten(2)).unflatten(2, (n, n))

@@ -6,7 +6,7 @@ are all trained (intermediate supervision), and passes features and heatmaps to 
 
 Differs from the paper: nothing in the network; the paper has eight stacks. The input is BGR, (pixel - 128) / 256.
 
-Size for 16 joints (parameters): 1 stack 3,586,960, 2 stacks 6,730,912, 8 stacks 25,594,624.
+Size for 16 joints (parameters): 1 stack 3,426,448, 2 stacks 6,570,400, 8 stacks 25,434,112.
 """
 
 import torch.nn.functional as F
@@ -91,8 +91,8 @@ class StackedHourglass(nn.Module):
             nn.ReLU(),
             Residual(64, 128),
             nn.MaxPool2d(2),
-            Residual(128, 256),
-            Residual(256, FEATURES),
+            Residual(128, 128),
+            Residual(128, FEATURES),
         )
         self.stacks = nn.ModuleList(Stack(joints, last=number == stacks - 1) for number in range(stacks))
 

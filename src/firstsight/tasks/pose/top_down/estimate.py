@@ -1,6 +1,5 @@
 """Top-down pose estimation: from an image and the boxes of people to their poses."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -11,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from firstsight.data.image_input import ImageLike, image_name, to_pil
-from firstsight.data.keypoints.crop import crop_matrices, crop_regions, inverse, transform_points, warp
+from firstsight.data.keypoints.crop import GRAY, crop_matrices, crop_regions, inverse, transform_points, warp
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
@@ -22,6 +21,7 @@ from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.boxes import Floats, boxes_from_poses, drop_fragments, validate_boxes
 from firstsight.tasks.pose.result import PoseResult
+from firstsight.tasks.pose.top_down import published
 from firstsight.tasks.pose.top_down.evaluate import crop_input, person_scores
 from firstsight.tasks.pose.top_down.network import TopDownNetwork, load_network
 from firstsight.weights.io import WeightsFile
@@ -44,8 +44,9 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         Bottom-up estimator that finds the people if no boxes are given; None takes the image as one person.
     flip : bool
         Average with the horizontally flipped image.
-    refine : Refine
-        Subpixel refinement: "dark", "quarter" or "none", see `firstsight.models.pose.heads.locate_peaks`.
+    refine : Refine | None
+        Subpixel refinement: "dark", "quarter" or "none", see `firstsight.models.pose.heads.locate_peaks`. None for
+        "quarter" with the published SimpleBaseline, and "dark" with others.
     batch : int
         Number of people that are processed at once. Memory grows with it, but not with the number of people.
 
@@ -66,7 +67,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         *,
         detector: PoseEstimator | None = None,
         flip: bool = False,
-        refine: Refine = "dark",
+        refine: Refine | None = None,
         batch: int = 32,
     ) -> None:
         if batch < 1:
@@ -74,7 +75,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         self.network = model if isinstance(model, TopDownNetwork) else find_network(model)
         self.detector = detector
         self.flip = flip
-        self.refine = refine
+        self.refine: Refine = refine or ("quarter" if self.network.is_published else "dark")
         self.batch = batch
 
     @property
@@ -157,7 +158,8 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         people_boxes, confidences = self._find_boxes(pil, boxes, name or image_name(image))
         detected = perf_counter()
         pixels = torch.from_numpy(np.array(pil.convert("RGB"))).permute(2, 0, 1)
-        chunks = [self._predict(pixels, regions) for regions in self._make_regions(people_boxes)]
+        batches = torch.from_numpy(people_boxes).split(self.batch) if len(people_boxes) else ()
+        chunks = [self._predict(pixels, batch) for batch in batches]
         keypoints = np.concatenate(chunks) if chunks else np.zeros((0, len(self.skeleton), 3))
         computed = perf_counter()
         scores = person_scores(keypoints) * confidences
@@ -183,22 +185,23 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         inner = np.array([width, height]) / PADDING  # after padding, it covers the image
         return np.concatenate([(image.size - inner) / 2, inner])[None], np.ones(1)
 
-    def _make_regions(self, boxes: Floats) -> Iterator[Tensor]:
-        """Yield the regions (N, 4) to crop, for at most ``self.batch`` boxes at a time; pixel centers at integers."""
-        if not len(boxes):
-            return
-        height, width = self.network.size
-        shifted = torch.from_numpy(boxes - np.array([0.5, 0.5, 0, 0]))
-        yield from crop_regions(shifted, aspect=width / height, padding=PADDING).split(self.batch)
-
-    def _predict(self, pixels: Tensor, regions: Tensor) -> Floats:
-        """Return the joints (N, K, 3) in regions (N, 4) of an image (3, H, W), in pixels of the image."""
+    def _predict(self, pixels: Tensor, boxes: Tensor) -> Floats:
+        """Return the joints (N, K, 3) in boxes (N, 4) of an image (3, H, W), in pixels of the image."""
         size, model = self.network.size, self.network.model
-        matrices = crop_matrices(regions, size=size)
-        crops = crop_input(warp([pixels] * len(regions), matrices.float(), size=size))
+        height, width = size
+        if self.network.is_published:
+            matrices, fill = published.crop_matrices(boxes, size=size, padding=PADDING), published.FILL
+        else:
+            shifted = boxes - boxes.new_tensor([0.5, 0.5, 0, 0])  # pixel centers at integers
+            regions = crop_regions(shifted, aspect=width / height, padding=PADDING)
+            matrices, fill = crop_matrices(regions, size=size), GRAY
+        crops = warp([pixels] * len(boxes), matrices.float(), size=size, fill=fill)
+        inputs = published.crop_input(crops) if self.network.is_published else crop_input(crops)
         flip = self.skeleton.flip if self.flip else None
-        joints = model.joints(crops.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
+        joints = model.joints(inputs.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
         xy = transform_points(joints[..., :2], inverse(matrices))
+        if self.network.is_published:
+            xy -= published.COORDINATE_OFFSET
         keypoints: Floats = torch.cat([xy, joints[..., 2:]], 2).numpy()
         return keypoints
 

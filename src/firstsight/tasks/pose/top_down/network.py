@@ -5,11 +5,12 @@ from typing import Any, cast
 
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.pose import create_top_down
-from firstsight.models.pose.heads import HEADS
+from firstsight.models.pose.heads import HEADS, STRIDE, HeatmapHead
 from firstsight.models.pose.top_down import TopDown
 from firstsight.ops import fold_batch_norm
 from firstsight.pose.skeleton import Skeleton
 from firstsight.tasks.pose.bottom_up.network import weights_name
+from firstsight.tasks.pose.top_down.published import CONVENTION
 from firstsight.weights.io import WeightsFile, load_checked
 from firstsight.weights.memory_format import channels_last
 
@@ -32,6 +33,8 @@ class TopDownNetwork:
         Weights file.
     name : str
         Name of the weights, or of the network.
+    is_published : bool
+        The network has the input and the coordinates of the published SimpleBaseline, see `published`.
     """
 
     model: TopDown
@@ -40,6 +43,7 @@ class TopDownNetwork:
     card: dict[str, Any]
     source: str
     name: str
+    is_published: bool = False
 
 
 def load_network(weights: WeightsFile) -> TopDownNetwork:
@@ -64,9 +68,13 @@ def load_network(weights: WeightsFile) -> TopDownNetwork:
             sigma=float(card["sigma"]),
             stacks=int(card["stacks"]),
         )
+        is_published = card.get("convention") == CONVENTION
+        if is_published:
+            model.head = HeatmapHead(sigma=float(card["sigma"]) / STRIDE, loss="mse", align="reference")
         if card.get("folded", False):  # a file without its batch norms
             model = cast(TopDown, fold_batch_norm(model))
     except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
         raise WeightsError(f"{path}: its card cannot be used ({error})") from None
     folded = channels_last(fold_batch_norm(load_checked(model, weights)).requires_grad_(False))
-    return TopDownNetwork(cast(TopDown, folded), skeleton, (height, width), card, str(path), weights_name(path, card))
+    name = weights_name(path, card)
+    return TopDownNetwork(cast(TopDown, folded), skeleton, (height, width), card, str(path), name, is_published)
