@@ -125,7 +125,7 @@ def compare_targets(people: int, rounds: int) -> tuple[float, float]:
 
     def ours() -> None:
         heatmap_targets(keypoints, visible, size=CROP, merge="sum")
-        paf_targets(keypoints, visible, OPENPOSE_18, size=CROP, merge="last")
+        paf_targets(keypoints, visible, OPENPOSE_18, size=CROP, merge="last", align="reference")
 
     time_ms, speedups, _ = compare({"package": lambda: [draw() for draw in package_calls], "ours": ours}, rounds)
     return time_ms / BATCH, speedups["ours"]

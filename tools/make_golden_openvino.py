@@ -3,8 +3,8 @@
     python -m venv /tmp/openvino && /tmp/openvino/bin/pip install openvino pillow safetensors scikit-image
     /tmp/openvino/bin/python tools/make_golden_openvino.py human-pose-estimation-0001.xml
 
-The input is scikit-image's photograph of an astronaut, 128 x 128 pixels. FakeQuantize layers are removed first, so that the
-activations are not quantized, as in the converted network; the maps of the quantized model are stored too.
+The input is scikit-image's photograph of an astronaut, 128 x 128 pixels. FakeQuantize layers are removed first, so that
+the activations are not quantized, as in the converted network; the maps of the quantized model are stored too.
 """
 
 import sys

@@ -62,7 +62,7 @@ def test_labels_equal_the_published_ones(people: int, seed: int) -> None:
     keypoints, shown = torch.from_numpy(joints)[None], torch.from_numpy(visible)[None]
     heatmaps = heatmap_targets(keypoints, shown, size=(height, width), merge="sum")[0]
     np.testing.assert_allclose(heatmaps.numpy(), labels._generate_keypoint_maps(sample), atol=1e-6)
-    pafs = paf_targets(keypoints, shown, OPENPOSE_18, size=(height, width), merge="last")[0]
+    pafs = paf_targets(keypoints, shown, OPENPOSE_18, size=(height, width), merge="last", align="reference")[0]
     np.testing.assert_allclose(pafs.numpy(), labels._generate_paf_maps(sample), atol=1e-6)
     assert isinstance(OPENPOSE_18, Skeleton) and pafs.abs().sum() > 0
 
@@ -85,7 +85,9 @@ def scene(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         keypoints, visible, size=size, stride=1, sigma=float(rng.uniform(0.7, 2.5)), merge="sum" if merge else "maximum"
     )[0].numpy()
     thickness = float(rng.uniform(0.6, 2.5))
-    fields = paf_targets(keypoints, visible, OPENPOSE_18, size=size, stride=1, thickness=thickness)[0].numpy()
+    fields = paf_targets(keypoints, visible, OPENPOSE_18, size=size, stride=1, thickness=thickness, align="reference")[
+        0
+    ].numpy()
     noise = float(rng.choice([0, 0.02, 0.1, 0.4], p=[0.4, 0.3, 0.25, 0.05]))
     heat = heat + noise * rng.normal(0, 1, heat.shape)
     fields = fields + noise * rng.normal(0, 1, fields.shape)

@@ -64,7 +64,7 @@ def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
     maps = predict(task, batch)
     assert [heatmaps.shape[1:] for heatmaps, _ in maps] == [(6, 4, 4)] * 3
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(4, 4), sigma=7.0)
-    pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(4, 4))
+    pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(4, 4), align=task.align)
     expected = 0.0
     for sample, row, column in np.argwhere(counts.numpy()).tolist():
         for stage in maps:
@@ -83,7 +83,7 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
     batch = task.batches.get(0, 0)
     maps = predict(task, batch)
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
-    pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(8, 8))
+    pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(8, 8), align=task.align)
     assert heatmaps[:, :-1].max() > 0.5 and pafs.abs().max() > 0.5
     counts = batch.loss_mask[:, None]
     expected = torch.zeros(len(batch.ids), dtype=torch.float64)
@@ -95,6 +95,39 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
         lengths = pafs.unflatten(1, (-1, 2)).square().sum(2, keepdim=True).sqrt()
         expected += (squares * (1 + 3 * lengths)).flatten(1).sum(1) / 2
     torch.testing.assert_close(task.losses(maps, batch)[0], expected, rtol=1e-10, atol=0)
+
+
+def test_maps_have_no_gradient_around_uncertain_joints(sticks: Callable[..., Path]) -> None:
+    """Joint 1 of the first person is uncertain: its heatmap and the background near it, and its limbs, do not count."""
+    task = make_task(sticks(), precision="float64", foreground_weight=2.0, max_people=1, image_size=64)
+    batch = task.batches.get(0, 0)
+    assert batch.visible[0, 0, 1]
+    visible, uncertain = batch.visible.clone(), torch.zeros_like(batch.visible)
+    visible[0, 0, 1], uncertain[0, 0, 1] = False, True
+    n, (height, width) = len(batch.ids), batch.loss_mask.shape[1:]
+    maps = [
+        (
+            torch.rand(n, 6, height, width).double().requires_grad_(),
+            torch.rand(n, 8, height, width).double().requires_grad_(),
+        )
+    ]
+    losses, _ = task.losses(maps, replace(batch, visible=visible, uncertain=uncertain))
+    losses.sum().backward()
+    gaussian = heatmap_targets(batch.keypoints, uncertain, size=(height, width), sigma=7.0)[0, 1] > 0
+    assert gaussian.any()
+    grad = maps[0][0].grad
+    assert grad is not None
+    for channel in range(6):
+        is_masked = gaussian if channel in (1, 5) else torch.zeros_like(gaussian)  # 5 is the background
+        assert torch.equal(grad[0, channel] == 0, is_masked)
+    assert (grad[1:] != 0).all()
+    limbs, field_grad = task.skeleton.limbs, maps[0][1].grad
+    assert field_grad is not None
+    fields = paf_targets(batch.keypoints, visible | uncertain, task.skeleton, size=(height, width), align=task.align)
+    for (a, b), channel in zip(limbs, task.skeleton.paf_channels, strict=True):
+        on_limb = fields[0, channel : channel + 2].abs().amax(0) > 0
+        is_masked = on_limb if 1 in (a, b) else torch.zeros_like(on_limb)
+        assert torch.equal((field_grad[0, channel : channel + 2] == 0).all(0), is_masked)
 
 
 def test_masked_cells_have_no_gradient(sticks: Callable[..., Path]) -> None:
@@ -227,7 +260,9 @@ class LabelNetwork(nn.Module):
                 scenes, size = same.int().argmax(1), tuple(batch.loss_mask.shape[1:])
                 keypoints, visible = batch.keypoints[scenes], batch.visible[scenes]
                 heatmaps = heatmap_targets(keypoints, visible, size=size, sigma=self.task.sigma)
-                return [(heatmaps, paf_targets(keypoints, visible, self.task.skeleton, size=size))]
+                return [
+                    (heatmaps, paf_targets(keypoints, visible, self.task.skeleton, size=size, align=self.task.align))
+                ]
         raise AssertionError("images that are not evaluated on")
 
 
