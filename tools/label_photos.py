@@ -37,6 +37,8 @@ MIN_PERSON_SCORE = 0.4
 """Mean heatmap value of the joints from which a person is labeled; below all joints are uncertain."""
 MIN_LABELED_JOINTS = 4
 """Number of labeled joints from which a person is labeled."""
+LSP_PART = 2
+"""One training photograph of Leeds Sports Pose in this many is used, so that everyday scenes are the majority."""
 SUFFIXES = (".webp", ".jpg", ".jpeg", ".png")
 VAL_PART = 20
 """One photograph in this many is held out."""
@@ -150,6 +152,8 @@ def write_annotations(arguments: argparse.Namespace, names: list[str], results: 
     for image_id, name in enumerate(names, 1):
         split = "val" if int(digest(name)[:8], 16) % VAL_PART == 0 else "train"
         split = human[name][0] if name in human else split
+        if name in human and split == "train" and int(digest(name)[8:16], 16) % LSP_PART:
+            continue
         record = results.get(name) or {"size": image_size(arguments.out / "images" / name), "people": [], "peaks": []}
         width, height = record["size"]
         images[split].append({"id": image_id, "file_name": name, "width": width, "height": height})
@@ -160,6 +164,8 @@ def write_annotations(arguments: argparse.Namespace, names: list[str], results: 
             people = merge_acting(people, *acting[name])
         people += [Person(stray(*peak)) for peak in record["peaks"]]
         for person in people:
+            if person.box is None and not person.keypoints[:, 2].any():
+                continue
             number += 1
             annotations[split].append(person.annotation(number, image_id, (width, height)))
     category = {"id": 1, **OPENPOSE_18.to_category()}
@@ -195,14 +201,14 @@ class Person:
         return float(np.median(distances)) if both.any() else float("inf")
 
     def annotation(self, number: int, image_id: int, size: tuple[int, int]) -> dict[str, Any]:
-        """Return a COCO annotation; without a labeled box, it is that of all joints, expanded by a tenth."""
-        known = self.keypoints[:, 2] != 0
-        low, high = self.keypoints[known, :2].min(0), self.keypoints[known, :2].max(0)
+        """Return a COCO annotation; without a labeled box, it has that of all joints, expanded by a tenth."""
+        xy = self.keypoints[self.keypoints[:, 2] != 0, :2]
+        if self.box is not None:
+            xy = np.concatenate([xy, [self.box[:2], self.box[:2] + self.box[2:]]])
+        low, high = xy.min(0), xy.max(0)
         if self.box is None:
             margin = 0.1 * max(*(high - low), 1)
             low, high = low - margin, high + margin
-        else:
-            low, high = np.minimum(low, self.box[:2]), np.maximum(high, self.box[:2] + self.box[2:])
         low, high = np.maximum(low, 0), np.minimum(high, size)
         high = np.maximum(high, low + 1)
         return {
