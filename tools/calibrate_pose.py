@@ -28,7 +28,7 @@ from firstsight.weights.io import read_weights, write_weights
 from firstsight.weights.resolve import resolve
 
 MIN_OKS, MIN_IOU = 0.3, 0.3
-RAW = ScoreCalibration(slope=1.0, offset=0.0, min_score=0.0)
+RAW = ScoreCalibration(coefficient=1.0, intercept=0.0, min_score=0.0)
 """With it, the odds of a score are the raw score."""
 PERCENTILES = (0.3, 0.5, 0.7, 0.9)
 Bools = NDArray[np.bool_]

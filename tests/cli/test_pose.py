@@ -10,14 +10,16 @@ import torch
 from PIL import Image
 
 import firstsight
-from firstsight import plots
+from firstsight import PoseEstimator, plots
 from firstsight.cli.pose import output
 from firstsight.cli.pose.arguments import Arguments
 from firstsight.data.sample_image import sample_photo
+from firstsight.errors import WeightsError
 from firstsight.models.pose import create_bottom_up
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
 from firstsight.tasks.pose.result import pose_to_dict, skeleton_to_dict
+from firstsight.weights.io import read_weights, write_weights
 from helpers.blob_people import stick
 from helpers.colored_people import BODY, color_weights, draw, person
 
@@ -118,6 +120,83 @@ def test_min_joints_leaves_out_people_with_few_joints(pose: Run) -> None:
     assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "2", "8"]
     code, out, _ = pose("part.png", "--min-joints", 4)
     assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "1", "5"]
+
+
+def test_scores_are_between_0_and_1_and_low_ones_are_left_out(pose: Run, photo: Path, weights: Path) -> None:
+    """Weights without calibration return all people."""
+    code, out, _ = pose(photo, "--json")
+    scores = [one["score"] for one in json.loads(out)["people"]]
+    assert code == 0 and len(scores) == 2 and all(0 < score < 1 for score in scores)
+    limit = (min(scores) + max(scores)) / 2
+    if min(scores) < max(scores):
+        code, out, _ = pose(photo, "--json", "--min-score", limit)
+        assert [one["score"] for one in json.loads(out)["people"]] == [max(scores)]
+    code, out, _ = pose(photo, "--min-score", "1")
+    assert code == 0 and "no people found in photo.png (--min-score 0 shows uncertain detections)" in out
+    code, out, _ = pose(photo, "--min-score", "1", "--json")
+    assert code == 0 and json.loads(out)["people"] == []
+    for option in ("--min-score", "--min-joint-score"):
+        code, _, err = pose(photo, option, "1.5")
+        assert code == 2 and f"{option} must be between 0 and 1; got 1.5" in err
+
+
+def test_calibration_of_the_card_gives_score_and_default_threshold(photo: Path, weights: Path) -> None:
+    card = read_weights(weights).card
+    raw = [score / (1 - score) for score in PoseEstimator(with_calibration(weights, 1.0, 0.0, 0.0)).infer(photo).scores]
+    calibrated = with_calibration(weights, 2.0, -3.0, 0.0)
+    expected = [1 / (1 + np.exp(-(2 * np.log(value) - 3))) for value in raw]
+    assert PoseEstimator(calibrated).infer(photo).scores == pytest.approx(expected)
+    strict = PoseEstimator(with_calibration(weights, 2.0, -3.0, 0.9999))
+    assert strict(photo) == [] and len(PoseEstimator(strict.network, min_score=0.0)(photo)) == 2
+    for wrong in ({"coefficient": 1.0}, [1], {"coefficient": -1, "intercept": 0, "min_score": 0}):
+        path = weights.with_name("wrong.safetensors")
+        write_weights(path, read_weights(weights).tensors, json.dumps(card | {"score_calibration": wrong}))
+        with pytest.raises(WeightsError, match="its card cannot be used"):
+            PoseEstimator(path)
+
+
+def with_calibration(weights: Path, coefficient: float, intercept: float, min_score: float) -> Path:
+    """Return a copy of a weights file with a calibration in its card."""
+    entry = {"coefficient": coefficient, "intercept": intercept, "min_score": min_score}
+    path = weights.with_name(f"calibrated-{coefficient}-{intercept}-{min_score}.safetensors")
+    original = read_weights(weights)
+    write_weights(path, original.tensors, json.dumps(original.card | {"score_calibration": entry}))
+    return path
+
+
+def test_joints_with_a_low_score_are_left_out(pose: Run, photo: Path) -> None:
+    _, out, _ = pose(photo, "--json")
+    scores = sorted(point[2] for one in json.loads(out)["people"] for point in one["keypoints"])
+    limit = (scores[0] + scores[-1]) / 2
+    code, out, _ = pose(photo, "--json", "--min-joint-score", limit)
+    kept = [point[2] for one in json.loads(out)["people"] for point in one["keypoints"] if point[2] >= 0]
+    assert code == 0 and all(score >= limit - 1e-4 for score in kept) and len(kept) < len(scores)
+
+
+def test_fast_uses_a_height_of_256(run: Run, weights: Path) -> None:
+    draw(PEOPLE).resize((640, 384)).save("large.png")
+    results = []
+    for option in (["--fast"], ["--height", 256], ["--height", 384]):
+        code, out, _ = run("pose", "large.png", "--model", weights, "--json", *option)
+        assert code == 0
+        results.append(json.loads(out)["people"])
+    assert results[0] == results[1] != results[2]
+    code, _, err = run("pose", "large.png", "--model", weights, "--fast", "--height", "300")
+    assert code == 2 and "--fast and --height exclude each other" in err
+
+
+def test_downloaded_weights_are_the_default(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_HOME", str(Path("home").absolute()))
+    _, _, err = run("pose", photo)
+    assert err.startswith("using openpose-") and "firstsight weights get openpose-mobilenet downloads 16 MB" in err
+    net = create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18, bridge="elu")
+    torch.save(net.state_dict(), "other.pth")
+    code, out, _ = run("weights", "import", "other.pth", "--no-verify")
+    assert code == 0 and out.startswith("openpose-mobilenet-coco: openpose-mobilenet, 18 keypoints")
+    code, _, err = run("pose", photo)
+    assert code == 0 and "using openpose-mobilenet-coco (choose others with --model)" in err
+    assert firstsight.PoseEstimator().network.name == "openpose-mobilenet-coco"
+    assert firstsight.PoseEstimator().height == 368
 
 
 def test_people_with_less_than_half_of_their_joints_are_reported(capfd: pytest.CaptureFixture[str]) -> None:

@@ -372,7 +372,7 @@ DOG = STICK | {"id": 2, "name": "dog"}
         ([joints(1, 10**400, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* contains 1000.*; expected finite numbers"),
         ([joints(None, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* must be a list of numbers; got .None, 1"),
         ([joints(1, 1, 2, 0, 0, 0)], {}, "annotation 7: .*, x, y, v of 3 joints, must be 9 numbers; got 6 .0, 0"),
-        ([joints(1, 1, 3, 0, 0, 0, 0, 0, 0)], {}, r"annotation 7: v of a joint must be 0, 1 or 2; got \[3.0, 0.0"),
+        ([joints(1, 1, 3, 0, 0, 0, 0, 0, 0)], {}, r"annotation 7: v of a joint must be 0, 1 or 2 .*; got \[3.0, 0.0"),
         ([person(7), person(7)], {}, "the annotation id 7 is not unique; give each annotation a different id$"),
         ([ENOUGH, person(7, id="x")], {}, "annotation 2 of 2 has the id 'x'; expected an integer"),
         ([person(7, image=3)], {}, "annotation 7 is in image 3, which is not among 'images'"),

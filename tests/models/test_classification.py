@@ -606,6 +606,6 @@ def test_list_models_compares_numbers_by_value() -> None:
 )
 def test_a_network_is_one_short_file_that_imports_torch_only(module: str) -> None:
     source = Path(import_module(f"firstsight.{module}").__file__ or "").read_text()
-    assert len(source.splitlines()) <= 150
+    assert len(source.splitlines()) <= 160
     imports = re.findall(r"^(?:from|import) (\S+)", source, flags=re.MULTILINE)
     assert imports and all(name.split(".")[0] in ("torch", "typing") for name in imports)

@@ -106,7 +106,10 @@ def noisy_people(seed: int, *, noise: float, people: int = 5) -> tuple[Peaks, Pe
     generator = torch.Generator().manual_seed(seed)
     heat, fields = (
         target[0].float() + noise * torch.randn(target.shape[1:], generator=generator)
-        for target in (heatmap_targets(*maps, size=(64, 86)), paf_targets(*maps, LSP_14, size=(64, 86)))
+        for target in (
+            heatmap_targets(*maps, size=(64, 86)),
+            paf_targets(*maps, LSP_14, size=(64, 86), align="reference"),
+        )
     )
     peaks = find_peaks(heat[:14])
     return peaks, assemble(peaks, find_limbs(fields, peaks, LSP_14), LSP_14), (keypoints - 3.5) / 8

@@ -20,7 +20,9 @@ def test_calibration_recovers_the_probabilities_of_its_data() -> None:
     raw = np.exp(rng.uniform(-1, 6, 20_000))
     truth = 1 / (1 + np.exp(-(1.5 * np.log(raw) - 4)))
     calibration = fit_calibration(raw, rng.uniform(size=len(raw)) < truth)
-    assert calibration.slope == pytest.approx(1.5, abs=0.06) and calibration.offset == pytest.approx(-4, abs=0.15)
+    assert calibration.coefficient == pytest.approx(1.5, abs=0.06) and calibration.intercept == pytest.approx(
+        -4, abs=0.15
+    )
     assert np.abs(calibration(raw) - truth).max() < 0.02
     np.testing.assert_allclose(calibration([1.0, np.e]), 1 / (1 + np.exp([4.0, 2.5])), atol=0.02)
 
@@ -36,11 +38,11 @@ def test_threshold_has_the_highest_f1_at_the_required_precision() -> None:
 
 
 def test_card_entries_are_read_and_checked() -> None:
-    calibration = ScoreCalibration(slope=1.25, offset=-3.5, min_score=0.4)
+    calibration = ScoreCalibration(coefficient=1.25, intercept=-3.5, min_score=0.4)
     assert ScoreCalibration.from_card(calibration.to_card()) == calibration
     assert ScoreCalibration.from_card(None) is UNCALIBRATED and UNCALIBRATED.min_score == 0
     entry = calibration.to_card()
-    for wrong in ({"slope": -1}, {"min_score": 1.5}, {"offset": float("nan")}, {"slope": "x"}):
+    for wrong in ({"coefficient": -1}, {"min_score": 1.5}, {"intercept": float("nan")}, {"coefficient": "x"}):
         with pytest.raises(ValueError):
             ScoreCalibration.from_card(entry | wrong)
     with pytest.raises(ValueError, match="of type list"):

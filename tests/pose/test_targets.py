@@ -10,6 +10,7 @@ from firstsight.pose.targets import (
     MAX_EXPONENT,
     gaussian_heatmaps,
     heatmap_targets,
+    joint_heatmap,
     limb_field,
     normal_density,
     paf_targets,
@@ -72,6 +73,16 @@ def test_a_part_affinity_field_by_hand() -> None:
     assert torch.equal(field[0], on) and field[1].abs().max() == 0
     assert paf_targets(limb, torch.tensor([[[True, False]]]), PAIR, size=(5, 8)).abs().max() == 0
     assert paf_targets(limb[..., :1, :].expand(1, 1, 2, 2), visible, PAIR, size=(5, 8)).abs().max() == 0
+
+
+@pytest.mark.parametrize("sigma", [4.0, 7.0])
+def test_heatmaps_equal_the_definition_of_the_paper(sigma: float) -> None:
+    """50 random joints, some of them outside of the maps."""
+    joints = torch.rand(50, 1, 1, 2, generator=torch.Generator().manual_seed(0)).double() * 130 - 15
+    visible = torch.ones(50, 1, 1, dtype=torch.bool)
+    maps = heatmap_targets(joints, visible, size=(12, 13), sigma=sigma)
+    for (heatmap, _), ((joint,),) in zip(maps, ((joints - 3.5) / 8).tolist(), strict=True):
+        torch.testing.assert_close(heatmap.float(), joint_heatmap(joint, size=(12, 13), sigma=sigma / 8))
 
 
 @pytest.mark.parametrize("thickness", [0.5, 1.0, 1.7])

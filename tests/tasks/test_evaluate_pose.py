@@ -290,7 +290,7 @@ def test_metrics_on_coco_photographs_are_those_of_pycocotools(shared: Path) -> N
     assert any("have no labeled torso: left out of PCK" in note for note in result.notes)
     assert_as_pycocotools(result, path)
     assert 0.1 < result.metrics["ap"] < 0.9 and min(coco_metrics(result.metrics)) > 0
-    assert 0.2 < result.metrics["pck"] < 0.95 and 0.2 < result.metrics["oks"] < 0.95
+    assert 0.2 < result.metrics["pck"] < 0.95 and 0.2 < result.metrics["oks"] < 0.98
     wanted = ~people.crowd & people.keypoints[..., 2].any(1)
     assert (result.n, result.people) == (80, wanted.sum()) and wanted.sum() < len(people.ids) - 5
     assert {len(entry["keypoints"]) for entry in result.results} == {51}
@@ -546,7 +546,7 @@ def test_bundled_and_cached_pose_weights_are_listed_and_evaluated_by_name(
     for arguments, model, n in (
         (("openpose-tiny-lsp", "--data", path), "openpose-tiny-lsp", 3),
         (("openpose-tiny-lsp",), "openpose-tiny-lsp", 3),
-        (("my-poses", "--data", alone), "openpose-tiny", 2),
+        (("my-poses", "--data", alone), "my-poses", 2),
     ):
         code, out, _ = run("evaluate", *arguments, "--height", 64, "--json")
         assert code == 0 and (json.loads(out)["model"], json.loads(out)["n"]) == (model, n)

@@ -13,7 +13,8 @@ import firstsight
 from firstsight.errors import WeightsError
 from firstsight.weights.bundled import card_of
 from firstsight.weights.open_model_zoo import convert
-from firstsight.weights.published_pose import OPEN_MODEL_ZOO, import_pose
+from firstsight.weights.pose_table import OPEN_MODEL_ZOO
+from firstsight.weights.published_pose import import_pose
 from helpers.openvino_files import Precision, random_network, write_openvino
 
 GOLDEN = Path(__file__).parents[1] / "parity/golden-openvino.safetensors"

@@ -79,7 +79,7 @@ def test_the_published_checkpoint_is_loaded_and_other_files_of_torch_refused() -
     net, messages = pose_network("openpose-mobilenet", skeleton=OPENPOSE_18, stages=2), []
     torch.save({"state_dict": net.state_dict(), "iter": 7}, "checkpoint_iter_370000.pth")
     network = load("checkpoint_iter_370000.pth", notify=messages.append).network
-    assert (network.skeleton, network.height, network.name) == (OPENPOSE_18, 256, "openpose-mobilenet")
+    assert (network.skeleton, network.height, network.name) == (OPENPOSE_18, 368, "openpose-mobilenet")
     assert messages == [
         "checkpoint_iter_370000.pth has 2 refinement stages, the network has 1; the others are left out"
     ]

@@ -23,7 +23,7 @@ State = dict[str, Tensor]
 
 def slim(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseMobileNet:
     """Return a narrow network of the published architecture."""
-    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages, width=0.25, channels=32, hidden=64)
+    return OpenPoseMobileNet(joints=joints, limbs=limbs, stages=stages)
 
 
 def zero_network(model: str, **options: Any) -> nn.Module:
@@ -170,9 +170,10 @@ def test_openpose_of_another_skeleton_is_refused(build: Callable[[], OpenPoseMob
 
 
 def test_openpose_refuses_other_widths_classifiers_and_odd_numbers_of_maps(state18: State) -> None:
-    narrow = OpenPoseMobileNet(joints=18, limbs=19, width=0.5)
+    state = openpose_mobilenet().state_dict()
+    narrow = state | {"model.0.0.weight": state["model.0.0.weight"][:16]}
     with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: misshapen model.0.0.weight \(16x3x3x3, expected 32x3"):
-        load_published(openpose_mobilenet(), save(narrow.state_dict()))
+        load_published(openpose_mobilenet(), save(narrow))
     with pytest.raises(WeightsError, match=r"OpenPoseMobileNet: missing model.0.0.weight.*; unexpected conv1.weight"):
         load_published(openpose_mobilenet(), save(state18))
     odd = slim().state_dict() | {"initial_stage.pafs.1.0.bias": torch.zeros(27)}

@@ -144,7 +144,7 @@ def _bundled() -> list[dict[str, Any]]:
 
 def _published() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
-    from firstsight.weights.published_pose import MODEL, PUBLISHED_POSE
+    from firstsight.weights.pose_table import MODEL, PUBLISHED_POSE
     from firstsight.weights.table import PUBLISHED, TERMS
 
     in_cache, entries = cached(), []
@@ -187,7 +187,7 @@ def _published() -> list[dict[str, Any]]:
 
 def _imported() -> list[dict[str, Any]]:
     from firstsight.weights.bundled import cached
-    from firstsight.weights.published_pose import PUBLISHED_POSE
+    from firstsight.weights.pose_table import PUBLISHED_POSE
     from firstsight.weights.table import PUBLISHED
 
     published = {*(info.name for info in PUBLISHED.values()), *PUBLISHED_POSE}
@@ -236,8 +236,9 @@ def _get(argv: list[str]) -> int:
 def _import(argv: list[str]) -> int:
     arguments = parse(ImportArguments, "weights import", argv)
     from firstsight.cli.console import log
+    from firstsight.weights.pose_table import MODEL
     from firstsight.weights.published import import_weights
-    from firstsight.weights.published_pose import MODEL, import_pose, is_pose_file
+    from firstsight.weights.published_pose import import_pose, is_pose_file
     from firstsight.weights.table import read_classes
 
     if arguments.model == MODEL or (arguments.model is None and is_pose_file(arguments.file)):

@@ -47,6 +47,17 @@ def limb_colors(skeleton: Skeleton) -> list[Color]:
     return colors
 
 
+def drawn_limbs(skeleton: Skeleton) -> frozenset[int]:
+    """Return the numbers of the limbs that are drawn: all but those from ear to shoulder, if there is a neck.
+
+    OpenPose uses these limbs to connect joints, and does not draw them either.
+    """
+    if "neck" not in skeleton.joints:
+        return frozenset(range(len(skeleton.limbs)))
+    ends = [{skeleton.joints[joint].rpartition("_")[2] for joint in limb} for limb in skeleton.limbs]
+    return frozenset(number for number, parts in enumerate(ends) if parts != {"ear", "shoulder"})
+
+
 def identity_color(number: int) -> Color:
     """Return the RGB color of a person's number, counted from 1.
 
@@ -122,7 +133,8 @@ def _draw_pose(image: Image.Image, pose: Pose, skeleton: Skeleton, colors: Seque
     draw = ImageDraw.Draw(layer)
     points = (pose.keypoints[:, :2] + 0.5 - (left, top)) * factor
     is_present = pose.keypoints[:, 2] >= 0
-    limbs = [(index, a, b) for index, (a, b) in enumerate(skeleton.limbs) if is_present[a] and is_present[b]]
+    shown = drawn_limbs(skeleton)
+    limbs = [(i, a, b) for i, (a, b) in enumerate(skeleton.limbs) if i in shown and is_present[a] and is_present[b]]
     joints: list[int] = np.flatnonzero(is_present).tolist()
     line_width = factor * width
     line_border = factor * border

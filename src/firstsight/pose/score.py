@@ -28,16 +28,16 @@ class ScoreCalibration:
 
     Parameters
     ----------
-    slope : float
+    coefficient : float
         Change of the log-odds per unit of the logarithm of the raw score.
-    offset : float
+    intercept : float
         Log-odds at a raw score of 1.
     min_score : float
         Probability from which people are returned by default.
     """
 
-    slope: float
-    offset: float
+    coefficient: float
+    intercept: float
     min_score: float
 
     def __call__(self, raw: ArrayLike) -> FloatArray:
@@ -45,10 +45,10 @@ class ScoreCalibration:
 
         Examples
         --------
-        >>> ScoreCalibration(slope=1.0, offset=-3.0, min_score=0.5)([1.0, np.exp(3.0)]).round(3)
+        >>> ScoreCalibration(coefficient=1.0, intercept=-3.0, min_score=0.5)([1.0, np.exp(3.0)]).round(3)
         array([0.047, 0.5  ])
         """
-        logits = self.slope * np.log(np.maximum(np.asarray(raw, np.float64), 1e-9)) + self.offset
+        logits = self.coefficient * np.log(np.maximum(np.asarray(raw, np.float64), 1e-9)) + self.intercept
         probabilities: FloatArray = 1 / (1 + np.exp(-logits))
         return probabilities
 
@@ -65,8 +65,12 @@ class ScoreCalibration:
             return UNCALIBRATED
         if not isinstance(entry, Mapping):
             raise ValueError(f"a score calibration of type {type(entry).__name__}")
-        values = {name: float(entry[name]) for name in ("slope", "offset", "min_score")}
-        if not np.isfinite(list(values.values())).all() or values["slope"] <= 0 or not 0 <= values["min_score"] <= 1:
+        values = {name: float(entry[name]) for name in ("coefficient", "intercept", "min_score")}
+        if (
+            not np.isfinite(list(values.values())).all()
+            or values["coefficient"] <= 0
+            or not 0 <= values["min_score"] <= 1
+        ):
             raise ValueError(f"a score calibration {values}")
         return cls(**values)
 
@@ -75,7 +79,7 @@ class ScoreCalibration:
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
-UNCALIBRATED = ScoreCalibration(slope=1.0, offset=-3.4, min_score=0.0)
+UNCALIBRATED = ScoreCalibration(coefficient=1.0, intercept=-3.4, min_score=0.0)
 """Calibration of weights without one: 0.5 at a raw score of 30, a person with about six joints; all are returned."""
 
 
@@ -110,8 +114,8 @@ def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: floa
         logits = parameters[0] * x + parameters[1]
         return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())
 
-    slope, offset = minimize(loss, np.array([1.0, -x.mean()]), method="BFGS").x
-    calibration = ScoreCalibration(float(max(slope, 1e-3)), float(offset), 0.0)
+    coefficient, intercept = minimize(loss, np.array([1.0, -x.mean()]), method="BFGS").x
+    calibration = ScoreCalibration(float(max(coefficient, 1e-3)), float(intercept), 0.0)
     scores = calibration(raw)
     order = np.argsort(-scores, kind="stable")
     right = np.cumsum(y[order])
@@ -119,7 +123,7 @@ def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: floa
     f1 = 2 * right / (np.arange(1, len(y) + 1) + y.sum())
     allowed = precision >= min_precision
     best = int(np.argmax(np.where(allowed, f1, -1.0)))
-    return ScoreCalibration(calibration.slope, calibration.offset, float(scores[order[best]]))
+    return ScoreCalibration(calibration.coefficient, calibration.intercept, float(scores[order[best]]))
 
 
 def remove_duplicates(poses: Sequence[Pose], skeleton: Skeleton) -> list[Pose]:

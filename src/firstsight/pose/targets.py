@@ -3,10 +3,11 @@
 Positions are x, y in pixels of the image, with pixel centers at integers. The cell in row i and column j of a map of
 stride s covers the s x s pixels from x = s j, y = s i.
 
-`gaussian_heatmaps` is the readable version for one person. `heatmap_targets` and `paf_targets` draw all people of a
-batch at once.
+`joint_heatmap` and `limb_field` are the definitions, as loops over all cells. `gaussian_heatmaps` draws the joints of
+one person. `heatmap_targets` and `paf_targets` draw all people of a batch at once.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -57,6 +58,41 @@ def gaussian_heatmaps(keypoints: Tensor, visible: Tensor, *, size: tuple[int, in
     gaussian_y = torch.exp(-(y - keypoints[..., 1:]).square() / (2 * sigma**2))  # (N, K, height)
     gaussian_x = torch.where(visible[..., None], gaussian_x, torch.zeros_like(gaussian_x))
     return gaussian_y[..., :, None] * gaussian_x[..., None, :]
+
+
+def joint_heatmap(joint: tuple[float, float], *, size: tuple[int, int], sigma: float) -> Tensor:
+    """Draw the heatmap of one joint, as the paper defines it (Cao 2017, section 2.2).
+
+    `heatmap_targets` computes the same for all joints of a batch, without loops.
+
+    Parameters
+    ----------
+    joint : tuple[float, float]
+        x, y in cells; the centers of cells are at integers.
+    size : tuple[int, int]
+        (height, width) of the map.
+    sigma : float
+        Standard deviation in cells.
+
+    Returns
+    -------
+    Tensor
+        (height, width) in [0, 1]. Unlike in the paper, values below 0.01 are 0.
+
+    Examples
+    --------
+    >>> joint_heatmap((1, 0), size=(2, 3), sigma=1.0)
+    tensor([[0.6065, 1.0000, 0.6065],
+            [0.3679, 0.6065, 0.3679]])
+    """
+    heatmap = torch.zeros(*size)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            squared_distance = (x - joint[0]) ** 2 + (y - joint[1]) ** 2
+            exponent = squared_distance / (2 * sigma**2)
+            if exponent <= MAX_EXPONENT:
+                heatmap[y, x] = math.exp(-exponent)
+    return heatmap
 
 
 def heatmap_targets(

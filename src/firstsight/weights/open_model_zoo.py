@@ -43,8 +43,8 @@ def convert(xml: Path) -> OpenPoseMobileNet:
     if len(source) != len(targets):
         raise _other_model(xml, f"it has {len(source)} convolutions, not {len(targets)}")
     with torch.no_grad():
-        for found, (layer, norm) in zip(source, targets, strict=True):
-            _copy(found, layer, norm, xml)
+        for original, (layer, norm) in zip(source, targets, strict=True):
+            _copy(original, layer, norm, xml)
         net.model[0][0].weight *= 256 / 255  # type: ignore[index]
         first = net.refinement_stages[0].trunk[0].initial[0]  # type: ignore[index,union-attr]
         fields, heatmaps, features = first.weight.split([2 * LIMBS, JOINTS + 1, FEATURES], 1)
@@ -72,12 +72,12 @@ def _convolutions_with_norm(net: OpenPoseMobileNet) -> list[tuple[nn.Conv2d, nn.
     ]
 
 
-def _copy(found: Convolution, layer: nn.Conv2d, norm: nn.BatchNorm2d | None, xml: Path) -> None:
+def _copy(original: Convolution, layer: nn.Conv2d, norm: nn.BatchNorm2d | None, xml: Path) -> None:
     """Copy a convolution into a layer, and its bias into the batch norm behind it, which else becomes the identity."""
-    if found.weight.shape != layer.weight.shape:
-        shapes = f"{tuple(found.weight.shape)}, not {tuple(layer.weight.shape)}"
-        raise _other_model(xml, f"the weights of layer {found.name} have the shape {shapes}")
-    layer.weight.copy_(found.weight)
+    if original.weight.shape != layer.weight.shape:
+        shapes = f"{tuple(original.weight.shape)}, not {tuple(layer.weight.shape)}"
+        raise _other_model(xml, f"the weights of layer {original.name} have the shape {shapes}")
+    layer.weight.copy_(original.weight)
     bias: Tensor | None = layer.bias
     if norm is not None:
         if bias is not None:
@@ -85,7 +85,7 @@ def _copy(found: Convolution, layer: nn.Conv2d, norm: nn.BatchNorm2d | None, xml
         norm.weight.fill_((1 + norm.eps) ** 0.5)
         bias = norm.bias
     assert bias is not None
-    bias.copy_(found.bias)
+    bias.copy_(original.bias)
 
 
 def _compare(model: OpenVinoModel, net: OpenPoseMobileNet) -> None:
@@ -95,8 +95,8 @@ def _compare(model: OpenVinoModel, net: OpenPoseMobileNet) -> None:
     with torch.no_grad():
         heatmaps, fields = net((pixels - 128) / 256)[-1]
     for maps in (heatmaps, fields):
-        found = [output for output in outputs.values() if output.shape == maps.shape]
-        difference = float((found[0] - maps).abs().max()) if len(found) == 1 else float("inf")
+        candidates = [output for output in outputs.values() if output.shape == maps.shape]
+        difference = float((candidates[0] - maps).abs().max()) if len(candidates) == 1 else float("inf")
         if not difference <= TOLERANCE:
             raise _other_model(model.xml, f"its maps differ from those of our network by {difference:.2g}")
 

@@ -17,7 +17,8 @@ from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, card_of
 from firstsight.weights.io import make_card, write_weights
-from firstsight.weights.published_pose import find_published_pose, get_pose
+from firstsight.weights.pose_table import find_published_pose
+from firstsight.weights.published_pose import get_pose
 from firstsight.weights.state_dict import fit, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 

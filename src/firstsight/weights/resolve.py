@@ -8,7 +8,7 @@ from firstsight.engine.rundir import latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.weights.bundled import bundled, cached, card_of
-from firstsight.weights.published_pose import PUBLISHED_POSE, find_published_pose
+from firstsight.weights.pose_table import PUBLISHED_POSE, find_published_pose
 from firstsight.weights.table import PUBLISHED
 
 

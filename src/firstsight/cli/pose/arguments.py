@@ -92,17 +92,7 @@ def estimator_of(arguments: Arguments) -> "Estimator":
     from firstsight.tasks.pose.evaluate import parse_scales
     from firstsight.weights.bundled import bundled
 
-    options: dict[str, Any] = {
-        "height": arguments.height,
-        "min_joints": arguments.min_joints,
-        "min_score": arguments.min_score,
-        "min_joint_score": arguments.min_joint_score,
-    }
-    if arguments.fast:
-        if arguments.height is not None:
-            raise UsageError("`fast` and `height` exclude each other")
-        options["height"] = FAST_HEIGHT
-    options = {name: value for name, value in options.items() if value is not None}
+    options = detection_options(arguments)
     detector = None
     if arguments.detector:
         loaded = load_as("bottom-up", arguments.detector, device=arguments.device, notify=log)
@@ -125,6 +115,27 @@ def estimator_of(arguments: Arguments) -> "Estimator":
     warn_limitations([each.network for each in (estimator, detector) if each is not None])
     _check_boxes(arguments, estimator)
     return estimator
+
+
+def detection_options(arguments: Arguments) -> dict[str, Any]:
+    """Return the options of the bottom-up network that are given.
+
+    Raises
+    ------
+    UsageError
+        If they exclude each other.
+    """
+    options: dict[str, Any] = {
+        "height": arguments.height,
+        "min_joints": arguments.min_joints,
+        "min_score": arguments.min_score,
+        "min_joint_score": arguments.min_joint_score,
+    }
+    if arguments.fast:
+        if arguments.height is not None:
+            raise UsageError("`fast` and `height` exclude each other")
+        options["height"] = FAST_HEIGHT
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check_boxes(arguments: Arguments, estimator: "Estimator") -> None:

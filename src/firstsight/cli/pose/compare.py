@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstsight.cli.pose.arguments import Arguments, warn_limitations
+from firstsight.cli.pose.arguments import Arguments, detection_options, warn_limitations
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose.result import PoseResult
 
-DEFAULT_TOP_DOWN = "pose-tiny-lsp"
-"""Bundled top-down weights that are used if none are named."""
+DEFAULT_TOP_DOWN = ("pose-small-photos", "pose-tiny-lsp")
+"""Bundled top-down weights that are used if none are named: the first ones in the package."""
 RUNS = 5
 """Number of runs of each network; the result with the median time is reported."""
 
@@ -25,12 +25,13 @@ def run(arguments: Arguments) -> int:
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
     from firstsight.weights.bundled import bundled
 
-    model = arguments.model or DEFAULT_TOP_DOWN
-    if arguments.model is None and model not in bundled():
+    model = arguments.model or next((name for name in DEFAULT_TOP_DOWN if name in bundled()), None)
+    if model is None:
         raise UsageError("`compare` needs a top-down network: name one with `model`")
     image = Path(arguments.images[0])
     loaded = load_as("bottom-up", arguments.detector or default_weights(), device=arguments.device, notify=log)
-    bottom_up = PoseEstimator(loaded.network, flip=arguments.flip, min_joints=arguments.min_joints)
+    options = detection_options(arguments)
+    bottom_up = PoseEstimator(loaded.network, flip=arguments.flip, **options)
     network = load_as("top-down", model, device=arguments.device, notify=log).network
     top_down = TopDownEstimator(network, detector=bottom_up, flip=arguments.flip)
     warn_limitations([bottom_up.network, top_down.network])

@@ -124,10 +124,11 @@ class HeatmapHead(nn.Module):
         Returns
         -------
         Tensor
-            Joints (N, K, 3): x and y in input pixels, and a score in [0, 1].
+            Joints (N, K, 3): x and y in input pixels, within the maps, and a score in [0, 1].
         """
         peaks = locate_peaks(scores, refine=refine, sigma=self.sigma)
-        xy = peaks[..., :2] * self.stride + self._shift
+        last = scores.new_tensor([scores.shape[3] - 1, scores.shape[2] - 1])
+        xy = peaks[..., :2].clamp(min=torch.zeros_like(last), max=last) * self.stride + self._shift
         return torch.cat([xy, peaks[..., 2:].clamp(0, 1)], 2)
 
 

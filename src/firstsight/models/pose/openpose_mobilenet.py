@@ -22,6 +22,8 @@ BLOCKS = (
     (512, 1, 2), (512, 1, 1), (512, 1, 1), (512, 1, 1), (512, 1, 1),
 )  # fmt: skip
 """Output channels, stride and dilation of the backbone's separable convolutions."""
+CHANNELS = 128
+"""Channels of the stages."""
 
 
 def separable(channels_in: int, channels: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -54,15 +56,8 @@ def conv_norm(channels: int, *, dilation: int = 1) -> nn.Sequential:
 class Bridge(nn.Module):
     """Layers between the backbone and the stages, which reduce the channels.
 
-    Parameters
-    ----------
-    channels_in : int
-        Channels of the input.
-    channels : int
-        Channels of the output.
-    variant : {"relu", "elu"}
-        "relu" is the published checkpoint's; "elu" is that of human-pose-estimation-0001: ELU after the first
-        convolution, one more 1x1 convolution in the trunk, and biases there.
+    ``variant`` is "relu", as in the published checkpoint, or "elu", as in human-pose-estimation-0001: ELU after the
+    first convolution, one more 1x1 convolution in the trunk, and biases there.
     """
 
     def __init__(self, channels_in: int, channels: int, *, variant: BridgeVariant = "relu") -> None:
@@ -99,15 +94,15 @@ class RefinementBlock(nn.Module):
 class Stage(nn.Module):
     """Trunk with two branches of two 1x1 convolutions, for heatmaps and part affinity fields."""
 
-    def __init__(self, trunk: nn.Sequential, channels: int, hidden: int, heatmaps: int, pafs: int) -> None:
+    def __init__(self, trunk: nn.Sequential, hidden: int, heatmaps: int, pafs: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heatmaps = nn.Sequential(conv(channels, hidden, 1), conv(hidden, heatmaps, 1, activation=False))
-        self.pafs = nn.Sequential(conv(channels, hidden, 1), conv(hidden, pafs, 1, activation=False))
+        self.heatmaps = nn.Sequential(conv(CHANNELS, hidden, 1), conv(hidden, heatmaps, 1, activation=False))
+        self.pafs = nn.Sequential(conv(CHANNELS, hidden, 1), conv(hidden, pafs, 1, activation=False))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return heatmaps (N, joints + 1, H, W) and fields (N, 2 limbs, H, W) for features (N, C, H, W)."""
-        x = self.trunk(x)  # (N, channels, H, W)
+        x = self.trunk(x)  # (N, 128, H, W)
         return self.heatmaps(x), self.pafs(x)
 
 
@@ -122,45 +117,28 @@ class OpenPoseMobileNet(nn.Module):
         Number of limbs of the skeleton; each has a field of two maps.
     stages : int
         Number of refinement stages.
-    width : float
-        Width multiplier of the backbone.
-    channels : int
-        Channels of the stages.
-    hidden : int
-        Hidden channels of the initial stage's branches.
     bridge : {"relu", "elu"}
-        Layers between the backbone and the stages, see `Bridge`.
+        Variant of `Bridge`.
     """
 
-    def __init__(
-        self,
-        *,
-        joints: int,
-        limbs: int,
-        stages: int = 1,
-        width: float = 1.0,
-        channels: int = 128,
-        hidden: int = 512,
-        bridge: BridgeVariant = "relu",
-    ) -> None:
+    def __init__(self, *, joints: int, limbs: int, stages: int = 1, bridge: BridgeVariant = "relu") -> None:
         super().__init__()
-        channels_in = round(32 * width)
-        stem = nn.Conv2d(3, channels_in, 3, 2, 1, bias=False)
-        blocks = [nn.Sequential(stem, nn.BatchNorm2d(channels_in), nn.ReLU())]
-        for block_channels, stride, dilation in BLOCKS:
-            channels_out = round(block_channels * width)
-            blocks.append(separable(channels_in, channels_out, stride=stride, dilation=dilation))
-            channels_in = channels_out
+        stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
+        blocks = [nn.Sequential(stem, nn.BatchNorm2d(32), nn.ReLU())]
+        channels_in = 32
+        for channels, stride, dilation in BLOCKS:
+            blocks.append(separable(channels_in, channels, stride=stride, dilation=dilation))
+            channels_in = channels
         self.model = nn.Sequential(*blocks)
-        self.cpm = Bridge(channels_in, channels, variant=bridge)
+        self.cpm = Bridge(channels_in, CHANNELS, variant=bridge)
         heatmaps, pafs = joints + 1, 2 * limbs
-        trunk = nn.Sequential(*(conv(channels, channels, 3) for _ in range(3)))
-        self.initial_stage = Stage(trunk, channels, hidden, heatmaps, pafs)
+        trunk = nn.Sequential(*(conv(CHANNELS, CHANNELS, 3) for _ in range(3)))
+        self.initial_stage = Stage(trunk, 512, heatmaps, pafs)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
-            first = RefinementBlock(channels + heatmaps + pafs, channels)
-            trunk = nn.Sequential(first, *(RefinementBlock(channels, channels) for _ in range(4)))
-            self.refinement_stages.append(Stage(trunk, channels, channels, heatmaps, pafs))
+            first = RefinementBlock(CHANNELS + heatmaps + pafs, CHANNELS)
+            trunk = nn.Sequential(first, *(RefinementBlock(CHANNELS, CHANNELS) for _ in range(4)))
+            self.refinement_stages.append(Stage(trunk, CHANNELS, heatmaps, pafs))
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.

@@ -16,7 +16,7 @@ from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
 from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import WeightsFile, load_checked
 from firstsight.weights.memory_format import channels_last
-from firstsight.weights.published_pose import ELU_BRIDGE, HEIGHT, PUBLISHED_POSE
+from firstsight.weights.pose_table import ELU_BRIDGE, HEIGHT, PUBLISHED_POSE
 from firstsight.weights.state_dict import fit, skeleton_size
 
 DEFAULT_WEIGHTS = (*PUBLISHED_POSE, "openpose-small-photos", "openpose-tiny-lsp")
