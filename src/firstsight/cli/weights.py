@@ -266,7 +266,7 @@ def _print_stored(path: Path, *, as_json: bool) -> int:
         facts = {"name": name, "path": str(path), "model": card["model"]}
         if "classes" in card:
             facts["classes"] = len(card["classes"])
-        keys = ("source", "sha256", "terms", "published_accuracy", "published_ap")
+        keys = ("source", "sha256", "terms", "published_accuracy", "published_ap", "measured")
         print_json(facts | {key: about.get(key) for key in keys})
         return 0
     if "skeleton" in card:
@@ -278,6 +278,8 @@ def _print_stored(path: Path, *, as_json: bool) -> int:
         published = f", {accuracy:.2%} on ImageNet as published" if accuracy is not None else ""
     print(f"{name}: {card['model']}, {outputs}{published}; from {about['source']}")
     print(f"stored at {path}")
+    if "measured" in about:
+        print(f"measured: {about['measured']}")
     print(f"terms: {about['terms']}")
     print(f"use it: {command}")
     return 0

@@ -135,8 +135,12 @@ def import_pose(
             "published_ap": source.ap,
             "ap_source": source.ap_source,
         }
+        if source.measured:
+            about["measured"] = source.measured
     category = OPENPOSE_18.to_category() | {"paf_channels": list(OPENPOSE_18.paf_channels)}
-    fields = {"stages": 1, "height": HEIGHT, "bridge": bridge, "skeleton": category}
+    fields: dict[str, Any] = {"stages": 1, "height": HEIGHT, "bridge": bridge, "skeleton": category}
+    if "published_ap" in about and source.calibration is not None:
+        fields["score_calibration"] = dict(source.calibration)
     text = make_card("pose", model=MODEL, about=about, **fields)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
