@@ -12,7 +12,9 @@ from firstsight.data.images.cifar import RECORD, TEST, TRAIN
 from firstsight.models.pose import create_bottom_up
 from firstsight.pose.skeleton import OPENPOSE_18
 from firstsight.weights.published import import_weights
+from firstsight.weights.published_pose import import_pose
 from helpers.files import idx
+from helpers.openvino_files import random_network, write_openvino
 
 
 def write_mnist_like(folder: Path, *, train: int = 200, test: int = 100) -> None:
@@ -47,3 +49,7 @@ def write_weights(folder: Path) -> None:
     torch.save(create_model("resnet18", num_classes=2).state_dict(), folder / "my-net.pth")
     openpose: Any = create_bottom_up("openpose-mobilenet", skeleton=OPENPOSE_18)
     torch.save(openpose.state_dict(), folder / "checkpoint_iter_370000.pth")
+    cache = folder / "home" / "weights"
+    import_pose(folder / "checkpoint_iter_370000.pth", out=cache / "openpose-mobilenet-iter370000.safetensors")
+    files = write_openvino(random_network(), folder, "FP16")
+    import_pose(files, out=cache / "openpose-mobilenet-coco.safetensors", verify=False)

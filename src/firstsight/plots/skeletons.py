@@ -23,7 +23,7 @@ MAX_PIXELS = 24_000_000
 UNCERTAIN = 0.3
 """Joints with a lower score are drawn as uncertain."""
 UNCERTAIN_WIDTH = 0.55
-"""Width of an uncertain limb, relative to that of others."""
+"""Width of an uncertain limb, relative to a certain one."""
 UNCERTAIN_OPACITY = 150
 COLUMNS = 6
 MAX_IMAGE_SIDE = 900

@@ -46,7 +46,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         Average with the horizontally flipped image.
     refine : Refine | None
         Subpixel refinement: "dark", "quarter" or "none", see `firstsight.models.pose.heads.locate_peaks`. None for
-        "quarter" with the published SimpleBaseline, and "dark" with others.
+        "quarter" with the published SimpleBaseline, and "dark" with all other networks.
     batch : int
         Number of people that are processed at once. Memory grows with it, but not with the number of people.
 

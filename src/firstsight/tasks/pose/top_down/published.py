@@ -36,7 +36,7 @@ COORDINATE_OFFSET = 0.5
 def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[str], None]) -> WeightsFile | None:
     """Return a published checkpoint of SimpleBaseline as a weights file, or None if it is something else.
 
-    The input size is taken from the name of the file (256x192 if there is none), as it is not in the checkpoint.
+    The checkpoint does not contain the input size, so it is taken from the name of the file; 256x192 if there is none.
 
     Parameters
     ----------
