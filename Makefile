@@ -58,8 +58,8 @@ bench: $(VENV)/.installed-dev ## run the benchmarks (see benchmarks/README.md)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/startup.py
 
-weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=, MNIST=, LSP= where the data are, else downloaded)
-	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR)) $(if $(MNIST),--mnist $(MNIST)) $(if $(LSP),--lsp $(LSP))
+weights: $(VENV)/.installed ## train the shipped weights again (FASHION=, CIFAR=, MNIST=, LSP=, PHOTOS=, BOXES=, COCO= where the data are, else downloaded)
+	$(BIN)/python tools/make_weights.py $(if $(FASHION),--fashion $(FASHION)) $(if $(CIFAR),--cifar $(CIFAR)) $(if $(MNIST),--mnist $(MNIST)) $(if $(LSP),--lsp $(LSP)) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(BOXES),--boxes $(BOXES)) $(if $(COCO),--coco $(COCO))
 
 notebooks: $(VENV)/.installed-dev ## execute the chapters, in both languages, and write them with their outputs
 	$(BIN)/python tools/make_notebooks.py

@@ -1,15 +1,16 @@
 """Train the bundled weights, and write them in half precision with their cards.
 
     python tools/make_weights.py [NAME ...] [--fashion PATH] [--cifar PATH] [--mnist PATH] [--lsp PATH]
-                                 [--runs FOLDER | --measure]
+                                 [--photos PATH] [--boxes PATH] [--coco FILE] [--runs FOLDER | --measure]
 
 Each file is the result of the recipe with the same name and seed 0. With --runs the runs are kept, and finished runs
 are not trained again. The metrics in the cards and files are measured with the bundled half-precision files;
 --measure measures the existing files again, without training.
 
 Data: --fashion and --mnist take folders with the files of these data sets, --cifar the binary archive of CIFAR-10 or
-a zip of its images, and --lsp a folder of Leeds Sports Pose Extended as COCO keypoints. By default the data are
-searched on this machine and, except for the last, downloaded.
+a zip of its images, and --lsp a folder of Leeds Sports Pose Extended as COCO keypoints. --photos and --boxes take the
+folders that label_photos.py and label_boxes.py wrote, and --coco a file of COCO keypoints to measure these weights on.
+By default the data are searched on this machine and, except for those of people, downloaded.
 """
 
 import argparse
@@ -91,6 +92,9 @@ def main() -> None:
     parser.add_argument("--cifar", default="cifar10")
     parser.add_argument("--mnist", default="mnist")
     parser.add_argument("--lsp", default="lspet")
+    parser.add_argument("--photos", default="photos")
+    parser.add_argument("--boxes", default="photos-boxes")
+    parser.add_argument("--coco", type=Path)
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--measure", action="store_true")
     arguments = parser.parse_args()
@@ -104,12 +108,17 @@ def main() -> None:
                 "lspet": arguments.lsp,
             }
             data = paths.get(recipe.data, recipe.data)
+            if recipe.data == "photos":
+                data = arguments.photos if task_of(recipe.model).name == "bottom-up" else arguments.boxes
             file, run = FOLDER / f"{name}.safetensors", None
             if not arguments.measure:
                 folder = (arguments.runs or Path(scratch)) / f"{name}-0"
                 run = train(name, out=folder, resume=True, data=data, seed=0).run_dir
                 write_half_precision(run, file)
-            text, summary = CARD_WRITERS[task_of(recipe.model).name](name, file, run, data)
+            if recipe.data == "photos":
+                text, summary = photos_text(name, file, data, arguments.coco)
+            else:
+                text, summary = CARD_WRITERS[task_of(recipe.model).name](name, file, run, data)
             (FOLDER / f"{name}.md").write_text(text)
             print(f"{name}: {summary}, {file.stat().st_size:,} bytes")
 
@@ -324,6 +333,74 @@ def top_down_text(name: str, file: Path, run: Path | None, data: str) -> tuple[s
         sha256=add_metrics(file, metrics),
     )
     return text, f"PCK@0.2 {metrics['pck']:.3f}, PCK-box@0.1 {metrics['pck_box']:.3f} of {crops.samples:,}"
+
+
+PHOTOS_CARD = """# {name}
+
+{model} with the skeleton {skeleton}, {kind}, trained on photographs of people with the labels of teacher networks.
+
+| | |
+| --- | --- |
+| average precision | {coco} |
+| on held-out photographs | {held_out} |
+| score | {calibration} |
+| parameters | {parameters:,} |
+| recipe | `{name}`, seed 0: `{settings}` |
+| over seeds | {result} |
+| photographs | Stanford 40 Actions (Yao 2011; research use), Leeds Sports Pose Extended (Johnson and Everingham 2011; \
+photographs from Flickr, for research); without people: the ants, bees and flowers of PyTorch's and TensorFlow's \
+tutorials |
+| teachers | {teachers} |
+| input | {input} |
+| trained with | {versions} |
+| SHA-256 | `{sha256}` |
+| license | weights: MIT, as the code; the data have their own terms |
+
+Trained from scratch on two cores: no weights of the teachers are in it. Measured with this half-precision file (last
+epoch). No setting was chosen on the photographs of COCO.
+
+Created by `python tools/make_weights.py {name} --photos PATH --boxes PATH --coco FILE` with the labels of
+`tools/label_photos.py` and `tools/label_boxes.py`; measure it with
+`python benchmarks/photographs.py {name} --coco FILE`.
+"""
+TEACHERS = {
+    "bottom-up": "human-pose-estimation-0001 (Open Model Zoo, Apache-2.0), two scales and flip",
+    "top-down": "human-pose-estimation-0001 (Open Model Zoo, Apache-2.0) and MoveNet Thunder (Google, Apache-2.0),"
+    " where both agree",
+}
+
+
+def photos_text(name: str, file: Path, data: str, coco: Path | None) -> tuple[str, str]:
+    """Return the card of a pose network that was trained on photographs as Markdown, and its result in a few words."""
+    if coco is None:
+        raise SystemExit(f"{name}: --coco is missing, the photographs to measure it on")
+    estimator, recipe = load(file), find_recipe(name)
+    task = estimator.task
+    measured, held_out = evaluate_pose(estimator, coco), evaluate_pose(estimator, data)
+    boxes = ", labeled boxes" if task == "top-down" else ""
+    size = "{}x{}".format(*estimator.network.size) if boxes else f"height {estimator.height}"
+    calibration = estimator.card.get("score_calibration")
+    metrics = {key: measured.metrics[key] for key in ("ap", "ap50", "ap75", "ar", "pck")}
+    counts = f"{measured.n} photographs of COCO train2017 ({measured.people} people{boxes})"
+    on = f"{counts}, height {measured.height}, no flip"
+    text = PHOTOS_CARD.format(
+        name=name,
+        model=recipe.model,
+        skeleton=estimator.skeleton.name,
+        kind="bottom-up (all people at once)" if task == "bottom-up" else "top-down (one person at a time)",
+        coco=f"{metrics['ap']:.3f} ({metrics['ap50']:.3f} at OKS 0.50), PCK@0.2 {metrics['pck']:.3f}: {on}",
+        held_out=f"AP {held_out.metrics['ap']:.3f}, PCK@0.2 {held_out.metrics['pck']:.3f}, {held_out.n:,} photographs,"
+        " compared with the labels of the teachers and, for athletes, of people",
+        calibration=f"logistic calibration {calibration}" if calibration else "mean score of the joints",
+        parameters=parameters_of(file),
+        settings=settings_text(name, estimator.card),
+        result=recipe.result,
+        teachers=TEACHERS[task],
+        input=f"{size} pixels, BGR, (pixel - 128) / 256{'; boxes enlarged by 25 %' if boxes else ''}",
+        versions=versions_text(),
+        sha256=add_metrics(file, metrics, measured_on=on),
+    )
+    return text, f"AP {metrics['ap']:.3f}, PCK@0.2 {metrics['pck']:.3f} on {measured.n} photographs"
 
 
 def settings_text(name: str, card: Mapping[str, Any]) -> str:
