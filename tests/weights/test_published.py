@@ -5,10 +5,7 @@
 
 import hashlib
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +20,7 @@ from firstsight.weights.bundled import cache_dir, cached, card_of
 from firstsight.weights.io import make_card, read_weights, write_weights
 from firstsight.weights.published import get, import_weights
 from firstsight.weights.table import BASE_URL, PUBLISHED, find_published, imagenet_classes, named_hash, read_classes
+from helpers.mirror import Mirror
 from helpers.state_dicts import RESNET18_FILE, make_state
 
 Copy = Callable[[str], Path]
@@ -53,44 +51,6 @@ def test_unknown_names_and_networks_without_published_weights_are_refused() -> N
         get("resnet35")
     with pytest.raises(UsageError, match="no weights of lenet are published"):
         get("lenet")
-
-
-class Mirror(ThreadingHTTPServer):
-    """HTTP server of a folder; keeps the paths of all requests."""
-
-    daemon_threads = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-        self.folder, self.requests = folder, list[str]()
-        self.url = f"http://127.0.0.1:{self.server_port}/"
-
-
-class Handler(SimpleHTTPRequestHandler):
-    server: Mirror
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        super().do_GET()
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """Serve an empty folder as the mirror of published weights, and allow connections."""
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    server = Mirror(folder)
-    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
-    monkeypatch.setenv("FIRSTSIGHT_WEIGHTS_URL", server.url)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_load_downloads_published_weights_once_and_stores_them(mirror: Mirror, state18: State) -> None:
