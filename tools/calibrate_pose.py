@@ -29,7 +29,7 @@ from firstsight.weights.resolve import resolve
 
 MIN_OKS, MIN_IOU = 0.3, 0.3
 RAW = ScoreCalibration(coefficient=1.0, intercept=0.0, min_score=0.0)
-"""With it, the odds of a score are the raw score."""
+"""Calibration with which the odds of a score, score / (1 - score), are the raw score."""
 PERCENTILES = (0.3, 0.5, 0.7, 0.9)
 Bools = NDArray[np.bool_]
 

@@ -154,11 +154,12 @@ def write_openvino(net: OpenPoseMobileNet, folder: Path, precision: Precision) -
     trunk = sequence(features, net.initial_stage.trunk)
     fields, heatmaps = sequence(trunk, net.initial_stage.pafs), sequence(trunk, net.initial_stage.heatmaps)
     x = ir.layer("Concat", "concat", fields, heatmaps, features, axis="1")
-    stage = net.refinement_stages[0]
+    refinement = "refinement_stages.0"
     order = torch.cat([torch.arange(128 + 19, 128 + 19 + 38), torch.arange(128, 128 + 19), torch.arange(128)])
-    for number, block in enumerate(stage.trunk):  # type: ignore[arg-type,union-attr]
-        first = sequence(x, block.initial, order=order if number == 0 else None)
-        x = ir.layer("Add", "residual", first, sequence(first, block.trunk))
-    for branch in (stage.pafs, stage.heatmaps):  # type: ignore[union-attr]
-        ir.layer("Result", "result", sequence(x, branch))  # type: ignore[arg-type]
+    for number in range(5):
+        block = f"{refinement}.trunk.{number}"
+        first = sequence(x, net.get_submodule(f"{block}.initial"), order=order if number == 0 else None)
+        x = ir.layer("Add", "residual", first, sequence(first, net.get_submodule(f"{block}.trunk")))
+    for branch in ("pafs", "heatmaps"):
+        ir.layer("Result", "result", sequence(x, net.get_submodule(f"{refinement}.{branch}")))
     return ir.write(folder)

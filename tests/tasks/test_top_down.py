@@ -217,7 +217,7 @@ def three_people() -> Image.Image:
 
 
 def test_people_in_one_batch_or_one_by_one_get_the_same_poses() -> None:
-    """In float32; the flat heatmaps of an untrained network amplify rounding errors in the Newton step of DARK."""
+    """The flat heatmaps of an untrained network amplify rounding errors in the Newton step of DARK."""
     boxes = np.array([[20.0 * i, 10, 60, 100] for i in range(20)])
     image = three_people()
     one, many = estimator(batch=1), estimator(batch=7)

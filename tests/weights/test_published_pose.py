@@ -79,7 +79,7 @@ def test_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         WeightsError,
         match=r"openpose-mobilenet-coco is not stored in .* FIRSTSIGHT_OFFLINE is set; download"
-        r" human-pose-estimation-0001\.xml and .*\.bin from https://storage.*/FP32/ and then: firstsight weights",
+        r" https://storage.*/FP32/human-pose-estimation-0001\.xml and .*\.bin and then: firstsight weights import",
     ):
         get("openpose-mobilenet")
 

@@ -170,7 +170,7 @@ MODELS: dict[str, ModelInfo] = {
         _pose(
             "openpose-small",
             "bottom-up",
-            "openpose_small",
+            "openpose_tiny",
             1_755_730,
             "OpenPose on a U-shaped backbone for photographs, for two CPU cores; 18 keypoints",
         ),

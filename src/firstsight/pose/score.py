@@ -12,9 +12,9 @@ from firstsight.pose.skeleton import Skeleton
 
 FloatArray = NDArray[np.float64]
 DUPLICATE_SIMILARITY = 0.5
-"""Two poses are of one person if the mean similarity of their common joints is at least this large ..."""
+"""Minimum mean similarity of the common joints of two poses of one person."""
 DUPLICATE_JOINTS = 0.5
-"""... and at least this fraction of the joints of the pose with the lower score are common."""
+"""Minimum fraction of common joints among the joints of the pose with the lower score."""
 MIN_AREA = 1.0
 """Smallest area of a person in square pixels."""
 
@@ -80,7 +80,7 @@ class ScoreCalibration:
 
 
 UNCALIBRATED = ScoreCalibration(coefficient=1.0, intercept=-3.4, min_score=0.0)
-"""Calibration of weights without one: 0.5 at a raw score of 30, a person with about six joints; all are returned."""
+"""Calibration of weights that have none: 0.5 at a raw score of 30; all people are returned."""
 
 
 def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: float = 0.5) -> ScoreCalibration:

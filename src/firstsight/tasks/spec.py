@@ -158,7 +158,7 @@ TASKS: dict[str, TaskSpec] = {
         load="firstsight.tasks.pose.bottom_up.estimate:load_estimator",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
-        recognize="firstsight.tasks.pose.bottom_up.network:recognize",
+        recognize="firstsight.weights.published_pose:recognize_pose",
         metrics=POSE_METRICS,
         results=(
             Metric(key="ap", label="AP", format=".1%", higher_is_better=True),

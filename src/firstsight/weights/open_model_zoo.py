@@ -15,6 +15,16 @@ from firstsight.weights.openvino import Convolution, OpenVinoModel
 
 MODEL = "human-pose-estimation-0001"
 JOINTS, LIMBS, FEATURES = 18, 19, 128
+PARTS = (
+    "model",
+    "cpm",
+    *(
+        f"{stage}.{part}"
+        for stage in ("initial_stage", "refinement_stages.0")
+        for part in ("trunk", "pafs", "heatmaps")
+    ),
+)
+"""Modules of the network in the order of the file."""
 TOLERANCE = 1e-3
 """Maximum difference of maps, whose values are about -1 to 1, between the graph and the converted network."""
 PROBE = (1, 3, 64, 96)
@@ -38,15 +48,15 @@ def convert(xml: Path) -> OpenPoseMobileNet:
     """
     model = OpenVinoModel(xml)
     net = OpenPoseMobileNet(joints=JOINTS, limbs=LIMBS, bridge="elu").eval()
-    targets = list(_convolutions_with_norm(net))
+    targets = _convolutions_with_norm(net)
     source = model.convolutions()
     if len(source) != len(targets):
         raise _other_model(xml, f"it has {len(source)} convolutions, not {len(targets)}")
     with torch.no_grad():
         for original, (layer, norm) in zip(source, targets, strict=True):
             _copy(original, layer, norm, xml)
-        net.model[0][0].weight *= 256 / 255  # type: ignore[index]
-        first = net.refinement_stages[0].trunk[0].initial[0]  # type: ignore[index,union-attr]
+        _convolution(net, "model.0.0").weight.mul_(256 / 255)
+        first = _convolution(net, "refinement_stages.0.trunk.0.initial.0")
         fields, heatmaps, features = first.weight.split([2 * LIMBS, JOINTS + 1, FEATURES], 1)
         first.weight.copy_(torch.cat([features, heatmaps, fields], 1))
     _compare(model, net)
@@ -54,16 +64,9 @@ def convert(xml: Path) -> OpenPoseMobileNet:
 
 
 def _convolutions_with_norm(net: OpenPoseMobileNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """Return the convolutions of the network in the order of the file, each with the batch norm behind it if any.
-
-    The file has the branch of the fields before that of the heatmaps in both stages.
-    """
-    refinement = net.refinement_stages[0]
-    assert isinstance(refinement, nn.Module)
-    parts = [net.model, net.cpm]
-    for stage in (net.initial_stage, refinement):
-        parts += [stage.trunk, stage.pafs, stage.heatmaps]  # type: ignore[list-item]
-    layers = [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]
+    """Return the convolutions of the network in the order of the file, each with the batch norm after it if any."""
+    modules = [module for part in PARTS for module in net.get_submodule(part).modules()]
+    layers = [module for module in modules if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
     followers = [*layers[1:], None]
     return [
         (layer, follower if isinstance(follower, nn.BatchNorm2d) else None)
@@ -72,8 +75,15 @@ def _convolutions_with_norm(net: OpenPoseMobileNet) -> list[tuple[nn.Conv2d, nn.
     ]
 
 
+def _convolution(net: nn.Module, name: str) -> nn.Conv2d:
+    """Return a convolution by its name."""
+    layer = net.get_submodule(name)
+    assert isinstance(layer, nn.Conv2d)
+    return layer
+
+
 def _copy(original: Convolution, layer: nn.Conv2d, norm: nn.BatchNorm2d | None, xml: Path) -> None:
-    """Copy a convolution into a layer, and its bias into the batch norm behind it, which else becomes the identity."""
+    """Copy a convolution into a layer; if a batch norm follows, it adds the bias and changes nothing else."""
     if original.weight.shape != layer.weight.shape:
         shapes = f"{tuple(original.weight.shape)}, not {tuple(layer.weight.shape)}"
         raise _other_model(xml, f"the weights of layer {original.name} have the shape {shapes}")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from firstsight.data.datasets import RemoteFile
 from firstsight.weights.bundled import cache_dir
@@ -70,6 +70,22 @@ class PublishedPose:
         """Folder to download from: the mirror ``$FIRSTSIGHT_WEIGHTS_URL`` if it is set, else ``base_url``."""
         mirror = os.environ.get("FIRSTSIGHT_WEIGHTS_URL", "")
         return f"{mirror.rstrip('/')}/" if mirror else self.base_url
+
+    def has_hashes(self, digests: tuple[str, ...]) -> bool:
+        """Return whether files have the SHA-256 of a published precision; True if no hashes are published."""
+        return not self.precisions or digests in self.precisions
+
+    def about(self, digests: tuple[str, ...]) -> dict[str, Any]:
+        """Return what a card says of files with these SHA-256: source, terms, average precision."""
+        url = f"{ZOO_URL}{self.precisions[digests]}/" if self.precisions else self.base_url
+        facts = {
+            "data": "coco",
+            "source": url + self.files[0].name,
+            "terms": self.terms,
+            "published_ap": self.ap,
+            "ap_source": self.ap_source,
+        }
+        return facts | {"measured": self.measured} if self.measured else facts
 
     @property
     def megabytes(self) -> float:

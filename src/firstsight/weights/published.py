@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
 from firstsight.data.checksum import sha256_of
-from firstsight.data.fetch import fetch, is_offline
 from firstsight.data.image_io import Preprocess
-from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, card_of
 from firstsight.weights.io import make_card, write_weights
 from firstsight.weights.pose_table import find_published_pose
 from firstsight.weights.published_pose import get_pose
+from firstsight.weights.retrieve import cannot_write, retrieve
 from firstsight.weights.state_dict import fit, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 
@@ -52,34 +51,14 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
     if pose is not None:
         return get_pose(pose, notify=notify)
     source = find_published(name)
-    if card_of(source.target) is not None:
-        return source.target
-    folder = cache_dir() / "downloads"
-    original = folder / source.file
-    by_hand = f"firstsight weights import {source.file} --model {source.model}"
-    if is_offline() and not original.is_file():
-        raise WeightsError(
-            f"{source.name} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
-            f" download {source.url} and then: {by_hand}"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{source.model}.lock"):  # only one of several processes downloads
-            if card_of(source.target) is None:
-                fetch(
-                    source.remote,
-                    (source.download_url,),
-                    folder,
-                    notify=notify,
-                    hint=f"download it in another way and then: {by_hand}",
-                )
-                import_weights(original, source.model, replace=True, notify=notify)
-                original.unlink()
-    except DataError as error:
-        raise WeightsError(str(error)) from None
-    except OSError as error:
-        raise _cannot_write(error, source.target) from error
-    return source.target
+    return retrieve(
+        source.target,
+        (source.remote,),
+        source.download_url,
+        convert=lambda file: import_weights(file, source.model, replace=True, notify=notify),
+        import_command=f"firstsight weights import {source.file} --model {source.model}",
+        notify=notify,
+    )
 
 
 def import_weights(
@@ -162,7 +141,7 @@ def import_weights(
         target.parent.mkdir(parents=True, exist_ok=True)
         write_weights(target, net.state_dict(), card)
     except OSError as error:
-        raise _cannot_write(error, target) from error
+        raise cannot_write(error, target) from error
     return target
 
 
@@ -224,11 +203,6 @@ def _fresh(model: str, num_classes: int, variant: str | None) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return create_model(model, num_classes=num_classes, variant=variant)
-
-
-def _cannot_write(error: OSError, target: Path) -> WeightsError:
-    reason = error.strerror or str(error)
-    return WeightsError(f"{error.filename or target}: {reason}; choose another place with FIRSTSIGHT_HOME or `out`")
 
 
 def _about(source: Published, file: Path, digest: str, *, original: bool) -> dict[str, Any]:

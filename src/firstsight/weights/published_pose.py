@@ -1,20 +1,20 @@
 """Published weights of pose networks, trained on COCO: download or import them once, store them with a card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock
+from torch import Tensor
 
 from firstsight.data.checksum import sha256_of
-from firstsight.data.fetch import fetch, is_offline
-from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.errors import UsageError, WeightsError
+from firstsight.models.pose import create_bottom_up
 from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.pose.skeleton import OPENPOSE_18
-from firstsight.weights.bundled import cache_dir, card_of
-from firstsight.weights.io import make_card, write_weights
-from firstsight.weights.pose_table import CHECKPOINT, ELU_BRIDGE, HEIGHT, MODEL, OPEN_MODEL_ZOO, ZOO_URL, PublishedPose
-from firstsight.weights.state_dict import read_tensors, skeleton_size
+from firstsight.weights.bundled import card_of
+from firstsight.weights.io import WeightsFile, make_card, write_weights
+from firstsight.weights.pose_table import CHECKPOINT, ELU_BRIDGE, HEIGHT, MODEL, OPEN_MODEL_ZOO, PublishedPose
+from firstsight.weights.retrieve import cannot_write, retrieve
+from firstsight.weights.state_dict import fit, read_tensors, skeleton_size
 
 
 def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = lambda line: None) -> Path:
@@ -32,31 +32,52 @@ def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = lambda li
     WeightsError
         If the files are neither cached nor can be downloaded, or are damaged.
     """
-    if card_of(source.target) is not None:
-        return source.target
-    folder = cache_dir() / "downloads"
-    names = " and ".join(file.name for file in source.files)
-    by_hand = f"firstsight weights import {source.files[0].name}"
-    if is_offline() and not all((folder / file.name).is_file() for file in source.files):
-        raise WeightsError(
-            f"{source.name} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; download {names} from"
-            f" {source.url} and then: {by_hand}"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{source.name}.lock"):  # only one of several processes downloads
-            if card_of(source.target) is None:
-                hint = f"download {names} from {source.url} in another way and then: {by_hand}"
-                for file in source.files:
-                    fetch(file, (source.url,), folder, notify=notify, hint=hint)
-                import_pose(folder / source.files[0].name, replace=True, notify=notify)
-                for file in source.files:
-                    (folder / file.name).unlink()
-    except DataError as error:
-        raise WeightsError(str(error)) from None
-    except OSError as error:
-        raise _cannot_write(error, source.target) from error
-    return source.target
+    return retrieve(
+        source.target,
+        source.files,
+        source.url,
+        convert=lambda file: import_pose(file, replace=True, notify=notify),
+        import_command=f"firstsight weights import {source.files[0].name}",
+        notify=notify,
+    )
+
+
+def recognize_pose(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[str], None]) -> WeightsFile | None:
+    """Return published weights of lightweight OpenPose as a weights file, or None if it is another network.
+
+    If the SHA-256 of the file is a published one, or none is published, the card has source, terms, average precision
+    and the calibration of scores.
+
+    Parameters
+    ----------
+    path : Path
+        File that the tensors come from.
+    tensors : Mapping[str, Tensor]
+        Its tensors by name, see `read_tensors`.
+    notify : Callable[[str], None]
+        Called with a line if refinement stages are left out.
+
+    Raises
+    ------
+    WeightsError
+        If the tensors are those of such a network but do not fit.
+    """
+    if not skeleton_size(tensors):
+        return None
+    bridge: BridgeVariant = "elu" if ELU_BRIDGE in tensors else "relu"
+    source = OPEN_MODEL_ZOO if bridge == "elu" else CHECKPOINT
+    net = create_bottom_up(MODEL, skeleton=OPENPOSE_18, bridge=bridge)
+    fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
+    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    digests = tuple(sha256_of(part) for part in parts)
+    about = {"data": "not known", "source": path.name, "sha256": digests[-1], "terms": "not known"}
+    category = OPENPOSE_18.to_category() | {"paf_channels": list(OPENPOSE_18.paf_channels)}
+    card = {"kind": "pose", "model": MODEL, "stages": 1, "height": HEIGHT, "bridge": bridge, "skeleton": category}
+    if source.has_hashes(digests):
+        about |= source.about(digests)
+        if source.calibration is not None:
+            card["score_calibration"] = dict(source.calibration)
+    return WeightsFile(path, card | {"about": about}, net.state_dict())
 
 
 def is_pose_file(file: str | Path) -> bool:
@@ -101,55 +122,29 @@ def import_pose(
     WeightsError
         If it cannot be read, has another hash than the published one, or is of another network.
     """
-    from firstsight.models.pose import create_bottom_up
-    from firstsight.weights.state_dict import fit
-
     path = Path(file).expanduser()
     if out is not None and Path(out).suffix != ".safetensors":
         raise UsageError(f"`out` must end in .safetensors; got {out}")
-    tensors = read_tensors(path)
-    bridge: BridgeVariant = "elu" if ELU_BRIDGE in tensors else "relu"
-    source = OPEN_MODEL_ZOO if bridge == "elu" else CHECKPOINT
-    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-    digests = tuple(sha256_of(part) for part in parts)
-    if verify and source.precisions and digests not in source.precisions:
+    weights = recognize_pose(path, read_tensors(path), notify=notify)
+    if weights is None:
+        raise WeightsError(f"{path}: is not lightweight OpenPose; its tensors have other names")
+    card = weights.card
+    source = OPEN_MODEL_ZOO if card["bridge"] == "elu" else CHECKPOINT
+    digest = card["about"]["sha256"]
+    if verify and card["about"]["data"] == "not known":
         raise WeightsError(
             f"{path}: the SHA-256 of it or of its .bin file is not a published one, so it is damaged or was trained"
             " again; download it again, or import it with --no-verify"
         )
     target = Path(out).expanduser() if out is not None else source.target
-    card = card_of(target)
-    if target.exists() and not replace and (card is None or card["about"].get("sha256") != digests[-1]):
+    existing = card_of(target)
+    if target.exists() and not replace and (existing is None or existing["about"].get("sha256") != digest):
         raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")
     if not source.precisions:
-        notify(f"no hash of {path.name} is published; the SHA-256 of this file is {digests[-1]}")
-    net = create_bottom_up(MODEL, skeleton=OPENPOSE_18, bridge=bridge)
-    fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
-    about: dict[str, Any] = {"data": "not known", "source": path.name, "sha256": digests[-1], "terms": "not known"}
-    if digests in source.precisions or not source.precisions:
-        folder = f"{ZOO_URL}{source.precisions[digests]}/" if source.precisions else source.base_url
-        about |= {
-            "data": "coco",
-            "source": folder + source.files[0].name,
-            "terms": source.terms,
-            "published_ap": source.ap,
-            "ap_source": source.ap_source,
-        }
-        if source.measured:
-            about["measured"] = source.measured
-    category = OPENPOSE_18.to_category() | {"paf_channels": list(OPENPOSE_18.paf_channels)}
-    fields: dict[str, Any] = {"stages": 1, "height": HEIGHT, "bridge": bridge, "skeleton": category}
-    if "published_ap" in about and source.calibration is not None:
-        fields["score_calibration"] = dict(source.calibration)
-    text = make_card("pose", model=MODEL, about=about, **fields)
+        notify(f"no hash of {path.name} is published; the SHA-256 of this file is {digest}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_weights(target, net.state_dict(), text)
+        write_weights(target, weights.tensors, make_card(**card))
     except OSError as error:
-        raise _cannot_write(error, target) from error
+        raise cannot_write(error, target) from error
     return target
-
-
-def _cannot_write(error: OSError, target: Path) -> WeightsError:
-    reason = error.strerror or str(error)
-    return WeightsError(f"{error.filename or target}: {reason}; choose another place with FIRSTSIGHT_HOME or `out`")

@@ -20,6 +20,8 @@ SHIFT = 0.4
 """Maximum distance of a person from the center of the tile along each axis, as a fraction of the tile's side."""
 COLOR = 0.25
 """Maximum change of contrast and of the mean of each channel, as a fraction of the range."""
+PERSON_FIELDS = ("keypoints", "visible", "uncertain", "boxes", "areas")
+"""Fields of a `Scene` with a row for each person."""
 EMPTY_BOX = np.array([0.15, 0.15, 0.7, 0.7])
 """Region of a photograph without people that takes the place of a person's box, as fractions of width and height."""
 
@@ -50,8 +52,7 @@ class MosaicComposer(SceneComposer):
         for number, tile in enumerate(self._tiles(draws)):
             other = int(self.used[int(tile_draws[number, 0] * len(self.used))])
             scenes.append(self._add_tile(canvas, loss_mask, index if number == 0 else other, tile, tile_draws[number]))
-        names = ("keypoints", "visible", "uncertain", "boxes", "areas")
-        fields = {name: np.concatenate([getattr(scene, name) for scene in scenes]) for name in names}
+        fields = {name: np.concatenate([getattr(scene, name) for scene in scenes]) for name in PERSON_FIELDS}
         return Scene(image=np.asarray(canvas), loss_mask=loss_mask, **fields)
 
     def _tiles(self, draws: Floats) -> list[tuple[int, int, int, int]]:
@@ -83,8 +84,9 @@ class MosaicComposer(SceneComposer):
         people = self._annotated[index].tolist()
         scene = self._to_scene(canvas, people, [transform] * len(people), loss_mask, window=tile)
         kept = (scene.visible | scene.uncertain).any(1)
-        names = ("keypoints", "visible", "uncertain", "boxes", "areas")
-        return Scene(image=scene.image, loss_mask=loss_mask, **{name: getattr(scene, name)[kept] for name in names})
+        return Scene(
+            image=scene.image, loss_mask=loss_mask, **{name: getattr(scene, name)[kept] for name in PERSON_FIELDS}
+        )
 
     def _place(self, index: int, tile: tuple[int, int, int, int], draws: Floats) -> Affine:
         """Return a random transform of a photograph into a tile."""

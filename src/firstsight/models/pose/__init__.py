@@ -56,8 +56,7 @@ def create_bottom_up(
     if not 0 <= count <= MAX_STAGES:
         raise UsageError(f"`stages` must be between 0 and {MAX_STAGES}; got {count}")
     from firstsight.models.pose.openpose_mobilenet import BRIDGES, openpose_mobilenet
-    from firstsight.models.pose.openpose_small import openpose_small
-    from firstsight.models.pose.openpose_tiny import openpose_tiny
+    from firstsight.models.pose.openpose_tiny import openpose_small, openpose_tiny
     from firstsight.models.pose.openpose_vgg import openpose_vgg19
 
     joints, limbs = len(skeleton), len(skeleton.limbs)

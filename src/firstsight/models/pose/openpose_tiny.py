@@ -5,20 +5,24 @@ backbone learns from poses alone, in two hours. It goes down to 1/32, where a wh
 up to 1/8, where joints are distinguished (feature pyramid, Lin 2017). It has plain 3x3 convolutions, because depthwise
 ones are slow to train on CPUs, and batch norm between each convolution and its activation.
 
+There are two sizes: ``openpose_tiny`` for scenes of athletes, and ``openpose_small`` with more channels for whole
+photographs, in which people sit, are cut off or hidden, and animals and furniture must not be taken for people.
+
 Differs from Cao 2017: the backbone; one trunk for heatmaps and part affinity fields, as in Osokin 2018; one residual
 block per refinement stage instead of five or seven convolutions; batch norm. The input is BGR, (pixel - 128) / 256.
 
-Size for 14 joints and 13 limbs, one refinement stage: 951,850 parameters.
+Size with one refinement stage: tiny, for 14 joints and 13 limbs, 951,850 parameters; small, for 18 joints and 19 limbs,
+1,755,730 parameters and 0.92 G multiply-accumulates at 3x256x256.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTHS = (24, 32, 64, 96, 128)
-"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image size."""
-CHANNELS = 64
-"""Channels of the stages."""
+TINY = (24, 32, 64, 96, 128)
+"""Channels of the tiny backbone at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image size. The stages have those at 1/8."""
+SMALL = (32, 48, 96, 128, 160)
+"""Channels of the small backbone."""
 HIDDEN = 96
 """Hidden channels of the branches of a stage."""
 
@@ -59,7 +63,7 @@ class Block(nn.Module):
 class Stage(nn.Module):
     """Trunk with two branches of two 1x1 convolutions, for heatmaps and part affinity fields."""
 
-    def __init__(self, trunk: nn.Module, heatmaps: int, pafs: int, *, channels: int = CHANNELS) -> None:
+    def __init__(self, trunk: nn.Module, channels: int, heatmaps: int, pafs: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.heatmaps = nn.Sequential(conv_norm(channels, HIDDEN, 1), nn.Conv2d(HIDDEN, heatmaps, 1))
@@ -86,31 +90,33 @@ class OpenPoseTiny(nn.Module):
         Number of limbs of the skeleton; each has a field of two maps.
     stages : int
         Number of refinement stages.
+    widths : tuple[int, int, int, int, int]
+        Channels of the backbone, `TINY` or `SMALL`.
     """
 
-    def __init__(self, *, joints: int, limbs: int, stages: int) -> None:
+    def __init__(self, *, joints: int, limbs: int, stages: int, widths: tuple[int, int, int, int, int] = TINY) -> None:
         super().__init__()
-        c2, c4, c8, c16, c32 = WIDTHS
+        c2, c4, c8, c16, c32 = widths
         self.to_quarter = nn.Sequential(conv_norm(3, c2, stride=2), Block(c2, c4, stride=2))
         self.to_eighth = Block(c4, c8, stride=2)
         self.to_sixteenth = nn.Sequential(Block(c8, c16, stride=2), Block(c16, c16))
         self.to_least = Block(c16, c32, stride=2)
         self.from_least = nn.Conv2d(c32, c16, 1)
         self.at_sixteenth = conv_norm(c16, c16)
-        self.from_sixteenth = nn.Conv2d(c16, CHANNELS, 1)
-        self.from_eighth = nn.Conv2d(c8, CHANNELS, 1)
-        self.at_eighth = conv_norm(CHANNELS, CHANNELS)
+        self.from_sixteenth = nn.Conv2d(c16, c8, 1)
+        self.from_eighth = nn.Conv2d(c8, c8, 1)
+        self.at_eighth = conv_norm(c8, c8)
         heatmaps, pafs = joints + 1, 2 * limbs
-        self.initial_stage = Stage(conv_norm(CHANNELS, CHANNELS), heatmaps, pafs)
+        self.initial_stage = Stage(conv_norm(c8, c8), c8, heatmaps, pafs)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
-            trunk = nn.Sequential(conv_norm(CHANNELS + heatmaps + pafs, CHANNELS, 1), Block(CHANNELS, CHANNELS))
-            self.refinement_stages.append(Stage(trunk, heatmaps, pafs))
+            trunk = nn.Sequential(conv_norm(c8 + heatmaps + pafs, c8, 1), Block(c8, c8))
+            self.refinement_stages.append(Stage(trunk, c8, heatmaps, pafs))
 
     def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.
 
-        The input is (N, 3, H, W), BGR, (pixel - 128) / 256.
+        The input is (N, 3, H, W), BGR, (pixel - 128) / 256. The comments have the channels of `TINY`.
         """
         x4 = self.to_quarter(images)  # (N, 32, H/4, W/4)
         x8 = self.to_eighth(x4)  # (N, 64, H/8, W/8)
@@ -134,3 +140,8 @@ def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
 def openpose_tiny(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseTiny:
     """Return OpenPose with the small backbone."""
     return OpenPoseTiny(joints=joints, limbs=limbs, stages=stages)
+
+
+def openpose_small(*, joints: int = 18, limbs: int = 19, stages: int = 1) -> OpenPoseTiny:
+    """Return OpenPose with the backbone for photographs."""
+    return OpenPoseTiny(joints=joints, limbs=limbs, stages=stages, widths=SMALL)

@@ -1,23 +1,22 @@
 """A trained bottom-up pose network: weights file with its card, or the published checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
 from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.ops import fold_batch_norm
 from firstsight.pose.score import UNCALIBRATED, ScoreCalibration
-from firstsight.pose.skeleton import OPENPOSE_18, Skeleton
+from firstsight.pose.skeleton import Skeleton
 from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import WeightsFile, load_checked
 from firstsight.weights.memory_format import channels_last
-from firstsight.weights.pose_table import ELU_BRIDGE, HEIGHT, PUBLISHED_POSE
-from firstsight.weights.state_dict import fit, skeleton_size
+from firstsight.weights.pose_table import PUBLISHED_POSE
 
 DEFAULT_WEIGHTS = (*PUBLISHED_POSE, "openpose-small-photos", "openpose-tiny-lsp")
 """Weights that are used if none are named: the first ones that are on the machine."""
@@ -126,37 +125,6 @@ def card_fields(*, skeleton: Skeleton, stages: int, height: int, bridge: BridgeV
     category = skeleton.to_category() | {"paf_channels": list(skeleton.paf_channels)}
     fields = {"stages": stages, "height": height, "skeleton": category}
     return fields | {"bridge": bridge} if bridge else fields
-
-
-def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[str], None]) -> WeightsFile | None:
-    """Return the published checkpoint of lightweight OpenPose as a weights file, or None if it is something else.
-
-    Parameters
-    ----------
-    path : Path
-        PyTorch file.
-    tensors : Mapping[str, Tensor]
-        Its tensors by name.
-    notify : Callable[[str], None]
-        Called with a line if refinement stages are left out.
-
-    Raises
-    ------
-    WeightsError
-        If the tensors are those of such a network but do not fit.
-    """
-    if not skeleton_size(tensors):
-        return None
-    bridge: BridgeVariant = "elu" if ELU_BRIDGE in tensors else "relu"
-    net = create_bottom_up(PUBLISHED_MODEL, skeleton=OPENPOSE_18, bridge=bridge)
-    fit(net, tensors, path, display_name=type(net).__name__, notify=notify)
-    card = {
-        "kind": "pose",
-        "model": PUBLISHED_MODEL,
-        **card_fields(skeleton=OPENPOSE_18, stages=1, height=HEIGHT, bridge=bridge),
-        "about": {"data": "not known", "source": path.name},
-    }
-    return WeightsFile(path, card, net.state_dict())
 
 
 def _skeleton(category: Mapping[str, Any]) -> Skeleton:
