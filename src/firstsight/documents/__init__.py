@@ -1,0 +1,1 @@
+"""Schemas of the documents that firstsight reads: cards, run configurations, metrics, poses and boxes."""

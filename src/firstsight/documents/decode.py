@@ -1,0 +1,177 @@
+"""Decoding of JSON documents by a schema: types, ranges, size and depth are checked before a value is used."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from firstsight.errors import DataError, FirstsightError
+
+MAX_BYTES = 256 * 2**20
+"""Default limit of the size of a document, in bytes."""
+MAX_MESSAGE = 300
+"""Maximum length of a message, in characters."""
+MAX_VALUE = 60
+"""Maximum length of a value that a message quotes, in characters."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Integer of a document that is a number of things. A plain ``int`` in a schema accepts any number of digits."""
+
+T = TypeVar("T")
+
+
+def read_document(
+    path: Path, schema: type[T], *, error: type[FirstsightError] = DataError, max_bytes: int = MAX_BYTES
+) -> T:
+    """Read a JSON file and return its content, checked against a schema.
+
+    Parameters
+    ----------
+    path : Path
+        File to read, UTF-8.
+    schema : type[T]
+        Type of the document: a `msgspec.Struct` or any type that msgspec supports. Fields that the schema does not
+        have are ignored unless it forbids them.
+    error : type[FirstsightError]
+        Class of the error that is raised.
+    max_bytes : int
+        Limit of the file's size, checked before the file is read.
+
+    Returns
+    -------
+    T
+        The document.
+
+    Raises
+    ------
+    FirstsightError
+        ``error``, with one sentence of at most `MAX_MESSAGE` characters that names the file, the key and the value.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as failure:
+        reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
+        raise error(one_line(f"{path}: {reason}")) from None
+    return decode_document(data, schema, source=str(path), error=error, max_bytes=max_bytes)
+
+
+def decode_document(
+    data: bytes | str,
+    schema: type[T],
+    *,
+    source: str,
+    error: type[FirstsightError] = DataError,
+    max_bytes: int = MAX_BYTES,
+) -> T:
+    """Decode JSON and return its content, checked against a schema.
+
+    Parameters
+    ----------
+    data : bytes | str
+        The document. Bytes are UTF-8.
+    schema : type[T]
+        Type of the document, see `read_document`.
+    source : str
+        Name of the document in messages.
+    error : type[FirstsightError]
+        Class of the error that is raised.
+    max_bytes : int
+        Limit of the size.
+
+    Raises
+    ------
+    FirstsightError
+        ``error``, see `read_document`.
+
+    Examples
+    --------
+    >>> decode_document('{"lr": 0.1}', dict[str, float], source="config.json")
+    {'lr': 0.1}
+    >>> decode_document('["x"]', list[float], source="boxes.json")
+    Traceback (most recent call last):
+    firstsight.errors.DataError: boxes.json: [0]: expected a number, got "x"
+    """
+    if len(data) > max_bytes:
+        raise error(one_line(f"{source}: larger than {max_bytes:,} bytes, the limit of such a file"))
+    try:
+        return msgspec.json.decode(data, type=schema)
+    except msgspec.ValidationError as failure:
+        message = _describe(str(failure), data)
+    except RecursionError:
+        message = "nested too deeply"
+    except (msgspec.DecodeError, ValueError) as failure:  # UnicodeDecodeError is a ValueError
+        message = f"not valid JSON ({failure})"
+    raise error(one_line(f"{source}: {message}"))
+
+
+def one_line(text: str, length: int = MAX_MESSAGE) -> str:
+    r"""Return text on one line without control characters, at most ``length`` characters long.
+
+    Long text loses its middle, because its beginning names the file and its end names the reason.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    length : int
+        Maximum number of characters, at least 20.
+
+    Examples
+    --------
+    >>> one_line("a\\n  b\\x1b[31m")
+    'a b\\\\x1b[31m'
+    >>> one_line("0123456789" * 4, 20)
+    '012345678 … 23456789'
+    """
+    text = " ".join(text.split())
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+    if len(text) <= length:
+        return text
+    end = (length - 3) // 2
+    return f"{text[: length - 3 - end]} … {text[-end:]}"
+
+
+_TYPES = {
+    "int": "an integer", "float": "a number", "str": "text", "bool": "true or false", "null": "null",
+    "array": "a list", "object": "an object", "bytes": "text",
+}  # fmt: skip
+
+
+def _describe(message: str, data: bytes | str) -> str:
+    """Return msgspec's message with the key, the value and plain names of types.
+
+    >>> _describe("Expected `int`, got `str` - at `$.a[0]`", '{"a": ["x"]}')
+    'a[0]: expected an integer, got "x"'
+    >>> _describe("Object missing required field `kind`", "{}")
+    'object missing required field kind'
+    """
+    reason, _, location = message.partition(" - at `")
+    reason = reason[:1].lower() + reason[1:]
+    path = location.rstrip("`").removeprefix("$").removeprefix(".")
+    reason = re.sub(r"`([^`]*)`", lambda match: _plain_types(match[1]), reason)
+    value = _value_at(location.rstrip("`"), data) if path else None
+    if reason.startswith("expected") and value is not None:
+        reason = f"{reason.partition(', got ')[0]}, got {value}"
+    return f"{path}: {reason}" if path else reason
+
+
+def _plain_types(names: str) -> str:
+    return " or ".join(_TYPES.get(name.strip(), name.strip()) for name in names.split("|"))
+
+
+def _value_at(location: str, data: bytes | str) -> str | None:
+    """Return the value at a path such as "$.a[0].b" as short JSON, or None where it cannot be followed."""
+    try:
+        value: Any = msgspec.json.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # damaged after the place that the message names
+        return None
+    for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", location):
+        try:
+            value = value[int(index)] if index else value[key]
+        except (KeyError, IndexError, TypeError):  # "[...]" stands for any key of a mapping
+            return None
+    if "[...]" in location:
+        return None
+    return one_line(msgspec.json.encode(value).decode(), MAX_VALUE)

@@ -1,0 +1,90 @@
+"""Messages of documents that do not fit their schema."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstsight.documents.decode import MAX_MESSAGE, Count, decode_document, one_line, read_document
+from firstsight.errors import DataError, WeightsError
+
+
+class Card(msgspec.Struct):
+    """Schema of these tests."""
+
+    kind: str
+    classes: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scores: dict[str, float] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "card: expected an object, got a list"),
+        ("{}", "card: object missing required field kind"),
+        ('{"kind": 3}', "card: kind: expected text, got 3"),
+        ('{"kind": "a", "classes": 1001}', "card: classes: expected an integer <= 1000, got 1001"),
+        ('{"kind": "a", "classes": "²"}', 'card: classes: expected an integer, got "²"'),
+        ('{"kind": "a", "mean": [0, 1]}', "card: mean: expected a list of length 3, got [0,1]"),
+        ('{"kind": "a", "mean": [0, 1, null]}', "card: mean[2]: expected a number, got null"),
+        ('{"kind": "a", "scores": {"b": "c"}}', "card: scores[...]: expected a number, got text"),
+        ('{"kind": "a", "scores": {"b": 1e999}}', "card: scores[...]: number out of range"),
+        (
+            '{"kind": "a", "scores": {"b": NaN}}',
+            "card: not valid JSON (JSON is malformed: invalid character (byte 30))",
+        ),
+        ("[" * 100_000, "card: expected an object, got a list"),
+        ("", "card: not valid JSON (Input data was truncated)"),
+        (
+            b'{"kind": "\xff"}',
+            "card: not valid JSON (Invalid UTF-8 encoded string)",
+        ),
+    ],
+)
+def test_message_names_the_key_and_the_value(text: str | bytes, message: str) -> None:
+    with pytest.raises(WeightsError) as error:
+        decode_document(text, Card, source="card", error=WeightsError)
+    assert str(error.value) == message
+
+
+def test_deep_documents_of_any_type_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^x: nested too deeply$"):
+        decode_document("[" * 100_000, object, source="x")
+
+
+@pytest.mark.parametrize("schema", [Count, float])
+def test_long_numbers_are_refused(schema: type[object]) -> None:
+    with pytest.raises(DataError, match=r"^x: (number|integer value) out of range$|expected an integer <= "):
+        decode_document("9" * 400, schema, source="x")
+
+
+def test_files_beyond_the_limit_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text('{"kind": "a"}')
+    assert read_document(path, Card, max_bytes=13).kind == "a"
+    with pytest.raises(DataError, match=r"card.json: larger than 12 bytes"):
+        read_document(path, Card, max_bytes=12)
+
+
+@pytest.mark.parametrize("name", ["absent.json", ".", "a\0b"])
+def test_unreadable_paths_have_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"^[^\n]+: [^\n]+$"):
+        read_document(tmp_path / name, Card)
+
+
+@given(st.text())
+def test_one_line_has_no_control_characters(text: str) -> None:
+    line = one_line(text)
+    assert len(line) <= MAX_MESSAGE
+    assert line.isprintable()
+
+
+def test_one_line_keeps_the_beginning_and_the_end() -> None:
+    line = one_line("file.json: " + "x" * 1000 + " is too long")
+    assert line.startswith("file.json: ")
+    assert line.endswith(" is too long")
+    assert len(line) == MAX_MESSAGE
