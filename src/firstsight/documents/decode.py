@@ -120,8 +120,8 @@ def one_line(text: str, length: int = MAX_MESSAGE) -> str:
 
     Examples
     --------
-    >>> one_line("a\\n  b\\x1b[31m")
-    'a b\\\\x1b[31m'
+    >>> one_line("a\n  b\x1b[31m")
+    'a b\\x1b[31m'
     >>> one_line("0123456789" * 4, 20)
     '012345678 … 23456789'
     """
