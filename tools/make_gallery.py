@@ -4,7 +4,7 @@
 
 Each row of the table in docs/gallery.md has a command and the image that it makes. The commands run unchanged in a
 temporary folder. `gallery.png` at the top of the README shows all images. The images may be published: they show
-bundled digits, generated digits and clothes, and the sample photo (US Navy, public domain).
+bundled digits, generated digits and clothes, and the sample photographs (US Navy, public domain; COCO, CC BY 2.0).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from firstsight.cli import main as firstsight
 
 ROOT = Path(__file__).parents[1]
-ROW = re.compile(r"^\| `(firstsight [^`]+ --out (\S+\.png))` \| .*\(images/(\S+\.png)\)", re.MULTILINE)
+ROW = re.compile(r"^\| `(firstsight [^`]*--out (\S+)\.(?:png|jpg))` \| .*\(images/(\S+)\.(png|jpg)\)", re.MULTILINE)
 MAX_WIDTH = 640
 """Maximum width of an image in pixels."""
 TILE, COLUMNS, GAP, CAPTION_HEIGHT = (400, 310), 3, 24, 46
@@ -30,8 +30,12 @@ CAPTION_CHARACTERS = 46
 
 
 def read_rows(page: str) -> list[tuple[str, str]]:
-    """Return the command and the image name of each row of the table."""
-    return [(command, name) for command, out, name in ROW.findall(page) if out == name]
+    """Return the command and the image name of each row of the table; photographs are stored as JPEG."""
+    return [
+        (command, f"{name}.{suffix}")
+        for command, out, name, suffix in ROW.findall(page)
+        if name == (f"{out}-maps" if " --maps" in command else out)
+    ]
 
 
 def run_commands(commands: list[tuple[str, str]]) -> dict[str, Image.Image]:
@@ -49,7 +53,8 @@ def run_commands(commands: list[tuple[str, str]]) -> dict[str, Image.Image]:
             for command, name in commands:
                 if firstsight(shlex.split(command)[1:]):
                     raise RuntimeError(f"failed: {command}")
-                with Image.open(name) as file:
+                written = next(Path().glob(f"{Path(name).stem}.*"))
+                with Image.open(written) as file:
                     image = file.convert("RGB")
                 if image.width > MAX_WIDTH:
                     size = MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)
@@ -97,7 +102,7 @@ def main() -> None:
     commands = read_rows((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8"))
     images = run_commands(commands)
     for command, name in commands:
-        images[command].save(folder / name, optimize=True)
+        images[command].save(folder / name, optimize=True, quality=85)
     make_grid(images).save(folder / "gallery.png", optimize=True)
 
 

@@ -247,7 +247,6 @@ def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, we
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "missing: IMAGE_OR_FOLDER_OR_VIDEO"),
         ("x.png --maps", "--maps writes a file next to that of the poses; give --out too"),
         ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
         ("x.png y.png --out x.png", "several images need a folder"),
@@ -293,3 +292,11 @@ def test_the_limitations_of_bundled_networks_are_stated(run: Run) -> None:
     assert (
         code == 0 and "pose-tiny-lsp is a small bundled network" in err and "expect false detections otherwise" in err
     )
+
+
+def test_without_an_image_the_bundled_photograph_is_used(run: Run, weights: Path) -> None:
+    code, out, err = run("pose", "--model", weights, "--json", "--out", "people.png")
+    assert code == 0 and "no image given: using the bundled photograph people.jpg" in err
+    assert json.loads(out)["image"].endswith("people.jpg")
+    with Image.open("people.png") as drawn:
+        assert drawn.size == (640, 422)

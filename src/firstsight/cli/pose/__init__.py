@@ -1,6 +1,7 @@
 """``firstsight pose``."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ def run(argv: list[str]) -> int:
     """Parse, estimate, draw, print; report unreadable images on stderr, with exit code 1, and process the others."""
     arguments = parse(Arguments, "pose", argv, examples=EXAMPLES)
     from firstsight.data.video import is_video
+
+    if not arguments.images:
+        arguments = _with_sample(arguments)
 
     if any(is_video(name) and not Path(name).is_dir() for name in arguments.images):  # a folder may have any name
         from firstsight.cli.pose import video
@@ -44,10 +48,17 @@ def run(argv: list[str]) -> int:
     return report_failures(results.refused)
 
 
+def _with_sample(arguments: Arguments) -> Arguments:
+    """Return the arguments with the bundled photograph of people as the image, and say so."""
+    from firstsight.cli.console import log
+    from firstsight.data.sample_image import sample_people
+
+    log("no image given: using the bundled photograph people.jpg")
+    return replace(arguments, images=(str(sample_people()),))
+
+
 def _check(arguments: Arguments) -> None:
     """Refuse impossible combinations of options before anything is loaded."""
-    if not arguments.images:
-        raise UsageError("missing: IMAGE_OR_FOLDER_OR_VIDEO; name at least one (see: firstsight pose --help)")
     is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
     for option in ("track", "smooth", "frames"):
         if getattr(arguments, option) not in (False, None):

@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 FAST_HEIGHT = 256
 """Height in pixels that images are resized to with --fast."""
 BETTER = "better results: firstsight weights get openpose-mobilenet downloads 16 MB"
-EXAMPLES = ("firstsight pose photo.jpg --out people.png", "firstsight pose video.mp4 --track --out people.mp4")
+EXAMPLES = (
+    "firstsight pose --out people.png",
+    "firstsight pose photo.jpg --out people.png",
+    "firstsight pose video.mp4 --track --out people.mp4",
+)
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Estimate the poses of people in images, a video or a camera."""
 
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER_OR_VIDEO...")]
-    """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1."""
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[IMAGE_OR_FOLDER_OR_VIDEO...]")] = ()
+    """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1.
+    Without any, a bundled photograph of four people is used."""
     model: Maybe[str] = None
     """A run directory, the name of weights, a .safetensors file, or the published checkpoint_iter_370000.pth of
     lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled ones)."""

@@ -128,10 +128,7 @@ class BottomUpTask(EmaTask[nn.Module]):
         tuple[Tensor, tuple[Tensor, Tensor]]
             Losses (N,), and the parts of the last stage for heatmaps (N,) and fields (N,).
         """
-        height, width = batch.loss_mask.shape[1:]
-        size, stride = (height, width), self.batches.stride
-        heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma)
-        pafs = self._paf_targets(batch, batch.visible)
+        heatmaps, pafs = self.targets(batch)
         heatmap_weights = paf_weights = batch.loss_mask[:, None].to(heatmaps)  # (N, 1, h, w)
         if batch.uncertain.any():
             heatmap_mask, paf_mask = self._uncertain_masks(batch, pafs)
@@ -150,6 +147,13 @@ class BottomUpTask(EmaTask[nn.Module]):
         ]
         losses = torch.stack([of_heatmaps + self.paf_weight * of_pafs for of_heatmaps, of_pafs in stages]).sum(0)
         return losses, stages[-1]
+
+    def targets(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
+        """Return the target heatmaps (N, K + 1, h, w) and part affinity fields (N, 2L, h, w) of the labeled joints."""
+        height, width = batch.loss_mask.shape[1:]
+        size, stride = (height, width), self.batches.stride
+        heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=size, stride=stride, sigma=self.sigma)
+        return heatmaps, self._paf_targets(batch, batch.visible)
 
     def _paf_targets(self, batch: SceneBatch, joints: Tensor) -> Tensor:
         """Return the target fields (N, 2L, h, w) of the limbs between ``joints``, a mask (N, P, K)."""
