@@ -10,8 +10,10 @@ person in each photograph, in how many of 300 exactly one person is drawn. No fi
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firstsight import load
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
@@ -43,36 +45,64 @@ def main() -> None:
             f" {result.people} people, height {result.height}, {'flip' if arguments.flip else 'no flip'}{boxes}"
         )
         if isinstance(estimator, PoseEstimator):
-            count_people(PoseEstimator(estimator.network, height=height, flip=arguments.flip), arguments)
+            counting = PoseEstimator(estimator.network, height=height, flip=arguments.flip)
+            print(f"  {describe(count_people(counting, load_keypoints(arguments.coco)))}")
+            if arguments.lsp is not None:
+                singles = count_singles(counting, load_keypoints(arguments.lsp))
+                print(f"  {arguments.lsp.name}: {describe_singles(singles)}")
 
 
-def count_people(estimator: PoseEstimator, arguments: argparse.Namespace) -> None:
-    """Print how many people are drawn in photographs with and without people, and with one person."""
-    minimum = estimator.min_score
-    estimator.min_score = 0.0
-    people = load_keypoints(arguments.coco)
+class Counts(NamedTuple):
+    """People that are drawn at the minimum score, and that are found without one, in two groups of photographs."""
+
+    min_score: float
+    num_empty: int
+    drawn_in_empty: int
+    found_in_empty: int
+    num_others: int
+    drawn_in_others: int
+    found_in_others: int
+
+
+def count_people(estimator: PoseEstimator, people: KeypointSet) -> Counts:
+    """Count the people that are found in photographs with and without annotations."""
+    minimum, scores = estimator.min_score, scores_of(estimator, people)
     is_empty = np.array([not len(people.people_in(index)) for index in range(len(people))])
-    scores = scores_of(estimator, people)
-    for title, rows in (("without people", np.flatnonzero(is_empty)), ("with people", np.flatnonzero(~is_empty))):
-        everyone = np.concatenate([scores[row] for row in rows]) if len(rows) else np.zeros(0)
-        print(
-            f"  {len(rows)} photographs {title}: {(everyone >= minimum).sum()} people drawn at the minimum score"
-            f" {minimum:.2f}, {len(everyone)} without one"
-        )
-    if arguments.lsp is None:
-        return
-    lsp = load_keypoints(arguments.lsp)
-    lsp = lsp.select(np.arange(min(LSP_IMAGES, len(lsp))) * len(lsp) // min(LSP_IMAGES, len(lsp)))
-    counts = np.array([(each >= minimum).sum() for each in scores_of(estimator, lsp)])
-    print(
-        f"  {len(lsp)} photographs of {arguments.lsp.name}: exactly one person in {(counts == 1).mean():.1%},"
-        f" none in {(counts == 0).mean():.1%}, several in {(counts > 1).mean():.1%}"
+    counts: list[int] = []
+    for rows in (np.flatnonzero(is_empty), np.flatnonzero(~is_empty)):
+        everyone = np.concatenate([np.zeros(0), *(scores[row] for row in rows)])
+        counts += [len(rows), int((everyone >= minimum).sum()), len(everyone)]
+    return Counts(minimum, *counts)
+
+
+def describe(counts: Counts) -> str:
+    """Return the counts in words."""
+    return (
+        f"at the minimum score {counts.min_score:.2f}, {counts.drawn_in_empty} people are drawn in"
+        f" {counts.num_empty} photographs without people ({counts.found_in_empty} without a minimum), and"
+        f" {counts.drawn_in_others} of {counts.found_in_others} in {counts.num_others} photographs with people"
     )
 
 
-def scores_of(estimator: PoseEstimator, people: KeypointSet) -> list[np.ndarray]:
-    """Return the scores of the people that are found in each photograph."""
-    return [np.array(estimator.infer(image.path).scores) for image in people.images]
+def count_singles(estimator: PoseEstimator, people: KeypointSet) -> NDArray[np.int64]:
+    """Return the number of people drawn in each of 300 photographs, evenly spaced, of one person each."""
+    count = min(LSP_IMAGES, len(people))
+    people = people.select(np.arange(count) * len(people) // count)
+    return np.array([(each >= estimator.min_score).sum() for each in scores_of(estimator, people)])
+
+
+def describe_singles(counts: NDArray[np.int64]) -> str:
+    """Return the shares of photographs with one person, none and several in words."""
+    return (
+        f"exactly one person in {(counts == 1).mean():.1%} of {len(counts)} photographs of one person, none in"
+        f" {(counts == 0).mean():.1%}, several in {(counts > 1).mean():.1%}"
+    )
+
+
+def scores_of(estimator: PoseEstimator, people: KeypointSet) -> list[NDArray[np.float64]]:
+    """Return the scores of the people that are found in each photograph, without a minimum score."""
+    everyone = PoseEstimator(estimator.network, height=estimator.height, flip=estimator.flip, min_score=0.0)
+    return [np.array(everyone.infer(image.path).scores) for image in people.images]
 
 
 if __name__ == "__main__":

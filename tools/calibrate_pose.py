@@ -1,12 +1,13 @@
 """Fit the conversion of raw scores of people to probabilities, and choose the minimum score.
 
-    python tools/calibrate_pose.py WEIGHTS DATA.json [--images FOLDER] [--partly] [--height H] [--write]
+    python tools/calibrate_pose.py WEIGHTS DATA.json [--images FOLDER] [--partly] [--balance] [--height H] [--write]
 
 Detections in photographs with labeled people are compared with these people: a detection is right if its OKS with a
 person is at least 0.3 or, for people of whom only the box is known, its box overlaps theirs (IoU 0.3). Detections of
 people whose joints are all uncertain, and of crowds, are not counted. With --partly, where only some of the people are
 labeled, other detections in photographs with people are not counted either; wrong ones are then those in photographs
-without people. --write stores the result in the card of the weights file. Use data that no final figure is taken on.
+without people. With --balance, photographs without people count as much as those with people. --write stores the
+result in the card of the weights file. Use data that no final figure is taken on.
 """
 
 import argparse
@@ -43,32 +44,56 @@ def main() -> None:
     parser.add_argument("--partly", action="store_true", help="not all people are labeled")
     parser.add_argument("--height", type=int, help="height that photographs are resized to")
     parser.add_argument("--limit", type=int, help="use this many photographs, evenly spaced")
+    parser.add_argument("--balance", action="store_true", help="weigh photographs with and without people equally")
     parser.add_argument("--min-precision", type=float, default=0.5, help="of the people from the minimum score on")
     parser.add_argument("--write", action="store_true", help="store the result in the card")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    network = load(arguments.weights).network
-    estimator = PoseEstimator(replace(network, calibration=RAW), height=arguments.height)
     people = load_keypoints(arguments.data, arguments.images)
-    people = convert_skeleton(people, network.skeleton)
     if arguments.limit:
         people = people.select(np.arange(arguments.limit) * len(people) // arguments.limit)
+    path = resolve(arguments.weights)
+    calibration = calibrate(
+        path,
+        people,
+        height=arguments.height,
+        partly=arguments.partly,
+        balance=arguments.balance,
+        min_precision=arguments.min_precision,
+    )
+    if arguments.write:
+        store(path, calibration)
+        print(f"written: {path}")
+
+
+def calibrate(
+    path: Path, people: KeypointSet, *, height: int | None, partly: bool, balance: bool, min_precision: float
+) -> ScoreCalibration:
+    """Detect people in all photographs, return the fitted calibration, and print how good it is."""
+    network = load(path).network
+    estimator = PoseEstimator(replace(network, calibration=RAW), height=height)
+    people = convert_skeleton(people, network.skeleton)
     raw, right, in_empty = [], [], []
     for index in range(len(people)):
         poses = estimator(people.images[index].path)
-        known, is_right = compare(poses, people, index, partly=arguments.partly)
+        known, is_right = compare(poses, people, index, partly=partly)
         scores = np.array([pose.score for pose in poses])
         raw += (scores / np.maximum(1 - scores, 1e-12))[known].tolist()
         right += is_right[known].tolist()
         in_empty += [not len(people.people_in(index))] * int(known.sum())
-    calibration = fit_calibration(raw, right, min_precision=arguments.min_precision)
+    num_empty = sum(not len(people.people_in(index)) for index in range(len(people)))
+    weight = (len(people) - num_empty) / num_empty if balance and num_empty else 1.0
+    weights = np.where(in_empty, weight, 1.0)
+    calibration = fit_calibration(raw, right, weights=weights, min_precision=min_precision)
     report(calibration, np.array(raw), np.array(right), np.array(in_empty), people)
-    if arguments.write:
-        path = resolve(arguments.weights)
-        weights = read_weights(path)
-        card = weights.card | {"score_calibration": calibration.to_card()}
-        write_weights(path, weights.tensors, json.dumps(card, sort_keys=True))
-        print(f"written: {path}")
+    return calibration
+
+
+def store(path: Path, calibration: ScoreCalibration) -> None:
+    """Write a calibration to the card of a weights file."""
+    weights = read_weights(path)
+    card = weights.card | {"score_calibration": calibration.to_card()}
+    write_weights(path, weights.tensors, json.dumps(card, sort_keys=True))
 
 
 def compare(poses: list[Pose], people: KeypointSet, index: int, *, partly: bool) -> tuple[Bools, Bools]:

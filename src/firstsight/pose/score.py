@@ -83,7 +83,9 @@ UNCALIBRATED = ScoreCalibration(coefficient=1.0, intercept=-3.4, min_score=0.0)
 """Calibration of weights that have none: 0.5 at a raw score of 30; all people are returned."""
 
 
-def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: float = 0.5) -> ScoreCalibration:
+def fit_calibration(
+    raw: ArrayLike, is_person: ArrayLike, *, weights: ArrayLike | None = None, min_precision: float = 0.5
+) -> ScoreCalibration:
     """Fit a calibration to detections of which it is known whether they are a person.
 
     ``min_score`` is the threshold with the highest F1 score of the detections among those that ``min_precision`` of
@@ -95,6 +97,8 @@ def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: floa
         (N,) raw scores, above 0.
     is_person : ArrayLike
         (N,) whether each is a person.
+    weights : ArrayLike | None
+        (N,) weights above 0 of the detections; None weighs them equally.
     min_precision : float
         Minimum fraction of right people among those with at least ``min_score``.
 
@@ -107,20 +111,21 @@ def fit_calibration(raw: ArrayLike, is_person: ArrayLike, *, min_precision: floa
 
     x = np.log(np.maximum(np.asarray(raw, np.float64), 1e-9))
     y = np.asarray(is_person, bool)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     if y.all() or not y.any():
         raise ValueError("`is_person` must contain both True and False")
 
     def loss(parameters: FloatArray) -> float:
         logits = parameters[0] * x + parameters[1]
-        return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())
+        return float((w * np.logaddexp(0, np.where(y, -logits, logits))).sum() / w.sum())
 
     coefficient, intercept = minimize(loss, np.array([1.0, -x.mean()]), method="BFGS").x
     calibration = ScoreCalibration(float(max(coefficient, 1e-3)), float(intercept), 0.0)
     scores = calibration(raw)
     order = np.argsort(-scores, kind="stable")
-    right = np.cumsum(y[order])
-    precision = right / np.arange(1, len(y) + 1)
-    f1 = 2 * right / (np.arange(1, len(y) + 1) + y.sum())
+    right, total = np.cumsum((w * y)[order]), np.cumsum(w[order])
+    precision = right / total
+    f1 = 2 * right / (total + right[-1])
     allowed = precision >= min_precision
     best = int(np.argmax(np.where(allowed, f1, -1.0)))
     return ScoreCalibration(calibration.coefficient, calibration.intercept, float(scores[order[best]]))
