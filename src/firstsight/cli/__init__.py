@@ -1,15 +1,15 @@
 """Command line: parse, call, print. Each command is one file; only those that need torch import it."""
 
-import atexit
-import errno
 import os
-import re
 import sys
-from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from firstsight.cli.openmp import is_busy, wait_policy
-from firstsight.errors import FirstsightError, UsageError, unknown_name
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 COMMANDS = {
     "demo": "train LeNet on digits, evaluate, predict, write a report (under a minute)",
     "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
@@ -54,9 +54,19 @@ def entry() -> int:
     A process of torchrun exits without the shutdown of Python: threads of its process group (gloo, torch 2.13) that
     still run would sometimes abort it, and a successful job would be reported as failed.
     """
-    os.environ.update(wait_policy(os.environ, busy=is_busy()))
-    code = main()
+    try:
+        from firstsight.cli.openmp import is_busy, wait_policy
+        from firstsight.cli.process import ignore_interrupts, prepare_process
+
+        prepare_process()
+        os.environ.update(wait_policy(os.environ, busy=is_busy()))
+        code = main()
+        ignore_interrupts()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     if "TORCHELASTIC_RUN_ID" in os.environ:
+        import atexit
+
         atexit._run_exitfuncs()  # leaves the group; see `destroy_process_group_at_exit`
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -65,32 +75,87 @@ def entry() -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return the exit code (0 success, 1 error, 2 usage, 130 Ctrl-C, 143 SIGTERM)."""
+    """Run a command; return the exit code (0 success, 1 error, 2 usage, 130 Ctrl-C, 143 SIGTERM).
+
+    Every exception ends here: with one sentence on stderr, or with ``--debug`` in a traceback.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         try:
+            return _run(arguments)
+        except Exception as error:
+            if debug and not isinstance(error, BrokenPipeError):
+                raise
+            return _report(error)
+    except KeyboardInterrupt:
+        print("firstsight: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; its warnings are lines on stderr, each printed once."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.showwarning = _warning_printer(warnings.showwarning)
+        try:
             return _dispatch(arguments)
         finally:
             _flush()
-    except FirstsightError as error:
-        if debug:
-            raise
+
+
+def _warning_printer(others: "Callable[..., None]") -> "Callable[..., None]":
+    """Return a function that prints a `FirstsightWarning` as one line, and leaves other warnings to ``others``."""
+    printed = set()
+
+    def show(message: Warning | str, category: type[Warning], *details: Any, **options: Any) -> None:
+        from firstsight.errors import FirstsightWarning
+
+        if not issubclass(category, FirstsightWarning):
+            others(message, category, *details, **options)
+        elif str(message) not in printed:
+            from firstsight.cli.console import warn
+
+            printed.add(str(message))
+            warn(str(message))
+
+    return show
+
+
+def _report(error: Exception) -> int:
+    """Print why a command failed; return the exit code."""
+    import errno
+
+    from firstsight.cli.console import fail
+    from firstsight.errors import FirstsightError, UsageError
+
+    if isinstance(error, FirstsightError):
         if is_first_process() or not isinstance(error, UsageError):  # only one of several processes prints it
-            print(f"firstsight: {as_options(str(error))}", file=sys.stderr)
+            fail(as_options(str(error)))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("firstsight: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of the output has exited, as in `firstsight models | head`
+    if _is_interrupted(error):  # a library has caught Ctrl-C and raised an error of its own
+        raise KeyboardInterrupt
+    if isinstance(error, BrokenPipeError):  # the reader of the output has exited, as in `firstsight models | head`
         return 0
-    except OSError as error:
-        if debug:
-            raise
+    if isinstance(error, OSError):
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
-        return 1
+        fail(f"{f'{error.filename}: ' if error.filename else ''}{reason}")
+    elif isinstance(error, MemoryError):
+        fail(f"out of memory{f' ({error})' if str(error) else ''}")
+    else:
+        fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
+    return 1
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is the cause of an error."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def as_options(message: str) -> str:
@@ -100,7 +165,9 @@ def as_options(message: str) -> str:
     '--batch-size must be at least 4 with --packing 2'
     """
 
-    def option(match: re.Match[str]) -> str:
+    import re
+
+    def option(match: "re.Match[str]") -> str:
         name, value = match[1].replace("_", "-"), match[2]
         if value in ("True", "False"):
             return f"--{'' if value == 'True' else 'no-'}{name}"
@@ -111,6 +178,8 @@ def as_options(message: str) -> str:
 
 def _flush() -> None:
     """Flush stdout now, where a closed pipe and a full disk are handled, not at the exit of Python."""
+    if sys.stdout is None:  # the caller of Python has closed it
+        return
     try:
         sys.stdout.flush()
     except OSError:
@@ -124,6 +193,10 @@ def is_first_process() -> bool:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    from importlib import import_module
+
+    from firstsight.errors import unknown_name
+
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from firstsight import __version__
 

@@ -27,6 +27,8 @@ class Arguments:
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     out: Path = Path("features.png")
     """Output file (.png)."""
+    force: Flag = False
+    """Replace an existing file."""
     json: Flag = False
     """Print a description of the figure as one JSON document."""
 
@@ -34,8 +36,12 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, compute, draw, print."""
     arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
+    from firstsight.cli.outputs import check_outputs
+
+    inputs = [arguments.image, arguments.weights]
+    check_outputs([arguments.out], inputs=inputs, force=arguments.force, suffixes=(".png",))
     from firstsight import plots
-    from firstsight.cli.console import log, print_json, write_figure
+    from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.classification.features import compute_features
     from firstsight.tasks.load import load_as
@@ -59,6 +65,6 @@ def run(argv: list[str]) -> int:
         }
         print_json(document)
         return 0
-    print(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
-    print(f"figure: {arguments.out}")
+    say(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
+    say(f"figure: {arguments.out}")
     return 0

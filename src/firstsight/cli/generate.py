@@ -60,6 +60,8 @@ class Arguments:
     """Device to compute on; auto uses a GPU if there is one."""
     out: Path = Path("generated.png")
     """A .png file with all images, a .gif animation, or a folder for one file per image."""
+    force: Flag = False
+    """Replace existing files."""
     json: Flag = False
     """Print the codes and classes of the images as one JSON document."""
 
@@ -68,7 +70,7 @@ def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv, examples=EXAMPLES)
     _check(arguments, [word.split("=")[0] for word in argv])
-    from firstsight.cli.console import log, print_json
+    from firstsight.cli.console import log, print_json, say
     from firstsight.tasks.load import load_as
 
     generator = load_as("gan", arguments.generator, device=arguments.device, notify=log)
@@ -91,7 +93,7 @@ def run(argv: list[str]) -> int:
     names = f"{files[0]} to {files[-1].name}" if len(files) > 1 else str(files[0])
     size = "x".join(map(str, grid.images.shape[2:]))
     count = f"{len(grid.images)} image{'s' * (len(grid.images) != 1)}"
-    print(f"{count} of {size} by {generator.card['model']} ({about['recipe']}): {names}")
+    say(f"{count} of {size} by {generator.card['model']} ({about['recipe']}): {names}")
     return 0
 
 
@@ -150,6 +152,7 @@ def _check(arguments: Arguments, given: list[str]) -> None:
 
 def _check_values(arguments: Arguments) -> None:
     """Refuse impossible values."""
+    from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.settings import Settings
 
     if not 0 <= arguments.nearest <= 20:
@@ -163,8 +166,9 @@ def _check_values(arguments: Arguments) -> None:
         raise UsageError(f"--nearest needs a .png file; got {arguments.out}")
     if suffix not in ("", ".png", ".gif"):
         raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {arguments.out}")
-    if suffix and not arguments.out.parent.is_dir():
-        raise UsageError(f"--out {arguments.out}: the folder {arguments.out.parent} does not exist")
+    if suffix:
+        inputs = [arguments.generator, arguments.data]
+        check_outputs([arguments.out], inputs=inputs, force=arguments.force)
 
 
 def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
@@ -181,26 +185,33 @@ def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
 
 def _write(arguments: Arguments, generator: "Generator", grid: "ImageGrid") -> list[Path]:
     """Write one grid, one animation, or one file per image; return the files."""
+    from firstsight.engine.atomic_io import replace_file
     from firstsight.tasks.gan.generate import add_nearest_neighbors
 
     if not arguments.out.suffix:
-        return _write_folder(arguments.out, grid)
+        return _write_folder(arguments.out, grid, force=arguments.force)
     if arguments.nearest:
         grid = add_nearest_neighbors(generator, grid, arguments.nearest, arguments.data)
-    return [grid.save(arguments.out)]
+    replace_file(arguments.out, grid.encode(arguments.out.suffix))
+    return [arguments.out]
 
 
-def _write_folder(folder: Path, grid: "ImageGrid") -> list[Path]:
+def _write_folder(folder: Path, grid: "ImageGrid", *, force: bool) -> list[Path]:
     """Write one PNG file per image."""
     from PIL import Image
 
     from firstsight.cli.console import warn
+    from firstsight.cli.outputs import check_outputs, make_folder
+    from firstsight.engine.atomic_io import replace_file
+    from firstsight.plots import encode_image
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     images = grid.images.numpy()
     files = [folder / f"{i:05d}.png" for i in range(len(images))]
+    check_outputs(files, force=force)
     if others := len(set(folder.iterdir()) - set(files)):
         warn(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
     for file, image in zip(files, images, strict=True):
-        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
+        pixels = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        replace_file(file, encode_image(pixels, ".png"))
     return files

@@ -1,0 +1,71 @@
+"""Streams and signals of a process that runs one command."""
+
+import io
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+
+class MessageStream(io.TextIOWrapper):
+    """Text stream for messages. Messages that cannot be written are dropped, because they are not the result."""
+
+    def write(self, text: str) -> int:
+        """Write text; from the first failure on, everything is dropped."""
+        try:
+            return super().write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            super().flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Send what is buffered, and all that follows, to nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        with suppress(OSError):
+            super().flush()
+
+
+def prepare_process() -> None:
+    """Make the streams and signals of this process safe for a command line.
+
+    - A stream that the caller closed (``>&-``) becomes the null device. Otherwise the next file that is opened would
+      receive the results.
+    - Characters that the encoding of a stream lacks are written as escapes.
+    - Messages on stderr that cannot be written are dropped.
+    - Ctrl-C where Python would only print a traceback, such as in a destructor, ends the process.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        messages = open(sys.stderr.fileno(), "wb", closefd=False)  # noqa: SIM115, PTH123
+        sys.stderr = MessageStream(
+            messages, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
+        )
+    sys.unraisablehook = _end_on_interrupt
+
+
+def ignore_interrupts() -> None:
+    """Let Ctrl-C end the process without a traceback while Python shuts down."""
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _end_on_interrupt(unraisable: Any) -> None:
+    """Handle an exception that Python cannot raise: end the process on Ctrl-C, otherwise report as Python does."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        os._exit(128 + signal.SIGINT)
+    sys.__unraisablehook__(unraisable)
