@@ -55,10 +55,6 @@ class Interrupted(FirstsightError):
         self.exit_code = 128 + signal_number
 
 
-class FirstsightWarning(UserWarning):
-    """Warning of a result that is not as expected; the message is one sentence. The command line prints it as a line."""
-
-
 def similar_names(name: str, known: Iterable[str]) -> list[str]:
     """Return the names that are most similar to an unknown name; only equally similar ones are listed together.
 

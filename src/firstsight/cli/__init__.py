@@ -2,11 +2,10 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
@@ -95,33 +94,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run a command; its warnings are lines on stderr, each printed once."""
-    import warnings
+    """Run a command; warnings that the library logs are lines on stderr."""
+    from firstsight.cli.process import logged_warnings
 
-    with warnings.catch_warnings():
-        warnings.showwarning = _warning_printer(warnings.showwarning)
+    with logged_warnings():
         try:
             return _dispatch(arguments)
         finally:
             _flush()
-
-
-def _warning_printer(others: "Callable[..., None]") -> "Callable[..., None]":
-    """Return a function that prints a `FirstsightWarning` as one line, and leaves other warnings to ``others``."""
-    printed = set()
-
-    def show(message: Warning | str, category: type[Warning], *details: Any, **options: Any) -> None:
-        from firstsight.errors import FirstsightWarning
-
-        if not issubclass(category, FirstsightWarning):
-            others(message, category, *details, **options)
-        elif str(message) not in printed:
-            from firstsight.cli.console import warn
-
-            printed.add(str(message))
-            warn(str(message))
-
-    return show
 
 
 def _report(error: Exception) -> int:

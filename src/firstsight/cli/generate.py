@@ -58,8 +58,9 @@ class Arguments:
     """Training images for --nearest (default: those the generator was trained on)."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
-    out: Path = Path("generated.png")
-    """A .png file with all images, a .gif animation, or a folder for one file per image."""
+    out: Maybe[Path] = None
+    """A .png file with all images, a .gif animation, or a folder for one file per image (default: generated.png, with a
+    number if it exists)."""
     force: Flag = False
     """Replace existing files."""
     json: Flag = False
@@ -69,7 +70,10 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv, examples=EXAMPLES)
-    _check(arguments, [word.split("=")[0] for word in argv])
+    from firstsight.cli.outputs import choose_output
+
+    out = choose_output(arguments.out, "generated.png", force=arguments.force)
+    _check(arguments, out, [word.split("=")[0] for word in argv])
     from firstsight.cli.console import log, print_json, say
     from firstsight.tasks.load import load_as
 
@@ -77,7 +81,7 @@ def run(argv: list[str]) -> int:
     grid = _make(arguments, generator)
     for note in grid.notes:
         log(note)
-    files = _write(arguments, generator, grid)
+    files = _write(arguments, out, generator, grid)
     about = generator.card["about"]
     if arguments.json:
         document = {
@@ -128,7 +132,7 @@ def _codes(generator: "Generator", z: "Tensor") -> list[list[int | float | None]
     ]
 
 
-def _check(arguments: Arguments, given: list[str]) -> None:
+def _check(arguments: Arguments, out: Path, given: list[str]) -> None:
     """Refuse impossible combinations; ``given`` are the words of the command line, without values after "="."""
     kinds = {
         "--class": arguments.label is not None,
@@ -147,10 +151,10 @@ def _check(arguments: Arguments, given: list[str]) -> None:
     for option, other, why in CONFLICTS:
         if option in given and other in given:
             raise UsageError(f"{option} excludes {other}: {why}")
-    _check_values(arguments)
+    _check_values(arguments, out)
 
 
-def _check_values(arguments: Arguments) -> None:
+def _check_values(arguments: Arguments, out: Path) -> None:
     """Refuse impossible values."""
     from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.settings import Settings
@@ -161,14 +165,14 @@ def _check_values(arguments: Arguments) -> None:
     for seed in (arguments.seed, *(arguments.interpolate or ())):
         if not least <= seed <= most:
             raise UsageError(f"a seed must be between {least} and {most}; got {seed}")
-    suffix = arguments.out.suffix.lower()
+    suffix = out.suffix.lower()
     if arguments.nearest and suffix != ".png":
-        raise UsageError(f"--nearest needs a .png file; got {arguments.out}")
+        raise UsageError(f"--nearest needs a .png file; got {out}")
     if suffix not in ("", ".png", ".gif"):
-        raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {arguments.out}")
+        raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {out}")
     if suffix:
         inputs = [arguments.generator, arguments.data]
-        check_outputs([arguments.out], inputs=inputs, force=arguments.force)
+        check_outputs([out], inputs=inputs, force=arguments.force)
 
 
 def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
@@ -183,17 +187,17 @@ def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
     return gan.generate(generator, n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
 
 
-def _write(arguments: Arguments, generator: "Generator", grid: "ImageGrid") -> list[Path]:
+def _write(arguments: Arguments, out: Path, generator: "Generator", grid: "ImageGrid") -> list[Path]:
     """Write one grid, one animation, or one file per image; return the files."""
     from firstsight.engine.atomic_io import replace_file
     from firstsight.tasks.gan.generate import add_nearest_neighbors
 
-    if not arguments.out.suffix:
-        return _write_folder(arguments.out, grid, force=arguments.force)
+    if not out.suffix:
+        return _write_folder(out, grid, force=arguments.force)
     if arguments.nearest:
         grid = add_nearest_neighbors(generator, grid, arguments.nearest, arguments.data)
-    replace_file(arguments.out, grid.encode(arguments.out.suffix))
-    return [arguments.out]
+    replace_file(out, grid.encode(out.suffix))
+    return [out]
 
 
 def _write_folder(folder: Path, grid: "ImageGrid", *, force: bool) -> list[Path]:

@@ -57,6 +57,32 @@ def check_outputs(
         raise UsageError(f"{existing[0]}{more}: exists; replace it with `force`, or choose another name with `{option}`")
 
 
+def choose_output(out: Path | None, default: str, *, force: bool) -> Path:
+    """Return the file to write: ``out``, or else the default name, with a number if such a file exists.
+
+    Parameters
+    ----------
+    out : Path | None
+        File that the user named.
+    default : str
+        Name to use without it.
+    force : bool
+        Whether to replace an existing file of the default name.
+    """
+    if out is not None:
+        return out
+    path = first = Path(default)
+    number = 1
+    while os.path.lexists(path) and not force:
+        number += 1
+        path = first.with_name(f"{first.stem}-{number}{first.suffix}")
+    if number > 1:
+        from firstsight.cli.console import log
+
+        log(f"{first} exists: writing {path} (--force replaces {first})")
+    return path
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder for files of a command, with its parents, unless it exists.
 

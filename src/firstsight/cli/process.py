@@ -1,10 +1,12 @@
 """Streams and signals of a process that runs one command."""
 
 import io
+import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -56,6 +58,36 @@ def prepare_process() -> None:
             messages, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
         )
     sys.unraisablehook = _end_on_interrupt
+
+
+class WarningLines(logging.Handler):
+    """Handler that prints every different message as one line on stderr."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._printed: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message unless it was printed before."""
+        from firstsight.cli.console import warn
+
+        message = record.getMessage()
+        if message not in self._printed:
+            self._printed.add(message)
+            warn(message)
+
+
+@contextmanager
+def logged_warnings() -> Iterator[None]:
+    """Context manager that prints the warnings that the package logs, such as of a missing font."""
+    logger, handler = logging.getLogger("firstsight"), WarningLines()
+    logger.addHandler(handler)
+    logger.propagate = False  # other packages may print all messages a second time
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
 
 
 def ignore_interrupts() -> None:

@@ -5,13 +5,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from firstsight.plots.text import TextFigure
+
 TEXT, MUTED, LINE = "#1c2126", "#65707b", "#d9dee3"
 TRAIN, TEST, WRONG = "#8a99a8", "#0b6e99", "#b3261e"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty white figure of this size in inches."""
-    return Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+    """Return an empty white figure of this size in inches, whose text is drawn as it is."""
+    return TextFigure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
 
 
 def encode_png(fig: Figure) -> bytes:
