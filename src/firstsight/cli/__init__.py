@@ -2,10 +2,6 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import re
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
@@ -51,25 +47,23 @@ def entry() -> int:
     The wait policy of OpenMP threads is chosen here, before torch is imported; see `firstsight.cli.openmp`.
 
     A process of torchrun exits without the shutdown of Python: threads of its process group (gloo, torch 2.13) that
-    still run would sometimes abort it, and a successful job would be reported as failed.
+    still run would sometimes abort it, and a successful job would be reported as failed. Neither does a process that
+    was stopped by Ctrl-C: Python would repeat the signal if it came during `exec`, which dataclasses use.
+
+    This module imports nothing at its top that takes time, because Ctrl-C is handled from here on.
     """
     try:
         from firstsight.cli.openmp import is_busy, wait_policy
-        from firstsight.cli.process import ignore_interrupts, prepare_process
+        from firstsight.cli.process import end_process, ignore_interrupts, prepare_process
 
         prepare_process()
         os.environ.update(wait_policy(os.environ, busy=is_busy()))
         code = main()
         ignore_interrupts()
     except KeyboardInterrupt:
-        return INTERRUPTED
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        import atexit
-
-        atexit._run_exitfuncs()  # leaves the group; see `destroy_process_group_at_exit`
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)
+        os._exit(INTERRUPTED)
+    if code == INTERRUPTED or "TORCHELASTIC_RUN_ID" in os.environ:
+        end_process(code)
     return code
 
 
@@ -108,7 +102,7 @@ def _report(error: Exception) -> int:
     """Print why a command failed; return the exit code."""
     import errno
 
-    from firstsight.cli.console import fail
+    from firstsight.cli.console import as_options, fail
     from firstsight.errors import FirstsightError, UsageError
 
     if isinstance(error, FirstsightError):
@@ -136,24 +130,6 @@ def _is_interrupted(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def as_options(message: str) -> str:
-    """Replace names of parameters by the options of the command line.
-
-    >>> as_options("`batch_size` must be at least 4 with `packing=2`")
-    '--batch-size must be at least 4 with --packing 2'
-    """
-
-    import re
-
-    def option(match: "re.Match[str]") -> str:
-        name, value = match[1].replace("_", "-"), match[2]
-        if value in ("True", "False"):
-            return f"--{'' if value == 'True' else 'no-'}{name}"
-        return f"--{name} {value}" if value else f"--{name}"
-
-    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
 
 
 def _flush() -> None:

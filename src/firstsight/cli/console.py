@@ -70,6 +70,22 @@ def warn(line: str) -> None:
     log(f"warning: {line}")
 
 
+def as_options(message: str) -> str:
+    """Replace names of parameters by the options of the command line.
+
+    >>> as_options("`batch_size` must be at least 4 with `packing=2`")
+    '--batch-size must be at least 4 with --packing 2'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        if value in ("True", "False"):
+            return f"--{'' if value == 'True' else 'no-'}{name}"
+        return f"--{name} {value}" if value else f"--{name}"
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
+
+
 def fail(reason: str) -> None:
     """Print why a command fails, as one line of at most `firstsight.documents.decode.MAX_MESSAGE` characters."""
     prefix = "firstsight: "

@@ -26,8 +26,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "demo", argv, examples=("firstsight demo", "firstsight demo --epochs 5"))
     import time
 
-    from firstsight.cli import as_options
-    from firstsight.cli.console import log, out, print_json, say, table
+    from firstsight.cli.console import as_options, log, out, print_json, say, table
     from firstsight.data.images.loading import load_data
     from firstsight.recipes.progress import ProgressBar
     from firstsight.recipes.train import train

@@ -1,5 +1,6 @@
 """Streams and signals of a process that runs one command."""
 
+import atexit
 import io
 import logging
 import os
@@ -7,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 
 class MessageStream(io.TextIOWrapper):
@@ -91,9 +92,18 @@ def logged_warnings() -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """Let Ctrl-C end the process without a traceback while Python shuts down."""
+    """Ignore Ctrl-C from now on: the command has ended, and only Python shuts down."""
     with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process with an exit code, without the shutdown of Python."""
+    atexit._run_exitfuncs()  # leaves a process group; see `firstsight.engine.accelerator`
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _end_on_interrupt(unraisable: Any) -> None:

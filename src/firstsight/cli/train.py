@@ -53,8 +53,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, train, print."""
     arguments, changes = read(argv)
-    from firstsight.cli import as_options
-    from firstsight.cli.console import print_json, say
+    from firstsight.cli.console import as_options, print_json, say
     from firstsight.recipes.progress import ProgressBar
     from firstsight.recipes.train import train
 
