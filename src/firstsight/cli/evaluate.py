@@ -56,10 +56,8 @@ def run(argv: list[str]) -> int:
         if name not in known:
             raise UsageError(f"`{name}` is not for a {spec.title}, which {arguments.weights} is")
     if "results" in options:
-        inputs = [arguments.weights, *_files_of(arguments.data)]
-        check_outputs(
-            [options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",)
-        )
+        inputs: list[str | Path] = [arguments.weights, *_files_of(arguments.data)]
+        check_outputs([options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",))
     evaluation = evaluate(
         arguments.weights,
         arguments.data,

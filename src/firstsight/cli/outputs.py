@@ -54,7 +54,9 @@ def check_outputs(
     existing = [path for path in files if path.is_file()]
     if existing and not force:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise UsageError(f"{existing[0]}{more}: exists; replace it with `force`, or choose another name with `{option}`")
+        raise UsageError(
+            f"{existing[0]}{more}: exists; replace it with `force`, or choose another name with `{option}`"
+        )
 
 
 def choose_output(out: Path | None, default: str, *, force: bool) -> Path:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -49,12 +50,12 @@ def prepare_process() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, "r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            stream = Path(os.devnull).open("r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if isinstance(sys.stderr, io.TextIOWrapper):
-        messages = open(sys.stderr.fileno(), "wb", closefd=False)  # noqa: SIM115, PTH123
+        messages = open(sys.stderr.fileno(), "wb", closefd=False)  # noqa: SIM115
         sys.stderr = MessageStream(
             messages, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
         )

@@ -98,7 +98,7 @@ def pck_by_joint(thresholds: NDArray[np.float64], per_joint: NDArray[np.float64]
         if labeled:
             curve = 100 * per_joint[:, labeled].mean(1)
             ax.plot(thresholds, curve, color=color, lw=1.6)
-            ends.append((float(curve[-1]), *short_labels([kind]), color))
+            ends.append((float(curve[-1]), short_labels([kind])[0], color))
     spacing = 5.5
     y = 105 + spacing
     for end, kind, color in sorted(ends, reverse=True):  # names next to the ends of the curves, without overlap
