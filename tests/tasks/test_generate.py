@@ -235,9 +235,9 @@ def test_generate_command_writes_grids_folders_and_animations_and_prints_their_c
     assert all(p["class"] in set("0123456789") for p in document["images"])
     expected = generate(gan, 3, seed=2).images
     assert np.array_equal(np.asarray(Image.open(folder / "00001.png")), expected[1, 0].numpy())
-    _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder)
+    _, _, err = run("generate", gan, "--n", 2, "--seed", 2, "--out", folder, "--force")
     assert err == f"warning: {folder} also holds another file\n"
-    code, out, _ = run("generate", infogan, "--interpolate", 1, 4, "--steps", 3, "--out", sheet, "--json")
+    code, out, _ = run("generate", infogan, "--interpolate", 1, 4, "--steps", 3, "--out", sheet, "--force", "--json")
     generator, between = load(infogan), [image["codes"] for image in json.loads(out)["images"]]
     for seed, codes in ((1, between[0]), (4, between[2])):
         (category,), values = generator.latent.codes(generator.draw(1, seed=seed))
@@ -248,10 +248,10 @@ def test_generate_command_writes_grids_folders_and_animations_and_prints_their_c
     with Image.open(animation) as image:
         assert image.n_frames == 6  # type: ignore[attr-defined]
     for arguments in (["--code", "c1=0..9,c2=-1..1"], ["--nearest", "2", "--n", "16"]):
-        assert run("generate", infogan, *arguments, "--out", sheet)[0] == 0
+        assert run("generate", infogan, *arguments, "--out", sheet, "--force")[0] == 0
         with Image.open(sheet) as image:
             assert min(image.size) > 300
-    code, _, err = run("generate", infogan, "--code", "c2=3", "--out", sheet)
+    code, _, err = run("generate", infogan, "--code", "c2=3", "--out", sheet, "--force")
     assert code == 0 and "is outside of [-1, 1]" in err
 
 

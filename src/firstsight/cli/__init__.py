@@ -1,15 +1,10 @@
 """Command line: parse, call, print. Each command is one file; only those that need torch import it."""
 
-import atexit
-import errno
 import os
-import re
 import sys
-from importlib import import_module
 
-from firstsight.cli.openmp import is_busy, wait_policy
-from firstsight.errors import FirstsightError, UsageError, unknown_name
-
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 COMMANDS = {
     "demo": "train LeNet on digits, evaluate, predict, write a report (under a minute)",
     "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
@@ -52,65 +47,95 @@ def entry() -> int:
     The wait policy of OpenMP threads is chosen here, before torch is imported; see `firstsight.cli.openmp`.
 
     A process of torchrun exits without the shutdown of Python: threads of its process group (gloo, torch 2.13) that
-    still run would sometimes abort it, and a successful job would be reported as failed.
+    still run would sometimes abort it, and a successful job would be reported as failed. Neither does a process that
+    was stopped by Ctrl-C: Python would repeat the signal if it came during `exec`, which dataclasses use.
+
+    This module imports nothing at its top that takes time, because Ctrl-C is handled from here on.
     """
-    os.environ.update(wait_policy(os.environ, busy=is_busy()))
-    code = main()
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        atexit._run_exitfuncs()  # leaves the group; see `destroy_process_group_at_exit`
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)
+    try:
+        from firstsight.cli.openmp import is_busy, wait_policy
+        from firstsight.cli.process import end_process, ignore_interrupts, prepare_process
+
+        prepare_process()
+        os.environ.update(wait_policy(os.environ, busy=is_busy()))
+        code = main()
+        ignore_interrupts()
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+    if code == INTERRUPTED or "TORCHELASTIC_RUN_ID" in os.environ:
+        end_process(code)
     return code
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return the exit code (0 success, 1 error, 2 usage, 130 Ctrl-C, 143 SIGTERM)."""
+    """Run a command; return the exit code (0 success, 1 error, 2 usage, 130 Ctrl-C, 143 SIGTERM).
+
+    Every exception ends here: with one sentence on stderr, or with ``--debug`` in a traceback.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         try:
+            return _run(arguments)
+        except Exception as error:
+            if debug and not isinstance(error, BrokenPipeError):
+                raise
+            return _report(error)
+    except KeyboardInterrupt:
+        print("firstsight: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; warnings that the library logs are lines on stderr."""
+    from firstsight.cli.process import logged_warnings
+
+    with logged_warnings():
+        try:
             return _dispatch(arguments)
         finally:
             _flush()
-    except FirstsightError as error:
-        if debug:
-            raise
+
+
+def _report(error: Exception) -> int:
+    """Print why a command failed; return the exit code."""
+    import errno
+
+    from firstsight.cli.console import as_options, fail
+    from firstsight.errors import FirstsightError, UsageError
+
+    if isinstance(error, FirstsightError):
         if is_first_process() or not isinstance(error, UsageError):  # only one of several processes prints it
-            print(f"firstsight: {as_options(str(error))}", file=sys.stderr)
+            fail(as_options(str(error)))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("firstsight: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of the output has exited, as in `firstsight models | head`
+    if _is_interrupted(error):  # a library has caught Ctrl-C and raised an error of its own
+        raise KeyboardInterrupt
+    if isinstance(error, BrokenPipeError):  # the reader of the output has exited, as in `firstsight models | head`
         return 0
-    except OSError as error:
-        if debug:
-            raise
+    if isinstance(error, OSError):
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        print(f"firstsight: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
-        return 1
+        fail(f"{f'{error.filename}: ' if error.filename else ''}{reason}")
+    elif isinstance(error, MemoryError):
+        fail(f"out of memory{f' ({error})' if str(error) else ''}")
+    else:
+        fail(f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)")
+    return 1
 
 
-def as_options(message: str) -> str:
-    """Replace names of parameters by the options of the command line.
-
-    >>> as_options("`batch_size` must be at least 4 with `packing=2`")
-    '--batch-size must be at least 4 with --packing 2'
-    """
-
-    def option(match: re.Match[str]) -> str:
-        name, value = match[1].replace("_", "-"), match[2]
-        if value in ("True", "False"):
-            return f"--{'' if value == 'True' else 'no-'}{name}"
-        return f"--{name} {value}" if value else f"--{name}"
-
-    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is the cause of an error."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _flush() -> None:
     """Flush stdout now, where a closed pipe and a full disk are handled, not at the exit of Python."""
+    if sys.stdout is None:  # the caller of Python has closed it
+        return
     try:
         sys.stdout.flush()
     except OSError:
@@ -124,6 +149,10 @@ def is_first_process() -> bool:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    from importlib import import_module
+
+    from firstsight.errors import unknown_name
+
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from firstsight import __version__
 

@@ -1,6 +1,8 @@
 """Printing: results on stdout, everything else on stderr, colors only on a terminal."""
 
 import json
+import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
@@ -9,33 +11,58 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
-from firstsight.errors import UsageError
+from firstsight.documents.decode import MAX_MESSAGE, one_line
+from firstsight.text import UNSAFE, printable
 
 T = TypeVar("T")
+WIDTH = 160
+"""Width of a table in a pipe or a file, in characters."""
 
 
-class ResultConsole(Console):
-    """Console that leaves a closed pipe to `firstsight.cli.main`; rich would exit with 1."""
+class TextConsole(Console):
+    """Console that prints text as it is: names are no markup, no emoji codes and no control characters."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        super().__init__(
+            stderr=stderr,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=not stream.isatty(),
+            width=None if stream.isatty() else WIDTH,
+        )
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text for the terminal; rich calls this for every line and every cell."""
+        return super().render_str(printable(text, keep="\n"), **options)
 
     def on_broken_pipe(self) -> None:
-        """Raise the error that is being handled."""
+        """Leave a closed pipe to `firstsight.cli.main`; rich would exit with 1."""
         raise BrokenPipeError
 
 
 def out() -> Console:
-    """Return the console for results; it is wide in a pipe, so that nothing is truncated."""
-    return ResultConsole(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    """Return the console for tables of results; it is wide in a pipe, so that nothing is truncated."""
+    return TextConsole()
 
 
 def err() -> Console:
     """Return the console for progress and warnings."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return TextConsole(stderr=True)
+
+
+def say(*lines: str) -> None:
+    """Print lines of a result on stdout."""
+    for line in lines:
+        print(printable(line))
 
 
 def log(line: str) -> None:
     """Print a line on stderr, such as a download or a hint."""
-    err().print(line, markup=False)
+    print(printable(line), file=sys.stderr)
 
 
 def warn(line: str) -> None:
@@ -43,9 +70,49 @@ def warn(line: str) -> None:
     log(f"warning: {line}")
 
 
+def as_options(message: str) -> str:
+    """Replace names of parameters by the options of the command line.
+
+    >>> as_options("`batch_size` must be at least 4 with `packing=2`")
+    '--batch-size must be at least 4 with --packing 2'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        if value in ("True", "False"):
+            return f"--{'' if value == 'True' else 'no-'}{name}"
+        return f"--{name} {value}" if value else f"--{name}"
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
+
+
+def fail(reason: str) -> None:
+    """Print why a command fails, as one line of at most `firstsight.documents.decode.MAX_MESSAGE` characters."""
+    prefix = "firstsight: "
+    log(prefix + one_line(reason, MAX_MESSAGE - len(prefix)))
+
+
 def print_json(document: object) -> None:
     """Print one JSON document on stdout; short lists of numbers, such as x, y, score, stay on one line."""
-    print(dumps(document))
+    print(to_encodable(dumps(document), sys.stdout.encoding))
+
+
+def to_encodable(text: str, encoding: str) -> str:
+    r"""Return JSON text whose strings have escapes for control characters, and for all that the encoding lacks.
+
+    >>> print(to_encodable('["고양이"]', "utf-8"), to_encodable('["고양이"]', "ascii"))
+    ["고양이"] ["\uace0\uc591\uc774"]
+    """
+
+    def escape(match: re.Match[str]) -> str:
+        return match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1]
+
+    text = UNSAFE.sub(escape, text)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return re.sub(r"[^\x00-\x7f]", escape, text)
+    return text
 
 
 def dumps(value: object, margin: str = "") -> str:
@@ -66,8 +133,16 @@ def dumps(value: object, margin: str = "") -> str:
         lines = [dumps(held, inner) for held in value]
         left, right = "[]"
     else:
-        return json.dumps(value, ensure_ascii=False)
+        return _dump_leaf(value)
     return left + ",".join(f"\n{inner}{line}" for line in lines) + f"\n{margin}{right}"
+
+
+def _dump_leaf(value: object) -> str:
+    """Return JSON text on one line; numbers that are not finite, which JSON does not have, are null."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_dump_leaf, value))}]"
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return json.dumps(value if is_number else None, ensure_ascii=False)
 
 
 def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: bool = False) -> Iterator[T]:
@@ -89,32 +164,31 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: 
 def report_failures(refused: Sequence[str]) -> int:
     """Print messages about unusable images on stderr, at most four; return the exit code."""
     for sentence in refused[:4]:
-        print(f"firstsight: {sentence}", file=sys.stderr)
+        fail(sentence)
     if len(refused) > 4:
-        print(f"firstsight: and {len(refused) - 4} more images cannot be read", file=sys.stderr)
+        fail(f"and {len(refused) - 4} more images cannot be read")
     return 1 if refused else 0
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a figure as PNG.
-
-    Raises
-    ------
-    UsageError
-        If the name has another suffix, or its folder does not exist.
-    """
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"`out` must be a .png file; got {path}")
-    if not path.parent.is_dir():
-        raise UsageError(f"`out={path}`: the folder {path.parent} does not exist")
+    """Write a figure as a PNG file, whose path `firstsight.cli.outputs.check_outputs` has checked."""
+    from firstsight.engine.atomic_io import replace_file
     from firstsight.plots import encode_png
 
-    path.write_bytes(encode_png(figure))
+    replace_file(path, encode_png(figure))
+
+
+class TextTable(Table):
+    """Table whose cells have one line each, also if a name has a line break."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row; text is escaped."""
+        super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
     """Return a table without borders."""
-    result = Table(
+    result = TextTable(
         title=title, box=None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
     )
     for column in columns:

@@ -18,7 +18,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse and print."""
     arguments = parse(Arguments, "data", argv, examples=("firstsight data", "firstsight data --json"))
-    from firstsight.cli.console import out, print_json, table
+    from firstsight.cli.console import out, print_json, say, table
     from firstsight.data.datasets import DATASETS
     from firstsight.data.fetch import get_home
     from firstsight.data.images.find import find_dataset
@@ -40,7 +40,6 @@ def run(argv: list[str]) -> int:
             ]
         )
         return 0
-    console = out()
     rows = table("data set", "images", "license", "location")
     for source in DATASETS.values():
         size = sum(file.size for file in source.files) / 1e6
@@ -51,13 +50,11 @@ def run(argv: list[str]) -> int:
             source.license,
             str(location or f"not found; --data {source.name} downloads {size:.0f} MB"),
         )
-    console.print(rows)
-    console.print()
-    console.print(
-        f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection."
+    out().print(rows)
+    say(
+        "",
+        f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection.",
+        "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/.",
+        f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.",
     )
-    console.print(
-        "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/."
-    )
-    console.print(f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.", markup=False)
     return 0

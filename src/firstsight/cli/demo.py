@@ -26,8 +26,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "demo", argv, examples=("firstsight demo", "firstsight demo --epochs 5"))
     import time
 
-    from firstsight.cli import as_options
-    from firstsight.cli.console import err, out, print_json, table
+    from firstsight.cli.console import as_options, log, out, print_json, say, table
     from firstsight.data.images.loading import load_data
     from firstsight.recipes.progress import ProgressBar
     from firstsight.recipes.train import train
@@ -35,18 +34,17 @@ def run(argv: list[str]) -> int:
     from firstsight.tasks.evaluate import evaluate
 
     start = time.monotonic()
-    console = err()
-    console.print("1. Train LeNet-5 on 1,438 handwritten digits (firstsight train lenet)", markup=False)
+    log("1. Train LeNet-5 on 1,438 handwritten digits (firstsight train lenet)")
     with ProgressBar(translate=as_options) as callback:
         if arguments.epochs is None:
             result = train("lenet-digits", callback=callback, out=arguments.out)
         else:
             result = train("lenet-digits", callback=callback, out=arguments.out, epochs=arguments.epochs)
-    console.print(f"2. Evaluate it on 359 test images (firstsight evaluate {result.run_dir})", markup=False)
+    log(f"2. Evaluate it on 359 test images (firstsight evaluate {result.run_dir})")
     evaluation = evaluate(result.run_dir)
     accuracy = evaluation.metrics["accuracy"] or 0.0
-    console.print(f"   accuracy {accuracy:.2%}, loss {evaluation.metrics['loss']:.4f} nats", markup=False)
-    console.print(f"3. Predict five of them (firstsight predict {result.run_dir} IMAGE...)", markup=False)
+    log(f"   accuracy {accuracy:.2%}, loss {evaluation.metrics['loss']:.4f} nats")
+    log(f"3. Predict five of them (firstsight predict {result.run_dir} IMAGE...)")
     images = write_digits(load_data("digits", "test"), result.run_dir / "digits")
     predictions = predict(result.run_dir, images, top=3)
     seconds = time.monotonic() - start
@@ -65,12 +63,12 @@ def run(argv: list[str]) -> int:
     rows = table("image", "class", "probability", right=("probability",))
     for item in predictions:
         rows.add_row(item.image, item.label, f"{item.probability:.1%}")
-    screen = out()
-    screen.print(rows)
-    screen.print(
-        f"\nLeNet classified {accuracy:.2%} of {evaluation.n} test images correctly, in {seconds:.0f} s in all."
+    out().print(rows)
+    say(
+        "",
+        f"LeNet classified {accuracy:.2%} of {evaluation.n} test images correctly, in {seconds:.0f} s in all.",
+        f"Open the report: {result.report}",
     )
-    screen.print(f"Open the report: {result.report}")
     return 0
 
 

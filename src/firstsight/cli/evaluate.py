@@ -1,12 +1,13 @@
 """``firstsight evaluate``."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from firstsight.cli.parse import ADVANCED, Device, Flag, Maybe, parse_given
+from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 
 EXAMPLES = ("firstsight evaluate lenet-digits", "firstsight evaluate runs/lenet-digits/1")
@@ -30,6 +31,8 @@ class Arguments:
     """Device to compute on; auto uses a GPU if there is one."""
     strict: Annotated[bool, ADVANCED] = False
     """Refuse data with unusable images instead of leaving them out."""
+    force: Annotated[bool, NO_DEFAULT, ADVANCED] = False
+    """Replace an existing file of --results (pose networks)."""
     json: Flag = False
     """Print the result as one JSON document."""
 
@@ -42,7 +45,8 @@ def run(argv: list[str]) -> int:
         spec.evaluate_options: spec.resolve("evaluate_options")() for spec in TASKS.values() if spec.evaluate_options
     }
     arguments, options = _read(argv, [*kinds.values()])
-    from firstsight.cli.console import log, out, print_json, progress, table
+    from firstsight.cli.console import log, out, print_json, progress, say, table
+    from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.evaluate import evaluate
     from firstsight.tasks.load import kind_of
 
@@ -51,6 +55,9 @@ def run(argv: list[str]) -> int:
     for name in options:
         if name not in known:
             raise UsageError(f"`{name}` is not for a {spec.title}, which {arguments.weights} is")
+    if "results" in options:
+        inputs: list[str | Path] = [arguments.weights, *_files_of(arguments.data)]
+        check_outputs([options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",))
     evaluation = evaluate(
         arguments.weights,
         arguments.data,
@@ -65,16 +72,20 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json(evaluation.to_dict())
         return 0
-    screen = out()
-    screen.print(evaluation.headline(), markup=False)
+    say(evaluation.headline())
     if rows := evaluation.rows():
         result = table("metric", "value", "description", right=("value",))
         for row in rows:
             result.add_row(*row)
-        screen.print(result)
-    for line in evaluation.details():
-        screen.print(line, markup=False)
+        out().print(result)
+    say(*evaluation.details())
     return 0
+
+
+def _files_of(data: str | None) -> list[Path]:
+    """Return the annotation files of a data set that is named by its path."""
+    path = Path(data or "")
+    return [path, *path.rglob("*.json")] if data and path.is_dir() else [path]
 
 
 def _read(argv: list[str], options: list[Any]) -> tuple[Arguments, dict[str, Any]]:

@@ -25,8 +25,10 @@ class Arguments:
     """Image file; without one, a bundled photograph is used."""
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
-    out: Path = Path("features.png")
-    """Output file (.png)."""
+    out: Maybe[Path] = None
+    """Output file (default: features.png, with a number if it exists)."""
+    force: Flag = False
+    """Replace an existing file."""
     json: Flag = False
     """Print a description of the figure as one JSON document."""
 
@@ -34,8 +36,13 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, compute, draw, print."""
     arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
+    from firstsight.cli.outputs import check_outputs, choose_output
+
+    target = choose_output(arguments.out, "features.png", force=arguments.force)
+    inputs = [arguments.image, arguments.weights]
+    check_outputs([target], inputs=inputs, force=arguments.force, suffixes=(".png",))
     from firstsight import plots
-    from firstsight.cli.console import log, print_json, write_figure
+    from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.classification.features import compute_features
     from firstsight.tasks.load import load_as
@@ -44,7 +51,7 @@ def run(argv: list[str]) -> int:
     classifier = load_as("classification", arguments.weights, device="cpu", notify=log)
     features = compute_features(classifier, image, arguments.layer)
     title = f"{arguments.weights}, {features.layer}: {Path(image).name}"
-    write_figure(plots.features(features.image, features.maps, features.filters, title), arguments.out)
+    write_figure(plots.features(features.image, features.maps, features.filters, title), target)
     channels, height, width = features.maps.shape
     low, high = float(features.maps.min()), float(features.maps.max())
     if arguments.json:
@@ -55,10 +62,10 @@ def run(argv: list[str]) -> int:
             "maps": list(features.maps.shape),
             "filters": None if features.filters is None else list(features.filters.shape),
             "range": [low, high],
-            "out": str(arguments.out),
+            "out": str(target),
         }
         print_json(document)
         return 0
-    print(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
-    print(f"figure: {arguments.out}")
+    say(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
+    say(f"figure: {target}")
     return 0

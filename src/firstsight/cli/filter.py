@@ -36,8 +36,10 @@ class Arguments:
     """Filter red, green and blue instead of a gray image."""
     at: Maybe[str] = None
     """Output pixel whose arithmetic to print, as X,Y from 0 (default: the strongest response away from the border)."""
-    out: Path = Path("filter.png")
-    """Output file (.png)."""
+    out: Maybe[Path] = None
+    """Output file (default: filter.png, with a number if it exists)."""
+    force: Flag = False
+    """Replace an existing file."""
     json: Flag = False
     """Print the arithmetic as one JSON document."""
 
@@ -45,8 +47,12 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, filter, draw, print."""
     arguments = parse(Arguments, "filter", argv, examples=EXAMPLES)
+    from firstsight.cli.outputs import check_outputs, choose_output
+
+    target = choose_output(arguments.out, "filter.png", force=arguments.force)
+    check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=(".png",))
     from firstsight import plots
-    from firstsight.cli.console import print_json, write_figure
+    from firstsight.cli.console import print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.filter import apply_filter
 
@@ -63,19 +69,17 @@ def run(argv: list[str]) -> int:
     )
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
-    write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), arguments.out)
+    write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), target)
     if arguments.json:
-        print_json({"image": str(image), "out": str(arguments.out), **result.to_dict()})
+        print_json({"image": str(image), "out": str(target), **result.to_dict()})
         return 0
     rows, columns = result.output.shape[1:]
     (y, x), low, high = result.at, result.output.min(), result.output.max()
-    print(
-        f"{name}: {result.image.shape[2]}x{result.image.shape[1]} to {columns}x{rows}, values {low:.1f} to {high:.1f}"
-    )
+    say(f"{name}: {result.image.shape[2]}x{result.image.shape[1]} to {columns}x{rows}, values {low:.1f} to {high:.1f}")
     terms = [f"{p:.0f}*{k:.3g}" for p, k in zip(result.patch.flat, result.kernel.flat, strict=True) if k]
     shown = " + ".join(terms[:9]) + (f" + ... ({len(terms)} terms)" if len(terms) > 9 else "")
-    print(f"output pixel x={x}, y={y}: {shown} = {result.total:.6g}")
-    print(f"figure: {arguments.out}")
+    say(f"output pixel x={x}, y={y}: {shown} = {result.total:.6g}")
+    say(f"figure: {target}")
     return 0
 
 

@@ -58,8 +58,11 @@ class Arguments:
     """Training images for --nearest (default: those the generator was trained on)."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
-    out: Path = Path("generated.png")
-    """A .png file with all images, a .gif animation, or a folder for one file per image."""
+    out: Maybe[Path] = None
+    """A .png file with all images, a .gif animation, or a folder for one file per image (default: generated.png, with a
+    number if it exists)."""
+    force: Flag = False
+    """Replace existing files."""
     json: Flag = False
     """Print the codes and classes of the images as one JSON document."""
 
@@ -67,15 +70,18 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv, examples=EXAMPLES)
-    _check(arguments, [word.split("=")[0] for word in argv])
-    from firstsight.cli.console import log, print_json
+    from firstsight.cli.outputs import choose_output
+
+    out = choose_output(arguments.out, "generated.png", force=arguments.force)
+    _check(arguments, out, [word.split("=")[0] for word in argv])
+    from firstsight.cli.console import log, print_json, say
     from firstsight.tasks.load import load_as
 
     generator = load_as("gan", arguments.generator, device=arguments.device, notify=log)
     grid = _make(arguments, generator)
     for note in grid.notes:
         log(note)
-    files = _write(arguments, generator, grid)
+    files = _write(arguments, out, generator, grid)
     about = generator.card["about"]
     if arguments.json:
         document = {
@@ -91,7 +97,7 @@ def run(argv: list[str]) -> int:
     names = f"{files[0]} to {files[-1].name}" if len(files) > 1 else str(files[0])
     size = "x".join(map(str, grid.images.shape[2:]))
     count = f"{len(grid.images)} image{'s' * (len(grid.images) != 1)}"
-    print(f"{count} of {size} by {generator.card['model']} ({about['recipe']}): {names}")
+    say(f"{count} of {size} by {generator.card['model']} ({about['recipe']}): {names}")
     return 0
 
 
@@ -126,7 +132,7 @@ def _codes(generator: "Generator", z: "Tensor") -> list[list[int | float | None]
     ]
 
 
-def _check(arguments: Arguments, given: list[str]) -> None:
+def _check(arguments: Arguments, out: Path, given: list[str]) -> None:
     """Refuse impossible combinations; ``given`` are the words of the command line, without values after "="."""
     kinds = {
         "--class": arguments.label is not None,
@@ -145,11 +151,12 @@ def _check(arguments: Arguments, given: list[str]) -> None:
     for option, other, why in CONFLICTS:
         if option in given and other in given:
             raise UsageError(f"{option} excludes {other}: {why}")
-    _check_values(arguments)
+    _check_values(arguments, out)
 
 
-def _check_values(arguments: Arguments) -> None:
+def _check_values(arguments: Arguments, out: Path) -> None:
     """Refuse impossible values."""
+    from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.settings import Settings
 
     if not 0 <= arguments.nearest <= 20:
@@ -158,13 +165,14 @@ def _check_values(arguments: Arguments) -> None:
     for seed in (arguments.seed, *(arguments.interpolate or ())):
         if not least <= seed <= most:
             raise UsageError(f"a seed must be between {least} and {most}; got {seed}")
-    suffix = arguments.out.suffix.lower()
+    suffix = out.suffix.lower()
     if arguments.nearest and suffix != ".png":
-        raise UsageError(f"--nearest needs a .png file; got {arguments.out}")
+        raise UsageError(f"--nearest needs a .png file; got {out}")
     if suffix not in ("", ".png", ".gif"):
-        raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {arguments.out}")
-    if suffix and not arguments.out.parent.is_dir():
-        raise UsageError(f"--out {arguments.out}: the folder {arguments.out.parent} does not exist")
+        raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {out}")
+    if suffix:
+        inputs = [arguments.generator, arguments.data]
+        check_outputs([out], inputs=inputs, force=arguments.force)
 
 
 def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
@@ -179,28 +187,35 @@ def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
     return gan.generate(generator, n, seed=arguments.seed, label=arguments.label, codes=arguments.code)
 
 
-def _write(arguments: Arguments, generator: "Generator", grid: "ImageGrid") -> list[Path]:
+def _write(arguments: Arguments, out: Path, generator: "Generator", grid: "ImageGrid") -> list[Path]:
     """Write one grid, one animation, or one file per image; return the files."""
+    from firstsight.engine.atomic_io import replace_file
     from firstsight.tasks.gan.generate import add_nearest_neighbors
 
-    if not arguments.out.suffix:
-        return _write_folder(arguments.out, grid)
+    if not out.suffix:
+        return _write_folder(out, grid, force=arguments.force)
     if arguments.nearest:
         grid = add_nearest_neighbors(generator, grid, arguments.nearest, arguments.data)
-    return [grid.save(arguments.out)]
+    replace_file(out, grid.encode(out.suffix))
+    return [out]
 
 
-def _write_folder(folder: Path, grid: "ImageGrid") -> list[Path]:
+def _write_folder(folder: Path, grid: "ImageGrid", *, force: bool) -> list[Path]:
     """Write one PNG file per image."""
     from PIL import Image
 
     from firstsight.cli.console import warn
+    from firstsight.cli.outputs import check_outputs, make_folder
+    from firstsight.engine.atomic_io import replace_file
+    from firstsight.plots import encode_image
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     images = grid.images.numpy()
     files = [folder / f"{i:05d}.png" for i in range(len(images))]
+    check_outputs(files, force=force)
     if others := len(set(folder.iterdir()) - set(files)):
         warn(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
     for file, image in zip(files, images, strict=True):
-        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
+        pixels = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        replace_file(file, encode_image(pixels, ".png"))
     return files

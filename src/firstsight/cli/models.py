@@ -26,7 +26,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse and print; an unknown pattern is an error with the close matches."""
     arguments = parse(Arguments, "models", argv, examples=EXAMPLES)
-    from firstsight.cli.console import out, print_json, table
+    from firstsight.cli.console import out, print_json, say, table
     from firstsight.errors import UsageError, unknown_name
     from firstsight.models.registry import MODELS, list_models, matches
     from firstsight.recipes import RECIPES
@@ -64,22 +64,20 @@ def run(argv: list[str]) -> int:
             }
         )
         return 0
-    console = out()
     if models:
         rows = table("model", "kind", "parameters", "description", right=("parameters",))
         for info in models:
             rows.add_row(info.name, info.kind, f"{info.parameters:,}", info.summary)
-        console.print(rows)
+        out().print(rows)
     if recipes:
         rows = table("recipe", "data", "epochs", "result (measured)", "weights", right=("epochs",))
         for recipe in recipes:
             settings = recipe.settings
             available = "bundled" if recipe.name in weights else "-"
             rows.add_row(recipe.name, settings.data, str(settings.epochs), recipe.result, available)
-        console.print()
-        console.print(rows)
-        console.print()
-        console.print("Train a recipe: firstsight train RECIPE. Use bundled weights by the name of their recipe:")
+        say("")
+        out().print(rows)
+        say("", "Train a recipe: firstsight train RECIPE. Use bundled weights by the name of their recipe:")
         commands = dict.fromkeys(spec.command for spec in TASKS.values())
-        console.print(", ".join(f"firstsight {command} --help" for command in commands) + " say how.")
+        say(", ".join(f"firstsight {command} --help" for command in commands) + " say how.")
     return 0

@@ -42,6 +42,8 @@ class Arguments:
     """Measure the time of every layer on one image (median of 5 runs)."""
     out: Maybe[Path] = None
     """Write a figure of parameters and MACs to this .png file."""
+    force: Flag = False
+    """Replace an existing file."""
     json: Flag = False
     """Print as one JSON document."""
 
@@ -49,9 +51,12 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, trace, print."""
     arguments = parse(Arguments, "summary", argv, examples=EXAMPLES)
-    from firstsight.cli.console import print_json, write_figure
+    from firstsight.cli.console import print_json, say, write_figure
+    from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.summary import summary
 
+    if arguments.out:
+        check_outputs([arguments.out], inputs=[arguments.model], force=arguments.force, suffixes=(".png",))
     model = _import_network(arguments.model) if ":" in arguments.model else arguments.model
     result = summary(
         model,
@@ -69,7 +74,7 @@ def run(argv: list[str]) -> int:
     else:
         _print(result, every=arguments.all)
         if arguments.out:
-            print(f"figure: {arguments.out}")
+            say(f"figure: {arguments.out}")
     return 0
 
 
@@ -106,7 +111,7 @@ def _import_network(name: str) -> "nn.Module":
 
 def _print(summary: "Summary", *, every: bool) -> None:
     """Print the cost table and the totals."""
-    from firstsight.cli.console import out, table
+    from firstsight.cli.console import out, say, table
 
     is_timed = any(layer.milliseconds is not None for layer in summary.layers)
     columns = (*summary.COLUMNS, *(["ms"] if is_timed else []))
@@ -114,10 +119,7 @@ def _print(summary: "Summary", *, every: bool) -> None:
     shown = summary.table(every=every)
     for cells in shown:
         rows.add_row(*cells)
-    console = out()
-    console.print(rows)
-    console.print()
-    for line in summary.totals():
-        console.print(line)
+    out().print(rows)
+    say("", *summary.totals())
     if len(shown) < len(summary.layers):
-        console.print(f"  {len(summary.layers) - len(shown)} elementwise layers are not shown (--all)")
+        say(f"  {len(summary.layers) - len(shown)} elementwise layers are not shown (--all)")

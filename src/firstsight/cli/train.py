@@ -53,8 +53,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, train, print."""
     arguments, changes = read(argv)
-    from firstsight.cli import as_options
-    from firstsight.cli.console import print_json
+    from firstsight.cli.console import as_options, print_json, say
     from firstsight.recipes.progress import ProgressBar
     from firstsight.recipes.train import train
 
@@ -75,10 +74,10 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json(result.to_dict())
     else:
-        print(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
+        say(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
         speed = f"{result.samples_per_second:,.0f} training images/s"
-        print(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
-        print(f"report: {result.run_dir / 'report.html'}")
+        say(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
+        say(f"report: {result.run_dir / 'report.html'}")
     return 0
 
 

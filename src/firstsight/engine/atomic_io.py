@@ -3,16 +3,25 @@
 import errno
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from firstsight.errors import RunError
+
+MAX_NAME = 40
+"""Number of characters of a file's name that the name of its temporary file repeats; a longer name would not fit."""
 
 
 def sync_folder(folder: Path) -> None:
     """Flush the entries of a folder to disk; a rename is durable only after this."""
     if os.name == "nt":  # Windows has no such call; its renames are durable
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written but not listed
+        return
     try:
         os.fsync(descriptor)
     finally:
@@ -27,8 +36,48 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(out.fileno())
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Context manager that gives the path of a temporary file beside ``path``, which replaces it at the end.
+
+    The temporary file is flushed to disk and renamed if the block ends normally, and removed otherwise. So a file that
+    exists is not touched before the new one is complete. A link is followed: the file that it points to is replaced. A
+    device or a pipe has no content to keep; its own path is given.
+
+    Parameters
+    ----------
+    path : Path
+        File to create or replace.
+
+    Raises
+    ------
+    OSError
+        If the system cannot write the file; the error names ``path``.
+    """
+    target = Path(os.path.realpath(path))  # unlike Path.resolve, it accepts links that form a circle
+    if target.exists() and not target.is_file() and not target.is_dir():
+        yield target
+        return
+    name = target.name[:MAX_NAME]
+    temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        if target.is_file():
+            with suppress(OSError):  # some file systems have no modes
+                shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
+    sync_folder(target.parent)
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: after a crash it has either its old or its new content.
+    """Write a file atomically: after a crash it has either its old or its new content; see `replacing`.
 
     Parameters
     ----------
@@ -40,16 +89,10 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        If the system cannot write the file; the temporary file is removed.
+        If the system cannot write the file; the error names ``path``, and the temporary file is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write_synced(temporary, content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with replacing(path) as temporary, temporary.open("wb") as out:
+        out.write(content)
 
 
 def remove_leftovers(folder: Path) -> None:

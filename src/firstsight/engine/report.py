@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from firstsight.text import printable
+
 
 @dataclass(frozen=True)
 class Report:
@@ -40,7 +42,10 @@ class Report:
     def html(self) -> str:
         """Return the report as one HTML page."""
         environment = Environment(
-            loader=PackageLoader("firstsight.engine", ""), autoescape=True, undefined=StrictUndefined
+            loader=PackageLoader("firstsight.engine", ""),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
         )
         environment.filters["data_url"] = _data_url
         return environment.get_template("report.html.jinja").render(report=self)

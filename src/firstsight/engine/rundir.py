@@ -24,7 +24,10 @@ from filelock import FileLock, Timeout
 from firstsight.engine.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.errors import RunError, UsageError
 from firstsight.migrate import migrate_config
+from firstsight.text import shorten
 
+MAX_VALUE = 24
+"""Maximum length of a value in a message, in characters."""
 PACKAGES = ("firstsight", "torch", "numpy", "accelerate", "safetensors", "pillow")
 
 
@@ -186,8 +189,9 @@ def list_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     >>> list_differences({"lr": 0.1, "seed": 0}, {"lr": 0.2, "seed": 0})
     ['lr was 0.1, now 0.2']
     """
-    names = sorted({*saved, *now})
-    return [f"{name} was {saved.get(name)}, now {now.get(name)}" for name in names if saved.get(name) != now.get(name)]
+    names = [name for name in sorted({*saved, *now}) if saved.get(name) != now.get(name)]
+    texts = {name: [shorten(str(values.get(name)), MAX_VALUE) for values in (saved, now)] for name in names}
+    return [f"{name} was {before}, now {after}" for name, (before, after) in texts.items()]
 
 
 def latest_run(root: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from firstsight.plots.cost import cost
 from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
-from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, tile_png
+from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, encode_image, tile_png
 from firstsight.plots.maps import features
 from firstsight.plots.poses import (
     pck_by_joint,
@@ -26,6 +26,7 @@ __all__ = [
     "curves",
     "draw_people",
     "encode_gif",
+    "encode_image",
     "encode_png",
     "features",
     "filtering",

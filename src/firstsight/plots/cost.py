@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from firstsight.plots.style import LINE, MUTED, TEXT, despine, new_figure
+from firstsight.plots.style import LINE, MUTED, TEXT, despine, new_figure, short_labels
 
 if TYPE_CHECKING:
     from firstsight.profiling import Layer, Summary
 
 COLORS = {"convolution": "#0b6e99", "linear": "#d9822b", "other": "#8a99a8"}
 MAX_BARS = 28
+MAX_NAME = 40
+"""Maximum number of characters of the name of a layer."""
 
 
 def cost(summary: "Summary", title: str) -> Figure:
@@ -63,7 +65,7 @@ def cost(summary: "Summary", title: str) -> Figure:
         ax.grid(axis="x", color=LINE, lw=0.6)
         ax.set_axisbelow(True)
         if column == 0:
-            ax.set_yticks(range(len(bars)), names)
+            ax.set_yticks(range(len(bars)), short_labels(names, MAX_NAME))
             ax.invert_yaxis()
     fig.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     _add_legend(fig, summary, groups=[group for group in COLORS if group in {bar[1] for bar in bars}])

@@ -62,7 +62,7 @@ def tile_png(images: NDArray[np.uint8], columns: int, *, min_side: int = MIN_SID
     bytes
         Content of the PNG file.
     """
-    return _encode(Image.fromarray(tile(images, columns, min_side=min_side)), "PNG")
+    return encode_image(Image.fromarray(tile(images, columns, min_side=min_side)), ".png")
 
 
 def encode_gif(frames: Sequence[bytes], *, milliseconds: int = 150) -> bytes:
@@ -82,10 +82,29 @@ def encode_gif(frames: Sequence[bytes], *, milliseconds: int = 150) -> bytes:
     """
     images = [Image.open(io.BytesIO(frame)).convert("RGB").quantize(64) for frame in frames]
     duration = [milliseconds] * (len(images) - 1) + [2000]
-    return _encode(images[0], "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
+    return encode_image(images[0], ".gif", save_all=True, append_images=images[1:], duration=duration, loop=0)
 
 
-def _encode(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, suffix: str, **options: object) -> bytes:
+    """Return the content of an image file.
+
+    Parameters
+    ----------
+    image : Image.Image
+        The image.
+    suffix : str
+        Suffix of the file, which chooses the format, as in ".png".
+    **options : object
+        Options of Pillow for this format.
+
+    Raises
+    ------
+    ValueError
+        If Pillow does not know the suffix, or the format cannot hold the image.
+    """
+    formats = Image.registered_extensions()
+    if suffix.lower() not in formats:
+        raise ValueError(f"unknown suffix of an image file: {suffix}")
     out = io.BytesIO()
-    image.save(out, format=kind, **options)
+    image.save(out, format=formats[suffix.lower()], **options)
     return out.getvalue()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.plots.grid import tile
-from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, despine, new_figure, set_epoch_axis
+from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, despine, new_figure, set_epoch_axis, short_labels
 
 
 def pose_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -98,7 +98,7 @@ def pck_by_joint(thresholds: NDArray[np.float64], per_joint: NDArray[np.float64]
         if labeled:
             curve = 100 * per_joint[:, labeled].mean(1)
             ax.plot(thresholds, curve, color=color, lw=1.6)
-            ends.append((float(curve[-1]), kind, color))
+            ends.append((float(curve[-1]), short_labels([kind])[0], color))
     spacing = 5.5
     y = 105 + spacing
     for end, kind, color in sorted(ends, reverse=True):  # names next to the ends of the curves, without overlap
@@ -178,7 +178,8 @@ def swaps_and_errors(
     fig = new_figure(9, 3.4)
     left, right = fig.subplots(1, 2)
     known = {name.replace("_", " "): 100 * rate for name, rate in swap_rates.items() if np.isfinite(rate)}
-    bars = left.barh(list(known), list(known.values()), color=WRONG, height=0.6)
+    bars = left.barh(range(len(known)), list(known.values()), color=WRONG, height=0.6)
+    left.set_yticks(range(len(known)), short_labels(known))
     left.bar_label(bars, fmt="%.1f", padding=4, fontsize=9, color=MUTED)
     left.set_xlim(0, 1.25 * max([*known.values(), 4.0]))
     left.set_axisbelow(True)

@@ -1,17 +1,23 @@
 """Colors and axis styles shared by all figures, and the conversion of a figure to a PNG file."""
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from firstsight.plots.text import TextFigure
+from firstsight.text import printable, shorten
+
 TEXT, MUTED, LINE = "#1c2126", "#65707b", "#d9dee3"
 TRAIN, TEST, WRONG = "#8a99a8", "#0b6e99", "#b3261e"
+MAX_LABEL = 24
+"""Maximum number of characters of a name next to a plot; matplotlib leaves no space for the plot otherwise."""
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty white figure of this size in inches."""
-    return Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+    """Return an empty white figure of this size in inches, whose text is drawn as it is."""
+    return TextFigure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
 
 
 def encode_png(fig: Figure) -> bytes:
@@ -33,6 +39,11 @@ def set_epoch_axis(ax: Any) -> None:
     """Label the horizontal axis "epoch" and put its ticks at integers, even for a single epoch."""
     ax.set_xlabel("epoch", color=MUTED)
     ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
+def short_labels(names: Iterable[str], length: int = MAX_LABEL) -> list[str]:
+    """Return names for labels next to a plot: one line each, without the middle of long ones."""
+    return [shorten(printable(name), length) for name in names]
 
 
 def text_figure(text: str) -> Figure:

@@ -7,7 +7,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from firstsight.plots.style import MUTED, TEST, TEXT, TRAIN, WRONG, despine, new_figure, set_epoch_axis
+from firstsight.plots.style import (
+    MUTED,
+    TEST,
+    TEXT,
+    TRAIN,
+    WRONG,
+    despine,
+    new_figure,
+    set_epoch_axis,
+    short_labels,
+)
+from firstsight.text import shorten
+
+MAX_CAPTION = 22
+"""Maximum number of characters in a line below an image; a longer one would overlap with its neighbors."""
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -101,9 +115,10 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
             if matrix[row, column]:
                 color = "white" if fractions[row, column] > 0.5 else (WRONG if row != column else TEXT)
                 ax.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=color)
-        is_short = max(map(len, classes)) <= 2
-        ax.set_xticks(range(n), classes, rotation=0 if is_short else 45, ha="center" if is_short else "right")
-        ax.set_yticks(range(n), classes)
+        names = short_labels(classes)
+        is_short = max(map(len, names)) <= 2
+        ax.set_xticks(range(n), names, rotation=0 if is_short else 45, ha="center" if is_short else "right")
+        ax.set_yticks(range(n), names)
     ax.set_xlabel("predicted", color=MUTED)
     ax.set_ylabel("true", color=MUTED)
     ax.tick_params(colors=MUTED, length=0, labelsize=9)
@@ -156,7 +171,8 @@ def gallery(
             aspect="auto",
         )
         color = colors[index] if colors else TEXT
-        ax.text(x, top + h + 0.05, caption, fontsize=7.5, color=color, ha="center", va="top")
+        lines_of_caption = [shorten(line, MAX_CAPTION) for line in caption.split("\n")]
+        ax.text(x, top + h + 0.05, "\n".join(lines_of_caption), fontsize=7.5, color=color, ha="center", va="top")
     ax.set_xlim(0, width * columns)
     ax.set_ylim(height * rows, 0)
     return fig

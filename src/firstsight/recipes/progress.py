@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from firstsight.tasks.spec import TASKS
+from firstsight.text import printable
 
 LINES = 10
 """A run of more epochs prints about this many lines."""
@@ -24,7 +25,7 @@ class ProgressBar:
     """
 
     def __init__(self, *, quiet: bool = False, translate: Callable[[str], str] = str) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self.console.soft_wrap = not self.console.is_terminal
         self.quiet = quiet
         self.translate = translate
@@ -76,8 +77,7 @@ class ProgressBar:
 
     def _print(self, line: str, style: str) -> None:
         self.console.print(
-            self.translate(line),
-            markup=False,
+            printable(self.translate(line)),
             style=style if self.console.is_terminal else "",
             soft_wrap=self.console.soft_wrap,
         )

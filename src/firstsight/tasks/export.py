@@ -1,12 +1,14 @@
 """Write a trained network to a file for other programs."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from firstsight.engine.atomic_io import replace_file
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.tasks.load import load, read_any
@@ -67,5 +69,7 @@ def export(model: Any, path: str | Path) -> Path:
     else:
         example = torch.zeros(2, *model.input_shape, device=device_of(net))
         program = torch.export.export(net, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-        torch.export.save(program, target, extra_files={"firstsight.json": json.dumps(model.card, sort_keys=True)})
+        content = BytesIO()
+        torch.export.save(program, content, extra_files={"firstsight.json": json.dumps(model.card, sort_keys=True)})
+        replace_file(target, content.getvalue())
     return target

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from firstsight.cli.parse import parse
 from firstsight.cli.pose.arguments import EXAMPLES, Arguments, estimator_of
-from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, draw, print_table, write_coco
+from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, Targets, draw, plan_targets, print_table, write_coco
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def run(argv: list[str]) -> int:
 
     results = Results()
     images = list(_image_files(arguments.images, results.refused))
+    targets = plan_targets(arguments, images)
     if images:
-        _estimate(arguments, estimator_of(arguments), images, results)
+        _estimate(arguments, estimator_of(arguments), targets, results)
     if arguments.coco is not None:
         write_coco(arguments.coco, results)
     if arguments.json:
@@ -116,7 +117,9 @@ def _image_files(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
         yield from files
 
 
-def _estimate(arguments: Arguments, estimator: "Estimator", images: Sequence[Path], results: Results) -> None:
+def _estimate(
+    arguments: Arguments, estimator: "Estimator", targets: Sequence[tuple[Path, Targets]], results: Results
+) -> None:
     from firstsight.cli.console import progress
     from firstsight.errors import DataError
     from firstsight.tasks.pose.bottom_up.estimate import coco_results
@@ -124,7 +127,7 @@ def _estimate(arguments: Arguments, estimator: "Estimator", images: Sequence[Pat
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
     boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None
-    for image in progress(images, "images"):
+    for image, files in progress(targets, "images"):
         try:
             if boxes is not None and isinstance(estimator, TopDownEstimator):
                 result: PoseResult = estimator.infer(image, boxes=select_boxes(boxes, image))
@@ -136,5 +139,5 @@ def _estimate(arguments: Arguments, estimator: "Estimator", images: Sequence[Pat
         results.entries.append({"image": str(image), **result.to_dict()})
         if arguments.coco is not None:
             results.coco.append(coco_results(result, estimator.skeleton, image_id=0))
-        if arguments.out is not None:
-            draw(arguments, image, result, results.files)
+        draw(image, result, files)
+        results.files += [file for file in files if file is not None]

@@ -70,6 +70,8 @@ class Arguments:
     """Images, with --out: also draw the heatmaps and part affinity fields."""
     out: Maybe[Path] = None
     """Draw the poses: a .png or .jpg file for one image, an .mp4 file for a video, or a folder."""
+    force: Flag = False
+    """Replace existing files."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     coco: Annotated[Path | None, NO_DEFAULT, ADVANCED] = None

@@ -18,6 +18,7 @@ RUNS = 5
 def run(arguments: Arguments) -> int:
     """Estimate with both, draw, print; people are those of the bottom-up network, or those in --boxes."""
     from firstsight.cli.console import log, print_json
+    from firstsight.cli.outputs import check_outputs
     from firstsight.tasks.load import load_as
     from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
     from firstsight.tasks.pose.bottom_up.network import default_weights
@@ -25,10 +26,14 @@ def run(arguments: Arguments) -> int:
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
     from firstsight.weights.bundled import bundled
 
+    image = Path(arguments.images[0])
+    target = _target(arguments.out, image) if arguments.out is not None else None
+    if target is not None:
+        inputs = [image, arguments.boxes, arguments.model, arguments.detector]
+        check_outputs([target], inputs=inputs, force=arguments.force, makes_folder=True)
     model = arguments.model or next((name for name in DEFAULT_TOP_DOWN if name in bundled()), None)
     if model is None:
         raise UsageError("`compare` needs a top-down network: name one with `model`")
-    image = Path(arguments.images[0])
     loaded = load_as("bottom-up", arguments.detector or default_weights(), device=arguments.device, notify=log)
     options = detection_options(arguments)
     bottom_up = PoseEstimator(loaded.network, flip=arguments.flip, **options)
@@ -40,8 +45,8 @@ def run(arguments: Arguments) -> int:
         f"bottom-up: {bottom_up.network.name}": _median([bottom_up.infer(image) for _ in range(RUNS)]),
         f"top-down: {top_down.network.name}": _median([top_down.infer(image, boxes=boxes) for _ in range(RUNS)]),
     }
-    if arguments.out is not None:
-        _draw(arguments.out, image, results)
+    if target is not None:
+        _draw(target, results)
     if arguments.json:
         networks = [{"network": name, **result.to_dict()} for name, result in results.items()]
         print_json({"image": str(image), "networks": networks})
@@ -55,16 +60,20 @@ def _median(results: "list[PoseResult]") -> "PoseResult":
     return sorted(results, key=lambda result: sum(result.timings.values()))[len(results) // 2]
 
 
-def _draw(out: Path, image: Path, results: "dict[str, PoseResult]") -> None:
-    from firstsight import plots
+def _target(out: Path, image: Path) -> Path:
+    """Return the file to write: ``out``, or a file in this folder."""
+    return out / f"{image.stem}-compared.png" if out.suffix.lower() != ".png" or out.is_dir() else out
 
-    target = out
-    if out.suffix.lower() != ".png" or out.is_dir():
-        out.mkdir(parents=True, exist_ok=True)
-        target = out / f"{image.stem}-compared.png"
+
+def _draw(target: Path, results: "dict[str, PoseResult]") -> None:
+    from firstsight import plots
+    from firstsight.cli.console import write_figure
+    from firstsight.cli.outputs import make_folder
+
+    make_folder(target.parent)
     captions = [f"{name}\n{_count(result)}, {_time(result)}" for name, result in results.items()]
     drawn = [result.draw() for result in results.values()]
-    target.write_bytes(plots.encode_png(plots.side_by_side(drawn, captions)))
+    write_figure(plots.side_by_side(drawn, captions), target)
 
 
 def _count(result: "PoseResult") -> str:
@@ -76,7 +85,7 @@ def _time(result: "PoseResult") -> str:
 
 
 def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
-    from firstsight.cli.console import log, out, table
+    from firstsight.cli.console import log, out, say, table
 
     rows = table("network", "people", "read", "detect", "network", "decode", "total", right=("people", "total"))
     for name, result in results.items():
@@ -87,6 +96,6 @@ def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
         rows.add_row(name, str(len(result)), *parts, _time(result))
     out().print(rows)
     if arguments.out is not None:
-        out().print(f"drawn: {arguments.out}", markup=False)
+        say(f"drawn: {arguments.out}")
     else:
         log("use --out FILE.png to save both results side by side")

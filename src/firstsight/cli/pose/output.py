@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firstsight.cli.console import write_figure
+from firstsight.cli.outputs import check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments
+from firstsight.engine.atomic_io import replace_file
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose.result import PoseResult
@@ -18,27 +21,69 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 @dataclass
 class Results:
-    """Results of all images: JSON entries, COCO results, written files, and messages about unusable images."""
+    """Results of all images: JSON entries, COCO results, drawn files, and messages about unusable images."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     coco: list[list[dict[str, Any]]] = field(default_factory=list)
-    files: dict[Path, None] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
-def draw(arguments: Arguments, image: Path, result: "PoseResult", files: dict[Path, None]) -> None:
-    """Draw the poses, and the maps on request; add the written files to ``files``."""
+class Targets(NamedTuple):
+    """Files to draw for an image: the poses, and the maps."""
+
+    poses: Path | None = None
+    maps: Path | None = None
+
+
+def plan_targets(arguments: Arguments, images: Sequence[Path]) -> list[tuple[Path, Targets]]:
+    """Return the images, each with the files to draw, after checking that all files may be written.
+
+    Raises
+    ------
+    UsageError
+        See `firstsight.cli.outputs.check_outputs`.
+    """
+    inputs = [*images, arguments.boxes, arguments.model, arguments.detector]
+    if arguments.coco is not None:
+        check_outputs([arguments.coco], inputs=inputs, force=arguments.force, option="coco")
+    planned: dict[Path, Path] = {}  # from the file to its image
+    if arguments.out is None:
+        return [(image, Targets()) for image in images]
+    is_file = arguments.out.suffix.lower() in IMAGE_SUFFIXES and not arguments.out.is_dir()
+    for image in images:
+        target = arguments.out if is_file else _free_name(arguments.out / f"{image.stem}-pose.png", planned)
+        planned[target] = image
+    targets = [(image, Targets(file, _maps_of(file) if arguments.maps else None)) for file, image in planned.items()]
+    files = [file for _, pair in targets for file in pair if file is not None]
+    check_outputs(files, inputs=inputs, force=arguments.force, makes_folder=not is_file)
+    return targets
+
+
+def _free_name(path: Path, planned: Container[Path]) -> Path:
+    """Return the path, with a number if another image of this call has it."""
+    number, stem = 1, path.stem.removesuffix("-pose")
+    while path in planned:
+        number += 1
+        path = path.with_name(f"{stem}-{number}-pose.png")
+    return path
+
+
+def _maps_of(path: Path) -> Path:
+    """Return the file of the maps that belongs to a file of poses."""
+    return path.with_name(f"{path.stem.removesuffix('-pose')}-maps.png")
+
+
+def draw(image: Path, result: "PoseResult", files: Targets) -> None:
+    """Draw the poses of an image, and the maps on request."""
+    if files.poses is None:
+        return
     from firstsight import plots
     from firstsight.tasks.pose.result import PoseIntermediates
 
-    assert arguments.out is not None
-    target = arguments.out
-    if target.suffix.lower() not in IMAGE_SUFFIXES or target.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        target = _free_name(target / f"{image.stem}-pose.png", files)
-    result.save(target)
-    files[target] = None
-    if arguments.maps and isinstance(result, PoseIntermediates):
+    make_folder(files.poses.parent)
+    replace_file(files.poses, result.encode(files.poses.suffix))
+    if files.maps is not None and isinstance(result, PoseIntermediates):
         figure = plots.pose_maps(
             result.image,
             result.heatmaps.numpy(),
@@ -47,18 +92,7 @@ def draw(arguments: Arguments, image: Path, result: "PoseResult", files: dict[Pa
             extent=result.letterbox.extent,
             title=image.name,
         )
-        maps = target.with_name(f"{target.stem.removesuffix('-pose')}-maps.png")
-        maps.write_bytes(plots.encode_png(figure))
-        files[maps] = None
-
-
-def _free_name(path: Path, written: Container[Path]) -> Path:
-    """Return the path, with a number if another image of this call has it."""
-    number, stem = 1, path.stem.removesuffix("-pose")
-    while path in written:
-        number += 1
-        path = path.with_name(f"{stem}-{number}-pose.png")
-    return path
+        write_figure(figure, files.maps)
 
 
 def write_coco(path: Path, results: Results) -> None:
@@ -78,7 +112,7 @@ def write_coco(path: Path, results: Results) -> None:
     document = [
         result | {"image_id": image_id} for image_id, people in zip(ids, results.coco, strict=True) for result in people
     ]
-    path.write_text(json.dumps(document))
+    replace_file(path, json.dumps(document).encode())
 
 
 def _warn_of_fragments(arguments: Arguments, results: Results) -> None:
@@ -96,7 +130,7 @@ def _warn_of_fragments(arguments: Arguments, results: Results) -> None:
 
 def print_table(arguments: Arguments, results: Results) -> None:
     """Print a line for each image, and the names of the drawn files."""
-    from firstsight.cli.console import log, out, table
+    from firstsight.cli.console import log, out, say, table
 
     if not results.entries:
         return
@@ -105,16 +139,15 @@ def print_table(arguments: Arguments, results: Results) -> None:
         keypoints = sum(score >= 0 for person in entry["people"] for _, _, score in person["keypoints"])
         seconds = sum(entry["timings"].values())
         rows.add_row(entry["image"], str(len(entry["people"])), str(keypoints), f"{seconds:.2f}")
-    screen = out()
-    screen.print(rows)
+    out().print(rows)
     empty = [entry["image"] for entry in results.entries if not entry["people"]]
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        screen.print(f"no people found in {empty[0]}{more} (--min-score 0 shows uncertain detections)", markup=False)
+        say(f"no people found in {empty[0]}{more} (--min-score 0 shows uncertain detections)")
     _warn_of_fragments(arguments, results)
     if results.files:
         first, *others = results.files
         names = f"{first} to {others[-1].name}" if len(others) > 1 else ", ".join(map(str, results.files))
-        screen.print(f"drawn: {names}", markup=False)
+        say(f"drawn: {names}")
     elif arguments.out is None:
         log("to draw the poses: --out people.png, or --out FOLDER for several images; --maps for the maps")

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import UsageError
 
 
@@ -67,15 +68,17 @@ class ImageGrid:
             If the suffix is another one, or the file cannot be written.
         """
         target = Path(path).expanduser()
-        suffix = target.suffix.lower()
-        if suffix not in (".png", ".gif"):
+        if target.suffix.lower() not in (".png", ".gif"):
             raise UsageError(f"`path` must be a .png or a .gif file; got {path}")
-        content = self._gif() if suffix == ".gif" else self._repr_png_()
         try:
-            target.write_bytes(content)
+            replace_file(target, self.encode(target.suffix))
         except OSError as error:
             raise UsageError(f"`path={path}` cannot be written ({error.strerror or error})") from None
         return target
+
+    def encode(self, suffix: str) -> bytes:
+        """Return the content of a GIF file for the suffix ".gif", and of a PNG file for any other; see `save`."""
+        return self._gif() if suffix.lower() == ".gif" else self._repr_png_()
 
     def to_dict(self) -> dict[str, Any]:
         """Return shape, seeds, names of rows and columns, and notes as plain data for JSON; without pixels and z."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
+from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import DataError, UsageError
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
 from firstsight.metrics.pck import TORSO_DIAGONALS, match_poses, pck
@@ -218,7 +219,7 @@ def evaluate_pose(
     if predictions.refused:
         notes.append(_refused_note(predictions.refused, len(people)))
     if target is not None:
-        target.write_text(json.dumps(predictions.results))
+        replace_file(target, json.dumps(predictions.results).encode())
     return _summarize(predictions, estimator, people, notes)
 
 

@@ -1,13 +1,13 @@
 """Poses of the people in an image, as pose estimators return them."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from torch import Tensor
 
+from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
@@ -68,10 +68,16 @@ class PoseResult:
         """
         target = Path(path).expanduser()
         try:
-            self.draw().save(target, compress_level=3, quality=92)
+            replace_file(target, self.encode(target.suffix))
         except (OSError, ValueError) as error:
             raise UsageError(f"`path={target}`: cannot be written ({error})") from None
         return target
+
+    def encode(self, suffix: str) -> bytes:
+        """Return the content of a file of the drawn image; the suffix chooses the format."""
+        from firstsight.plots import encode_image
+
+        return encode_image(self.draw(), suffix, compress_level=3, quality=92)
 
     def to_dict(self) -> dict[str, Any]:
         """Return people, skeleton and timings as plain data for JSON; missed keypoints are [-1, -1, -1]."""
@@ -87,9 +93,9 @@ class PoseResult:
         return f"{type(self).__name__}({len(self.poses)} people in {width}x{height} pixels, {seconds:.2f} s)"
 
     def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.draw().save(buffer, "PNG")
-        return buffer.getvalue()
+        from firstsight.plots import encode_image
+
+        return encode_image(self.draw(), ".png")
 
 
 @dataclass(frozen=True, repr=False)
