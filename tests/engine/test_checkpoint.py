@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from firstsight.documents.runs import Progress, TrainState
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
 from firstsight.models.classification import create_model
@@ -32,9 +33,13 @@ def trained_pair(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pa
     return {"net": net}, {"net": optimizer}
 
 
+def progress_at(step: int) -> Progress:
+    return Progress(loop=TrainState(step=step, samples=4 * step), metrics={"loss": 0.5}, threads=1)
+
+
 def save(root: Path, step: int, pair: Pair) -> Path:
     return checkpoint.save(
-        root, step, models=pair[0], optimizers=pair[1], progress={"step": step}, cards={"net": "{}"}, versions={}
+        root, step, models=pair[0], optimizers=pair[1], progress=progress_at(step), cards={"net": "{}"}, versions={}
     )
 
 
@@ -47,7 +52,7 @@ def test_restored_network_and_optimizer_continue_with_the_same_bits(tmp_path: Pa
     state, problems = checkpoint.load_newest(tmp_path)
     assert state is not None
     assert problems == []
-    assert state.progress == {"step": 3}
+    assert state.progress == progress_at(3)
     checkpoint.restore(state, models=other[0], optimizers=other[1])
     for models, optimizers in (pair, other):
         torch.manual_seed(9)
@@ -219,7 +224,7 @@ def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(
 
 def test_checkpoint_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
-    body = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_text()))
+    body = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_bytes()))
     (folder / "manifest.json").write_text(checkpoint._with_checksum(json.dumps(body | {"format": 99})))
     with pytest.raises(CheckpointError, match="later version"):
         checkpoint.load(folder)

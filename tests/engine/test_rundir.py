@@ -7,13 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from firstsight.documents.runs import RunConfig
 from firstsight.engine import rundir
 from firstsight.engine.report import Report
 from firstsight.engine.rundir import RunDirectory
 from firstsight.errors import RunError, UsageError
 
-CONFIG = {"settings": {"lr": 0.1, "seed": 0}, "data": {"train_sha256": "abc"}}
+CONFIG = RunConfig(
+    recipe="lenet-digits", model="lenet", settings={"lr": 0.1, "seed": 0}, data={"train_sha256": "abc"}
+)
 
 
 def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Path) -> None:
@@ -22,7 +26,7 @@ def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Pa
     run.begin(CONFIG, resume=True)
     with pytest.raises(UsageError, match="already holds a run; continue it with `resume=True`"):
         run.begin(CONFIG, resume=False)
-    other = {"settings": {"lr": 0.2, "seed": 0}, "data": {"train_sha256": "xyz"}}
+    other = replace(CONFIG, settings={"lr": 0.2, "seed": 0}, data={"train_sha256": "xyz"})
     with pytest.raises(UsageError, match=r"lr was 0.1, now 0.2; train_sha256 was abc, now xyz"):
         run.begin(other, resume=True)
     run.close()
@@ -31,11 +35,13 @@ def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Pa
 def test_metrics_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for step in (10, 20, 30):
-        run.append_metrics({"step": step, "loss": 1 / step})
+        run.append_metrics({"epoch": step // 10, "step": step, "loss": 1 / step})
     with (tmp_path / "metrics.jsonl").open("a") as out:
         out.write('{"step": 40, "lo')  # truncated by a crash
-    assert [line["step"] for line in rundir.read_metrics(tmp_path)] == [10, 20, 30]
-    run.rewind_metrics(20)
+    history = rundir.read_metrics(tmp_path)
+    assert [line["step"] for line in history.lines] == [10, 20, 30]
+    assert history.problems == []
+    assert run.rewind_metrics(20) == []
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [10, 20]
     run.close()
 
@@ -95,17 +101,26 @@ def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     root = tmp_path / "runs" / "x"
     assert rundir.latest_run(root) is None
     assert [rundir.create_run(root).name for _ in range(11)] == [str(i) for i in range(1, 12)]
-    assert rundir.latest_run(root) == root / "11"
+    assert rundir.latest_run(root) is None  # none of them has begun
     (root / "notes").mkdir()
     assert rundir.create_run(root).name == "12"
 
 
 def test_unreadable_config_is_refused(tmp_path: Path) -> None:
     assert rundir.read_config(tmp_path) is None
-    for content, reason in (('{"settings"', "Expecting"), ("{}", "no settings in it"), ("[1]", "no settings in it")):
+    for content, reason in (
+        ('{"settings"', "not valid JSON"),
+        ("{}", "object missing required field recipe"),
+        ("[1]", "expected an object, got a list"),
+        ('{"model_type": "vit"}', "object missing required field recipe"),
+        ('{"recipe": "a", "model": "b", "settings": {"lr": [1]}, "data": {}}', r"settings\[...\]: expected"),
+        ('{"recipe": "a", "model": "b", "settings": {"schedule": "tenths"}, "data": {}}', "'epochs'"),
+        ('{"recipe": "a", "model": "b", "settings": {}, "data": {}, "threads": 0}', "threads: expected an integer >= 1"),
+    ):
         (tmp_path / "config.json").write_text(content)
-        with pytest.raises(RunError, match=f"unreadable .{reason}"):
+        with pytest.raises(RunError, match=rf"config.json: not the configuration of a run \({reason}") as error:
             rundir.read_config(tmp_path)
+        assert len(str(error.value)) <= 300
 
 
 def test_report_is_one_html_file_that_escapes_its_text() -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from firstsight.errors import RunError
 
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]{1,10})\.tmp", re.DOTALL)
+"""Name of a temporary file: that of the file that is being written, and the number of the process."""
+
 
 def sync_folder(folder: Path) -> None:
     """Flush the entries of a folder to disk; a rename is durable only after this."""
@@ -30,6 +33,8 @@ def write_synced(path: Path, content: bytes) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file atomically: after a crash it has either its old or its new content.
 
+    Temporary files of this file that killed processes left are removed.
+
     Parameters
     ----------
     path : Path
@@ -43,6 +48,7 @@ def replace_file(path: Path, content: bytes) -> None:
         If the system cannot write the file; the temporary file is removed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_temporaries_of_the_dead(path)
     try:
         write_synced(temporary, content)
         temporary.replace(path)
@@ -59,8 +65,28 @@ def remove_leftovers(folder: Path) -> None:
     """
     for pattern in (".*.tmp", "*/.*.tmp"):
         for path in folder.glob(pattern):
-            if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_file():
+            if TEMPORARY.fullmatch(path.name) and path.is_file():
                 path.unlink(missing_ok=True)
+
+
+def _remove_temporaries_of_the_dead(target: Path) -> None:
+    """Remove the temporary files of one file whose processes have ended; those of running processes are kept."""
+    for path in target.parent.iterdir():
+        match = TEMPORARY.fullmatch(path.name)
+        if match and match["name"] == target.name and not _is_running(int(match["process"])):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # os.kill ends processes there
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it runs, for another user
+        return True
+    return True
 
 
 def to_run_error(error: OSError, path: Path, saved: str = "") -> RunError:
