@@ -22,6 +22,7 @@ import argparse
 import ctypes
 import errno
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,7 +136,8 @@ class Trainer:
             os.chdir(self.folder)
             self.library.crash_begin(os.fsencode(out), ctypes.c_long(at), FAULTS[fault])
             code = main(["train", *self.arguments, *options])
-            (self.folder / "operations.txt").write_text(f"{self._count(0)} {self._count(1)}")
+            report = {"operations": [self._count(0), self._count(1)], "modules": [*sys.modules]}
+            (self.folder / "report.json").write_text(json.dumps(report))
             return code
 
         code = wait(start(body, stderr=self.messages))
@@ -146,8 +149,15 @@ class Trainer:
 
     def operations(self) -> tuple[int, int]:
         """Return the number of operations of the last training, and how many of them take space."""
-        every, space = map(int, (self.folder / "operations.txt").read_text().split())
+        every, space = json.loads((self.folder / "report.json").read_text())["operations"]
         return every, space
+
+    def import_modules(self) -> None:
+        """Import what the last training imported, so that the next ones need not."""
+        for name in json.loads((self.folder / "report.json").read_text())["modules"]:
+            if name.startswith(("firstsight.", "matplotlib.", "scipy.", "PIL.", "torch.optim.")):
+                with suppress(ImportError):
+                    importlib.import_module(name)
 
 
 def describe_run(run: Path) -> dict[str, str]:
@@ -201,7 +211,8 @@ def sweep(recipe: str, folder: Path, faults: list[str], *, first: int, every: in
     trainer = Trainer(folder, RECIPES[recipe])
     code, messages = trainer.train(folder / "calm")
     if code:
-        return Outcome(failures=[f"{recipe}: undisturbed: exit code {code}: {messages}"])
+        raise SystemExit(f"{recipe}: undisturbed: exit code {code}: {messages}")
+    trainer.import_modules()
     total, space = trainer.operations()
     expected = describe_run(folder / "calm")
     outcome = Outcome({fault: space if fault == "enospc" else total for fault in faults})
@@ -209,7 +220,9 @@ def sweep(recipe: str, folder: Path, faults: list[str], *, first: int, every: in
         for at in range(first, operations + 1, every):
             out = folder / f"{fault}-{at}"
             problems = [*check_point(trainer, out, expected, at=at, fault=fault)]
-            outcome.failures += [f"{recipe}, {fault} at operation {at}: {problem}" for problem in problems]
+            failures = [f"{recipe}, {fault} at operation {at}: {problem}" for problem in problems]
+            print(*failures, sep="\n", end="\n" if failures else "", flush=True)
+            outcome.failures += failures
             outcome.points += 1
             if not problems:
                 shutil.rmtree(out)
@@ -242,7 +255,6 @@ def run() -> int:
     result: dict[str, Any] = {}
     for recipe in options.recipe:
         outcome = sweep(recipe, folder / recipe, options.faults, first=options.first, every=options.every)
-        print(*outcome.failures, sep="\n", end="\n" if outcome.failures else "")
         summary = {"points": outcome.points, "failures": len(outcome.failures), "operations": outcome.operations}
         result[recipe] = summary
     print(json.dumps(result))

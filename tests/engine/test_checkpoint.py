@@ -221,7 +221,10 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> Non
 INVALID = {
     "no metrics": (lambda m: m["progress"].pop("metrics"), "progress: object missing required field metrics"),
     "progress": (lambda m: m.update(progress=[[1]]), r"progress: expected an object, got \[\[1\]\]"),
-    "metric": (lambda m: m["progress"]["metrics"].update(loss="0.2"), r"progress.metrics\[...\]: expected a number"),
+    "metric": (
+        lambda m: m["progress"]["metrics"].update(loss="0.2"),
+        r"progress.metrics\[...\]: expected an integer",
+    ),
     "samples": (lambda m: m["progress"]["loop"].update(samples=[[]]), "progress.loop.samples: expected an integer"),
     "step": (lambda m: m["progress"]["loop"].update(step=-1), "progress.loop.step: expected an integer >= 0, got -1"),
     "threads": (lambda m: m["progress"].update(threads=10**9), "progress.threads: expected an integer <= 4096"),
@@ -303,10 +306,11 @@ def test_newest_checkpoint_is_read_while_another_thread_writes_and_removes_check
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        steps = [state.progress.loop.step for state, _ in (checkpoint.load_newest(tmp_path) for _ in range(40)) if state]
+        states = [checkpoint.load_newest(tmp_path)[0] for _ in range(40)]
     finally:
         is_done.set()
         writer.join()
+    steps = [state.progress.loop.step for state in states if state]
     assert len(steps) == 40
     assert steps == sorted(steps)
 

@@ -18,9 +18,7 @@ from firstsight.engine.report import Report
 from firstsight.engine.rundir import RunDirectory
 from firstsight.errors import RunError, UsageError
 
-CONFIG = RunConfig(
-    recipe="lenet-digits", model="lenet", settings={"lr": 0.1, "seed": 0}, data={"train_sha256": "abc"}
-)
+CONFIG = RunConfig(recipe="lenet-digits", model="lenet", settings={"lr": 0.1, "seed": 0}, data={"train_sha256": "abc"})
 
 
 def test_run_is_continued_with_its_settings_and_refused_with_others(tmp_path: Path) -> None:
@@ -182,6 +180,10 @@ def test_new_run_gets_the_next_number(tmp_path: Path) -> None:
     assert rundir.latest_run(root) is None  # none of them has begun
     (root / "notes").mkdir()
     assert rundir.create_run(root).name == "12"
+    (root / "12" / ".lock").touch()
+    assert rundir.create_run(root, reuse=True).name == "12"
+    (root / "12" / "config.json").touch()
+    assert rundir.create_run(root, reuse=True).name == "13"
 
 
 def test_newest_run_is_the_newest_one_that_has_begun(tmp_path: Path) -> None:
@@ -203,7 +205,10 @@ def test_unreadable_config_is_refused(tmp_path: Path) -> None:
         ('{"model_type": "vit"}', "object missing required field recipe"),
         ('{"recipe": "a", "model": "b", "settings": {"lr": [1]}, "data": {}}', r"settings\[...\]: expected"),
         ('{"recipe": "a", "model": "b", "settings": {"schedule": "tenths"}, "data": {}}', "'epochs'"),
-        ('{"recipe": "a", "model": "b", "settings": {}, "data": {}, "threads": 0}', "threads: expected an integer >= 1"),
+        (
+            '{"recipe": "a", "model": "b", "settings": {}, "data": {}, "threads": 0}',
+            "threads: expected an integer >= 1",
+        ),
     ):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(RunError, match=rf"config.json: not the configuration of a run \({reason}") as error:

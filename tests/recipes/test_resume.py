@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_run_stopped_before_its_first_checkpoint_is_resumed_with_its_number_of_t
 def test_checkpoints_of_an_earlier_run_are_not_taken_for_those_of_a_new_one(run: Path, small: Settings) -> None:
     (run / "config.json").unlink()
     for resume in (True, False):
-        with pytest.raises(RunError, match="holds checkpoints of a run, but no config.json"):
+        with pytest.raises(RunError, match=r"holds checkpoints of a run, but no config\.json"):
             train("mlp", out=run, resume=resume, **small | {"epochs": 1})
 
 

@@ -20,7 +20,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00-\x1f]{1,100}\.safetensors\Z")]
 """Name of a file in the folder of a checkpoint; no path."""
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-Metrics = dict[str, float | None]
+Metrics = dict[str, Integer | float | None]
 NOT_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b')
 """A string, which is kept, or a number that JSON does not have."""
 
@@ -176,9 +176,8 @@ def decode_metrics_line(line: bytes, *, source: str, error: type[FirstsightError
     {'epoch': 1, 'step': 9, 'test/loss': nan}
     """
     line = replace_not_finite(line)
-    position = decode_document(line, MetricsPosition, source=source, error=error)
-    values = null_to_nan(decode_document(line, Metrics, source=source, error=error))
-    return {**values, "epoch": position.epoch, "step": position.step}
+    decode_document(line, MetricsPosition, source=source, error=error)
+    return {**null_to_nan(decode_document(line, Metrics, source=source, error=error))}
 
 
 def replace_not_finite(document: bytes) -> bytes:

@@ -289,13 +289,15 @@ def latest_run(root: Path) -> Path | None:
     return next((run for run in list_runs(root) if (run / "config.json").is_file()), None)
 
 
-def create_run(root: Path) -> Path:
+def create_run(root: Path, *, reuse: bool = False) -> Path:
     """Create and return the next numbered directory in ``runs/<recipe>``.
 
     Parameters
     ----------
     root : Path
         The folder ``runs/<recipe>``; it is created if it does not exist.
+    reuse : bool
+        Return the newest directory if it is empty: its process was killed before the run began.
 
     Raises
     ------
@@ -303,8 +305,10 @@ def create_run(root: Path) -> Path:
         If the directory cannot be created.
     """
     while True:
-        numbers = [int(item.name) for item in list_runs(root)]
-        path = root / str(max(numbers, default=0) + 1)
+        existing = list_runs(root)
+        if reuse and existing and all(item.name.startswith(".") for item in existing[0].iterdir()):
+            return existing[0]
+        path = root / str(max((int(item.name) for item in existing), default=0) + 1)
         try:
             path.mkdir(parents=True)
         except FileExistsError:  # another process was faster

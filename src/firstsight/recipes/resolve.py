@@ -139,9 +139,7 @@ def _find_latest(*names: str) -> Path | None:
             config = _read_if_own(run, names)
             if config is None:  # killed before it began
                 continue
-            if {config.recipe, config.model} & set(names) and (
-                not is_restart() or config.launcher == launcher_id()
-            ):
+            if {config.recipe, config.model} & set(names) and (not is_restart() or config.launcher == launcher_id()):
                 runs.append(run)
             break
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)

@@ -298,7 +298,7 @@ class TrainingRun:
         run: RunDirectory | None = None
         if self.is_main:
             try:
-                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name)
+                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name, reuse=resume)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
                     self.callback.note(f"nothing to resume in {path}: a new run begins")

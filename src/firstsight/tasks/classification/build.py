@@ -96,9 +96,9 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         enough = next((size for size in sizes if batch_share(n, size, processes) >= MIN_BATCH), None)
         advice = f"use `batch_size={enough}`" if enough else "use more images"
         raise UsageError(
-            f"`batch_size={batch_size}` is too small: {self.model} has batch norms, which need {MIN_BATCH} images in every"
-            f" batch{' of every process' if processes > 1 else ''}, and the smallest of {n} training images has"
-            f" {batch_share(n, batch_size, processes)}; {advice}"
+            f"`batch_size={batch_size}` is too small: {self.model} has batch norms, which need {MIN_BATCH} images in"
+            f" every batch{' of every process' if processes > 1 else ''}, and the smallest of {n} training images"
+            f" has {batch_share(n, batch_size, processes)}; {advice}"
         )
 
     def _about(self, train: ImageSet) -> dict[str, Any]:
