@@ -6,7 +6,7 @@
 For each kind of training, one process trains undisturbed in FOLDER/RECIPE/calm, with a checkpoint after every step. A
 library (crash_points.c, loaded with LD_PRELOAD) counts its file operations below the run directory: open, read, write,
 fsync, close, rename, mkdir, unlink, rmdir and listing a folder. For every N-th operation and each fault another process
-trains in a directory of its own:
+trains in a new directory:
 
 kill      it is killed before the operation; a write is half done
 enospc    the operation fails as on a full disk; only those that take space

@@ -259,6 +259,9 @@ FOREIGN = {
     "one group": lambda m: m["optimizers"]["net"].pop(),
     "text": lambda m: m["optimizers"]["net"][0].update(weight_decay="0.1"),
     "null": lambda m: m["optimizers"]["net"][0].update(eps=None),
+    "flag": lambda m: m["optimizers"]["net"][1].update(amsgrad=None),
+    "two implementations": lambda m: m["optimizers"]["net"][1].update(foreach=True, fused=True),
+    "implementation": lambda m: m["optimizers"]["net"][0].update(fused=[1]),
     "betas": lambda m: m["optimizers"]["net"][1].update(betas=[0.9]),
     "parameters": lambda m: m["optimizers"]["net"][0]["params"].append(99),
 }

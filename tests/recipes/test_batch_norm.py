@@ -46,7 +46,7 @@ def test_advised_batch_size_leaves_no_image_alone(count: int) -> None:
 def test_batch_of_one_is_refused_before_the_run_directory_is_made(
     tmp_path: Path, make_images: Callable[..., Path], counts: tuple[int, int], batch_size: int, advice: int
 ) -> None:
-    """Of 20 images 16 are for training, of 21 images 17."""
+    """The training set has 16 of 20 images, and 17 of 21."""
     data = make_images({"dark": counts[0], "light": counts[1]}, size=4)
     options = {"data": str(data), "image_size": 4, "epochs": 1, "out": tmp_path / "run"}
     with pytest.raises(UsageError, match=f"`batch_size={batch_size}` is too small: resnet20 has .*=({advice})`$"):

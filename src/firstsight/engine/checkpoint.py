@@ -35,6 +35,8 @@ from firstsight.migrate import migrate_param_groups
 FORMAT = 1
 NUM_KEPT = 2
 MANIFEST = "manifest.json"
+IMPLEMENTATION = ("foreach", "fused")
+"""Settings of an optimizer that select its implementation, at most one of them."""
 NAME = re.compile(r"[0-9]{8,18}")
 """Name of the folder of a checkpoint: the step."""
 TEMPORARY = re.compile(r"\.[0-9]{8,18}(\.old)?\.tmp")
@@ -330,9 +332,12 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], grou
     """Load tensors and parameter groups into an optimizer; raise ValueError if they are of another one."""
     state = _unflatten(tensors, groups)
     for saved, current in zip(state["param_groups"], optimizer.param_groups, strict=True):
-        for name in sorted(current.keys() & saved.keys() - {"params"}):
+        for name in sorted(current.keys() & saved.keys() - {"params", *IMPLEMENTATION}):
             if not _is_similar(saved[name], current[name]):
                 raise ValueError(f"{name} is {saved[name]!r}, expected a value as {current[name]!r}")
+        flags = [saved.get(name) for name in IMPLEMENTATION]
+        if any(flag not in (None, False, True) for flag in flags) or all(flags):
+            raise ValueError(f"{' and '.join(IMPLEMENTATION)} are {flags}")
     optimizer.load_state_dict(state)
     for parameter, values in optimizer.state.items():
         for key, value in values.items():
@@ -342,19 +347,17 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], grou
 
 
 def _is_similar(saved: Any, current: Any) -> bool:
-    """Return whether two values of a setting of an optimizer have the same type; flags may also be None.
+    """Return whether two values of a setting of an optimizer have the same type; flags and text must be equal.
 
-    >>> _is_similar([0.9, 0.999], (0.9, 0.99)), _is_similar("x", 0.1), _is_similar(None, True)
-    (True, False, True)
+    >>> _is_similar([0.9, 0.999], (0.9, 0.99)), _is_similar("x", 0.1), _is_similar(None, False)
+    (True, False, False)
     """
     if isinstance(current, list | tuple):
         is_list = isinstance(saved, list | tuple) and len(saved) == len(current)
         return is_list and all(map(_is_similar, saved, current))
-    if isinstance(current, bool | None):
-        return isinstance(saved, bool | None)
-    if isinstance(current, int | float | Tensor):
+    if isinstance(current, int | float | Tensor) and not isinstance(current, bool):
         return isinstance(saved, int | float) and not isinstance(saved, bool)
-    return type(saved) is type(current)
+    return type(saved) is type(current) and bool(saved == current)
 
 
 def _unflatten(tensors: Mapping[str, Tensor], groups: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _find_latest(*names: str) -> Path | None:
 def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
     """Return the configuration of a run, or None if it has none.
 
-    A damaged one is an error only in the folder of these recipes; runs of others do not matter.
+    A damaged one is an error only in the folder of these recipes.
     """
     try:
         return read_config(run)

@@ -40,7 +40,7 @@ def run_settings(source: str | Path) -> dict[str, Any] | None:
     """Return the settings of the run that a weights file belongs to, or None.
 
     Only ``model.safetensors`` of a run directory and files of its checkpoints belong to a run. A ``config.json`` of
-    another program beside a weights file is ignored.
+    another program next to a weights file is ignored.
 
     Parameters
     ----------
