@@ -29,8 +29,8 @@ def sweep(folder: Path, recipe: str, *, first: int, every: int) -> dict[str, Any
 
 
 def test_training_killed_or_failing_at_a_file_operation_resumes_with_the_same_bits_and_files(tmp_path: Path) -> None:
-    """While a checkpoint is written, while another one is removed, and while the report is written."""
-    sweep(tmp_path, "classification", first=67, every=100)
+    """Killed, with a full disk, and with an input/output error: one point of each."""
+    sweep(tmp_path, "classification", first=67, every=1000)
 
 
 @pytest.mark.slow
