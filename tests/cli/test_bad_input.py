@@ -305,7 +305,7 @@ def test_values_that_are_not_finite_keep_the_last_good_checkpoint(run: Run, mode
     assert step, err
     state, failures = checkpoint.load_newest(Path("run/checkpoints"))
     assert state is not None
-    assert state.progress["loop"]["step"] == int(step[1]) > 0
+    assert state.progress.loop.step == int(step[1]) > 0
     assert failures == []
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.models["net"].values())
 

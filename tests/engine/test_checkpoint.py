@@ -2,13 +2,17 @@
 
 import errno
 import json
+import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
+from firstsight.documents.runs import Progress, TrainState
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
 from firstsight.models.classification import create_model
@@ -32,9 +36,13 @@ def trained_pair(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pa
     return {"net": net}, {"net": optimizer}
 
 
+def progress_at(step: int) -> Progress:
+    return Progress(loop=TrainState(step=step, samples=4 * step), metrics={"loss": 0.5}, threads=1)
+
+
 def save(root: Path, step: int, pair: Pair) -> Path:
     return checkpoint.save(
-        root, step, models=pair[0], optimizers=pair[1], progress={"step": step}, cards={"net": "{}"}, versions={}
+        root, step, models=pair[0], optimizers=pair[1], progress=progress_at(step), cards={"net": "{}"}, versions={}
     )
 
 
@@ -47,7 +55,7 @@ def test_restored_network_and_optimizer_continue_with_the_same_bits(tmp_path: Pa
     state, problems = checkpoint.load_newest(tmp_path)
     assert state is not None
     assert problems == []
-    assert state.progress == {"step": 3}
+    assert state.progress == progress_at(3)
     checkpoint.restore(state, models=other[0], optimizers=other[1])
     for models, optimizers in (pair, other):
         torch.manual_seed(9)
@@ -203,6 +211,113 @@ def test_flipped_bit_in_any_file_of_a_checkpoint_is_detected(tmp_path: Path) -> 
     checkpoint.load(folder)
 
 
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a manifest, with a checksum that is right."""
+    manifest = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_bytes()))
+    change(manifest)
+    (folder / "manifest.json").write_text(checkpoint._with_checksum(json.dumps(manifest)))
+
+
+INVALID = {
+    "no metrics": (lambda m: m["progress"].pop("metrics"), "progress: object missing required field metrics"),
+    "progress": (lambda m: m.update(progress=[[1]]), r"progress: expected an object, got \[\[1\]\]"),
+    "metric": (
+        lambda m: m["progress"]["metrics"].update(loss="0.2"),
+        r"progress.metrics\[...\]: expected an integer",
+    ),
+    "samples": (lambda m: m["progress"]["loop"].update(samples=[[]]), "progress.loop.samples: expected an integer"),
+    "step": (lambda m: m["progress"]["loop"].update(step=-1), "progress.loop.step: expected an integer >= 0, got -1"),
+    "threads": (lambda m: m["progress"].update(threads=10**9), "progress.threads: expected an integer <= 4096"),
+    "groups": (lambda m: m.update(optimizers=10**30), "optimizers: expected an object"),
+    "group": (lambda m: m["optimizers"].update(net=[0]), r"optimizers\[...\]\[0\]: expected an object"),
+    "digest": (lambda m: m["sha256"].update({"net.safetensors": "0"}), r"sha256\[...\]: expected text matching"),
+    "path": (lambda m: m["sha256"].update({"../x.safetensors": "0" * 64}), r"sha256: expected text matching"),
+    "format": (lambda m: m.update(format="1"), 'format: expected an integer, got "1"'),
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_manifest_that_does_not_fit_its_schema_is_refused_like_a_damaged_one(tmp_path: Path, name: str) -> None:
+    change, message = INVALID[name]
+    pair = trained_pair(name="mlp", steps=1)
+    save(tmp_path, 1, pair)
+    edit_manifest(save(tmp_path, 2, pair), change)
+    state, (problem,) = checkpoint.load_newest(tmp_path)
+    assert state is not None and state.folder.name == "00000001"
+    assert re.search(f"00000002/manifest.json: .*{message}", problem)
+    assert len(problem) <= 300 and "\n" not in problem
+
+
+def test_metrics_of_earlier_manifests_that_are_not_finite_are_read(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1, trained_pair(name="mlp", steps=1))
+    edit_manifest(folder, lambda m: m["progress"].update(metrics={"ap": float("nan"), "loss": 1.5}))
+    assert b"NaN" in (folder / "manifest.json").read_bytes()
+    assert checkpoint.load(folder).progress.metrics == {"ap": None, "loss": 1.5}
+
+
+FOREIGN = {
+    "one group": lambda m: m["optimizers"]["net"].pop(),
+    "text": lambda m: m["optimizers"]["net"][0].update(weight_decay="0.1"),
+    "null": lambda m: m["optimizers"]["net"][0].update(eps=None),
+    "flag": lambda m: m["optimizers"]["net"][1].update(amsgrad=None),
+    "two implementations": lambda m: m["optimizers"]["net"][1].update(foreach=True, fused=True),
+    "implementation": lambda m: m["optimizers"]["net"][0].update(fused=[1]),
+    "betas": lambda m: m["optimizers"]["net"][1].update(betas=[0.9]),
+    "parameters": lambda m: m["optimizers"]["net"][0]["params"].append(99),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_optimizer_state_of_another_training_is_refused(tmp_path: Path, name: str) -> None:
+    folder = save(tmp_path, 3, trained_pair(name="mlp"))
+    edit_manifest(folder, FOREIGN[name])
+    models, optimizers = trained_pair(name="mlp", steps=0)
+    with pytest.raises(CheckpointError, match=r"00000003: is not of this run's optimizer net \(") as error:
+        checkpoint.restore(checkpoint.load(folder), models=models, optimizers=optimizers)
+    assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
+
+
+def test_optimizer_tensors_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path, 3, trained_pair(name="mlp"))
+    state = checkpoint.load(folder)
+    state.optimizers["net"]["0.exp_avg"] = torch.zeros(3)
+    models, optimizers = trained_pair(name="mlp", steps=0)
+    with pytest.raises(CheckpointError, match=r"exp_avg has shape \(3,\), expected \("):
+        checkpoint.restore(state, models=models, optimizers=optimizers)
+
+
+def test_others_are_removed_as_a_whole_with_what_killed_processes_left(tmp_path: Path) -> None:
+    """Checkpoint 9 is later than the one from which the training continues; ".notes" is not of a checkpoint."""
+    for name in ("00000001", "00000003", "00000004", "00000009", ".00000003.tmp", ".00000001.old.tmp", ".notes.tmp"):
+        (tmp_path / name / "folder").mkdir(parents=True)
+    checkpoint.remove_others(tmp_path, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".notes.tmp", "00000003", "00000004"]
+    checkpoint.remove_others(tmp_path / "none", 4)
+
+
+def test_newest_checkpoint_is_read_while_another_thread_writes_and_removes_checkpoints(tmp_path: Path) -> None:
+    pair = trained_pair(name="mlp", steps=1)
+    save(tmp_path, 1, pair)
+    is_done = threading.Event()
+
+    def write() -> None:
+        step = 1
+        while not is_done.is_set():
+            step += 1
+            save(tmp_path, step, pair)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        states = [checkpoint.load_newest(tmp_path)[0] for _ in range(40)]
+    finally:
+        is_done.set()
+        writer.join()
+    steps = [state.progress.loop.step for state in states if state]
+    assert len(steps) == 40
+    assert steps == sorted(steps)
+
+
 def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     save(tmp_path, 1, trained_pair(name="convnet"))
     state, _ = checkpoint.load_newest(tmp_path)
@@ -219,7 +334,7 @@ def test_checkpoint_of_another_architecture_is_refused_and_the_difference_named(
 
 def test_checkpoint_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, 1, trained_pair())
-    body = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_text()))
+    body = json.loads(checkpoint._without_checksum((folder / "manifest.json").read_bytes()))
     (folder / "manifest.json").write_text(checkpoint._with_checksum(json.dumps(body | {"format": 99})))
     with pytest.raises(CheckpointError, match="later version"):
         checkpoint.load(folder)

@@ -58,41 +58,6 @@ def assert_same_run(run: Path, undisturbed: Path) -> None:
     assert not list(run.glob("**/*.tmp")), run
 
 
-def assert_killed_and_resumed(summary: dict[str, Any], folder: Path, *, least: int) -> None:
-    """Every first child was killed before its file operation, and every second one ended as the undisturbed run did."""
-    assert summary["operations"] >= 40
-    assert len(summary["codes"]) >= least
-    for k, codes in summary["codes"].items():
-        assert codes == [-signal.SIGKILL, 0], k
-        assert_same_run(folder / k, folder / "calm")
-
-
-def test_run_killed_before_a_file_operation_resumes_with_the_same_bits(
-    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
-) -> None:
-    """At every 15th operation; a checkpoint is written after every step."""
-    summary = kill_training("operations", 7, 15, arguments=CLASSIFIER, epochs=2)
-    assert_killed_and_resumed(summary, tmp_path, least=4)
-
-
-@pytest.mark.slow
-def test_run_killed_before_every_file_operation_resumes_with_the_same_bits(
-    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
-) -> None:
-    """Opening, renaming and removing files, from config.json to the report."""
-    summary = kill_training("operations", 1, 1, arguments=CLASSIFIER, epochs=2)
-    assert_killed_and_resumed(summary, tmp_path, least=50)
-
-
-@pytest.mark.slow
-def test_gan_killed_before_a_file_operation_resumes_with_the_same_bits(
-    tmp_path: Path, kill_training: Callable[..., dict[str, Any]]
-) -> None:
-    """A checkpoint holds two networks, an average and two optimizers; at every eighth operation."""
-    summary = kill_training("operations", 2, 8, arguments=GAN, epochs=2)
-    assert_killed_and_resumed(summary, tmp_path, least=10)
-
-
 @pytest.mark.slow
 def test_run_killed_fifty_times_at_random_moments_ends_with_the_same_bits(
     tmp_path: Path, kill_training: Callable[..., dict[str, Any]]

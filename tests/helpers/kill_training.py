@@ -1,21 +1,13 @@
 """Kill or interrupt trainings, and report how each process ended.
 
-    python -m helpers.kill_training operations FOLDER START STEP -- ARGUMENTS OF firstsight
     python -m helpers.kill_training random FOLDER KILLS SEED -- ARGUMENTS OF firstsight
     python -m helpers.kill_training signals FOLDER -- ARGUMENTS OF firstsight
 
-With ``operations`` and ``random`` the first child trains undisturbed in FOLDER/calm. A checkpoint is written after
-every step.
-
-``operations``: an audit hook of Python counts the operations that change files below the run directory: opening for
-writing, mkdir, rename, remove, rmdir. For every STEP-th operation k of the undisturbed run, from START on, a child
-trains in FOLDER/k and is killed just before operation k; then another one resumes it to the end. Prints JSON: the
-number of operations, and per k the exit codes of both children (-9: killed).
-
-``random``: children train in FOLDER/1 and are killed at random moments: while they start, at any time after their first
-checkpoint, or while they write a checkpoint. The next child resumes. When FOLDER/1 is trained to the end, FOLDER/2
-begins, until KILLS children were killed in all. Prints JSON: the number of children killed, how many of them while a
-checkpoint was being written, the exit code of the last child of every folder.
+``random``: the first child trains undisturbed in FOLDER/calm, with a checkpoint after every step. Then children train
+in FOLDER/1 and are killed at random moments: while they start, at any time after their first checkpoint, or while they
+write a checkpoint. The next child resumes. When FOLDER/1 is trained to the end, FOLDER/2 begins, until KILLS children
+were killed in all. Prints JSON: the number of children killed, how many of them while a checkpoint was being written,
+the exit code of the last child of every folder.
 
 ``signals``: one child trains in FOLDER/SIGTERM, one in FOLDER/SIGINT, and each gets its signal after its first epoch.
 Prints JSON: per signal its exit code, stdout and stderr.
@@ -34,54 +26,10 @@ from typing import Any
 from firstsight.cli import main
 from helpers.forked import start, wait
 
-CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
-
-class FileOperations:
-    """Audit hook that counts the file operations below a folder and kills the process before a given one."""
-
-    def __init__(self, folder: Path, kill_at: int = 0) -> None:
-        self.folder, self.kill_at, self.count = str(folder), kill_at, 0
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Count one event."""
-        if event != "open" and event not in CHANGES:
-            return
-        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & WRITING):
-            return
-        # rmtree names files relative to a descriptor of their folder: all of those are below the run directory
-        path = "" if isinstance(arguments[0], int) else os.fsdecode(arguments[0])
-        if path.startswith(self.folder) or not path.startswith("/"):
-            self.count += 1
-            if self.count == self.kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-
-def train(out: Path, arguments: list[str], *, kill_at: int = 0, report: int = -1) -> int:
-    """Start a child that trains in ``out``, or resumes; returns its process id.
-
-    It is killed before file operation ``kill_at``; it writes the number of its operations to the descriptor ``report``.
-    """
-
-    def body() -> int:
-        operations = FileOperations(out, kill_at)
-        sys.addaudithook(operations)
-        code = main([*arguments, "--out", str(out), "--resume", "--quiet", "--checkpoint-seconds", "0"])
-        if report >= 0:
-            os.write(report, str(operations.count).encode())
-        return code
-
-    return start(body)
-
-
-def kill_at_operations(folder: Path, total: int, first: int, step: int, arguments: list[str]) -> dict[str, Any]:
-    """Kill before every ``step``-th of ``total`` operations, and resume."""
-    codes = {
-        k: [wait(train(folder / str(k), arguments, kill_at=k)), wait(train(folder / str(k), arguments))]
-        for k in range(first, total + 1, step)
-    }
-    return {"operations": total, "codes": codes}
+def train(out: Path, arguments: list[str]) -> int:
+    """Start a child that trains in ``out``, or resumes; returns its process id."""
+    return start(lambda: main([*arguments, "--out", str(out), "--resume", "--quiet", "--checkpoint-seconds", "0"]))
 
 
 def kill_at_random(folder: Path, kills: int, seed: int, arguments: list[str]) -> dict[str, Any]:
@@ -164,14 +112,8 @@ def run() -> None:
         return
     if any("gan" in word for word in arguments):
         import scipy.optimize  # noqa: F401  # before the forks, which measure with it
-    reader, writer = os.pipe()
-    assert wait(train(folder / "calm", arguments, report=writer)) == 0
-    total = int(os.read(reader, 100))
-    if mode == "operations":
-        summary = kill_at_operations(folder, total, *numbers, arguments)
-    else:
-        summary = kill_at_random(folder, *numbers, arguments)
-    print(json.dumps(summary))
+    assert wait(train(folder / "calm", arguments)) == 0
+    print(json.dumps(kill_at_random(folder, *numbers, arguments)))
 
 
 if __name__ == "__main__":

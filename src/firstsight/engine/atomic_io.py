@@ -12,6 +12,8 @@ from firstsight.errors import RunError
 
 MAX_NAME = 40
 """Number of characters of a file's name that the name of its temporary file repeats; a longer name would not fit."""
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]{1,10})\.tmp", re.DOTALL)
+"""Name of a temporary file: that of the file that is being written, and the number of the process."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -41,7 +43,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Context manager that gives the path of a temporary file beside ``path``, which replaces it at the end.
 
     The temporary file is flushed to disk and renamed if the block ends normally, and removed otherwise. So a file that
-    exists is not touched before the new one is complete. A link is followed: the file that it points to is replaced. A
+    exists is not touched before the new one is complete. Temporary files of this file that killed processes left are
+    removed. A link is followed: the file that it points to is replaced. A
     device or a pipe has no content to keep; its own path is given.
 
     Parameters
@@ -60,6 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     name = target.name[:MAX_NAME]
     temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
+    _remove_temporaries_of_the_dead(target)
     try:
         yield temporary
         with temporary.open("rb+") as written:
@@ -102,8 +106,29 @@ def remove_leftovers(folder: Path) -> None:
     """
     for pattern in (".*.tmp", "*/.*.tmp"):
         for path in folder.glob(pattern):
-            if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_file():
+            if TEMPORARY.fullmatch(path.name) and path.is_file():
                 path.unlink(missing_ok=True)
+
+
+def _remove_temporaries_of_the_dead(target: Path) -> None:
+    """Remove the temporary files of one file whose processes have ended; those of running processes are kept."""
+    with suppress(OSError):  # a folder that may be written but not listed
+        for path in target.parent.iterdir():
+            match = TEMPORARY.fullmatch(path.name)
+            if match and match["name"] == target.name[:MAX_NAME] and not _is_running(int(match["process"])):
+                path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # os.kill ends processes there
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it runs, for another user
+        return True
+    return True
 
 
 def to_run_error(error: OSError, path: Path, saved: str = "") -> RunError:

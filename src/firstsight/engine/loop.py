@@ -16,10 +16,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from firstsight.data.rng import random_bits
+from firstsight.documents.runs import Progress, TrainState, null_to_nan
 from firstsight.engine import checkpoint
 from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.memory import keep_freed_memory
-from firstsight.engine.rundir import RunDirectory, package_versions, read_metrics
+from firstsight.engine.rundir import RunDirectory, incomplete_metrics, package_versions, read_metrics
 from firstsight.engine.signals import StopRequest
 from firstsight.engine.task import Task
 from firstsight.errors import Interrupted, RunError
@@ -63,32 +64,6 @@ class Callback(Protocol):
         epochs : int
             Number of epochs.
         """
-
-
-@dataclass
-class TrainState:
-    """State of the loop; each checkpoint saves all of it.
-
-    Attributes
-    ----------
-    step : int
-        Optimizer steps done since the start of the run.
-    samples : int
-        Training samples consumed, over all processes.
-    sums : dict[str, float] | None
-        Sum of each scalar of the current epoch, weighted by batch size.
-    counted : int
-        Samples in ``sums``.
-    train_seconds, seconds : float
-        Time in training steps, and total time.
-    """
-
-    step: int = 0
-    samples: int = 0
-    sums: dict[str, float] | None = None
-    counted: int = 0
-    train_seconds: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,18 +149,30 @@ class Loop:
         """Restore the models, the optimizers and the state of the loop from a checkpoint."""
         models = {name: self.accelerator.unwrap_model(model) for name, model in self.task.models.items()}
         checkpoint.restore(saved, models=models, optimizers=self.task.optimizers)
-        self.state = TrainState(**saved.progress["loop"])
-        self.metrics = saved.progress["metrics"]
+        self.state = saved.progress.loop
+        self.metrics = null_to_nan(saved.progress.metrics)
         self._saved_step = self.state.step
-        scaler = saved.progress.get("scaler")
+        scaler = saved.progress.scaler
         if scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(scaler)
         if self.accelerator.device.type == "cpu":
-            torch.set_num_threads(saved.progress["threads"])
+            torch.set_num_threads(saved.progress.threads)
         if self.run:
-            self.run.rewind_metrics(self.state.step)
-            self._history = [*read_metrics(self.run.path)]
-            self._shown_warnings = set(self.task.warnings(self._history))
+            checkpoint.remove_others(self.run.checkpoints, self.state.step)
+            self.rewind_metrics(self.state.step)
+
+    def rewind_metrics(self, step: int) -> None:
+        """Remove the metrics after an optimizer step, and warn of lines that are damaged."""
+        if not self.run:
+            return
+        try:
+            problems = self.run.rewind_metrics(step)
+        except OSError as error:
+            raise to_run_error(error, self.run.path, self._saved_text()) from error
+        for problem in problems:
+            self.callback.warn(f"{problem}; the line is left out")
+        self._history = [*read_metrics(self.run.path).lines]
+        self._shown_warnings = set(self._warnings())
 
     def train(self) -> TrainOutcome:
         """Train until the last epoch.
@@ -315,10 +302,14 @@ class Loop:
             self._show_new_warnings()
 
     def _show_new_warnings(self) -> None:
-        for sentence in self.task.warnings(self._history):
+        for sentence in self._warnings():
             if sentence not in self._shown_warnings:
                 self._shown_warnings.add(sentence)
                 self.callback.warn(sentence)
+
+    def _warnings(self) -> list[str]:
+        with incomplete_metrics(self.run.path if self.run else None):
+            return self.task.warnings(self._history)
 
     def _saved_text(self) -> str:
         if self._saved_step < 0:
@@ -337,12 +328,12 @@ class Loop:
                     raise RunError(f"{problem}; {self._saved_text()}. A smaller `lr` usually helps")
         if self.run:
             scaler = self.accelerator.scaler
-            progress = {
-                "loop": vars(self.state),
-                "metrics": self.metrics,
-                "threads": torch.get_num_threads(),
-                "scaler": scaler.state_dict() if scaler is not None else None,
-            }
+            progress = Progress(
+                loop=self.state,
+                metrics={**self.metrics},
+                threads=torch.get_num_threads(),
+                scaler=scaler.state_dict() if scaler is not None else None,
+            )
             try:
                 checkpoint.save(
                     self.run.checkpoints,

@@ -11,23 +11,30 @@
         report.html
 """
 
-import json
 import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from filelock import FileLock, Timeout
 
+from firstsight.documents.decode import one_line, read_document
+from firstsight.documents.runs import RunConfig, decode_metrics_line, encode
 from firstsight.engine.atomic_io import remove_leftovers, replace_file, to_run_error
+from firstsight.engine.checkpoint import list_steps
 from firstsight.errors import RunError, UsageError
 from firstsight.migrate import migrate_config
 from firstsight.text import shorten
 
 MAX_VALUE = 24
 """Maximum length of a value in a message, in characters."""
+NUMBER = re.compile(r"[0-9]{1,18}")
+"""Name of the directory of a run in ``runs/<recipe>``."""
 PACKAGES = ("firstsight", "torch", "numpy", "accelerate", "safetensors", "pillow")
 
 
@@ -79,15 +86,15 @@ class RunDirectory:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
 
-    def begin(self, config: Mapping[str, Any], *, resume: bool) -> None:
+    def begin(self, config: RunConfig, *, resume: bool) -> None:
         """Write the configuration of a new run, or compare it with the saved one.
 
         Settings that the saved configuration lacks are not compared: a later version has added them.
 
         Parameters
         ----------
-        config : Mapping[str, Any]
-            Configuration, with the mappings "settings" and "data".
+        config : RunConfig
+            The configuration.
         resume : bool
             Whether to continue a run that exists.
 
@@ -96,24 +103,39 @@ class RunDirectory:
         UsageError
             If the directory has a run and ``resume`` is False, or if the configurations differ. The message lists the
             differences.
+        RunError
+            If the directory has checkpoints or metrics, but no configuration that says of which run.
         """
         saved = read_config(self.path)
         if saved is None:
-            self.write("config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+            self._refuse_files_of_another_run()
+            self.write("config.json", encode(config, indent=2, sort_keys=True) + "\n")
             return
         if not resume:
             raise UsageError(
                 f"{self.path}: already holds a run; continue it with `resume=True`, or choose another with `out`"
             )
-        common = saved["settings"].keys() & config["settings"].keys()
-        before, now = (
-            {name: settings[name] for name in common} for settings in (saved["settings"], config["settings"])
-        )
-        differences = list_differences(before, now) + list_differences(saved["data"], config["data"])
+        common = saved.settings.keys() & config.settings.keys()
+        before, now = ({name: settings[name] for name in common} for settings in (saved.settings, config.settings))
+        differences = list_differences(before, now) + list_differences(saved.data, config.data)
         if differences:
             raise UsageError(
-                f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
-                " restore them, or start a new run without `resume`"
+                one_line(
+                    f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
+                    " restore them, or start a new run without `resume`"
+                )
+            )
+
+    def _refuse_files_of_another_run(self) -> None:
+        """Refuse checkpoints, metrics and weights in a directory without a configuration."""
+        names = ("metrics.jsonl", "model.safetensors")
+        existing = [name for name in names if (self.path / name).is_file()]
+        if list_steps(self.checkpoints):
+            existing.append("checkpoints")
+        if existing:
+            raise RunError(
+                f"{self.path}: holds {existing[-1]} of a run, but no config.json; restore it, or choose another"
+                " directory with `out`"
             )
 
     def write(self, name: str, content: str | bytes) -> None:
@@ -131,20 +153,43 @@ class RunDirectory:
         replace_file(path, content.encode() if isinstance(content, str) else content)
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Append a line to ``metrics.jsonl`` and flush it to disk."""
+        """Append a line to ``metrics.jsonl`` and flush it to disk; numbers that are not finite become null."""
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
+            out.write(encode(line) + "\n")
             out.flush()
             os.fsync(out.fileno())
 
-    def rewind_metrics(self, step: int) -> None:
-        """Remove the lines after optimizer step ``step`` from ``metrics.jsonl``, and a truncated last line."""
-        kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+    def rewind_metrics(self, step: int) -> list[str]:
+        """Remove the lines after optimizer step ``step`` from ``metrics.jsonl``, and damaged ones.
+
+        Returns
+        -------
+        list[str]
+            One message for each damaged line; see `read_metrics`.
+        """
+        history = read_metrics(self.path)
         if (self.path / "metrics.jsonl").exists():
-            self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            kept = [line for line in history.lines if line["step"] <= step]
+            self.write("metrics.jsonl", "".join(encode(line) + "\n" for line in kept))
+        return history.problems
 
 
-def read_config(path: Path) -> dict[str, Any] | None:
+class MetricsFile(NamedTuple):
+    """Content of ``metrics.jsonl``.
+
+    Parameters
+    ----------
+    lines : list[dict[str, Any]]
+        Metrics of each epoch.
+    problems : list[str]
+        One message for each damaged line.
+    """
+
+    lines: list[dict[str, Any]]
+    problems: list[str]
+
+
+def read_config(path: Path) -> RunConfig | None:
     """Return the configuration of a run, or None if the directory has no run.
 
     Parameters
@@ -161,26 +206,66 @@ def read_config(path: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
-            raise ValueError("no settings in it")
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{file}: unreadable ({error}); firstsight writes it atomically, so another program changed it"
-        ) from None
-    return migrate_config(content)
+        saved = read_document(file, RunConfig, error=RunError)
+        return RunConfig(**migrate_config(msgspec.structs.asdict(saved)))
+    except Exception as error:
+        reason = str(error).removeprefix(f"{file}: ") or type(error).__name__
+        advice = "choose another directory with `out`, or remove the file"
+        raise RunError(one_line(f"{file}: not the configuration of a run ({reason}); {advice}")) from None
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of a run's ``metrics.jsonl``, one per epoch."""
+def read_metrics(path: Path) -> MetricsFile:
+    """Read a run's ``metrics.jsonl``; damaged lines are left out.
+
+    A last line without its end is no damage: the process was killed while it wrote the line, and repeats the epoch.
+
+    Parameters
+    ----------
+    path : Path
+        Run directory.
+
+    Raises
+    ------
+    RunError
+        If the file exists and cannot be read.
+    """
     file = path / "metrics.jsonl"
-    lines = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+    try:
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError as error:
+        raise to_run_error(error, file) from error
+    *complete, last = content.split(b"\n")
+    lines: list[dict[str, Any]] = []
+    problems = []
+    for number, line in enumerate((*complete, last) if last else complete, 1):
         try:
-            lines.append(json.loads(line))
-        except ValueError:  # truncated by a crash; the lines before it are complete
-            break
-    return lines
+            lines.append(decode_metrics_line(line, source=f"{file}: line {number}", error=RunError))
+        except RunError as error:
+            if number <= len(complete):
+                problems.append(str(error))
+    return MetricsFile(lines, problems)
+
+
+@contextmanager
+def incomplete_metrics(run: Path | None) -> Iterator[None]:
+    """Convert errors of code that uses the metrics of a run directory to a `RunError` with a one-sentence message.
+
+    Parameters
+    ----------
+    run : Path | None
+        Run directory; None without any.
+
+    Raises
+    ------
+    RunError
+        If a metric is missing, or a computation with the metrics fails.
+    """
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        reason = f"{error}" or type(error).__name__
+        message = f"{run}: its metrics are not those of such a training ({reason}); restore metrics.jsonl and the"
+        raise RunError(one_line(f"{message} checkpoints, or start a new run")) from error
 
 
 def list_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -194,19 +279,29 @@ def list_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     return [f"{name} was {before}, now {after}" for name, (before, after) in texts.items()]
 
 
+def list_runs(root: Path) -> list[Path]:
+    """Return the numbered directories in ``runs/<recipe>``, the newest first."""
+    numbered = [item for item in root.iterdir() if NUMBER.fullmatch(item.name)] if root.is_dir() else []
+    return sorted(numbered, key=lambda item: int(item.name), reverse=True)
+
+
 def latest_run(root: Path) -> Path | None:
-    """Return the run with the highest number in ``runs/<recipe>``, or None if there is none."""
-    numbers = sorted(int(item.name) for item in root.iterdir() if item.name.isdigit()) if root.is_dir() else []
-    return root / str(numbers[-1]) if numbers else None
+    """Return the newest run in ``runs/<recipe>``, or None if there is none.
+
+    A directory without a configuration is no run: its process was killed before it began.
+    """
+    return next((run for run in list_runs(root) if (run / "config.json").is_file()), None)
 
 
-def create_run(root: Path) -> Path:
+def create_run(root: Path, *, reuse: bool = False) -> Path:
     """Create and return the next numbered directory in ``runs/<recipe>``.
 
     Parameters
     ----------
     root : Path
         The folder ``runs/<recipe>``; it is created if it does not exist.
+    reuse : bool
+        Return the newest directory if it is empty: its process was killed before the run began.
 
     Raises
     ------
@@ -214,8 +309,10 @@ def create_run(root: Path) -> Path:
         If the directory cannot be created.
     """
     while True:
-        latest = latest_run(root)
-        path = root / str(int(latest.name) + 1 if latest else 1)
+        existing = list_runs(root)
+        if reuse and existing and all(item.name.startswith(".") for item in existing[0].iterdir()):
+            return existing[0]
+        path = root / str(max((int(item.name) for item in existing), default=0) + 1)
         try:
             path.mkdir(parents=True)
         except FileExistsError:  # another process was faster

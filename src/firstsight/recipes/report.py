@@ -7,8 +7,8 @@ from typing import Any
 from firstsight.engine import checkpoint
 from firstsight.engine.loop import TrainOutcome
 from firstsight.engine.report import Report
-from firstsight.engine.rundir import RunDirectory, read_metrics
-from firstsight.engine.task import Task
+from firstsight.engine.rundir import RunDirectory, incomplete_metrics, read_metrics
+from firstsight.engine.task import ReportFigure, Task
 from firstsight.errors import CheckpointError
 
 
@@ -64,9 +64,11 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
     if newest is None:
         raise CheckpointError(f"{run.path}: the last checkpoint is missing")
     run.write("model.safetensors", (newest.folder / f"{task.export_model}.safetensors").read_bytes())
-    history = read_metrics(run.path)
-    figures = _write_figures(task, run, history)
-    summary = task.summarize_result(outcome.metrics)
+    history = read_metrics(run.path).lines
+    with incomplete_metrics(run.path):
+        figures = task.figures(history)
+        warnings = task.warnings(history)
+        summary = task.summarize_result(outcome.metrics)
     report = Report(
         title=f"{info.recipe}: {summary.headline}",
         subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.epochs}, seed {info.settings['seed']}",
@@ -76,8 +78,8 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
             ("time", f"{outcome.seconds:.1f} s"),
             ("training images / s", f"{outcome.samples_per_second:,.0f}"),
         ],
-        figures=figures,
-        notes=[*info.notes, *task.warnings(history)],
+        figures=_write_figures(figures, run),
+        notes=[*info.notes, *warnings],
         commands=[command.format(run=run.path) for command in summary.commands],
         tables=[
             ("Settings", info.settings),
@@ -88,12 +90,12 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
     run.write("report.html", report.html())
 
 
-def _write_figures(task: Task, run: RunDirectory, history: Sequence[Mapping[str, Any]]) -> list[tuple[str, bytes, str]]:
+def _write_figures(report_figures: Sequence[ReportFigure], run: RunDirectory) -> list[tuple[str, bytes, str]]:
     """Write the figures as files, and return (title, content, caption) of each."""
     from firstsight import plots
 
     figures = []
-    for figure in task.figures(history):
+    for figure in report_figures:
         content = plots.encode_png(figure.figure)
         name = figure.title.split(",")[0].lower().replace(" ", "-")
         run.write(f"figures/{name}.png", content)

@@ -10,8 +10,10 @@ from typing import Any
 
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
-from firstsight.engine.rundir import latest_run, read_config
-from firstsight.errors import UsageError, similar_names, suggest
+from firstsight.documents.decode import one_line
+from firstsight.documents.runs import RunConfig
+from firstsight.engine.rundir import list_runs, read_config
+from firstsight.errors import RunError, UsageError, similar_names, suggest
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
@@ -70,16 +72,21 @@ def resolve(
             )
         settings = replace(initial, **changes)
     else:
-        recipe = Recipe(name=saved["recipe"], model=saved["model"], result="", settings=base.settings)
+        recipe = Recipe(name=saved.recipe, model=saved.model, result="", settings=base.settings)
         if recipe.model != base.model:
-            raise UsageError(f"{continued}: was trained as {saved['recipe']}, not as {name}; resume it under that name")
+            message = f"{continued}: was trained as {saved.recipe}, not as {name}; resume it under that name"
+            raise UsageError(one_line(message))
         try:
-            settings = _saved_settings(type(base.settings), saved["settings"])
+            settings = _saved_settings(type(base.settings), saved.settings)
         except TypeError:
             raise UsageError(
                 f"{continued}: was started by another version of firstsight with other settings;"
                 " start a new run without `resume`"
             ) from None
+        try:
+            settings.validate()
+        except UsageError as error:
+            raise RunError(one_line(f"{continued}/config.json: {error}; restore the file")) from None
         _check_unchanged(continued, settings, changes)
     settings.validate()
     return recipe, settings, continued
@@ -128,13 +135,27 @@ def _find_latest(*names: str) -> Path | None:
     """Return the newest run of the recipes or networks with these names; after a restart, only of this job."""
     runs: list[Path] = []
     for root in Path("runs").iterdir() if Path("runs").is_dir() else []:
-        run = latest_run(root)
-        config = read_config(run) if run else None
-        if run is None or config is None or not {config["recipe"], config["model"]} & set(names):
-            continue
-        if not is_restart() or config.get("launcher") == launcher_id():
-            runs.append(run)
+        for run in list_runs(root):
+            config = _read_if_own(run, names)
+            if config is None:  # killed before it began
+                continue
+            if {config.recipe, config.model} & set(names) and (not is_restart() or config.launcher == launcher_id()):
+                runs.append(run)
+            break
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+
+
+def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
+    """Return the configuration of a run, or None if it has none.
+
+    A damaged one is an error only in the folder of these recipes.
+    """
+    try:
+        return read_config(run)
+    except RunError:
+        if run.parent.name in names:
+            raise
+        return None
 
 
 def _saved_settings(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:

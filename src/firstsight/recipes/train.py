@@ -11,12 +11,13 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from firstsight.arguments import check_type
+from firstsight.documents.runs import RunConfig
 from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
 from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback, Loop, TrainOutcome
-from firstsight.engine.rundir import RunDirectory, create_run, package_versions, read_config
+from firstsight.engine.rundir import RunDirectory, create_run, incomplete_metrics, package_versions, read_config
 from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError
 from firstsight.recipes.progress import ProgressBar
@@ -247,6 +248,8 @@ class TrainingRun:
         continued : Path | None
             Directory of the run to continue, if ``options.out`` is None.
         """
+        if continued and self.accelerator.device.type == "cpu":
+            self._restore_threads(continued)
         train_set, test_set = self.builder.load()
         task = self.make_task(train_set, test_set)
         run = self._open(task, resume=resume, continued=continued)
@@ -254,11 +257,13 @@ class TrainingRun:
             self._add_tensorboard(run)
             outcome = self._train(task, run, resume=resume)
             net = self.accelerator.unwrap_model(task.models[task.export_model])
+            with incomplete_metrics(self.run_dir):
+                headline = task.summarize_result(outcome.metrics).headline
             result = TrainResult(
                 recipe=self.recipe.name,
                 run_dir=self.run_dir,
                 epochs=outcome.epochs,
-                headline=task.summarize_result(outcome.metrics).headline,
+                headline=headline,
                 metrics=outcome.metrics,
                 seconds=outcome.seconds,
                 samples_per_second=outcome.samples_per_second,
@@ -277,6 +282,12 @@ class TrainingRun:
         destroy_process_group_at_exit()
         return result
 
+    def _restore_threads(self, run: Path) -> None:
+        """Set torch's number of threads as at the start of a run; the bits depend on it from the first step on."""
+        config = read_config(run)
+        if config and config.threads:
+            torch.set_num_threads(config.threads)
+
     def make_task(self, train: Any, test: Any) -> Task:
         """Return the task with networks, batches and optimizers, on the device and ready to train."""
         return self.builder.make_task(train, test)
@@ -287,7 +298,7 @@ class TrainingRun:
         run: RunDirectory | None = None
         if self.is_main:
             try:
-                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name)
+                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name, reuse=resume)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
                     self.callback.note(f"nothing to resume in {path}: a new run begins")
@@ -310,20 +321,20 @@ class TrainingRun:
         self.callback.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {duration}")
         return run
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> RunConfig:
         """Return the content of ``config.json``."""
-        return {
-            "recipe": self.recipe.name,
-            "model": self.recipe.model,
-            "settings": asdict(self.settings),
-            "data": self.builder.data,
-            "notes": list(self.builder.notes),
-            "versions": package_versions(),
-            "processes": self.accelerator.num_processes,
-            "device": str(self.accelerator.device),
-            "threads": torch.get_num_threads(),
-            "launcher": launcher_id(),
-        }
+        return RunConfig(
+            recipe=self.recipe.name,
+            model=self.recipe.model,
+            settings=asdict(self.settings),
+            data=self.builder.data,
+            notes=list(self.builder.notes),
+            versions=package_versions(),
+            processes=self.accelerator.num_processes,
+            device=str(self.accelerator.device),
+            threads=torch.get_num_threads(),
+            launcher=launcher_id(),
+        )
 
     def _train(self, task: Task, run: RunDirectory | None, *, resume: bool) -> TrainOutcome:
         loop = Loop(
@@ -350,8 +361,8 @@ class TrainingRun:
                     else f"continues after step {loop.state.step} of {steps}"
                 )
                 self.callback.note(f"{self.run_dir} {progress}")
-            elif run:
-                run.rewind_metrics(-1)
+            else:
+                loop.rewind_metrics(-1)
         return loop.train()
 
     def run_info(self, parameters: int) -> RunInfo:

@@ -1,8 +1,8 @@
 """Load trained weights of any kind of task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card
@@ -12,6 +12,8 @@ from firstsight.weights.resolve import resolve
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 def load(
@@ -49,8 +51,49 @@ def load(
     >>> load("lenet-digits")
     Classifier(lenet: 10 classes, trained on digits, test accuracy 99.72%, input 1x32x32)
     """
-    spec, weights = read_any(resolve(name_or_path, notify=notify), notify=notify)
+    spec, weights = read_resolved(name_or_path, lambda path: read_any(path, notify=notify), notify=notify)
     return spec.resolve("load")(weights).to(device)
+
+
+def read_resolved(
+    name_or_path: str | Path,
+    read: Callable[[Path], T],
+    *,
+    notify: Callable[[str], None] = lambda line: None,
+    other_names: Iterable[str] = (),
+) -> T:
+    """Find a weights file by a name or a path, and read it.
+
+    A process that trains may remove the checkpoint of a run after it was found. Then the newest one is searched again.
+
+    Parameters
+    ----------
+    name_or_path : str | Path
+        See `load`.
+    read : Callable[[Path], T]
+        Function that reads the file.
+    notify : Callable[[str], None]
+        See `load`.
+    other_names : Iterable[str]
+        Other names that the caller accepts; the error for an unknown name may suggest them.
+
+    Returns
+    -------
+    T
+        What ``read`` returns.
+
+    Raises
+    ------
+    UsageError, WeightsError
+        See `load`.
+    """
+    while True:
+        path = resolve(name_or_path, notify=notify, other_names=other_names)
+        try:
+            return read(path)
+        except WeightsError:
+            if path.exists():
+                raise
 
 
 def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -> tuple[TaskSpec, WeightsFile]:
@@ -127,7 +170,7 @@ def load_as(
         If it is of another kind of task, or cannot be used.
     """
     if isinstance(model, str | Path):
-        weights = read_kind(resolve(model, notify=notify), task, notify=notify)
+        weights = read_resolved(model, lambda path: read_kind(path, task, notify=notify), notify=notify)
         return TASKS[task].resolve("load")(weights).to(device or "auto")
     kind = getattr(model, "task", None)
     if kind not in TASKS:
@@ -148,6 +191,9 @@ def kind_of(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda 
     UsageError, WeightsError
         See `load`.
     """
-    path = resolve(name_or_path, notify=notify)
-    card = card_of(path)
-    return task_of_card(str(card.get("kind")), path) if card else read_any(path, notify=notify)[0]
+
+    def read(path: Path) -> TaskSpec:
+        card = card_of(path)
+        return task_of_card(str(card.get("kind")), path) if card else read_any(path, notify=notify)[0]
+
+    return read_resolved(name_or_path, read, notify=notify)

@@ -6,7 +6,7 @@ from typing import Any
 
 from firstsight.data.datasets import DATASETS
 from firstsight.engine.rundir import read_config
-from firstsight.errors import UsageError
+from firstsight.errors import RunError, UsageError
 from firstsight.weights.bundled import display_name
 
 
@@ -37,10 +37,27 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
 
 
 def run_settings(source: str | Path) -> dict[str, Any] | None:
-    """Return the settings of the run that a weights file belongs to, or None."""
+    """Return the settings of the run that a weights file belongs to, or None.
+
+    Only ``model.safetensors`` of a run directory and files of its checkpoints belong to a run. A ``config.json`` of
+    another program next to a weights file is ignored.
+
+    Parameters
+    ----------
+    source : str | Path
+        Weights file or run directory.
+    """
     path = Path(source)
-    for folder in (path, *path.parents[:3]):
-        config = read_config(folder) if folder.is_dir() else None
-        if config is not None:
-            return dict(config["settings"])
-    return None
+    if path.is_dir():
+        folder = path
+    elif len(path.parents) > 2 and path.parents[1].name == "checkpoints":
+        folder = path.parents[2]
+    else:
+        folder = path.parent
+    try:
+        config = read_config(folder)
+    except RunError:
+        return None
+    if config is None or not isinstance(config.settings.get("data"), str):
+        return None
+    return dict(config.settings)

@@ -85,10 +85,17 @@ def weights_of_run(run: Path) -> Path:
     finished = run / "model.safetensors"
     if finished.is_file():
         return finished
-    state, _ = checkpoint.load_newest(run / "checkpoints")
-    if state is None:
-        nested = latest_run(run)
-        if nested:
-            raise WeightsError(f"{run}: holds several runs; name one of them, as in {nested}")
-        raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
-    return next(path for path in sorted(state.folder.glob("*.safetensors")) if card_of(path))
+    while True:
+        state, _ = checkpoint.load_newest(run / "checkpoints")
+        if state is None:
+            nested = latest_run(run)
+            if nested:
+                raise WeightsError(f"{run}: holds several runs; name one of them, as in {nested}")
+            raise WeightsError(
+                f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)"
+            )
+        for path in sorted(state.folder.glob("*.safetensors")):
+            if card_of(path):
+                return path
+        if state.folder.is_dir():  # else the process that trains has removed it: the next one is read
+            raise WeightsError(f"{state.folder}: none of its models has a card")

@@ -1,11 +1,15 @@
 """Assembly of a classification run: pretrained weights, images, network, task."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from firstsight.data.batches import Batches
 from firstsight.data.image_io import Preprocess
 from firstsight.data.images.image_set import ImageSet
 from firstsight.errors import UsageError
@@ -17,6 +21,9 @@ from firstsight.tasks.classification.classifier import Classifier
 from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.classification.train import ClassificationTask
 from firstsight.tasks.classification.transfer import freeze, load_pretrained, transfer
+
+MIN_BATCH = 2
+"""Minimum number of images per batch and process that every batch norm accepts."""
 
 
 class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
@@ -37,7 +44,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         Raises
         ------
         UsageError
-            If a network without a whitening layer is to be whitened.
+            If a network without a whitening layer is to be whitened, or if a batch is too small for batch norm.
         """
         settings = self.settings
         torch.manual_seed(settings.seed)
@@ -75,13 +82,66 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             about=self._about(train),
         )
         task.prepare(self.accelerator)
+        self._check_batches(self.accelerator.unwrap_model(task.models["net"]), batches)
         return task
+
+    def _check_batches(self, net: nn.Module, batches: Batches) -> None:
+        """Refuse batches with one image for a network whose batch norms need two."""
+        is_synchronized = self.accelerator.device.type == "cuda"
+        processes = 1 if is_synchronized else self.accelerator.num_processes
+        n, batch_size = batches.samples, self.settings.batch_size
+        if not needs_larger_batch(net, batches.preprocess, batch_share(n, batch_size, processes)):
+            return
+        sizes = range(batch_size + 1, n + 1)
+        enough = next((size for size in sizes if batch_share(n, size, processes) >= MIN_BATCH), None)
+        advice = f"use `batch_size={enough}`" if enough else "use more images"
+        raise UsageError(
+            f"`batch_size={batch_size}` is too small: {self.model} has batch norms, which need {MIN_BATCH} images in"
+            f" every batch{' of every process' if processes > 1 else ''}, and the smallest of {n} training images"
+            f" has {batch_share(n, batch_size, processes)}; {advice}"
+        )
 
     def _about(self, train: ImageSet) -> dict[str, Any]:
         about = {"recipe": self.name, "data": train.name, "settings": redact_paths(self.settings)}
         if self.base:
             about["began_with"] = {"weights": Path(self.base.source).name, **self.base.card["about"]}
         return about
+
+
+def batch_share(n: int, batch_size: int, processes: int) -> int:
+    """Return the number of images of the smallest batch that the process with the fewest of them gets.
+
+    >>> batch_share(7, 2, 1), batch_share(7, 3, 1), batch_share(8, 2, 2)
+    (1, 2, 1)
+    """
+    return n // -(-n // batch_size) // processes
+
+
+def needs_larger_batch(net: nn.Module, preprocess: Preprocess, size: int) -> bool:
+    """Return whether a network in training mode refuses a batch of some images.
+
+    A batch norm needs two values per channel. One image has enough where its feature maps have several pixels. The
+    network is computed on the meta device, so nothing of it changes.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network; layers in evaluation mode stay so.
+    preprocess : Preprocess
+        Preprocessing, for the shape of the input.
+    size : int
+        Number of images; 0 is too few for every batch norm.
+    """
+    has_batch_norm = any(isinstance(module, _BatchNorm) and module.training for module in net.modules())
+    if size >= MIN_BATCH or not has_batch_norm:
+        return False
+    side = preprocess.input_size
+    images = torch.empty(size, preprocess.channels, side, side, device="meta")
+    try:
+        copy.deepcopy(net).to("meta", torch.float32)(images)
+    except ValueError:
+        return True
+    return size == 0
 
 
 def resize_preprocess(preprocess: Preprocess, size: int) -> Preprocess:

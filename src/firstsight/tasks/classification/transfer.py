@@ -15,7 +15,6 @@ from firstsight.models.classification import create_model
 from firstsight.tasks.classification.classifier import Classifier, load_classifier
 from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights
 from firstsight.weights.published import get, import_weights
-from firstsight.weights.resolve import resolve
 
 
 def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
@@ -46,9 +45,12 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
             imported = import_weights(path, model, out=Path(folder) / "weights.safetensors", notify=notify)
             base = load_classifier(read_weights(imported))
     else:
-        from firstsight.tasks.load import read_kind
+        from firstsight.tasks.load import read_kind, read_resolved
 
-        base = load_classifier(read_kind(resolve(weights, notify=notify, other_names=["imagenet"]), "classification"))
+        saved = read_resolved(
+            weights, lambda path: read_kind(path, "classification"), notify=notify, other_names=["imagenet"]
+        )
+        base = load_classifier(saved)
     if base.card["model"] != model:
         raise UsageError(f"`weights={weights}`: holds weights of {base.card['model']}, not of {model}")
     return base

@@ -21,7 +21,7 @@ from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
 from firstsight.pose.parts import MIN_JOINTS, Pose, bounding_box
 from firstsight.pose.score import remove_duplicates
 from firstsight.pose.skeleton import COCO_17, Skeleton
-from firstsight.tasks.load import read_kind
+from firstsight.tasks.load import read_kind, read_resolved
 from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.network import (
     MAX_HEIGHT,
@@ -32,7 +32,6 @@ from firstsight.tasks.pose.bottom_up.network import (
 )
 from firstsight.tasks.pose.result import PoseIntermediates, PoseResult
 from firstsight.weights.io import WeightsFile
-from firstsight.weights.resolve import resolve
 
 MAX_PIXELS = 2_000_000
 """Maximum number of pixels of a network's input; an image that is very wide for its height exceeds it."""
@@ -243,7 +242,7 @@ def _check_size(letterboxes: Sequence[Letterbox], name: str | Path) -> None:
 
 def find_network(name_or_path: str | Path) -> BottomUpNetwork:
     """Load a bottom-up network by the name of its weights, a run directory or a file, see `firstsight.load`."""
-    return load_network(read_kind(resolve(name_or_path), "bottom-up"))
+    return load_network(read_resolved(name_or_path, lambda path: read_kind(path, "bottom-up")))
 
 
 def load_estimator(weights: WeightsFile) -> PoseEstimator:

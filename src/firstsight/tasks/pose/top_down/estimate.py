@@ -16,7 +16,7 @@ from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
 from firstsight.pose.oks import oks_nms
 from firstsight.pose.parts import Pose, bounding_box
-from firstsight.tasks.load import read_kind
+from firstsight.tasks.load import read_kind, read_resolved
 from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.boxes import Floats, boxes_from_poses, drop_fragments, validate_boxes
@@ -25,7 +25,6 @@ from firstsight.tasks.pose.top_down import published
 from firstsight.tasks.pose.top_down.evaluate import crop_input, person_scores
 from firstsight.tasks.pose.top_down.network import TopDownNetwork, load_network
 from firstsight.weights.io import WeightsFile
-from firstsight.weights.resolve import resolve
 
 PADDING = 1.25
 """Factor by which boxes are enlarged before cropping."""
@@ -208,7 +207,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
 
 def find_network(name_or_path: str | Path) -> TopDownNetwork:
     """Load a top-down network by the name of its weights, a run directory or a file, see `firstsight.load`."""
-    return load_network(read_kind(resolve(name_or_path), "top-down"))
+    return load_network(read_resolved(name_or_path, lambda path: read_kind(path, "top-down")))
 
 
 def load_estimator(weights: WeightsFile) -> TopDownEstimator:
