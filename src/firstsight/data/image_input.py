@@ -71,7 +71,7 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
             raise UsageError("`image` is a text file; open it in binary mode, as in open(path, 'rb')")
         name = str(getattr(image, "name", "image"))
         if len(content) > limit:
-            raise DataError(one_line(f"{name}: larger than {limit / 1e6:,.0f} MB; {describe_bytes(limit)}"))
+            raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
         return open_image(content, name=name)
     raise UsageError(f"`image` must be {FORMS}; got {type(image).__name__}")
 

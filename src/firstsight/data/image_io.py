@@ -218,7 +218,7 @@ def _read_file(path: Path, name: str) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(one_line(f"{name}: {reason}")) from error
     if len(content) > limit:
-        raise DataError(one_line(f"{name}: larger than {limit / 1e6:,.0f} MB; {describe_bytes(limit)}"))
+        raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
     return content
 
 
