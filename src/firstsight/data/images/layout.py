@@ -83,19 +83,19 @@ class Layout:
         notes = list(tree.problems)
         places = [f"{count:,} in {place}" for place, count in self.left_out.items() if count]
         if places:
-            notes.append(f"left out {self.left_out.total():,} images: {_list(places)}")
+            notes.append(f"left out {_count(self.left_out.total(), 'image')}: {_list(places)}")
         if tree.unread:
             suffixes = Counter(Path(file.parts[-1]).suffix.lower() or "no suffix" for file in tree.unread)
             kinds = _list([f"{count:,} with {suffix}" for suffix, count in suffixes.most_common()])
             notes.append(
-                f"left out {len(tree.unread):,} image files with suffixes that are not read ({kinds}), the first"
+                f"left out {_count(len(tree.unread), 'image file')} with suffixes that are not read ({kinds}), the first"
                 f" {tree.unread[0].name}; convert them to JPEG or PNG"
             )
         labels = {sample.label for sample in self.splits.get("train", ())}
         folders = [folder for folder in sorted(tree.folders) if folder[:-1] in self.class_folders]
         empty = [folder[-1] for folder in folders if folder[-1] not in labels and not _is_left_out(folder, self)]
         if empty and labels != {UNLABELED}:
-            notes.append(f"left out {len(empty):,} folders without readable images: {_list(empty)}")
+            notes.append(f"left out {_count(len(empty), 'folder')} without readable images: {_list(empty)}")
         return [one_line(note) for note in notes]
 
 
@@ -160,7 +160,7 @@ def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
     if not splits:
         _add_class_folders(layout, folders, depth)
         return layout
-    depths = {name: _class_depth(folders[name], depth + 1, split) for name, split in splits.items()}
+    depths = {name: _class_depth(folders[name], depth + 1, name) for name in splits}
     others = [name for name in folders if name not in splits]
     if any(depths.values()):
         _check_train(tree, splits, depths, folders)
@@ -200,7 +200,7 @@ def _skip_outer_folders(files: Sequence[ImageFile]) -> tuple[int, list[ImageFile
 
 def _words(name: str) -> tuple[list[str], tuple[str, ...]]:
     """Return the splits that the words of a name stand for, and the other words."""
-    words = re.findall(r"[a-z]+", name.lower())
+    words = re.findall(r"[^\W\d_]+", name.lower())
     splits = [SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES]
     return splits, tuple(word for word in words if word not in SPLIT_NAMES and word not in OTHER_WORDS)
 
@@ -236,17 +236,20 @@ def _split_folders(folders: dict[str, list[ImageFile]]) -> dict[str, str]:
     return result
 
 
-def _class_depth(files: Sequence[ImageFile], depth: int, split: str) -> int:
-    """Return the position of the class folders in the paths of a split folder's files; 0 if there are none."""
+def _class_depth(files: Sequence[ImageFile], depth: int, folder: str) -> int:
+    """Return the position of the class folders in the paths of a split folder's files; 0 if there are none.
+
+    Folders around all class folders are skipped, as in seg_train/seg_train/class and train/images/class.
+    """
+    own = {*re.findall(r"[^\W\d_]+", folder.lower()), *OTHER_WORDS}
     while True:
-        below = [file for file in files if len(file.parts) >= depth + 2]
-        names = {file.parts[depth] for file in below}
+        names = {file.parts[depth] for file in files if len(file.parts) >= depth + 2}
         if not names:
             return 0
-        words = _words(next(iter(names)))
-        if len(names) > 1 or words[1] or any(word != split for word in words[0]):
+        words = set(re.findall(r"[^\W\d_]+", names.pop().lower()))
+        if names or not words or not words <= own:
             return depth
-        depth += 1  # seg_train/seg_train/class/image.png, train/images/class/image.png
+        depth += 1
 
 
 def _check_train(
@@ -292,6 +295,11 @@ def _add_class_folders(layout: Layout, folders: dict[str, list[ImageFile]], dept
 def _is_left_out(folder: tuple[str, ...], layout: Layout) -> bool:
     """Return whether a folder is one of the places that are left out."""
     return any(place.startswith(f"{folder[-1]}/") for place in layout.left_out) or _split_of(folder[-1]) is not None
+
+
+def _count(number: int, noun: str) -> str:
+    """Return a number with a noun, such as "2 images"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _list(items: Sequence[str]) -> str:
