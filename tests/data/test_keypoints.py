@@ -402,7 +402,7 @@ DOG = STICK | {"id": 2, "name": "dog"}
         ([], {"images": [image(file_name=None)]}, r"images\[0\].file_name: expected text, got null"),
         ([], {"images": [image(width=0)]}, r"images\[0\].width: expected an integer >= 1, got 0"),
         ([], {"images": [image(width="20")]}, r"images\[0\].width: expected an integer, got .20"),
-        ([], {"images": [image(width=10**9)]}, "image 1: 1000000000x12 pixels; the limit is 100 million .set FIRSTSIGHT_MAX_MEGAP"),
+        ([], {"images": [image(width=10**9)]}, "image 1: 1000000000x12 pixels; the limit is 100 million .set F"),
         ([], {"images": [image(), image(id=2, file_name="no.png"), image(id=3, file_name="none.png")]},
          r"2 of 3 images are missing, the first /.*set/images/no.png .if they are in another folder, pass it as"),
         ([], {"images": [image(file_name="a\0.png")]}, "1 of 1 images are missing"),

@@ -32,10 +32,10 @@ from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, FirstsightError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-SUFFIXES = frozenset(
-    (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib", ".tif")
-    + (".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
-)
+SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib", ".tif",
+    ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
+})  # fmt: skip
 SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF",
     b"II+\0": "TIFF", b"MM\0+": "TIFF", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL",

@@ -14,9 +14,11 @@ EXIF_HEADER = b"Exif\0\0"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF_PIXEL_TAGS = frozenset(
-    [*range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326), 338, 339, 347]
-    + [*range(512, 522), 529, 530, 531, 532]
-)
+    (
+        *range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326), 338, 339, 347,
+        *range(512, 522), *range(529, 533),
+    )
+)  # fmt: skip
 """Tags that describe how the pixels are stored."""
 TYPE_FORMATS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 """Integer types of TIFF tags, as codes of `struct`."""

@@ -7,8 +7,8 @@ import gzip
 import re
 import struct
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(one_line(f"{path}: truncated or damaged gzip file ({reason}); get the file again"))
 
 
-def _read_values(stream: IO[bytes], path: Path) -> NDArray[np.uint8]:
+def _read_values(stream: gzip.GzipFile | BufferedReader, path: Path) -> NDArray[np.uint8]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
         raise DataError(

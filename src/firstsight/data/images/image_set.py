@@ -170,7 +170,10 @@ def stratified_split(
     tuple[NDArray[np.int64], NDArray[np.int64]]
         Ascending indices of the remaining and of the held-out samples.
     """
-    ranks = np.array([int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8]) for key in keys], dtype=np.uint64)
+    ranks = np.array(
+        [int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8]) for key in keys],
+        dtype=np.uint64,
+    )
     held_out: list[int] = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

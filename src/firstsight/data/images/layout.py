@@ -20,10 +20,10 @@ SPLIT_NAMES = {
     "test": "test", "testing": "test", "testset": "test",
 }  # fmt: skip
 """Words in the names of split folders."""
-OTHER_WORDS = frozenset(
-    ("set", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "split")
-    + ("folder", "file", "files", "jpg", "jpeg", "png", "raw")
-)
+OTHER_WORDS = frozenset({
+    "set", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "split",
+    "folder", "file", "files", "jpg", "jpeg", "png", "raw",
+})  # fmt: skip
 """Words that do not change the meaning of a split folder's name."""
 UNLABELED = "pictures"  # prose: ok
 """Class of images in no class folder; part of the fingerprint, so it does not change."""
@@ -88,8 +88,8 @@ class Layout:
             suffixes = Counter(Path(file.parts[-1]).suffix.lower() or "no suffix" for file in tree.unread)
             kinds = _list([f"{count:,} with {suffix}" for suffix, count in suffixes.most_common()])
             notes.append(
-                f"left out {_count(len(tree.unread), 'image file')} with suffixes that are not read ({kinds}), the first"
-                f" {tree.unread[0].name}; convert them to JPEG or PNG"
+                f"left out {_count(len(tree.unread), 'image file')} with suffixes that are not read ({kinds}), the"
+                f" first {tree.unread[0].name}; convert them to JPEG or PNG"
             )
         labels = {sample.label for sample in self.splits.get("train", ())}
         folders = [folder for folder in sorted(tree.folders) if folder[:-1] in self.class_folders]
@@ -267,7 +267,7 @@ def _check_train(
         raise DataError(
             one_line(
                 f"{tree.path}: {_list([f'{name}/' for name in others])} beside the split folders"
-                f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only class folders"
+                f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only classes"
             )
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -156,13 +157,18 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
 
 
 def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
-    """Download the files of a data set; return the path that `read_split` reads."""
+    """Download the files of a data set; return the path that `read_split` reads.
+
+    Only one of several processes downloads. The others wait, and find its files.
+    """
     folder = get_home() / "data" / info.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot create the folder ({error.strerror or error})") from error
-    paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
+        with FileLock(folder / ".lock"):
+            paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(one_line(f"{folder}: cannot be used for downloads ({reason})")) from error
     return paths[0] if info.name == "cifar10" else folder
 
 

@@ -14,6 +14,9 @@ from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
 
 CHUNK_BYTES = 1 << 16
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compression methods that are read. Python decompresses the others without a limit of memory."""
+METHOD_NAMES = {9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ"}
 UTF8_FLAG = 0x800
 """Bit of a zip member's flags: the name is UTF-8."""
 
@@ -139,6 +142,8 @@ class ImageTree:
                         left -= len(chunk)
         except OSError as error:
             raise DataError(one_line(error.strerror or str(error))) from None
+        except DataError:
+            raise
         except Exception as error:  # zipfile and the decompressors have many types
             raise DataError(one_line(str(error) or type(error).__name__)) from None
         if size > limit or left <= 0:
@@ -156,6 +161,9 @@ class ImageTree:
     def _open(self, file: ImageFile) -> IO[bytes]:
         if isinstance(file.source, Path):
             return file.source.open("rb")
+        if file.source.compress_type not in METHODS:
+            method = METHOD_NAMES.get(file.source.compress_type, "an unknown method")
+            raise DataError(f"compressed with {method}; pack the zip file again with deflate, the usual method")
         assert self._zip is not None
         return self._zip.open(file.source)
 
@@ -217,7 +225,8 @@ def _guess_encoding(names: bytes) -> str:
 
     Examples
     --------
-    >>> [_guess_encoding("고양이 café"[i:j].encode(c)) for i, j, c in ((0, 9, "utf-8"), (0, 3, "cp949"), (4, 8, "cp437"))]
+    >>> names = "고양이".encode(), "고양이".encode("cp949"), "café".encode("cp437")
+    >>> [_guess_encoding(name) for name in names]
     ['utf-8', 'cp949', 'cp437']
     """
     try:

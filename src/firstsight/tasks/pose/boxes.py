@@ -41,7 +41,7 @@ def read_boxes(file: str | Path) -> dict[str, Floats]:
         If the file cannot be read, or has other content.
     """
     try:
-        content = read_document(Path(file), BoxFile, max_bytes=MAX_BYTES)  # type: ignore[arg-type]  # a union
+        content: Any = read_document(Path(file), BoxFile, max_bytes=MAX_BYTES)  # type: ignore[arg-type]  # a union
     except DataError as error:
         raise DataError(f"{one_line(str(error), 180)}; {EXPECTED}") from None
     lists = content if isinstance(content, dict) else {"": content}
