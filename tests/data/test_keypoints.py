@@ -339,7 +339,7 @@ def test_polygon_of_two_corners_adds_nothing_to_a_mask() -> None:
         ({"size": [HEIGHT, WIDTH], "counts": "é~!" * 20}, "run lengths do not match"),
         ({"size": [HEIGHT, WIDTH]}, "run lengths must be a list of numbers; got None"),
         ([[1, 2, 3, 4, 5, 6, 7]], "a polygon of its segmentation must be pairs of x and y; got 7 numbers"),
-        ([[1, 2, 3, 4, 5, math.nan]], "a polygon of its segmentation contains nan"),
+        ([[1, 2, 3, 4, 5, 1e300]], "a polygon of its segmentation contains 1e.300"),
         ([5], "a polygon of its segmentation must be a list of numbers; got 5"),
     ],
 )
@@ -367,52 +367,52 @@ DOG = STICK | {"id": 2, "name": "dog"}
 @pytest.mark.parametrize(
     ("people", "changes", "words"),
     [
-        ([joints(math.nan, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: 'keypoints', x, y, v of 3 joints, contains n"),
-        ([joints(1, -math.inf, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* contains -inf; expected finite numbers"),
-        ([joints(1, 10**400, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* contains 1000.*; expected finite numbers"),
-        ([joints(None, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "annotation 7: .* must be a list of numbers; got .None, 1"),
+        ([joints(math.nan, 1, 2, 0, 0, 0, 0, 0, 0)], {}, "not valid JSON .*malformed"),
+        ([joints(1, -math.inf, 2, 0, 0, 0, 0, 0, 0)], {}, "not valid JSON .*malformed"),
+        ([joints(1, 10**400, 2, 0, 0, 0, 0, 0, 0)], {}, r"annotations\[0\].keypoints\[1\]: number out of range"),
+        ([joints(None, 1, 2, 0, 0, 0, 0, 0, 0)], {}, r"annotations\[0\].keypoints\[0\]: expected a number, got null"),
         ([joints(1, 1, 2, 0, 0, 0)], {}, "annotation 7: .*, x, y, v of 3 joints, must be 9 numbers; got 6 .0, 0"),
         ([joints(1, 1, 3, 0, 0, 0, 0, 0, 0)], {}, r"annotation 7: v of a joint must be 0, 1 or 2 .*; got \[3.0, 0.0"),
         ([person(7), person(7)], {}, "the annotation id 7 is not unique; give each annotation a different id$"),
         ([ENOUGH, person(7, id="x")], {}, "annotation 2 of 2 has the id 'x'; expected an integer"),
         ([person(7, image=3)], {}, "annotation 7 is in image 3, which is not among 'images'"),
-        ([person(7, image_id=[])], {}, r"annotation 7 is in image \[\], which"),
+        ([person(7, image_id=[])], {}, r"annotations\[0\].image_id: expected an integer or text or null, got \[\]"),
         ([person(7, bbox=[1, 1, -2, 2])], {}, "annotation 7: width, height and area must not be negative; got box"),
-        ([person(7, area=-1)], {}, "annotation 7: .* must not be negative; .* area -1.0"),
-        ([person(7, bbox=[1, 1, math.nan, 2])], {}, "annotation 7: 'bbox' contains nan; expected finite numbers"),
+        ([person(7, area=-1)], {}, r"annotations\[0\].area: expected a number >= 0.*, got -1"),
+        ([person(7, bbox=[1, 1, math.nan, 2])], {}, "not valid JSON .*malformed"),
         ([person(7, bbox=[1, 1, 2])], {}, "annotation 7: 'bbox' must be 4 numbers; got 3"),
         ([person(7, bbox=None)], {}, "annotation 7: 'bbox' must be a list of numbers; got None"),
-        ([person(7, area=math.nan)], {}, "annotation 7: 'area' contains nan"),
-        ([person(7, segmentation="x")], {}, "annotation 7: 'segmentation' must be polygons or run lengths; got 'x'"),
+        ([person(7, area=math.nan)], {}, "not valid JSON .*malformed"),
+        ([person(7, segmentation="x")], {}, r"annotations\[0\].segmentation: expected .*, got .x"),
         ([person(7, keypoints=None), joints(4, 3, 0, 0, 0, 0, 0, 0, 0) | {"id": 8}], {},
          "none of the 2 people has a labeled joint .a joint is labeled if its v is 1 or 2"),
         ([joints(90, 3, 2, 0, 0, 0, 0, 0, 0)], {}, "none of the 1 people has a labeled joint; 1 joints are more than"),
         ([person(7, iscrowd=1)], {}, "none of the 1 people has a labeled joint"),
         ([], {"annotations": []}, "none of the 0 people"),
-        ([], {"annotations": {}}, "'annotations' must be a list of objects .expected COCO annotations"),
-        ([], {"images": [1]}, "'images' must be a list of objects"),
+        ([], {"annotations": {}}, "annotations: expected a list, got {}"),
+        ([], {"images": [1]}, r"images\[0\]: expected an object, got 1 .expected a JSON file of COCO keypoints"),
         ([], {"images": [image(), image()]}, "the image id 1 is not unique"),
-        ([], {"images": [image(id=None)]}, "image 1 of 1 has the id None; expected an integer"),
+        ([], {"images": [image(id=None)]}, r"images\[0\].id: expected an integer or text, got null"),
         ([], {"images": [image(file_name="../b.png")]}, "image 1: file_name '../b.png' points outside .*; refused"),
         ([], {"images": [image(file_name="x/../../b.png")]}, "points outside the image folder; refused"),
         ([], {"images": [image(file_name="/etc/passwd")]}, "file_name '/etc/passwd' points outside"),
         ([], {"images": [image(file_name="..\\b.png")]}, "points outside"),
         ([], {"images": [image(file_name="C:\\b.png")]}, "points outside"),
-        ([], {"images": [image(file_name="")]}, "image 1: 'file_name' must be a path relative to the image folder"),
-        ([], {"images": [image(file_name=None)]}, "'file_name' must be a path relative to the image folder; got None"),
-        ([], {"images": [image(width=0)]}, "image 1: 'width' and 'height' must be positive integers; got 0 and 12"),
-        ([], {"images": [image(width="20")]}, "must be positive integers; got '20' and 12"),
-        ([], {"images": [image(width=10**9)]}, "image 1: 1000000000x12 pixels; the limit is 100 million"),
+        ([], {"images": [image(file_name="./")]}, "image 1: 'file_name' must be a path relative to the image folder"),
+        ([], {"images": [image(file_name=None)]}, r"images\[0\].file_name: expected text, got null"),
+        ([], {"images": [image(width=0)]}, r"images\[0\].width: expected an integer >= 1, got 0"),
+        ([], {"images": [image(width="20")]}, r"images\[0\].width: expected an integer, got .20"),
+        ([], {"images": [image(width=10**9)]}, "image 1: 1000000000x12 pixels; the limit is 100 million .set F"),
         ([], {"images": [image(), image(id=2, file_name="no.png"), image(id=3, file_name="none.png")]},
          r"2 of 3 images are missing, the first /.*set/images/no.png .if they are in another folder, pass it as"),
         ([], {"images": [image(file_name="a\0.png")]}, "1 of 1 images are missing"),
-        ([], {"images": [image(file_name="a" * 5000)]}, "1 of 1 images are missing"),
+        ([], {"images": [image(file_name="a" * 4000)]}, "1 of 1 images are missing"),
         ([], {"categories": [STICK | {"name": "cat"}, DOG]}, "several categories .* .'cat', 'dog'., and not exactly"),
         ([], {"categories": [STICK, STICK]}, "several categories .* .'person', 'person'., and not exactly one"),
         ([], {"categories": [{"id": 1, "name": "person"}]},
          "no category lists its joints in 'keypoints' .COCO's person_keypoints files have them."),
         ([], {"categories": [STICK | {"keypoints": [1]}]},
-         "no category lists its joints in 'keypoints' .COCO's person_keypoints files have them."),
+         r"categories\[0\].keypoints\[0\]: expected text, got 1"),
         ([], {"categories": [STICK | {"skeleton": [[1, 2]]}]}, "no limb leads to foot"),
     ],
 )  # fmt: skip
@@ -433,16 +433,17 @@ def test_file_that_is_no_coco_annotation_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "set.json"
     for content in (b"", b"{", b"\xff\xd8\xff", b"[" * 100_000):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"set.json: not JSON \(.*\); expected COCO keypoints"):
+        with pytest.raises(DataError, match=r"set.json: .* \(expected a JSON file of COCO keypoints\)"):
             load_keypoints(path)
     path.write_text("[]")
-    with pytest.raises(DataError, match=r"set.json: 'images' must be a list"):
+    with pytest.raises(DataError, match=r"set.json: expected an object, got a list"):
         load_keypoints(path)
 
 
 def test_skeleton_with_other_joints_is_refused(write: Callable[..., Path]) -> None:
     words = (
-        r"its joints are head, hip, foot, but those of skeleton lsp-14 are right_ankle, .*head_top .*convert_skeleton"
+        r"its joints are not those of skeleton lsp-14 \(only in the file: foot, head, hip; only in the skeleton:"
+        r" head_top, .*convert_skeleton"
     )
     with pytest.raises(DataError, match=words):
         load_keypoints(write(), skeleton=LSP_14)

@@ -1,6 +1,7 @@
 """Small input files: IDX pairs and a PNG that declares a huge size."""
 
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -22,6 +24,13 @@ def write_pair(folder: Path, n: int = 12, labels: int | None = None, prefix: str
     images = rng.integers(0, 255, (n, 6, 6))
     (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
     (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(np.arange(labels if labels is not None else n) % 3))
+
+
+def png(width: int, height: int) -> bytes:
+    """Return a gray PNG with a gradient."""
+    out = io.BytesIO()
+    Image.fromarray(np.arange(width * height, dtype=np.uint8).reshape(height, width)).save(out, "PNG")
+    return out.getvalue()
 
 
 def bomb(width: int, height: int) -> bytes:

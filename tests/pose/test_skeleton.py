@@ -87,7 +87,7 @@ def test_built_in_skeletons_have_their_names_limbs_flip_pairs_and_sigmas() -> No
     ("change", "message"),
     [
         ({"keypoints": None}, "category 'stick': it must have 'keypoints', a list of names"),
-        ({"skeleton": [[1, 2, 3]]}, "a list of pairs of numbers"),
+        ({"skeleton": [[1, 2, 3]]}, r"skeleton\[0\]: expected a list of length 2, got \[1,2,3\]"),
         ({"skeleton": [[1, 2], [1, 3], [4, 5]]}, "must lead from a joint that earlier limbs reach"),
         ({"skeleton": [[1, 2], [1, 3], [1, 4]]}, "no limb leads to foot"),
         ({"skeleton": [[1, 2], [1, 3], [1, 4], [4, 9]]}, r"limb 4 is \(3, 8\).* two different joints from 0 to 4"),
@@ -95,7 +95,7 @@ def test_built_in_skeletons_have_their_names_limbs_flip_pairs_and_sigmas() -> No
         ({"flip_pairs": [[2, 3], [3, 4]]}, "each joint from 0 to 4 may be in one of flip_pairs only"),
         ({"sigmas": [0.1]}, "got 1 sigmas for 5 joints"),
         ({"sigmas": [0.1, 0.1, 0.1, 0.1, 3]}, "sigmas must be between 0 and 1, got"),
-        ({"sigmas": ["x"]}, "must be pairs of numbers, and 'sigmas' numbers"),
+        ({"sigmas": ["x"]}, r"sigmas\[0\]: expected a number, got .x"),
     ],
 )
 def test_impossible_categories_are_refused(change: dict[str, Any], message: str) -> None:

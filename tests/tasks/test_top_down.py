@@ -301,10 +301,10 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
     assert code == 0 and len(json.loads(out)["people"]) == 1
     refused = (
         ("{}", "the file of boxes has no entry for this image"),
-        ("nonsense", "not JSON"),
-        ("[1, 2]", "box 0: expected a list of boxes"),
+        ("nonsense", "not valid JSON"),
+        ("[1, 2]", "[0]: expected a list, got 1"),
         ("3", "expected a list of boxes"),
-        ("[[0, 0, 1, NaN]]", "not finite"),
+        ("[[0, 0, 1, NaN]]", "not valid JSON"),
     )
     for content, message in refused:
         Path("bad.json").write_text(content)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from firstsight.data.image_io import open_image, to_gray_or_rgb
+from firstsight.data.image_io import MAX_FILE_BYTES, open_image, to_gray_or_rgb
+from firstsight.data.limits import describe_bytes, max_bytes
+from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError
 
 ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
@@ -47,7 +49,7 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
         If the file cannot be read, or the array has another shape or other values.
     """
     if isinstance(image, Image.Image):
-        return to_gray_or_rgb(image)
+        return _from_pil(image)
     if isinstance(image, str | Path):
         return open_image(Path(image))
     if isinstance(image, bytes | bytearray | memoryview):
@@ -63,11 +65,26 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _from_array(image, bgr=bgr)
     if hasattr(image, "read"):
-        content = image.read()
+        limit = max_bytes(MAX_FILE_BYTES)
+        content = image.read(limit + 1)
         if not isinstance(content, bytes):
             raise UsageError("`image` is a text file; open it in binary mode, as in open(path, 'rb')")
-        return open_image(content, name=str(getattr(image, "name", "image")))
+        name = str(getattr(image, "name", "image"))
+        if len(content) > limit:
+            raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
+        return open_image(content, name=name)
     raise UsageError(f"`image` must be {FORMS}; got {type(image).__name__}")
+
+
+def _from_pil(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+        converted = to_gray_or_rgb(image)
+    except DataError as error:
+        raise DataError(f"`image`: {error}") from None
+    except Exception as error:  # the file of an image that was opened, but not loaded
+        raise DataError(one_line(f"`image`: damaged image ({str(error) or type(error).__name__})")) from None
+    return image.copy() if converted is image else converted
 
 
 def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:

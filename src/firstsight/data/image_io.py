@@ -3,17 +3,19 @@
 The rules are, in this order:
 
 1. the first frame of an animation;
-2. the EXIF orientation is applied;
-3. 16-bit values are divided by 257, floating-point values are taken as [0, 1];
-4. palettes are resolved;
-5. transparent pixels are blended with white;
-6. CMYK, YCbCr, Lab and HSV are converted to RGB, and RGB to gray by ITU-R 601 luma if one channel is wanted;
+2. 16-bit values are divided by 257; floating-point and 32-bit values are in the smallest of the ranges `VALUE_RANGES`
+   that has all of them (all of the images of a folder);
+3. palettes are resolved;
+4. transparent pixels are blended with white;
+5. CMYK, YCbCr, Lab and HSV are converted to RGB, and RGB to gray by ITU-R 601 luma if one channel is wanted;
+6. the EXIF orientation is applied; no other metadata are read;
 7. the shorter side is resized (bilinear with antialiasing) and the center is cropped, with the same pixels as
    torchvision's Resize and CenterCrop on PIL images.
 """
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,21 +23,48 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from firstsight.errors import DataError
+from firstsight.data.image_metadata import read_orientation, split_metadata
+from firstsight.data.limits import describe_bytes, describe_pixels, max_bytes, max_pixels
+from firstsight.documents.decode import one_line
+from firstsight.errors import DataError, FirstsightError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm"})
+SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib", ".tif",
+    ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
+})  # fmt: skip
+SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF",
+    b"II+\0": "TIFF", b"MM\0+": "TIFF", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL",
+}  # fmt: skip
+"""First bytes of image files."""
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
+"""Formats of image files that begin with a box of the type ``ftyp``."""
 MAX_PIXELS = 100_000_000
 """An image that declares more pixels is refused before it is decoded (a decompression bomb)."""
+MAX_PIXEL_BYTES = 6.4
+"""Kinds of images that need more bytes of memory per pixel have a lower limit in proportion."""
+MAX_FILE_BYTES = 128_000_000
+"""A larger image file is not read."""
 MIN_SIDE = 4
 """Minimum width and height; smaller images have no usable content."""
 MAX_ASPECT = 50
 """Maximum ratio of the longer to the shorter side; a center crop of a narrower image shows almost nothing."""
+VALUE_RANGES = (1.0, 255.0, 65535.0)
+"""Possible maxima of floating-point values; integers have the last two."""
+STRIP_PIXELS = 1 << 20
+"""Images are converted in strips of this many pixels, which limits the memory."""
 
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""How an image of each EXIF orientation is turned."""
 
 
 def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
@@ -58,59 +87,271 @@ def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
     DataError
         If the file is not an image, or it is too large, too small, too narrow, truncated or damaged.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's warnings about size and metadata; all limits are checked here
+        return read_header(source, name=name).decode()
+
+
+def read_header(source: Path | bytes, *, name: str | None = None) -> "UndecodedImage":
+    """Read the header of an image file, and check its format and size.
+
+    Parameters
+    ----------
+    source : Path | bytes
+        See `open_image`.
+    name : str | None
+        See `open_image`.
+
+    Raises
+    ------
+    DataError
+        If the file is not an image, or it is too large, too small or too narrow.
+    """
     name = name or (str(source) if isinstance(source, Path) else "image")
-    if isinstance(source, Path) and source.is_dir():
-        raise DataError(f"{name}: is a folder; pass the images in it, as in {name.rstrip('/')}/*.png")
+    content = source if isinstance(source, bytes) else _read_file(source, name)
+    signature = sniff_format(content)
+    pixels, orientation = split_metadata(content)
+    _allow_large_images()
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    except OSError as error:
-        raise DataError(f"{name}: {error.strerror or error}") from error
-    with stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings about size and EXIF; _check_size raises errors instead
-        try:
-            image = Image.open(stream, formats=FORMATS)
-        except Image.DecompressionBombError:
-            raise DataError(
-                f"{name}: declares too many pixels; the limit is {MAX_PIXELS // 1_000_000} million"
-            ) from None
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
-            raise DataError(f"{name}: not an image (expected {', '.join(FORMATS)})") from None
-        _check_size(image.size, name)
-        try:
-            image.load()
-            return to_gray_or_rgb(image)
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
-            raise DataError(f"{name}: damaged image ({error})") from None
+        image = Image.open(io.BytesIO(pixels), formats=FORMATS)
+        _check_size(image, orientation, name)
+    except FirstsightError:
+        raise
+    except Image.DecompressionBombError:
+        reason = f"declares too many pixels; {describe_pixels(max_pixels(MAX_PIXELS))}"
+        raise DataError(one_line(f"{name}: {reason}")) from None
+    except UnidentifiedImageError:
+        is_damaged = signature.removesuffix(" image") in FORMATS
+        reason = f"damaged image (the header of the {signature} file is invalid)" if is_damaged else "not an image"
+        hint = "" if is_damaged else f" (expected {', '.join(FORMATS)}{f', got {signature}' if signature else ''})"
+        raise DataError(one_line(f"{name}: {reason}{hint}")) from None
+    except Exception as error:
+        raise _damaged(name, error) from None
+    return UndecodedImage(image, orientation, name)
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        raise DataError(f"{name}: declares {width}x{height} pixels; the limit is {limit} million")
+@dataclass(frozen=True)
+class UndecodedImage:
+    """Image file whose header was read and checked.
+
+    Parameters
+    ----------
+    image : Image.Image
+        Image of Pillow, not loaded.
+    orientation : int
+        EXIF orientation.
+    name : str
+        Name for error messages.
+    """
+
+    image: Image.Image
+    orientation: int
+    name: str
+
+    @property
+    def has_value_range(self) -> bool:
+        """Whether the range of the values is not defined by the format (floating-point and 32-bit TIFF)."""
+        return self.image.mode in ("F", "I") and self.image.format != "PPM"
+
+    def find_value_range(self) -> float:
+        """Decode the image, and return the range of its values, see `find_value_range`.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged, or no range has all values.
+        """
+        try:
+            self.image.load()
+            return find_value_range(self.image)
+        except DataError as error:
+            raise DataError(one_line(f"{self.name}: {error}")) from None
+        except Exception as error:
+            raise _damaged(self.name, error) from None
+
+    def decode(self, *, value_range: float | None = None) -> Image.Image:
+        """Decode the image to mode "L" or "RGB".
+
+        Parameters
+        ----------
+        value_range : float | None
+            See `to_gray_or_rgb`.
+
+        Raises
+        ------
+        DataError
+            If the file is truncated or damaged.
+        """
+        try:
+            self.image.load()
+            return to_gray_or_rgb(self.image, orientation=self.orientation, value_range=value_range)
+        except DataError as error:
+            raise DataError(one_line(f"{self.name}: {error}")) from None
+        except Exception as error:
+            raise _damaged(self.name, error) from None
+
+
+def sniff_format(content: bytes) -> str:
+    """Return the format of an image file by its first 16 bytes, or "" if they are of no known format.
+
+    Examples
+    --------
+    >>> sniff_format(b"GIF89a"), sniff_format(bytes(4) + b"ftypheic"), sniff_format(b"text")
+    ('GIF', 'HEIC', '')
+    """
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    if content[4:8] == b"ftyp":
+        return BRANDS.get(bytes(content[8:12]), "")
+    return next((kind for start, kind in SIGNATURES.items() if content.startswith(start)), "")
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    """Return the content of a file of at most the allowed size."""
+    limit = max_bytes(MAX_FILE_BYTES)
+    try:
+        if path.is_dir():
+            raise DataError(one_line(f"{name}: is a folder; pass the images in it, as in {name.rstrip('/')}/*.png"))
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError: the name has a null byte
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(one_line(f"{name}: {reason}")) from error
+    if len(content) > limit:
+        raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
+    return content
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    """Return the error for an exception of Pillow, which has many types."""
+    reason = "not enough memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
+    return DataError(one_line(f"{name}: damaged image ({reason})"))
+
+
+def _allow_large_images() -> None:
+    """Raise Pillow's own limit, which is 179 million pixels, if the user's limit is higher."""
+    limit = max_pixels(MAX_PIXELS)
+    if Image.MAX_IMAGE_PIXELS is not None and limit > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(image: Image.Image, orientation: int, name: str) -> None:
+    width, height = size = image.size
+    limit = max_pixels(MAX_PIXELS)
+    allowed = int(limit * min(1, MAX_PIXEL_BYTES / _bytes_per_pixel(image, orientation)))
+    if width * height > allowed:
+        kind = f" of such a {image.format} file" if allowed < limit else ""
+        reason = f"declares {width}x{height} pixels{kind}; {describe_pixels(allowed)}"
+        raise DataError(one_line(f"{name}: {reason}"))
     if min(size) < MIN_SIDE:
-        raise DataError(f"{name}: {width}x{height} pixels is too small; the minimum is {MIN_SIDE}x{MIN_SIDE}")
+        raise DataError(one_line(f"{name}: {width}x{height} pixels is too small; the minimum is {MIN_SIDE}x{MIN_SIDE}"))
     if max(size) > MAX_ASPECT * min(size):
-        raise DataError(f"{name}: {width}x{height} pixels is too narrow; the maximum aspect ratio is {MAX_ASPECT}")
+        reason = f"{width}x{height} pixels is too narrow; the maximum aspect ratio is {MAX_ASPECT}"
+        raise DataError(one_line(f"{name}: {reason}"))
 
 
-def to_gray_or_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to "L" (if it is gray) or "RGB", and apply its EXIF orientation."""
-    image = ImageOps.exif_transpose(image)
+def _bytes_per_pixel(image: Image.Image, orientation: int) -> int:
+    """Return the memory for decoding and converting an image; Pillow has 4 bytes per pixel except for one channel."""
+    if image.format == "WEBP":
+        return 16  # the decoder has two frames, and Pillow copies one
+    if image.info.get("progressive"):
+        return 10  # the decoder has all coefficients
+    if image.mode != "RGB" or "transparency" in image.info or orientation > 1:
+        return 5 if image.mode in GRAY_MODES | {"P"} and image.mode not in ("LA", "La") else 8
+    return 4
+
+
+def to_gray_or_rgb(
+    image: Image.Image, *, orientation: int | None = None, value_range: float | None = None
+) -> Image.Image:
+    """Convert an image of any mode to "L" (if it is gray) or "RGB", and apply its EXIF orientation.
+
+    Parameters
+    ----------
+    image : Image.Image
+        Loaded image. The result may share its memory.
+    orientation : int | None
+        EXIF orientation. None means that of the image's EXIF data.
+    value_range : float | None
+        Maximum of floating-point and 32-bit values. None means `find_value_range`.
+
+    Raises
+    ------
+    DataError
+        If floating-point or 32-bit values are in no range.
+    """
+    if orientation is None:
+        exif = image.info.get("exif")
+        orientation = read_orientation(exif) if isinstance(exif, bytes) else 1
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
-        if image.mode == "F":
-            scaled = values * 255
-        elif image.mode.startswith("I;16") or values.max(initial=0) > 255:
-            scaled = values / 257
-        else:
-            scaled = values
-        return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-    is_gray = image.mode in GRAY_MODES
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        background = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(background, image.convert("RGBA"))
-    return image.convert("L" if is_gray else "RGB")
+        image = _scale_values(image, value_range)
+    elif "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = _map_strips(image, _blend_with_white, "L" if image.mode in GRAY_MODES else "RGB")
+    else:
+        mode = "L" if image.mode in GRAY_MODES else "RGB"
+        image = image if image.mode == mode else image.convert(mode)
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
+    if "exif" in image.info:
+        image = image.copy()
+        del image.info["exif"]  # it was applied
+    return image
+
+
+def find_value_range(image: Image.Image) -> float:
+    """Return the smallest of the `VALUE_RANGES` that has all values of an image of mode "F" or "I".
+
+    Floating-point values may be a little outside, as after an interpolation: at most twice the range, and not below a
+    tenth of the maximum under zero.
+
+    Raises
+    ------
+    DataError
+        If there is none, or a value is not finite.
+    """
+    low, high = image.getextrema()
+    low, high = float(low), float(high)  # type: ignore[arg-type]  # one channel has numbers, not pairs
+    tolerance = 2.0 if image.mode == "F" else 1.0
+    ranges = VALUE_RANGES if image.mode == "F" else VALUE_RANGES[1:]
+    fitting = [maximum for maximum in ranges if high <= tolerance * maximum]
+    if not fitting or low < -0.1 * high:
+        expected = ", ".join(f"0 to {maximum:g}" for maximum in ranges)
+        raise DataError(f"values from {low:g} to {high:g} cannot be displayed (expected {expected})")
+    return fitting[0]
+
+
+def _scale_values(image: Image.Image, value_range: float | None) -> Image.Image:
+    """Return an image of mode "I;16", "I" or "F" as mode "L"."""
+    if image.mode.startswith("I;16") or image.format == "PPM":
+        scale = 1 / 257
+    else:
+        scale = 255 / (value_range or find_value_range(image))
+
+    def convert(strip: Image.Image, mode: str) -> Image.Image:
+        values = np.asarray(strip, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise DataError("damaged image (it has values that are not finite)")
+        return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)).convert(mode)
+
+    return _map_strips(image, convert, "L")
+
+
+def _blend_with_white(strip: Image.Image, mode: str) -> Image.Image:
+    background = Image.new("RGBA", strip.size, "white")
+    return Image.alpha_composite(background, strip.convert("RGBA")).convert(mode)
+
+
+def _map_strips(image: Image.Image, function: Callable[[Image.Image, str], Image.Image], mode: str) -> Image.Image:
+    """Apply a function to strips of an image, and return the image of mode ``mode`` that consists of the results."""
+    width, height = image.size
+    rows = max(1, STRIP_PIXELS // width)
+    if rows >= height:
+        return function(image, mode)
+    result = Image.new(mode, image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        result.paste(function(strip, mode), (0, top))
+    return result
 
 
 @dataclass(frozen=True)
@@ -269,7 +510,8 @@ def resize_and_crop(image: Image.Image, *, channels: int, size: int, shorter: in
     NDArray[np.uint8]
         (channels, size, size) array.
     """
-    image = image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     width, height, left, top = center_crop_box(*image.size, size=size, shorter=shorter)
     image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     pixels = np.asarray(image, dtype=np.uint8)

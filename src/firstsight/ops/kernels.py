@@ -6,6 +6,7 @@ import re
 import torch
 from torch import Tensor
 
+from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError, unknown_name
 
 FIXED: dict[str, tuple[str, str]] = {
@@ -107,7 +108,8 @@ def parse_kernel(text: str) -> Tensor:
     lengths = {len(row) for row in rows}
     if len(lengths) != 1:
         counts = ", ".join(str(len(row)) for row in rows)
-        raise UsageError(f'`kernel` must be a matrix, but the rows of "{text}" have {counts} numbers')
+        reason = f'the rows of "{one_line(text, 60)}" have {one_line(counts, 60)} numbers'
+        raise UsageError(f"`kernel` must be a matrix, but {reason}")
     if max(len(rows), *lengths) > MAX_SIZE:
         raise UsageError(f"`kernel` must be at most {MAX_SIZE}x{MAX_SIZE}, got {len(rows)}x{len(rows[0])}")
     return torch.tensor([[_parse_number(entry, text) for entry in row] for row in rows], dtype=torch.float64)
@@ -120,5 +122,6 @@ def _parse_number(entry: str, text: str) -> float:
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f'`kernel` must be a matrix of numbers, but "{entry}" in "{text}" is not a number')
+        reason = f'"{one_line(entry, 60)}" in "{one_line(text, 60)}" is not a number'
+        raise UsageError(f"`kernel` must be a matrix of numbers, but {reason}")
     return value

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firstsight.documents.decode import one_line
+from firstsight.documents.keypoints import decode_category
 from firstsight.errors import DataError
 
 Limb = tuple[int, int]
@@ -62,9 +64,12 @@ class Skeleton:
     def __post_init__(self) -> None:
         if not self.paf_channels:
             object.__setattr__(self, "paf_channels", tuple(range(0, 2 * len(self.limbs), 2)))
-        self._check_joints()
-        self._check_limbs()
-        self._check_flip_pairs()
+        try:
+            self._check_joints()
+            self._check_limbs()
+            self._check_flip_pairs()
+        except DataError as error:
+            raise DataError(one_line(str(error))) from None
 
     def _check_joints(self) -> None:
         if len(self.joints) < 2:
@@ -167,25 +172,22 @@ class Skeleton:
         DataError
             If a key is missing or has a wrong value.
         """
-        name = str(category.get("name", "skeleton"))
-        joints = category.get("keypoints")
-        pairs = category.get("skeleton")
-        if joints is None or pairs is None or not _is_list(joints, str) or not _is_pairs(pairs):
+        decoded = decode_category(category)
+        name, joints, pairs = decoded.name, decoded.keypoints, decoded.skeleton
+        if joints is None or pairs is None:
             raise DataError(
-                f"category '{name}': it must have 'keypoints', a list of names, and 'skeleton', a list of pairs of"
-                " numbers"
+                one_line(
+                    f"category '{name}': it must have 'keypoints', a list of names, and 'skeleton', a list of pairs of"
+                    " numbers"
+                )
             )
-        joints = tuple(joints)
-        flip_pairs = category.get("flip_pairs", [[a + 1, b + 1] for a, b in find_flip_pairs(joints)])
-        sigmas = category.get("sigmas", [default_sigma(joint) for joint in joints])
-        if not _is_pairs(flip_pairs) or not _is_list(sigmas, int | float):
-            raise DataError(f"category '{name}': 'flip_pairs' must be pairs of numbers, and 'sigmas' numbers")
+        flip_pairs = decoded.flip_pairs
         return cls(
-            name=str(category.get("skeleton_name", name)),
-            joints=joints,
+            name=decoded.skeleton_name or name,
+            joints=tuple(joints),
             limbs=order_limbs([(a - 1, b - 1) for a, b in pairs]),
-            flip_pairs=tuple((a - 1, b - 1) for a, b in flip_pairs),
-            sigmas=tuple(float(sigma) for sigma in sigmas),
+            flip_pairs=find_flip_pairs(joints) if flip_pairs is None else tuple((a - 1, b - 1) for a, b in flip_pairs),
+            sigmas=tuple(decoded.sigmas if decoded.sigmas is not None else map(default_sigma, joints)),
         )
 
     def to_category(self) -> dict[str, Any]:
@@ -267,14 +269,6 @@ def find_flip_pairs(joints: Sequence[str]) -> tuple[Limb, ...]:
 def default_sigma(joint: str) -> float:
     """Return the sigma of a joint by its name, without the side (see `SIGMAS`)."""
     return SIGMAS.get(joint.removeprefix("left_").removeprefix("right_"), OTHER_SIGMA)
-
-
-def _is_list(value: Any, kind: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, kind) for item in value)
-
-
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(_is_list(pair, int) and len(pair) == 2 for pair in value)
 
 
 def _make_skeleton(

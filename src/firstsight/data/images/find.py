@@ -1,14 +1,19 @@
 """Search for local copies of the named data sets, and identification of label files."""
 
-import gzip
 import hashlib
+import struct
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.data.checksum import sha256_of
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import get_home
-from firstsight.data.images.cifar import is_cifar
-from firstsight.data.images.idx import find_idx
+from firstsight.data.images.cifar import PICKLED, find_cifar
+from firstsight.data.images.idx import UNSIGNED_BYTE, find_idx
+from firstsight.errors import DataError
 
 SYSTEM_FOLDERS = (
     Path("data"),
@@ -27,36 +32,49 @@ def embedded_folder() -> Path:
 def find_dataset(info: DatasetInfo) -> Path | None:
     """Return the path of a data set on this machine, or None.
 
-    `get_home` is searched before `SYSTEM_FOLDERS`.
+    `get_home` is searched before `SYSTEM_FOLDERS`. A folder whose files are incomplete is not used, since another
+    process may be downloading them.
     """
     if info.name == "digits":
         return embedded_folder()
     folders = [get_home() / "data" / info.name]
     for root in (folder.expanduser() for folder in SYSTEM_FOLDERS):
-        folders += [root / info.name, root / info.name.replace("-", ""), root / info.title.split()[0] / "raw"]
+        torchvision_name = info.title.split()[0].replace("-", "")
+        folders += [root / info.name, root / info.name.replace("-", ""), root / torchvision_name]
+        folders += [root] if info.name == "cifar10" else []
     for folder in folders:
-        if not folder.is_dir():
-            continue
-        if info.name == "cifar10":
-            for path in (folder / "cifar-10-batches-bin", folder, folder / info.files[0].name):
-                if path.exists() and is_cifar(path):
-                    return path
-        elif len(find_idx(folder)) == 2:
-            return folder
+        path = find_cifar(folder) if info.name == "cifar10" else folder
+        if path is not None and path.name not in PICKLED and _is_complete(path, info):
+            return path
     return None
 
 
-def recognize(labels_path: Path) -> DatasetInfo | None:
+def _is_complete(path: Path, info: DatasetInfo) -> bool:
+    """Return whether a path has all files of a data set."""
+    if info.name == "cifar10":
+        return path.exists()
+    try:
+        return path.is_dir() and len(find_idx(path)) == 2
+    except DataError:
+        return False
+
+
+def recognize(labels_path: Path, labels: NDArray[np.uint8]) -> DatasetInfo | None:
     """Return the data set that a label file belongs to, or None.
 
     The SHA-256 of the file is compared, as stored and uncompressed.
+
+    Parameters
+    ----------
+    labels_path : Path
+        The file.
+    labels : NDArray[np.uint8]
+        (N,) array of its labels.
     """
-    content = labels_path.read_bytes()
-    compressed_hash = hashlib.sha256(content).hexdigest()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    content_hash = hashlib.sha256(content).hexdigest()
+    file_hash = sha256_of(labels_path)
+    header = struct.pack(">HBBI", 0, UNSIGNED_BYTE, 1, len(labels))
+    content_hash = hashlib.sha256(header + labels.tobytes()).hexdigest()
     for info in DATASETS.values():
-        if content_hash in info.label_hashes or compressed_hash in {file.sha256 for file in info.files}:
+        if content_hash in info.label_hashes or file_hash in {file.sha256 for file in info.files}:
             return info
     return None

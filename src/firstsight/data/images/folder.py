@@ -1,140 +1,38 @@
 """Reader of images in class folders (``class/image.png``), in a folder or a zip file.
 
-``train/``, ``val/`` and ``test/`` folders above the class folders are optional.
+``train/``, ``val/`` and ``test/`` folders above the class folders are optional, see `find_layout`.
 """
 
 import tempfile
-import zipfile
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.data.image_io import SUFFIXES, open_image, resize_and_crop
+from firstsight.data.image_io import read_header, resize_and_crop
 from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
+from firstsight.data.images.layout import Sample, find_layout
+from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
+from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-MAX_IMAGE_BYTES = 256 << 20
 CHUNK = 512
+CHUNK_BYTES = 64_000_000
+"""Files are read in chunks of at most this size; one file more is read than fits."""
+LARGE_PIXELS = 4_000_000
+"""Images with more pixels are decoded one at a time, which limits the memory."""
 IN_MEMORY_BYTES = 4 << 30
 """A larger array of decoded pixels is stored in a memory-mapped temporary file."""
-UNLABELED = "pictures"  # prose: ok
-"""Class of images in no class folder; part of the fingerprint, so it does not change."""
 
-
-@dataclass(frozen=True)
-class ImageFile:
-    """Image file in a data set.
-
-    Parameters
-    ----------
-    parts : tuple[str, ...]
-        Path components relative to the root of the data set.
-    """
-
-    parts: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Path relative to the root of the data set, with slashes."""
-        return "/".join(self.parts)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Image file with its class.
-
-    Parameters
-    ----------
-    file : ImageFile
-        The file.
-    label : str
-        Name of the class.
-    key : tuple[str, ...]
-        Path from the class folder on, which `stratified_split` uses. It does not depend on the folders above.
-    """
-
-    file: ImageFile
-    label: str
-    key: tuple[str, ...]
-
-
-class ImageTree:
-    """Image files below a folder or in a zip file; nothing is ever extracted.
-
-    Parameters
-    ----------
-    path : Path
-        Folder or zip file.
-
-    Raises
-    ------
-    DataError
-        If the zip file cannot be read, or a member's path is outside of the archive.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._zip = _open_zip(path) if path.is_file() else None
-        self.files = sorted((ImageFile(parts) for parts in self._walk()), key=lambda file: file.parts)
-
-    def _walk(self) -> Iterator[tuple[str, ...]]:
-        """Yield the path of each image file, without hidden files."""
-        if self._zip is None:
-            names = (item.relative_to(self.path).as_posix() for item in self.path.rglob("*") if item.is_file())
-        else:
-            names = (info.filename for info in self._zip.infolist() if not info.is_dir())
-        for name in names:
-            parts = PurePosixPath(name).parts
-            is_hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-            if not is_hidden and PurePosixPath(name).suffix.lower() in SUFFIXES:
-                yield parts
-
-    def read(self, file: ImageFile) -> bytes:
-        """Return the content of an image file.
-
-        Raises
-        ------
-        DataError
-            If the file is too large or cannot be read.
-        """
-        try:
-            if self._zip is None:
-                path = self.path.joinpath(*file.parts)
-                if path.stat().st_size > MAX_IMAGE_BYTES:
-                    raise DataError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB")
-                return path.read_bytes()
-            info = self._zip.getinfo(file.name)
-            if info.file_size > MAX_IMAGE_BYTES:
-                raise DataError(f"larger than {MAX_IMAGE_BYTES >> 20} MiB")
-            return self._zip.read(info)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-            raise DataError(str(error)) from None
-
-
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path}: not a readable zip file ({error})") from None
-    for name in archive.namelist():
-        member = PurePosixPath(name.replace("\\", "/"))
-        if member.is_absolute() or ".." in member.parts or ":" in member.parts[0]:
-            raise DataError(f"{path}: member '{name}' points outside the archive; refused")
-    return archive
+T = TypeVar("T")
 
 
 def read_folder(
@@ -184,51 +82,55 @@ def read_folder(
         lacks.
     """
     tree = ImageTree(path)
-    train, test, note = _train_test(path, _find_splits(tree, labeled=labeled), labeled=labeled)
+    layout = find_layout(tree, labeled=labeled)
+    left_out = layout.notes(tree)
+    if left_out and strict:
+        raise DataError(one_line(f"{path}: {left_out[0]}"))
+    train, test, note = _train_test(path, layout.splits, labeled=labeled, notes=left_out)
     classes = sorted({sample.label for sample in train})
     unknown = sorted({sample.label for sample in test} - set(classes))
     if unknown:
-        raise DataError(f"{path}: the test split has classes that the training split lacks: {', '.join(unknown)}")
+        text = f"{path}: the test split has classes that the training split lacks: {', '.join(unknown)}"
+        raise DataError(one_line(text))
     samples = train if split == "train" else test
-    pixels, usable, skipped = _decode(
-        tree, [sample.file for sample in samples], size=size, channels=channels, shorter=shorter, memory=memory
-    )
-    if skipped and strict:
-        first = skipped[0]
-        raise DataError(
-            f"{path}: {len(skipped)} of {len(samples)} images are unusable, the first {first.path}: {first.reason}"
-        )
-    if not usable:
-        raise DataError(
-            f"{path}: none of the {len(samples)} {split} images can be used; {skipped[0].path}: {skipped[0].reason}"
-        )
+    reader = _Reader(tree, size=size, channels=channels, shorter=shorter)
+    value_range, range_note = reader.find_value_range([sample.file for sample in (*train, *test)])
+    pixels, usable, skipped = reader.decode([sample.file for sample in samples], value_range, memory=memory)
+    if skipped and (strict or not usable):
+        first = f"{skipped[0].path}: {skipped[0].reason}"
+        if usable:
+            text = f"{path}: {len(skipped)} of {len(samples)} images are unusable, the first {first}"
+        else:
+            text = f"{path}: none of the {len(samples)} {split} images can be used; {first}"
+        raise DataError(one_line(text))
     labels = [samples[i].label for i in usable]
     missing = sorted(set(classes) - set(labels))
-    notes = [note] if note else []
-    if missing:
-        notes.append(f"no {split} images of: {', '.join(missing)}")
+    absent = [f"no {split} images of: {', '.join(missing)}"] if missing else []
     return ImageSet(
         images=torch.from_numpy(pixels),
-        labels=torch.tensor([classes.index(label) for label in labels]),
+        labels=torch.tensor(np.searchsorted(classes, labels)),
         classes=tuple(classes),
-        name=path.stem,
+        name=plain_name(path.stem),
         split=split,
         source=str(path),
-        notes=tuple(notes),
+        notes=tuple(text for text in (note, *absent, *left_out, range_note) if text),
         skipped=tuple(skipped),
     )
 
 
 def _train_test(
-    path: Path, splits: dict[str, list[Sample]], *, labeled: bool
+    path: Path, splits: dict[str, list[Sample]], *, labeled: bool, notes: Sequence[str]
 ) -> tuple[list[Sample], list[Sample], str]:
     """Return the training samples, the test samples, and a note if these are held out."""
+    more = f"; {notes[0]}" if notes else ""
     train = splits.get("train", [])
     if not train:
-        raise DataError(f"{path}: no training images (expected class/image.png, or train/class/image.png)")
+        text = f"{path}: no training images (expected class/image.png, or train/class/image.png){more}"
+        raise DataError(one_line(text))
     classes = sorted({sample.label for sample in train})
     if labeled and len(classes) < 2:
-        raise DataError(f"{path}: only one class ({classes[0]}); a classifier needs at least two class folders")
+        text = f"{path}: only one class ({classes[0]}); a classifier needs at least two class folders{more}"
+        raise DataError(one_line(text))
     test = splits.get("test") or splits.get("val") or []
     if test:
         return train, test, ""
@@ -247,84 +149,108 @@ def _train_test(
     return [train[i] for i in kept], [train[i] for i in held_out], note
 
 
-def _find_splits(tree: ImageTree, *, labeled: bool) -> dict[str, list[Sample]]:
-    """Return the samples of each split; without split folders, all samples are "train".
+@dataclass(frozen=True)
+class _Reader:
+    """Decoder of the images of a tree, on all cores; see `read_folder` for the other parameters."""
 
-    A single folder around all others is skipped.
-    """
-    if not tree.files:
-        raise DataError(f"{tree.path}: no images (expected class/image.png, or train/class/image.png)")
-    paths = [file.parts for file in tree.files]
-    depth = 0  # number of outer folders
-    while (
-        all(len(parts) >= depth + 3 for parts in paths)
-        and len({parts[depth] for parts in paths}) == 1
-        and paths[0][depth].lower() not in SPLIT_NAMES
-    ):
-        depth += 1
-    min_parts = 1 if not labeled and any(len(parts) < depth + 3 for parts in paths) else 2  # below a split folder
-    has_splits = all(len(parts) > depth + min_parts and parts[depth].lower() in SPLIT_NAMES for parts in paths)
-    is_flat = not labeled and any(len(parts) < depth + 2 + has_splits for parts in paths)
-    splits: dict[str, list[Sample]] = {}
-    for file in tree.files:
-        if not is_flat and len(file.parts) < depth + 2:
-            raise DataError(f"{tree.path}: {file.name} is in no class folder (expected class/image.png)")
-        split = SPLIT_NAMES[file.parts[depth].lower()] if has_splits else "train"
-        label = UNLABELED if is_flat else file.parts[depth + has_splits]
-        splits.setdefault(split, []).append(Sample(file, label, file.parts[depth + has_splits :]))
-    if "train" not in splits and len(splits) == 1:  # only test/ or only val/: used like a set without split folders
-        splits["train"] = splits.pop(next(iter(splits)))
-    return splits
+    tree: ImageTree
+    size: int
+    channels: int | None
+    shorter: int
 
+    def find_value_range(self, files: Sequence[ImageFile]) -> tuple[float | None, str]:
+        """Return the range of the values of all floating-point and 32-bit images, and a note on it.
 
-def _decode(
-    tree: ImageTree, files: list[ImageFile], *, size: int, channels: int | None, shorter: int, memory: int
-) -> tuple[NDArray[np.uint8], list[int], list[SkippedImage]]:
-    """Decode images on all cores.
+        One range applies to all of them, so a dark image stays dark. Only TIFF files have such values.
+        """
 
-    Returns
-    -------
-    tuple[NDArray[np.uint8], list[int], list[SkippedImage]]
-        Pixels (N, C, size, size) of the usable images, their N positions in ``files``, and the skipped files.
-    """
+        def find(file: ImageFile, content: bytes) -> float | None:
+            header = read_header(content, name=file.name)
+            return header.find_value_range() if header.has_value_range else None
 
-    def decode(file: ImageFile, content: bytes | DataError) -> tuple[NDArray[np.uint8], bool] | DataError:
-        try:
-            if isinstance(content, DataError):
-                raise content
-            image = open_image(content, name=file.name)
-            return resize_and_crop(image, channels=channels or 3, size=size, shorter=shorter), image.mode == "L"
-        except DataError as error:
-            return error
+        candidates = [file for file in files if PurePosixPath(file.parts[-1]).suffix.lower() in (".tif", ".tiff")]
+        results = [result for _, result in self._map(find, candidates)] if candidates else []
+        ranges = [result for result in results if isinstance(result, float)]
+        if not ranges:
+            return None, ""
+        note = f"{len(ranges):,} floating-point or 32-bit images: values from 0 to {max(ranges):g} become 0 to 255"
+        return max(ranges), note
 
-    pixels = _allocate((len(files), channels or 3, size, size), memory)
-    usable: list[int] = []
-    skipped: list[SkippedImage] = []
-    all_gray = True
-    numbered = list(enumerate(files))
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(files), CHUNK):
-            chunk = numbered[start : start + CHUNK]
-            contents = [_read(tree, file) for _, file in chunk]
-            results = pool.map(decode, [file for _, file in chunk], contents)
-            for (position, file), result in zip(chunk, results, strict=True):
-                if isinstance(result, DataError):
-                    skipped.append(SkippedImage(file.name, str(result).removeprefix(f"{file.name}: ")))
-                    continue
-                pixels[len(usable)], is_gray = result
-                all_gray &= is_gray
-                usable.append(position)
-    pixels = pixels[: len(usable)]
-    if channels is None and all_gray and usable:
-        pixels = np.ascontiguousarray(pixels[:, :1])  # the three channels are equal
-    return pixels, usable, skipped
+    def decode(
+        self, files: Sequence[ImageFile], value_range: float | None, *, memory: int
+    ) -> tuple[NDArray[np.uint8], list[int], list[SkippedImage]]:
+        """Decode images.
 
+        Returns
+        -------
+        tuple[NDArray[np.uint8], list[int], list[SkippedImage]]
+            Pixels (N, C, size, size) of the usable images, their N positions in ``files``, and the skipped files.
+        """
+        channels = self.channels or 3
+        one_at_a_time = threading.Lock()
 
-def _read(tree: ImageTree, file: ImageFile) -> bytes | DataError:
-    try:
-        return tree.read(file)
-    except DataError as error:
-        return error
+        def decode(file: ImageFile, content: bytes) -> tuple[NDArray[np.uint8], bool]:
+            header = read_header(content, name=file.name)
+            width, height = header.image.size
+            with one_at_a_time if width * height > LARGE_PIXELS else nullcontext():
+                image = header.decode(value_range=value_range)
+                pixels = resize_and_crop(image, channels=channels, size=self.size, shorter=self.shorter)
+            return pixels, image.mode == "L"
+
+        pixels = _allocate((len(files), channels, self.size, self.size), memory)
+        usable: list[int] = []
+        skipped: list[SkippedImage] = []
+        all_gray = True
+        for position, result in self._map(decode, files):
+            if isinstance(result, DataError):
+                name = files[position].name
+                skipped.append(SkippedImage(name, str(result).removeprefix(f"{name}: ")))
+                continue
+            pixels[len(usable)], is_gray = result
+            all_gray &= is_gray
+            usable.append(position)
+        pixels = pixels[: len(usable)]
+        if self.channels is None and all_gray and usable:
+            pixels = np.ascontiguousarray(pixels[:, :1])  # the three channels are equal
+        return pixels, usable, skipped
+
+    def _map(
+        self, function: Callable[[ImageFile, bytes], T], files: Sequence[ImageFile]
+    ) -> Iterator[tuple[int, T | DataError]]:
+        """Yield the position of each file, and the result of the function for its content, or the error."""
+
+        def call(file: ImageFile, content: bytes | DataError) -> T | DataError:
+            try:
+                if isinstance(content, DataError):
+                    return content
+                return function(file, content)
+            except DataError as error:
+                return error
+
+        with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+            warnings.simplefilter("ignore")  # of Pillow, see `open_image`; not in the threads, which share the filters
+            position = 0
+            while position < len(files):
+                contents = self._read_chunk(files, position)
+                chunk = files[position : position + len(contents)]
+                for offset, result in enumerate(pool.map(call, chunk, contents)):
+                    yield position + offset, result
+                position += len(contents)
+
+    def _read_chunk(self, files: Sequence[ImageFile], start: int) -> list[bytes | DataError]:
+        """Return the contents of the next files, at most `CHUNK` of them and about `CHUNK_BYTES`."""
+        contents: list[bytes | DataError] = []
+        num_bytes = 0
+        for file in files[start : start + CHUNK]:
+            try:
+                content: bytes | DataError = self.tree.read(file)
+            except DataError as error:
+                content = error
+            contents.append(content)
+            num_bytes += len(content) if isinstance(content, bytes) else 0
+            if num_bytes > CHUNK_BYTES:
+                break
+        return contents
 
 
 def _allocate(shape: tuple[int, ...], memory: int) -> NDArray[np.uint8]:

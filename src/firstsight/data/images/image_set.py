@@ -171,7 +171,7 @@ def stratified_split(
         Ascending indices of the remaining and of the held-out samples.
     """
     ranks = np.array(
-        [int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8]) for key in keys],
+        [int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8]) for key in keys],
         dtype=np.uint64,
     )
     held_out: list[int] = []

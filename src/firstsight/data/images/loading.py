@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
-from firstsight.data.images.cifar import is_cifar, read_cifar
+from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
 from firstsight.data.images.find import embedded_folder, find_dataset, recognize
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
+from firstsight.data.images.tree import plain_name
+from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError, similar_names, suggest
 
 DIGITS_SIZE = 24
@@ -126,9 +129,10 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
     DataError
         If there is no data set, or it has only one class.
     """
-    if is_cifar(path):
-        images, labels = read_cifar(path, split)
-        return _image_set(images, labels, DATASETS["cifar10"], name="cifar10", split=split, path=path)
+    cifar = find_cifar(path) if path.is_dir() else path
+    if cifar is not None and is_cifar(cifar):
+        images, labels = read_cifar(cifar, split)
+        return _image_set(images, labels, DATASETS["cifar10"].classes, name="cifar10", split=split, path=path)
     if path.is_dir():
         files = find_idx(path)
         if files:
@@ -153,13 +157,18 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
 
 
 def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
-    """Download the files of a data set; return the path that `read_split` reads."""
+    """Download the files of a data set; return the path that `read_split` reads.
+
+    Only one of several processes downloads. The others wait, and find its files.
+    """
     folder = get_home() / "data" / info.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot create the folder ({error.strerror or error})") from error
-    paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
+        with FileLock(folder / ".lock"):
+            paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(one_line(f"{folder}: cannot be used for downloads ({reason})")) from error
     return paths[0] if info.name == "cifar10" else folder
 
 
@@ -167,19 +176,27 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
     """Read a split of IDX files; if the folder has only one split, a part of it is held out for testing."""
     only_split = next(iter(files)) if len(files) == 1 else None
     images_path, labels_path = files[only_split or split]
-    images, labels = read_idx(images_path), read_idx(labels_path)
+    images, labels = read_idx(images_path), _read_labels(labels_path)
     if images.ndim != 3:
-        raise DataError(f"{images_path}: has {images.ndim} axes; images have 3, labels 1")
-    if labels.ndim != 1:
-        raise DataError(f"{labels_path}: has {labels.ndim} axes; images have 3, labels 1")
+        raise DataError(one_line(f"{images_path}: has {images.ndim} axes; images have 3, labels 1"))
     if len(images) != len(labels):
-        raise DataError(f"{path}: {len(images):,} images but {len(labels):,} labels; the files do not belong together")
-    info = recognize(labels_path)
+        text = f"{path}: {len(images):,} images but {len(labels):,} labels; the files do not belong together"
+        raise DataError(one_line(text))
+    if not min(len(images), *images.shape[1:]):
+        raise DataError(one_line(f"{images_path}: no images (its shape is {images.shape})"))
+    info = recognize(labels_path, labels)
+    train_labels = labels if only_split or split == "train" else _read_labels(files["train"][1])
+    test_labels = labels if only_split or split == "test" else _read_labels(files["test"][1])
+    values = np.unique(train_labels)
+    unknown = np.setdiff1d(test_labels, values)
+    if len(unknown) and info is None:
+        text = f"the test split has labels that the training split lacks: {', '.join(map(str, unknown))}"
+        raise DataError(one_line(f"{path}: {text}"))
     result = _image_set(
-        images[:, None].copy(),
-        labels.astype(np.int64),
-        info,
-        name=info.name if info else path.resolve().name,
+        images[:, None],
+        labels.astype(np.int64) if info else np.searchsorted(values, labels),
+        info.classes if info else tuple(map(str, values)),
+        name=info.name if info else plain_name(path.resolve().name),
         split=only_split or split,
         path=path,
     )
@@ -194,18 +211,22 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
     return result.select(kept if split == "train" else held_out, split=split, note=note)
 
 
+def _read_labels(path: Path) -> NDArray[np.uint8]:
+    labels = read_idx(path)
+    if labels.ndim != 1:
+        raise DataError(one_line(f"{path}: has {labels.ndim} axes; images have 3, labels 1"))
+    return labels
+
+
 def _image_set(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    info: DatasetInfo | None,
+    classes: tuple[str, ...],
     *,
     name: str,
     split: str,
     path: Path,
 ) -> ImageSet:
-    """Return an `ImageSet` with the class names of a data set, or with numbers if it is unknown."""
-    num_classes = int(labels.max(initial=-1)) + 1
-    classes = info.classes if info else tuple(str(i) for i in range(num_classes))
     return ImageSet(torch.from_numpy(images), torch.from_numpy(labels), classes, name, split, source=str(path))
 
 
@@ -225,7 +246,7 @@ def _load_digits(split: str) -> ImageSet:
     return _image_set(
         images[chosen, None],
         labels[chosen].astype(np.int64),
-        DATASETS["digits"],
+        DATASETS["digits"].classes,
         name="digits",
         split=split,
         path=Path("embedded"),

@@ -1,7 +1,7 @@
-"""Parser of COCO keypoint annotations with checks of numbers, ids, categories, images and segmentations."""
+"""Parser of COCO keypoint annotations: ids, categories, images and segmentations, after the check of their schema."""
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from firstsight.data.image_io import MAX_PIXELS
+from firstsight.data.limits import describe_pixels, max_pixels
+from firstsight.documents.keypoints import MAX_LENGTH, Annotation, Category, parse_id
+from firstsight.documents.keypoints import Image as ImageRecord
 from firstsight.errors import DataError
-
-Record = Mapping[str, Any]
-MAX_VALUE = 1e9
-"""Upper limit of coordinates, sides and areas; those of readable images are much smaller."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +39,12 @@ class KeypointImage:
     height: int
 
 
-def get_records(content: Any, key: str) -> list[Record]:
-    """Return the list of objects at ``key`` of an annotation file.
-
-    Raises
-    ------
-    DataError
-        If there is no such list.
-    """
-    records = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise DataError(
-            f"'{key}' must be a list of objects (expected COCO annotations: images, annotations, categories)"
-        )
-    return records
-
-
-def get_unique_ids(records: Sequence[Record], kind: str) -> list[int]:
-    """Return the ``id`` of each record.
+def get_unique_ids(records: Sequence[ImageRecord | Annotation], kind: str) -> list[int]:
+    """Return the ``id`` of each record; digits are read as a number.
 
     Parameters
     ----------
-    records : Sequence[Record]
+    records : Sequence[ImageRecord | Annotation]
         Images or annotations.
     kind : str
         Name of a record in error messages.
@@ -71,15 +54,16 @@ def get_unique_ids(records: Sequence[Record], kind: str) -> list[int]:
     DataError
         If an id is not an integer or is not unique.
     """
-    ids: set[int] = set()
+    ids: dict[int, None] = {}
     for index, record in enumerate(records):
-        number = record.get("id")
-        if not isinstance(number, int) or abs(number) >= 1 << 63:
-            raise DataError(f"{kind} {index + 1} of {len(records)} has the id {number!r}; expected an integer")
+        number = parse_id(record.id)
+        if number is None:
+            value = reprlib.repr(record.id)
+            raise DataError(f"{kind} {index + 1} of {len(records)} has the id {value}; expected an integer")
         if number in ids:
             raise DataError(f"the {kind} id {number} is not unique; give each {kind} a different id")
-        ids.add(number)
-    return [record["id"] for record in records]
+        ids[number] = None
+    return list(ids)
 
 
 def to_floats(value: Any, name: str, *, count: int | None = None, hint: str = "") -> NDArray[np.float64]:
@@ -110,13 +94,13 @@ def to_floats(value: Any, name: str, *, count: int | None = None, hint: str = ""
         raise DataError(f"{name} must be a list of numbers; got {reprlib.repr(value)}{hint}")
     if count is not None and len(value) != count:
         raise DataError(f"{name} must be {count} numbers; got {len(value)}{hint}")
-    invalid = next((number for number in value if not abs(number) <= MAX_VALUE), None)
+    invalid = next((number for number in value if not abs(number) <= MAX_LENGTH), None)
     if invalid is not None:
         raise DataError(f"{name} contains {reprlib.repr(invalid)}; expected finite numbers of pixels{hint}")
     return np.array(value, dtype=np.float64)
 
 
-def find_keypoint_category(categories: Sequence[Record]) -> Record:
+def find_keypoint_category(categories: Sequence[Category]) -> Category:
     """Return the category with ``keypoints``; if there are several, the one named "person".
 
     Raises
@@ -124,14 +108,13 @@ def find_keypoint_category(categories: Sequence[Record]) -> Record:
     DataError
         If there is no such category, or several of which not exactly one is "person".
     """
-    candidates = [category for category in categories if category.get("keypoints")]
+    candidates = [category for category in categories if category.keypoints]
     if len(candidates) > 1:
-        names = ", ".join(repr(category.get("name")) for category in candidates)
-        candidates = [category for category in candidates if category.get("name") == "person"]
+        names = ", ".join(repr(category.name) for category in candidates)
+        candidates = [category for category in candidates if category.name == "person"]
         if len(candidates) != 1:
             raise DataError(f"several categories have keypoints ({names}), and not exactly one is 'person'; keep one")
-    joints = candidates[0]["keypoints"] if candidates else None
-    if not isinstance(joints, list) or not all(isinstance(joint, str) for joint in joints):
+    if not candidates:
         raise DataError("no category lists its joints in 'keypoints' (COCO's person_keypoints files have them)")
     return candidates[0]
 
@@ -141,12 +124,12 @@ def default_image_folders(json_path: Path) -> tuple[Path, Path]:
     return json_path.parent / "images", json_path.parent
 
 
-def find_images(records: Sequence[Record], json_path: Path, folder: Path | None) -> tuple[KeypointImage, ...]:
+def find_images(records: Sequence[ImageRecord], json_path: Path, folder: Path | None) -> tuple[KeypointImage, ...]:
     """Return the images of an annotation file with absolute paths, sorted by id.
 
     Parameters
     ----------
-    records : Sequence[Record]
+    records : Sequence[ImageRecord]
         ``images`` of the annotation file.
     json_path : Path
         Annotation file.
@@ -163,10 +146,10 @@ def find_images(records: Sequence[Record], json_path: Path, folder: Path | None)
         _check_image(record, f"image {number}")
     if folder is None:
         folders = default_image_folders(json_path)
-        likely = [path for path in folders if records and _is_file(path / records[0]["file_name"])]
+        likely = [path for path in folders if records and _is_file(path / records[0].file_name)]
         folder = likely[0] if likely else next(path for path in folders if path.is_dir())
     images = [
-        KeypointImage(number, folder.absolute() / record["file_name"], record["width"], record["height"])
+        KeypointImage(number, folder.absolute() / record.file_name, record.width, record.height)
         for number, record in zip(ids, records, strict=True)
     ]
     missing = [image.path for image in images if not _is_file(image.path)]
@@ -178,17 +161,15 @@ def find_images(records: Sequence[Record], json_path: Path, folder: Path | None)
     return tuple(sorted(images, key=lambda image: image.id))
 
 
-def _check_image(record: Record, who: str) -> None:
-    name, width, height = (record.get(key) for key in ("file_name", "width", "height"))
-    if not isinstance(name, str) or not name.strip("./"):
-        raise DataError(f"{who}: 'file_name' must be a path relative to the image folder; got {name!r}")
-    path = PurePosixPath(name.replace("\\", "/"))
+def _check_image(record: ImageRecord, who: str) -> None:
+    if not record.file_name.strip("./"):
+        raise DataError(f"{who}: 'file_name' must be a path relative to the image folder; got {record.file_name!r}")
+    path = PurePosixPath(record.file_name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise DataError(f"{who}: file_name '{name}' points outside the image folder; refused")
-    if not all(isinstance(side, int) and side > 0 for side in (width, height)):
-        raise DataError(f"{who}: 'width' and 'height' must be positive integers; got {width!r} and {height!r}")
-    if record["width"] * record["height"] > MAX_PIXELS:
-        raise DataError(f"{who}: {width}x{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million")
+        raise DataError(f"{who}: file_name '{record.file_name}' points outside the image folder; refused")
+    limit = max_pixels(MAX_PIXELS)
+    if record.width * record.height > limit:
+        raise DataError(f"{who}: {record.width}x{record.height} pixels; {describe_pixels(limit)}")
 
 
 def _is_file(path: Path) -> bool:
@@ -219,7 +200,9 @@ class PersonAnnotations:
     segmentations : tuple[Any, ...]
         P segmentations as in the file.
     num_without_area : int
-        Number of annotations without an area.
+        Number of annotations without an area, or with the area 0.
+    num_contradictions : int
+        Number of annotations whose ``num_keypoints`` differs from their labeled joints.
     """
 
     keypoints: NDArray[np.float32]
@@ -230,14 +213,17 @@ class PersonAnnotations:
     ids: NDArray[np.int64]
     segmentations: tuple[Any, ...]
     num_without_area: int
+    num_contradictions: int
 
 
-def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Sequence[int]) -> PersonAnnotations:
+def parse_people(annotations: Sequence[Annotation], *, joints: int, image_ids: Sequence[int]) -> PersonAnnotations:
     """Parse and check the annotations of people.
+
+    An annotation without an area, or with the area 0, gets the area of its box: OKS divides by the area.
 
     Parameters
     ----------
-    annotations : Sequence[Record]
+    annotations : Sequence[Annotation]
         Annotations of one category.
     joints : int
         Number of joints K.
@@ -247,7 +233,7 @@ def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Seque
     Raises
     ------
     DataError
-        If an annotation has an unknown image, invalid numbers, or a segmentation of another type.
+        If an annotation has an unknown image, no box, a negative size, or other keypoints than the category.
     """
     ids = get_unique_ids(annotations, "annotation")
     index_of = {number: index for index, number in enumerate(image_ids)}
@@ -257,46 +243,35 @@ def parse_people(annotations: Sequence[Record], *, joints: int, image_ids: Seque
     image_index = np.zeros(len(ids), dtype=np.int64)
     for i, record in enumerate(annotations):
         who = f"annotation {ids[i]}"
-        image_id, segmentation = record.get("image_id"), record.get("segmentation")
-        if not isinstance(image_id, int) or image_id not in index_of:
-            raise DataError(
-                f"{who} is in image {image_id!r}, which is not among 'images' (add it or delete the annotation)"
-            )
+        image_id = parse_id(record.image_id)
+        if image_id not in index_of:
+            value = reprlib.repr(record.image_id)
+            raise DataError(f"{who} is in image {value}, which is not among 'images' (add it or delete the annotation)")
         image_index[i] = index_of[image_id]
-        boxes[i] = box = to_floats(record.get("bbox"), f"{who}: 'bbox'", count=4)
-        areas[i] = box[2] * box[3] if record.get("area") is None else to_floats([record["area"]], f"{who}: 'area'")[0]
-        if box[2:].min() < 0 or areas[i] < 0:
-            raise DataError(
-                f"{who}: width, height and area must not be negative; got box {box.tolist()}, area {areas[i]}"
-            )
-        if record.get("keypoints"):
+        boxes[i] = box = to_floats(record.bbox, f"{who}: 'bbox'", count=4)
+        if box[2:].min() < 0:
+            raise DataError(f"{who}: width, height and area must not be negative; got box {box.tolist()}")
+        areas[i] = record.area or box[2] * box[3]
+        if record.keypoints:
             name = f"{who}: 'keypoints', x, y, v of {joints} joints,"
             hint = " (0, 0, 0 for a joint that is not labeled)"
-            keypoints[i] = to_floats(record["keypoints"], name, count=3 * joints, hint=hint).reshape(-1, 3)
+            keypoints[i] = to_floats(record.keypoints, name, count=3 * joints, hint=hint).reshape(-1, 3)
         if not np.isin(keypoints[i, :, 2], (-1, 0, 1, 2)).all():
-            raise DataError(
-                f"{who}: v of a joint must be 0, 1 or 2 (or -1 if uncertain); got {keypoints[i, :, 2].tolist()}"
-            )
-        if not isinstance(segmentation, list | dict | None):
-            raise DataError(f"{who}: 'segmentation' must be polygons or run lengths; got {reprlib.repr(segmentation)}")
+            values = reprlib.repr(keypoints[i, :, 2].tolist())
+            raise DataError(f"{who}: v of a joint must be 0, 1 or 2 (or -1 if uncertain); got {values}")
+    counts = [record.num_keypoints for record in annotations]
+    num_labeled = (keypoints[..., 2] > 0).sum(1).tolist()
     return PersonAnnotations(
         keypoints=keypoints,
         boxes=boxes,
         areas=areas,
         image_index=image_index,
         ids=np.array(ids, dtype=np.int64),
-        crowd=np.array([bool(record.get("iscrowd")) for record in annotations], dtype=bool),
-        segmentations=tuple(record.get("segmentation") for record in annotations),
-        num_without_area=sum(record.get("area") is None for record in annotations),
+        crowd=np.array([bool(record.iscrowd) for record in annotations], dtype=bool),
+        segmentations=tuple(record.segmentation for record in annotations),
+        num_without_area=sum(not record.area for record in annotations),
+        num_contradictions=sum(a is not None and a != b for a, b in zip(counts, num_labeled, strict=True)),
     )
-
-
-def read_info(content: Record) -> tuple[str, list[str]]:
-    """Return the name and the notes of a data set written by `save_keypoints`; empty for other files."""
-    info = content.get("info")
-    name, notes = (info.get("set_name"), info.get("notes")) if isinstance(info, dict) else ("", [])
-    texts = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
-    return name if isinstance(name, str) else "", texts
 
 
 def segmentation_to_mask(segmentation: Any, *, box: Sequence[float], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -326,6 +301,8 @@ def segmentation_to_mask(segmentation: Any, *, box: Sequence[float], size: tuple
     x, y, width, height = box
     canvas = Image.new("1", size[::-1])
     draw = ImageDraw.Draw(canvas)
+    if not isinstance(segmentation, list | None):
+        raise DataError(f"its segmentation must be polygons or run lengths; got {reprlib.repr(segmentation)}")
     for polygon in segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]:
         corners = to_floats(polygon, "a polygon of its segmentation")
         if len(corners) % 2:

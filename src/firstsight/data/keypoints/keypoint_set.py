@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +20,9 @@ from PIL import Image
 from firstsight.data.image_io import open_image
 from firstsight.data.keypoints import coco
 from firstsight.data.keypoints.coco import KeypointImage
+from firstsight.data.limits import max_bytes
+from firstsight.documents.decode import one_line, read_document
+from firstsight.documents.keypoints import MAX_BYTES, Annotations, decode_info, parse_id
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS, Skeleton
 
@@ -193,15 +197,13 @@ def load_keypoints(
     """
     path = Path(json_path)
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error} (expected a JSON file of COCO keypoints)") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); expected COCO keypoints") from None
+        content = read_document(path, Annotations, max_bytes=max_bytes(MAX_BYTES))
+    except DataError as error:
+        raise DataError(f"{one_line(str(error), 240)} (expected a JSON file of COCO keypoints)") from None
     try:
         return _parse(content, path, Path(images) if images is not None else None, skeleton)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(one_line(f"{path}: {error}")) from None
 
 
 def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
@@ -321,29 +323,28 @@ def expand_boxes_to_joints(people: KeypointSet) -> NDArray[np.float64]:
     return np.concatenate([low, np.maximum(high - low, 1)], 1)
 
 
-def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | None) -> KeypointSet:
-    image_records, annotations, categories = (
-        coco.get_records(content, key) for key in ("images", "annotations", "categories")
-    )
-    category = coco.find_keypoint_category(categories)
-    joints = category["keypoints"]
+def _parse(content: Annotations, path: Path, folder: Path | None, skeleton: Skeleton | None) -> KeypointSet:
+    category = coco.find_keypoint_category(content.categories)
+    joints = category.keypoints or []
     skeleton = skeleton or next((known for known in SKELETONS.values() if known.joints == tuple(joints)), None)
-    skeleton = skeleton or Skeleton.from_category(category)
+    skeleton = skeleton or Skeleton.from_category(msgspec.to_builtins(category))
     if sorted(skeleton.joints) != sorted(joints):
+        both = ((joints, skeleton.joints), (skeleton.joints, joints))
+        only = [", ".join(sorted(set(a) - set(b))[:4]) or "none" for a, b in both]
         raise DataError(
-            f"its joints are {', '.join(joints)}, but those of skeleton {skeleton.name} are"
-            f" {', '.join(skeleton.joints)} (load it without a skeleton, then call convert_skeleton)"
+            f"its joints are not those of skeleton {skeleton.name} (only in the file: {only[0]}; only in the skeleton:"
+            f" {only[1]}); load it without a skeleton, then call convert_skeleton"
         )
-    images = coco.find_images(image_records, path, folder)
-    records = [record for record in annotations if record.get("category_id", category.get("id")) == category.get("id")]
+    images = coco.find_images(content.images, path, folder)
+    own_ids = {None, category.id, *([parse_id(category.id)] if isinstance(category.id, str) else [str(category.id)])}
+    records = [annotation for annotation in content.annotations if annotation.category_id in own_ids]
     people = coco.parse_people(records, joints=len(joints), image_ids=[image.id for image in images])
     sizes = np.array([(image.width, image.height) for image in images], dtype=np.float32).reshape(-1, 1, 2)
     xy, v = people.keypoints[..., :2], people.keypoints[..., 2]
     is_outside = (v != 0) & ((xy < -1) | (xy > sizes[people.image_index] + 1)).any(axis=2)
     v[is_outside] = 0
-    name, notes = coco.read_info(content)
-    if people.num_without_area:
-        notes.append(f"{people.num_without_area} of {len(records)} people have no 'area': using the area of the box")
+    info = decode_info(content.info)
+    notes = [*info.notes, *_notes_on(people)]
     if is_outside.any():
         notes.append(f"{is_outside.sum()} joints are more than a pixel outside of the image: treated as not labeled")
     if not (v[~people.crowd] > 0).any():
@@ -359,7 +360,22 @@ def _parse(content: Any, path: Path, folder: Path | None, skeleton: Skeleton | N
         image_index=people.image_index,
         ids=people.ids,
         segmentations=people.segmentations,
-        name=name or path.stem,
+        name=info.set_name or path.stem,
         notes=tuple(notes),
-        category_id=category["id"] if isinstance(category.get("id"), int) else 1,
+        category_id=parse_id(category.id) or 1,
     )
+
+
+def _notes_on(people: coco.PersonAnnotations) -> list[str]:
+    """Return notes on annotations that are incomplete or contradict themselves."""
+    total = len(people.ids)
+    notes = []
+    if people.num_without_area:
+        notes.append(f"{people.num_without_area} of {total} people have no 'area': using the area of the box")
+    num_without_size = int(((people.areas == 0) & (people.keypoints[..., 2] > 0).any(1) & ~people.crowd).sum())
+    if num_without_size:
+        notes.append(f"{num_without_size} of {total} people have joints, but a box of no size: no pose can match them")
+    if people.num_contradictions:
+        text = "differs from their labeled joints: using the joints"
+        notes.append(f"{people.num_contradictions} of {total} people have a 'num_keypoints' that {text}")
+    return notes

@@ -1,6 +1,5 @@
 """Boxes of people for top-down pose estimation: read from a file, validated, or derived from poses."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from firstsight.documents.boxes import MAX_BOXES, MAX_BYTES, BoxFile
+from firstsight.documents.decode import one_line, read_document
 from firstsight.errors import DataError
 from firstsight.pose.parts import Pose
 
@@ -15,8 +16,6 @@ BOX_MARGIN = 0.1
 """Margin around the joints on every side, as a fraction of the longer side: a person extends beyond the joints."""
 FRAGMENT_OVERLAP = 0.8
 """A pose is a fragment if the box of a more complete pose covers more than this fraction of it."""
-MAX_BOXES = 10_000
-"""Maximum number of boxes in one image."""
 EXPECTED = "expected a list of boxes [x, y, width, height] for one image, or an object of such lists by file name"
 
 Floats = NDArray[np.float64]
@@ -41,29 +40,12 @@ def read_boxes(file: str | Path) -> dict[str, Floats]:
     DataError
         If the file cannot be read, or has other content.
     """
-    path = Path(file)
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error} (expected a JSON file of boxes)") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); {EXPECTED}") from None
+        content: Any = read_document(Path(file), BoxFile, max_bytes=MAX_BYTES)  # type: ignore[arg-type]  # a union
+    except DataError as error:
+        raise DataError(f"{one_line(str(error), 180)}; {EXPECTED}") from None
     lists = content if isinstance(content, dict) else {"": content}
-    return {name: _parse_boxes(rows, f"{path}: {name}" if name else str(path)) for name, rows in lists.items()}
-
-
-def _parse_boxes(rows: Any, source: str) -> Floats:
-    """Return the boxes of one image; ``source`` names them in errors."""
-    if not isinstance(rows, list):
-        raise DataError(f"{source}: {EXPECTED}; got {type(rows).__name__}")
-    for index, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != 4 or not all(map(_is_number, row)):
-            raise DataError(f"{source}: box {index}: {EXPECTED}; got {str(row)[:60]}")
-    return np.array(rows, np.float64).reshape(-1, 4)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return {name: np.array(rows, np.float64).reshape(-1, 4) for name, rows in lists.items()}
 
 
 def select_boxes(boxes: dict[str, Floats], image: str | Path) -> Floats:
@@ -84,7 +66,8 @@ def select_boxes(boxes: dict[str, Floats], image: str | Path) -> Floats:
     for name in (str(image), Path(image).name, ""):
         if name in boxes:
             return boxes[name]
-    raise DataError(f"{image}: the file of boxes has no entry for this image; it has {', '.join(list(boxes)[:4])}")
+    names = ", ".join(list(boxes)[:4])
+    raise DataError(one_line(f"{image}: the file of boxes has no entry for this image; it has {names}"))
 
 
 def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Floats:
@@ -104,7 +87,10 @@ def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Float
     DataError
         If there are too many boxes, or a box is not finite, is empty, or is entirely outside of the image.
     """
-    array = np.asarray(boxes, np.float64).reshape(-1, 4)
+    try:
+        array = np.asarray(boxes, np.float64).reshape(-1, 4)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(one_line(f"{name}: boxes must be x, y, width and height ({error})")) from None
     if len(array) > MAX_BOXES:
         raise DataError(f"{name}: {len(array):,} boxes are too many; the maximum for one image is {MAX_BOXES:,}")
     for index, (x, y, width, height) in enumerate(array.tolist()):
