@@ -20,7 +20,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "data", argv, examples=("firstsight data", "firstsight data --json"))
     from firstsight.cli.console import out, print_json, table
     from firstsight.data.datasets import DATASETS
-    from firstsight.data.fetch import get_home
+    from firstsight.data.fetch import find_home
     from firstsight.data.images.find import find_dataset
 
     locations = {name: find_dataset(source) for name, source in DATASETS.items()}
@@ -53,9 +53,9 @@ def run(argv: list[str]) -> int:
         )
     console.print(rows)
     console.print()
-    console.print(
-        f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection."
-    )
+    home = find_home()
+    folder = home / "data" if home else "the data folder of FIRSTSIGHT_HOME, which must be set (no home directory)"
+    console.print(f"Downloads go to {folder} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection.")
     console.print(
         "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/."
     )

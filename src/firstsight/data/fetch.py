@@ -5,12 +5,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstsight.data.datasets import RemoteFile
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError
+
+
+def find_home() -> Path | None:
+    """Return the folder for downloads, see `get_home`; None if it is not set and the user has no home directory."""
+    try:
+        return Path(os.environ.get("FIRSTSIGHT_HOME") or "~/.cache/firstsight").expanduser()
+    except RuntimeError:  # no HOME, and no entry in the list of users
+        return None
 
 
 def get_home() -> Path:
-    """Return the folder for downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``."""
-    return Path(os.environ.get("FIRSTSIGHT_HOME") or Path.home() / ".cache" / "firstsight").expanduser()
+    """Return the folder for downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``.
+
+    Raises
+    ------
+    UsageError
+        If ``FIRSTSIGHT_HOME`` is not set, and the user has no home directory.
+    """
+    home = find_home()
+    if home is None:
+        raise UsageError("the home directory is not known; set FIRSTSIGHT_HOME to a folder for downloads")
+    return home
 
 
 def is_offline() -> bool:

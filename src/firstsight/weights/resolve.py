@@ -91,4 +91,7 @@ def weights_of_run(run: Path) -> Path:
         if nested:
             raise WeightsError(f"{run}: holds several runs; name one of them, as in {nested}")
         raise WeightsError(f"{run}: no trained weights in it (not a run directory, or no checkpoint was written yet)")
-    return next(path for path in sorted(state.folder.glob("*.safetensors")) if card_of(path))
+    weights = next((path for path in sorted(state.folder.glob("*.safetensors")) if card_of(path)), None)
+    if weights is None:
+        raise WeightsError(f"{state.folder}: no weights file with a usable card in it; resume or repeat the training")
+    return weights

@@ -2,11 +2,12 @@
 
 import gzip
 import hashlib
+import os
 from importlib.resources import files
 from pathlib import Path
 
 from firstsight.data.datasets import DATASETS, DatasetInfo
-from firstsight.data.fetch import get_home
+from firstsight.data.fetch import find_home
 from firstsight.data.images.cifar import is_cifar
 from firstsight.data.images.idx import find_idx
 
@@ -27,12 +28,13 @@ def embedded_folder() -> Path:
 def find_dataset(info: DatasetInfo) -> Path | None:
     """Return the path of a data set on this machine, or None.
 
-    `get_home` is searched before `SYSTEM_FOLDERS`.
+    The folder for downloads is searched before `SYSTEM_FOLDERS`.
     """
     if info.name == "digits":
         return embedded_folder()
-    folders = [get_home() / "data" / info.name]
-    for root in (folder.expanduser() for folder in SYSTEM_FOLDERS):
+    home = find_home()
+    folders = [home / "data" / info.name] if home else []
+    for root in (Path(os.path.expanduser(folder)) for folder in SYSTEM_FOLDERS):  # unchanged without a home directory
         folders += [root / info.name, root / info.name.replace("-", ""), root / info.title.split()[0] / "raw"]
     for folder in folders:
         if not folder.is_dir():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firstsight.data.fetch import get_home
+from firstsight.data.fetch import find_home
 from firstsight.data.images.image_set import holdout_fraction, stratified_split
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
 from firstsight.errors import DataError
@@ -97,8 +97,9 @@ def find_people(path: str | Path) -> Path:
         If it does not exist.
     """
     resolved = Path(path).expanduser()
-    if not resolved.exists() and len(resolved.parts) == 1:
-        resolved = get_home() / "data" / resolved
+    home = find_home()
+    if home and not resolved.exists() and len(resolved.parts) == 1:
+        resolved = home / "data" / resolved
     if not resolved.exists():
         raise DataError(f"{path}: no such file or folder; pass a JSON file of COCO keypoints or its folder as `data`")
     return resolved
