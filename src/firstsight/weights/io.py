@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from firstsight.documents.cards import FORMAT
 from firstsight.documents.decode import one_line
@@ -100,12 +102,31 @@ def build_checked(build: Callable[[], M], weights: WeightsFile) -> M:
         If the network cannot be built, or names, shapes or types of the tensors differ from those of the network.
     """
     try:
-        with torch.device("meta"):
+        with without_memory():
             net = build()
     except Exception as error:
         raise WeightsError(one_line(f"{weights.path}: its card cannot be used ({error})")) from None
     _check_tensors(net, weights)
     return load_checked(build(), weights)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build networks on the meta device: shapes without memory, and without random initialization."""
+    with torch.device("meta"), _ShapesOnly():
+        yield
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Replace functions for which the meta device imports 800 modules: `Tensor.normal_`, those of `nn.init`, rsqrt."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith("normal_"):
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.rsqrt:
+            return args[0].sqrt()  # of the same shape
+        return func(*args, **kwargs)
 
 
 def load_checked(model: M, weights: WeightsFile) -> M:
