@@ -83,7 +83,9 @@ def read_weights(path: Path) -> WeightsFile:
     return WeightsFile(path, card, migrate_tensors(card["model"], tensors))
 
 
-def build_checked(build: Callable[[], M], weights: WeightsFile) -> M:
+def build_checked(
+    build: Callable[[], M], weights: WeightsFile, *, finish: Callable[[M], M] | None = None
+) -> M:
     """Build the network of a weights file and load its tensors; return it in eval mode, in single precision.
 
     The network is first built on the meta device, without memory, and compared with the tensors of the file. So a card
@@ -95,6 +97,9 @@ def build_checked(build: Callable[[], M], weights: WeightsFile) -> M:
         Function that builds the network that the card describes, with random weights.
     weights : WeightsFile
         The tensors, in any precision.
+    finish : Callable[[M], M] | None
+        Function that changes the names of the network to those of the file, such as the folding of its batch norms. It
+        is not called on the meta device; there only the number of values is compared.
 
     Raises
     ------
@@ -106,26 +111,30 @@ def build_checked(build: Callable[[], M], weights: WeightsFile) -> M:
             net = build()
     except Exception as error:
         raise WeightsError(one_line(f"{weights.path}: its card cannot be used ({error})")) from None
-    _check_tensors(net, weights)
-    return load_checked(build(), weights)
+    if finish is None:
+        _check_tensors(net, weights)
+        return load_checked(build(), weights)
+    expected, given = (sum(t.numel() for t in each.values()) for each in (net.state_dict(), weights.tensors))
+    if expected > 2 * given:
+        text = f"does not fit its network {weights.card['model']}: it has {given:,} values, the network {expected:,}"
+        raise WeightsError(one_line(f"{weights.path}: {text}"))
+    return load_checked(finish(build()), weights)
 
 
 @contextmanager
 def without_memory() -> Iterator[None]:
     """Build networks on the meta device: shapes without memory, and without random initialization."""
-    with torch.device("meta"), _ShapesOnly():
+    with torch.device("meta"), _SkipRandom():
         yield
 
 
-class _ShapesOnly(TorchFunctionMode):
-    """Replace functions for which the meta device imports 800 modules: `Tensor.normal_`, those of `nn.init`, rsqrt."""
+class _SkipRandom(TorchFunctionMode):
+    """Skip `Tensor.normal_` and the functions of `nn.init` with it; the meta device imports 800 modules for it."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__name__", "").endswith("normal_"):
             return args[0] if args else kwargs["tensor"]
-        if func is torch.rsqrt:
-            return args[0].sqrt()  # of the same shape
         return func(*args, **kwargs)
 
 

@@ -71,8 +71,9 @@ def load_network(weights: WeightsFile) -> TopDownNetwork:
         )
         if is_published:
             model.head = HeatmapHead(sigma=entries.sigma / STRIDE, loss="mse", align="reference")
-        return cast(TopDown, fold_batch_norm(model)) if entries.folded else model  # folded: a file without batch norms
+        return model
 
-    folded = channels_last(fold_batch_norm(build_checked(build, weights)).requires_grad_(False))
+    finish = (lambda model: cast(TopDown, fold_batch_norm(model))) if entries.folded else None  # without batch norms
+    folded = channels_last(fold_batch_norm(build_checked(build, weights, finish=finish)).requires_grad_(False))
     name = weights_name(path, card)
     return TopDownNetwork(cast(TopDown, folded), skeleton, entries.size, card, str(path), name, is_published)
