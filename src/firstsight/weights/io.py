@@ -211,7 +211,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
         If a value is not finite.
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             reason = "the training diverged, or the file is damaged"
             raise WeightsError(one_line(f"{path}: {name} has values that are not finite (NaN or infinity); {reason}"))
 
