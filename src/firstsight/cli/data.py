@@ -54,8 +54,8 @@ def run(argv: list[str]) -> int:
     console.print(rows)
     console.print()
     home = find_home()
-    folder = home / "data" if home else "the data folder of FIRSTSIGHT_HOME, which must be set (no home directory)"
-    console.print(f"Downloads go to {folder} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection.")
+    folder = f"{home / 'data'} (FIRSTSIGHT_HOME)" if home else "the data folder of FIRSTSIGHT_HOME, which is not set"
+    console.print(f"Downloads go to {folder}; FIRSTSIGHT_OFFLINE=1 never opens a connection.")
     console.print(
         "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/."
     )

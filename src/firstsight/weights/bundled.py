@@ -123,7 +123,9 @@ def card_in(metadata: dict[str, str] | None, path: Path) -> dict[str, Any]:
     text = (metadata or {}).get(CARD)
     if text is None:
         raise WeightsError(
-            one_line(f"{path}: has no firstsight card, so its network and classes are unknown; import it with its network")
+            one_line(
+                f"{path}: has no firstsight card, so its network and classes are unknown; import it with its network"
+            )
         )
     return decode_card(text, f"{path}: its card")
 

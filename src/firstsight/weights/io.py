@@ -83,9 +83,7 @@ def read_weights(path: Path) -> WeightsFile:
     return WeightsFile(path, card, migrate_tensors(card["model"], tensors))
 
 
-def build_checked(
-    build: Callable[[], M], weights: WeightsFile, *, finish: Callable[[M], M] | None = None
-) -> M:
+def build_checked(build: Callable[[], M], weights: WeightsFile, *, finish: Callable[[M], M] | None = None) -> M:
     """Build the network of a weights file and load its tensors; return it in eval mode, in single precision.
 
     The network is first built on the meta device, without memory, and compared with the tensors of the file. So a card

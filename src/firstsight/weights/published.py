@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from firstsight.arguments import expand_user
 from firstsight.data.checksum import sha256_of
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import MAX_CLASSES
@@ -107,7 +108,7 @@ def import_weights(
     WeightsError
         If the file has another hash than its name says, cannot be read, or does not fit the network.
     """
-    path, source = Path(file).expanduser(), find_published(model)
+    path, source = expand_user(file), find_published(model)
     variants = CLASSIFICATION_MODELS[source.model].variants
     if variant is not None and variant not in variants:
         raise UsageError(f"{source.model} has no variant '{variant}' ({' or '.join(variants) or 'it has only one'})")
@@ -187,7 +188,7 @@ def _target(source: Published, file: Path, out: str | Path | None, *, imagenet: 
     if out is not None:
         if Path(out).suffix != ".safetensors":
             raise UsageError(f"`out` must end in .safetensors; got {out}")
-        return Path(out).expanduser()
+        return expand_user(out)
     if imagenet:
         return source.target
     has_model_name = file.stem.startswith(f"{source.model}-") and file.stem != source.name

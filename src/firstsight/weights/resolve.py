@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from firstsight.arguments import expand_user
 from firstsight.engine import checkpoint
 from firstsight.engine.rundir import latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
@@ -38,7 +39,7 @@ def resolve(
     if not isinstance(name_or_path, str | Path):
         raise UsageError(f"`name_or_path` must be a str or Path; got {type(name_or_path).__name__}")
     name = str(name_or_path)
-    path = bundled().get(name) or Path(name).expanduser()
+    path = bundled().get(name) or expand_user(name)
     if path.exists():
         return weights_of_run(path) if path.is_dir() else path
     in_cache = cached()

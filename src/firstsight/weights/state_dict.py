@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from firstsight.arguments import expand_user
 from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
@@ -61,7 +62,7 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
 
         net = load_published(create_model("resnet34"), "resnet34-b627a593.pth")
     """
-    path = Path(path).expanduser()
+    path = expand_user(path)
     fit(net, read_tensors(path), path, display_name=type(net).__name__, notify=notify)
     return net
 

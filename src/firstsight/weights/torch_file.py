@@ -155,7 +155,9 @@ def _check_format(path: Path) -> bool:
 def _check_pickle(content: Any) -> None:
     """Refuse a pickle that creates byte arrays, which torch allows in any size."""
     if content.find(b"\nbytearray\n") >= 0:
-        raise WeightsError(f"contains a bytearray, which can take any memory; save the tensors alone with {HOW_TO_SAVE}")
+        raise WeightsError(
+            f"contains a bytearray, which can take any memory; save the tensors alone with {HOW_TO_SAVE}"
+        )
 
 
 def _explain(error: Exception, notes: str) -> str:
@@ -177,7 +179,9 @@ def _explain(error: Exception, notes: str) -> str:
         return f"is of a very old version of PyTorch; read it with that version, and save it again with {HOW_TO_SAVE}"
     reason = text.rpartition("WeightsUnpickler error: ")[2].strip() or type(error).__name__
     first = reason.splitlines()[0]
-    return f"not a readable PyTorch file, or truncated ({first if 'weights_only' not in first else 'unreadable pickle'})"
+    return (
+        f"not a readable PyTorch file, or truncated ({first if 'weights_only' not in first else 'unreadable pickle'})"
+    )
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:
@@ -197,7 +201,9 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
         names = ", ".join(".".join(keys) for keys in best[:5])
         raise WeightsError(f"holds the weights of several networks ({names}); save one of them alone")
     entries = ", ".join(str(key) for key in list(content)[:8]) if isinstance(content, Mapping) else ""
-    raise WeightsError(f"does not hold tensors by name (a state dict){f'; its entries are {entries}' if entries else ''}")
+    raise WeightsError(
+        f"does not hold tensors by name (a state dict){f'; its entries are {entries}' if entries else ''}"
+    )
 
 
 def _state_dicts(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:

@@ -2,10 +2,10 @@
 
 import gzip
 import hashlib
-import os
 from importlib.resources import files
 from pathlib import Path
 
+from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import find_home
 from firstsight.data.images.cifar import is_cifar
@@ -34,7 +34,7 @@ def find_dataset(info: DatasetInfo) -> Path | None:
         return embedded_folder()
     home = find_home()
     folders = [home / "data" / info.name] if home else []
-    for root in (Path(os.path.expanduser(folder)) for folder in SYSTEM_FOLDERS):  # unchanged without a home directory
+    for root in (expand_user(folder) for folder in SYSTEM_FOLDERS):  # unchanged without a home directory
         folders += [root / info.name, root / info.name.replace("-", ""), root / info.title.split()[0] / "raw"]
     for folder in folders:
         if not folder.is_dir():

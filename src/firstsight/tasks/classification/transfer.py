@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from firstsight.arguments import expand_user
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
@@ -37,7 +38,7 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
     WeightsError
         If they cannot be downloaded or used.
     """
-    path = Path(weights).expanduser()
+    path = expand_user(weights)
     if weights == "imagenet":
         base = load_classifier(read_weights(get(model, notify=notify)))
     elif path.suffix in FOREIGN_SUFFIXES and path.is_file():

@@ -175,7 +175,7 @@ def load_generator(weights: WeightsFile) -> Generator:
     source = f"{weights.path}: its card"
     card = check_card(weights.card, GeneratorCard, source)
     preprocess = read_preprocess(weights.card["preprocess"], f"{source}: preprocess")
-    model = build_checked(lambda: gan_builders(card.model, **asdict(card.options))[0](), weights)
+    model = build_checked(lambda: _build(card, 0), weights)
     latent = Latent(**asdict(card.latent))
     return Generator(model, latent, preprocess, tuple(card.table), weights.card, str(weights.path))
 
@@ -196,4 +196,9 @@ def load_discriminator(run: Path, card: Mapping[str, Any]) -> nn.Module | None:
     entries = check_card(card, GeneratorCard, f"{run}: its card")
     tensors = migrate_tensors(entries.model, state.models["discriminator"])
     weights = WeightsFile(state.folder, dict(card), tensors)
-    return build_checked(lambda: gan_builders(entries.model, **asdict(entries.options))[1](), weights)
+    return build_checked(lambda: _build(entries, 1), weights)
+
+
+def _build(card: GeneratorCard, index: int) -> nn.Module:
+    """Build the generator (0) or the discriminator (1) of a card."""
+    return gan_builders(card.model, **asdict(card.options))[index]()
