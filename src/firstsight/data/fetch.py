@@ -3,9 +3,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstsight.data.datasets import RemoteFile
 from firstsight.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from firstsight.data.download import Limits
 
 
 def find_home() -> Path | None:
@@ -43,6 +47,7 @@ def fetch(
     notify: Callable[[str], None] = lambda line: None,
     hint: str = "pass a folder that has the files as `data`",
     title: str = "",
+    limits: "Limits | None" = None,
 ) -> Path:
     """Return the path of a published file, after downloading it if necessary.
 
@@ -63,6 +68,8 @@ def fetch(
         What a user without a connection can do. It ends the error messages.
     title : str
         Name of the data set or the weights in error messages; by default the name of the file.
+    limits : Limits | None
+        Limits of a download; None for those of `firstsight.data.download.LIMITS`.
 
     Returns
     -------
@@ -79,6 +86,6 @@ def fetch(
         return target
     if is_offline():
         raise DataError(f"{file.name} is not in {folder}, and FIRSTSIGHT_OFFLINE is set; unset it, or {hint}")
-    from firstsight.data.download import download  # imports requests, which opens a socket when it is imported
+    from firstsight.data.download import LIMITS, download  # imports requests, which opens a socket at its import
 
-    return download(file, mirrors, folder, notify=notify, hint=hint, title=title)
+    return download(file, mirrors, folder, notify=notify, hint=hint, title=title, limits=limits or LIMITS)

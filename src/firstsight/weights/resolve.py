@@ -42,13 +42,13 @@ def resolve(
     path = bundled().get(name) or expand_user(name)
     if path.exists():
         return weights_of_run(path) if path.is_dir() else path
+    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
+        from firstsight.weights.published import get  # which returns the file in the cache unless it is damaged
+
+        return get(name, notify=notify)
     in_cache = cached()
     if name in in_cache:
         return in_cache[name]
-    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
-        from firstsight.weights.published import get
-
-        return get(name, notify=notify)
     if {"/", "\\"} & set(name) or path.suffix:
         hint = "; docs/howto/published-weights.md lists the published ones" if path.suffix == ".pth" else ""
         raise UsageError(f"no such file or run directory: {name}{hint}")
