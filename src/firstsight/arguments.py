@@ -1,12 +1,23 @@
-"""Checks of the types of arguments, with the name of the parameter in the message."""
+"""Paths and types of arguments; a message names the parameter."""
 
+import os
 from numbers import Integral, Real
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from firstsight.errors import UsageError
 
 NAMES = {int: "an integer", float: "a number", str: "a string", bool: "True or False", type(None): "None"}
+
+
+def expand_user(path: str | Path) -> Path:
+    """Return a path with ``~`` replaced by the home directory; unchanged if there is none.
+
+    >>> expand_user("~no-such-user/x").as_posix()
+    '~no-such-user/x'
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises an error
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:

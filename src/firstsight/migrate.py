@@ -75,9 +75,10 @@ def migrate_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
     '90,120'
     """
     settings = {SETTINGS.get(name, name): VALUES.get((name, _key(value)), value) for name, value in saved.items()}
-    if settings.get("schedule") in SCHEDULES:
-        fractions, gamma = SCHEDULES[settings["schedule"]]
-        milestones = ",".join(str(round(fraction * settings["epochs"])) for fraction in fractions)
+    schedule, epochs = _key(settings.get("schedule")), settings.get("epochs")
+    if schedule in SCHEDULES and isinstance(epochs, int) and abs(epochs) < 10**9:
+        fractions, gamma = SCHEDULES[schedule]
+        milestones = ",".join(str(round(fraction * epochs)) for fraction in fractions)
         settings |= {"schedule": "multistep", "milestones": milestones, "gamma": gamma}
     return settings
 
@@ -96,7 +97,8 @@ def migrate_metrics(saved: Mapping[str, Any]) -> dict[str, Any]:
     """
     metrics = {METRICS.get(name, name): value for name, value in saved.items()}
     if "q_error_majority" in metrics:
-        metrics["q_purity"] = 1 - metrics.pop("q_error_majority")
+        majority = metrics.pop("q_error_majority")
+        metrics["q_purity"] = None if majority is None else 1 - majority
     return metrics
 
 

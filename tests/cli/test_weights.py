@@ -108,20 +108,23 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
     assert lines["resnet34-imagenet"] == expected
     assert lines["resnet18-imagenet"] == "classifier - not known stored"  # not the published file: no known accuracy
     assert lines["resnet18-flowers"] == "classifier - not known stored"
-    assert lines["broken"] == "not known - not known stored, but damaged: remove it"
+    assert lines["broken"] == "not known - not known stored, but not usable (see below)"
     assert lines["gan-digits"].startswith("generator FD ")
     assert lines["openpose-tiny-lsp"].startswith("bottom-up pose network AP ")
     assert lines["pose-tiny-lsp"].startswith("top-down pose network PCK@0.2 ")
     entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
-    assert set(entries) == set(lines) - {"weights", "Published", "firstsight"}
+    broken = str(cache_dir() / "broken.safetensors")
+    assert lines[f"{broken}:"].startswith("not a readable safetensors file (")
+    assert set(entries) == set(lines) - {"weights", "Published", "firstsight", f"{broken}:"}
     published = entries["resnet34-imagenet"]
     assert (published["source"], published["path"], published["usable"]) == ("published", None, False)
     assert published["url"].endswith("/resnet34-b627a593.pth")
     assert published["metrics"] == {"accuracy": pytest.approx(0.73314)}
     flowers = entries["resnet18-flowers"]
     assert (flowers["source"], flowers["classes"], flowers["metrics"], flowers["usable"]) == ("imported", 3, {}, True)
-    broken = entries["broken"]
-    assert (broken["source"], broken["kind"], broken["usable"]) == ("imported", "not known", False)
+    entry = entries["broken"]
+    assert (entry["source"], entry["kind"], entry["usable"]) == ("imported", "not known", False)
+    assert entry["error"].startswith(broken) and entries["lenet-fashion"]["error"] is None
     convnet = entries["convnet-fashion"]
     assert (convnet["source"], convnet["kind"], convnet["parameters"]) == ("bundled", "classifier", 84_010)
     assert convnet["metrics"]["accuracy"] == pytest.approx(0.9333)

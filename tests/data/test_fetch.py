@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firstsight.data.datasets import RemoteFile
-from firstsight.data.download import TIMEOUT
+from firstsight.data.download import LIMITS
 from firstsight.data.fetch import fetch
 from firstsight.errors import DataError
 
@@ -219,4 +219,4 @@ def test_offline_training_opens_no_socket(tmp_path: Path) -> None:
 
 
 def test_download_timeouts_are_at_most_a_minute() -> None:
-    assert all(0 < seconds <= 60 for seconds in TIMEOUT)
+    assert all(0 < seconds <= 60 for seconds in (LIMITS.connect, LIMITS.read, LIMITS.response, LIMITS.window))

@@ -14,7 +14,8 @@ from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.classification.googlenet import googlenet
 from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet, openpose_mobilenet
-from firstsight.weights.state_dict import load_published, read_state_dict
+from firstsight.weights.state_dict import load_published
+from firstsight.weights.torch_file import read_state_dict
 from helpers.files import MaliciousPickle
 from helpers.state_dicts import make_state
 

@@ -20,7 +20,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "data", argv, examples=("firstsight data", "firstsight data --json"))
     from firstsight.cli.console import out, print_json, say, table
     from firstsight.data.datasets import DATASETS
-    from firstsight.data.fetch import get_home
+    from firstsight.data.fetch import find_home
     from firstsight.data.images.find import find_dataset
 
     locations = {name: find_dataset(source) for name, source in DATASETS.items()}
@@ -51,9 +51,11 @@ def run(argv: list[str]) -> int:
             str(location or f"not found; --data {source.name} downloads {size:.0f} MB"),
         )
     out().print(rows)
+    home = find_home()
+    folder = f"{home / 'data'} (FIRSTSIGHT_HOME)" if home else "the data folder of FIRSTSIGHT_HOME, which is not set"
     say(
         "",
-        f"Downloads go to {get_home() / 'data'} (FIRSTSIGHT_HOME); FIRSTSIGHT_OFFLINE=1 never opens a connection.",
+        f"Downloads go to {folder}; FIRSTSIGHT_OFFLINE=1 never opens a connection.",
         "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/.",
         f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.",
     )

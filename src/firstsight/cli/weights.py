@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Flag, Maybe, parse
-from firstsight.errors import UsageError, unknown_name
+from firstsight.errors import UsageError, WeightsError, unknown_name
 
 USAGE = """usage: firstsight weights {list,get,import} [options]
 
@@ -29,7 +29,7 @@ They are stored in $FIRSTSIGHT_HOME/weights (default: ~/.cache/firstsight/weight
 
 EMPTY: dict[str, Any] = {
     "name": "", "source": "", "kind": "not known", "model": None, "data": None, "classes": None, "metrics": {},
-    "parameters": None, "skeleton": None, "joints": None, "path": None, "usable": False,
+    "parameters": None, "skeleton": None, "joints": None, "path": None, "usable": False, "error": None,
 }  # fmt: skip
 """Entry of weights of which nothing is known."""
 
@@ -94,7 +94,7 @@ def run(argv: list[str]) -> int:
 def _list(argv: list[str]) -> int:
     arguments = parse(ListArguments, "weights list", argv)
     from firstsight.cli.console import out, print_json, table
-    from firstsight.weights.bundled import cache_dir
+    from firstsight.data.fetch import find_home
     from firstsight.weights.table import TERMS
 
     entries = [*_bundled(), *_published(), *_imported()]
@@ -105,8 +105,14 @@ def _list(argv: list[str]) -> int:
     for entry in entries:
         rows.add_row(entry["name"], entry["kind"], _result(entry), _evaluated_on(entry), _location(entry))
     out().print(rows)
-    print(f"\nPublished weights: {TERMS}. Their accuracy is as stated by torchvision.")
-    print(f"firstsight weights get NAME stores them in {cache_dir()}; firstsight weights import FILE reads a file.")
+    print()
+    for entry in entries:
+        if entry["error"]:
+            print(f"{entry['error']}; remove or replace this file")
+    print(f"Published weights: {TERMS}. Their accuracy is as stated by torchvision.")
+    home = find_home()
+    folder = home / "weights" if home else "the weights folder of FIRSTSIGHT_HOME, which is not set"
+    print(f"firstsight weights get NAME stores them in {folder}; firstsight weights import FILE reads a file.")
     return 0
 
 
@@ -133,7 +139,7 @@ def _location(entry: dict[str, Any]) -> str:
     if not entry["path"]:
         size = f" {entry['megabytes']:.0f} MB" if entry["megabytes"] else ""
         return f"not stored; get downloads{size or ' it'}"
-    return "stored" if entry["usable"] else "stored, but damaged: remove it"
+    return "stored" if entry["usable"] else "stored, but not usable (see below)"
 
 
 def _bundled() -> list[dict[str, Any]]:
@@ -196,33 +202,38 @@ def _imported() -> list[dict[str, Any]]:
 
 def _entry(path: Path, *, source: str) -> dict[str, Any]:
     """Return what the card of a weights file says."""
-    from firstsight.migrate import migrate_card
     from firstsight.tasks.spec import task_of_card
-    from firstsight.weights.bundled import card_of, parameters_of
+    from firstsight.weights.bundled import parameters_of, read_card
 
     entry = EMPTY | {"name": path.stem, "source": source, "path": str(path)}
-    card = card_of(path)
-    if card is None:
-        return entry
-    card = migrate_card(card)
+    try:
+        card = read_card(path)
+        kind, parameters = task_of_card(card["kind"], path).title, parameters_of(path)
+    except WeightsError as error:
+        return entry | {"error": str(error)}
     about = card["about"]
     metrics = dict(about.get("metrics", {}))
     for published, metric in (("published_accuracy", "accuracy"), ("published_ap", "ap")):
-        if published in about:
+        if about.get(published) is not None:
             metrics.setdefault(metric, about[published])
     entry |= {
-        "kind": task_of_card(card["kind"], path).title,
+        "kind": kind,
         "model": card["model"],
         "data": about.get("data"),
-        "classes": len(card.get("classes", about.get("classes", ()))),
+        "classes": _count(card.get("classes", about.get("classes", []))),
         "metrics": metrics,
-        "parameters": parameters_of(path),
+        "parameters": parameters,
         "usable": True,
     }
-    if "skeleton" in card:
-        skeleton = card["skeleton"]
-        entry |= {"skeleton": skeleton.get("skeleton_name", "custom"), "joints": len(skeleton["keypoints"])}
+    skeleton = card.get("skeleton")
+    if isinstance(skeleton, dict):
+        entry |= {"skeleton": skeleton.get("skeleton_name", "custom"), "joints": _count(skeleton.get("keypoints"))}
     return entry
+
+
+def _count(values: Any) -> int | None:
+    """Return the length of a list; None for an entry of another type, which the card of a new kind of task may have."""
+    return len(values) if isinstance(values, list) else None
 
 
 def _get(argv: list[str]) -> int:
@@ -256,11 +267,10 @@ def _import(argv: list[str]) -> int:
 def _print_stored(path: Path, *, as_json: bool) -> int:
     """Print what is known of a stored file."""
     from firstsight.cli.console import print_json
-    from firstsight.weights.bundled import cached, card_of
+    from firstsight.weights.bundled import cached, read_card
 
-    card = card_of(path)
-    assert card is not None
-    about = card["about"]
+    card = read_card(path)
+    about = {"source": "an unknown source", "terms": "not known", **card["about"]}
     name = path.stem if cached().get(path.stem) == path else str(path)
     if as_json:
         facts = {"name": name, "path": str(path), "model": card["model"]}
@@ -271,7 +281,8 @@ def _print_stored(path: Path, *, as_json: bool) -> int:
         return 0
     if "skeleton" in card:
         outputs, command = f"{len(card['skeleton']['keypoints'])} keypoints", f"firstsight pose PHOTO --model {name}"
-        published = f", AP {about['published_ap']:.3f} on COCO as published" if "published_ap" in about else ""
+        ap = about.get("published_ap")
+        published = f", AP {ap:.3f} on COCO as published" if ap is not None else ""
     else:
         outputs, command = f"{len(card['classes']):,} classes", f"firstsight predict {name} PHOTO"
         accuracy = about.get("published_accuracy")

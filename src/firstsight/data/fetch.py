@@ -3,14 +3,35 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstsight.data.datasets import RemoteFile
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from firstsight.data.download import Limits
+
+
+def find_home() -> Path | None:
+    """Return the folder for downloads, see `get_home`; None if it is not set and the user has no home directory."""
+    try:
+        return Path(os.environ.get("FIRSTSIGHT_HOME") or "~/.cache/firstsight").expanduser()
+    except RuntimeError:  # no HOME, and no entry in the list of users
+        return None
 
 
 def get_home() -> Path:
-    """Return the folder for downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``."""
-    return Path(os.environ.get("FIRSTSIGHT_HOME") or Path.home() / ".cache" / "firstsight").expanduser()
+    """Return the folder for downloads: ``$FIRSTSIGHT_HOME``, or ``~/.cache/firstsight``.
+
+    Raises
+    ------
+    UsageError
+        If ``FIRSTSIGHT_HOME`` is not set, and the user has no home directory.
+    """
+    home = find_home()
+    if home is None:
+        raise UsageError("the home directory is not known; set FIRSTSIGHT_HOME to a folder for downloads")
+    return home
 
 
 def is_offline() -> bool:
@@ -26,6 +47,7 @@ def fetch(
     notify: Callable[[str], None] = lambda line: None,
     hint: str = "pass a folder that has the files as `data`",
     title: str = "",
+    limits: "Limits | None" = None,
 ) -> Path:
     """Return the path of a published file, after downloading it if necessary.
 
@@ -46,6 +68,8 @@ def fetch(
         What a user without a connection can do. It ends the error messages.
     title : str
         Name of the data set or the weights in error messages; by default the name of the file.
+    limits : Limits | None
+        Limits of a download; None for those of `firstsight.data.download.LIMITS`.
 
     Returns
     -------
@@ -62,6 +86,6 @@ def fetch(
         return target
     if is_offline():
         raise DataError(f"{file.name} is not in {folder}, and FIRSTSIGHT_OFFLINE is set; unset it, or {hint}")
-    from firstsight.data.download import download  # imports requests, which opens a socket when it is imported
+    from firstsight.data.download import LIMITS, download  # imports requests, which opens a socket at its import
 
-    return download(file, mirrors, folder, notify=notify, hint=hint, title=title)
+    return download(file, mirrors, folder, notify=notify, hint=hint, title=title, limits=limits or LIMITS)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from firstsight.arguments import expand_user
 from firstsight.engine.atomic_io import replace_file
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
@@ -51,7 +52,7 @@ def export(model: Any, path: str | Path) -> Path:
         program = torch.export.load("lenet.pt2")
         logits = program.module()(images)
     """
-    target = Path(path).expanduser()
+    target = expand_user(path)
     if target.suffix not in FORMATS:
         known = "; ".join(f"{suffix} ({text})" for suffix, text in FORMATS.items())
         raise UsageError(f"`path` must end in one of: {known}; got {target}")

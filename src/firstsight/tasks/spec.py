@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from firstsight.documents.decode import one_line
 from firstsight.errors import WeightsError
 from firstsight.models.registry import MODELS
 
@@ -213,4 +214,5 @@ def task_of_card(kind: str, path: Path) -> TaskSpec:
     for spec in TASKS.values():
         if spec.card_kind == kind:
             return spec
-    raise WeightsError(f"{path}: has a card of unknown kind '{kind}'; it may need a newer version of firstsight")
+    text = f"{path}: has a card of unknown kind '{kind}'; it may need a newer version of firstsight"
+    raise WeightsError(one_line(text))

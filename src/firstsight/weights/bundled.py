@@ -1,19 +1,25 @@
 """Weights files on this machine: those in the package, and those in the cache."""
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from firstsight.data.fetch import get_home
+from firstsight.data.fetch import find_home, get_home
+from firstsight.documents.cards import decode_card
+from firstsight.documents.decode import one_line
+from firstsight.errors import FirstsightError, WeightsError
 
 CARD = "firstsight"
 """Key of the card in the metadata of a weights file."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Last parts of the names of batch norm buffers, which are not parameters."""
+MAX_HEADER_BYTES = 32 * 2**20
+"""Maximum size of the header of a weights file, which has the names of the tensors and the card."""
 
 
 def bundled() -> dict[str, Path]:
@@ -23,13 +29,23 @@ def bundled() -> dict[str, Path]:
 
 
 def cache_dir() -> Path:
-    """Return the folder of published and imported weights: ``$FIRSTSIGHT_HOME/weights``."""
+    """Return the folder of published and imported weights: ``$FIRSTSIGHT_HOME/weights``.
+
+    Raises
+    ------
+    UsageError
+        If ``FIRSTSIGHT_HOME`` is not set, and the user has no home directory.
+    """
     return get_home() / "weights"
 
 
 def cached() -> dict[str, Path]:
-    """Return names and files of the weights in the cache."""
-    return {path.stem: path for path in sorted(cache_dir().glob("*.safetensors")) if not path.name.startswith(".")}
+    """Return names and files of the weights in the cache; none if there is no such folder."""
+    home = find_home()
+    if home is None:
+        return {}
+    paths = sorted((home / "weights").glob("*.safetensors"))
+    return {path.stem: path for path in paths if not path.name.startswith(".")}
 
 
 def display_name(path: str | Path) -> str:
@@ -38,24 +54,85 @@ def display_name(path: str | Path) -> str:
     return path.stem if bundled().get(path.stem) == path else str(path)
 
 
+@contextmanager
+def open_safetensors(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[Any]:
+    """Open a safetensors file for reading: its header now, its tensors when they are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    framework : {"np", "pt"}
+        Type of the tensors: arrays of NumPy, or tensors of PyTorch.
+
+    Raises
+    ------
+    WeightsError
+        If it is not a complete safetensors file, or reading it fails.
+    """
+    try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > MAX_HEADER_BYTES:
+            raise ValueError(f"its header claims {header:,} bytes; at most {MAX_HEADER_BYTES:,} are possible")
+        with safe_open(path, framework=framework) as content:
+            yield content
+    except FirstsightError:
+        raise
+    except Exception as error:
+        raise WeightsError(one_line(f"{path}: not a readable safetensors file ({_reason(error)})")) from None
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
 def parameters_of(path: Path) -> int:
     """Return the number of parameters in a weights file, from its header alone.
 
     Raises
     ------
-    SafetensorError
+    WeightsError
         If it is no safetensors file.
     """
-    with safe_open(path, framework="np") as file:
+    with open_safetensors(path) as file:
         names = [name for name in file.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118 - not a dict
         return sum(prod(file.get_slice(name).get_shape()) for name in names)
 
 
+def read_card(path: Path) -> dict[str, Any]:
+    """Return the card of a weights file with its current names, read without the tensors.
+
+    Raises
+    ------
+    WeightsError
+        If it is no complete safetensors file, has no card, or an entry of the card is missing or wrong.
+    """
+    with open_safetensors(path) as file:
+        return card_in(file.metadata(), path)
+
+
+def card_in(metadata: dict[str, str] | None, path: Path) -> dict[str, Any]:
+    """Return the card in the metadata of a weights file with its current names.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or an entry is missing or wrong.
+    """
+    text = (metadata or {}).get(CARD)
+    if text is None:
+        raise WeightsError(
+            one_line(
+                f"{path}: has no firstsight card, so its network and classes are unknown; import it with its network"
+            )
+        )
+    return decode_card(text, f"{path}: its card")
+
+
 def card_of(path: Path) -> dict[str, Any] | None:
-    """Return the card of a weights file, read without its tensors; None if it is not a complete firstsight file."""
+    """Return the card of a weights file, see `read_card`; None if it is not a complete firstsight file."""
     try:
-        with safe_open(path, framework="np") as file:
-            card = json.loads((file.metadata() or {})[CARD])
-            return dict(card) if isinstance(card["about"], dict) else None
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return read_card(path)
+    except WeightsError:
         return None

@@ -1,20 +1,24 @@
 """Weights files: safetensors, with a card (JSON metadata) that says how to use the tensors."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from firstsight.documents.cards import FORMAT
+from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
 from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import WeightsError
-from firstsight.migrate import migrate_card, migrate_tensors
-from firstsight.weights.bundled import CARD
+from firstsight.migrate import migrate_tensors
+from firstsight.weights.bundled import CARD, card_in, open_safetensors
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".xml")
 """Suffixes of weights files of other programs, which have no card."""
@@ -40,7 +44,7 @@ class WeightsFile(NamedTuple):
 
 
 def make_card(kind: str, *, model: str, about: Mapping[str, Any], **fields: Any) -> str:
-    """Return a card as JSON.
+    """Return a card as JSON. Numbers that are not finite become null, because JSON has none.
 
     Parameters
     ----------
@@ -53,7 +57,16 @@ def make_card(kind: str, *, model: str, about: Mapping[str, Any], **fields: Any)
     **fields : Any
         Entries that the loader of this kind needs.
     """
-    return json.dumps({"format": 1, "kind": kind, "model": model, **fields, "about": dict(about)}, sort_keys=True)
+    card = {"format": FORMAT, "kind": kind, "model": model, **fields, "about": dict(about)}
+    return json.dumps(_finite(card), sort_keys=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_weights(path: Path) -> WeightsFile:
@@ -62,24 +75,65 @@ def read_weights(path: Path) -> WeightsFile:
     Raises
     ------
     WeightsError
-        If the file is not readable as safetensors, or has no card.
+        If the file is not readable as safetensors, has no card, or an entry of the card is missing or wrong.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {})[CARD])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        card["kind"], card["model"]
-        card = migrate_card(card)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
-    except (KeyError, ValueError, TypeError) as error:
-        raise no_card(path, error) from None
+    with open_safetensors(path, "pt") as file:
+        card = card_in(file.metadata(), path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     return WeightsFile(path, card, migrate_tensors(card["model"], tensors))
 
 
-def no_card(path: Path, error: Exception) -> WeightsError:
-    """Return the error for a file whose card is missing or incomplete."""
-    return WeightsError(f"{path}: has no firstsight card, so its network and classes are unknown ({error})")
+def build_checked(build: Callable[[], M], weights: WeightsFile, *, finish: Callable[[M], M] | None = None) -> M:
+    """Build the network of a weights file and load its tensors; return it in eval mode, in single precision.
+
+    The network is first built on the meta device, without memory, and compared with the tensors of the file. So a card
+    that describes a larger network than the file contains takes no memory.
+
+    Parameters
+    ----------
+    build : Callable[[], M]
+        Function that builds the network that the card describes, with random weights.
+    weights : WeightsFile
+        The tensors, in any precision.
+    finish : Callable[[M], M] | None
+        Function that changes the names of the network to those of the file, such as the folding of its batch norms. It
+        is not called on the meta device; there only the number of values is compared.
+
+    Raises
+    ------
+    WeightsError
+        If the network cannot be built, or names, shapes or types of the tensors differ from those of the network.
+    """
+    try:
+        with without_memory():
+            net = build()
+    except Exception as error:
+        raise WeightsError(one_line(f"{weights.path}: its card cannot be used ({error})")) from None
+    if finish is None:
+        _check_tensors(net, weights)
+        return load_checked(build(), weights)
+    expected, given = (sum(t.numel() for t in each.values()) for each in (net.state_dict(), weights.tensors))
+    if expected > 2 * given:
+        text = f"does not fit its network {weights.card['model']}: it has {given:,} values, the network {expected:,}"
+        raise WeightsError(one_line(f"{weights.path}: {text}"))
+    return load_checked(finish(build()), weights)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build networks on the meta device: shapes without memory, and without random initialization."""
+    with torch.device("meta"), _SkipRandom():
+        yield
+
+
+class _SkipRandom(TorchFunctionMode):
+    """Skip `Tensor.normal_` and the functions of `nn.init` with it; the meta device imports 800 modules for it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith("normal_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def load_checked(model: M, weights: WeightsFile) -> M:
@@ -95,15 +149,84 @@ def load_checked(model: M, weights: WeightsFile) -> M:
     Raises
     ------
     WeightsError
-        If names or shapes differ from those of the network.
+        If names, shapes or types differ from those of the network, or a value is not finite.
     """
+    _check_tensors(model, weights)
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.tensors.items()
+    }
+    check_finite(tensors, weights.path)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _check_tensors(model: nn.Module, weights: WeightsFile) -> None:
+    """Refuse tensors whose names, shapes or types are not those of a network."""
     mismatch = checkpoint.describe_mismatch(model, weights.tensors)
     if mismatch:
-        raise WeightsError(f"{weights.path}: does not fit its network {weights.card['model']}: {mismatch}")
-    model.load_state_dict(
-        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.tensors.items()}
+        network = weights.card["model"]
+        raise WeightsError(one_line(f"{weights.path}: does not fit its network {network}: {mismatch}"))
+    check_types(model.state_dict(), weights.tensors, weights.path)
+
+
+def check_types(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are not dense, or not floating-point numbers where a network has such.
+
+    Parameters
+    ----------
+    expected : Mapping[str, Tensor]
+        State dict of the network.
+    tensors : Mapping[str, Tensor]
+        Tensors of the same names.
+    path : Path
+        File that they are from.
+
+    Raises
+    ------
+    WeightsError
+        If a type is another one.
+    """
+    for name, tensor in tensors.items():
+        is_float = tensor.is_floating_point() and tensor.layout == torch.strided
+        if expected[name].is_floating_point() and not is_float:
+            text = f"{name} has type {tensor.dtype}, {tensor.layout}; expected dense floating-point numbers"
+            raise WeightsError(one_line(f"{path}: {text}"))
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors with NaN or infinite values.
+
+    Parameters
+    ----------
+    tensors : Mapping[str, Tensor]
+        Tensors by name.
+    path : Path
+        File that they are from.
+
+    Raises
+    ------
+    WeightsError
+        If a value is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
+            reason = "the training diverged, or the file is damaged"
+            raise WeightsError(one_line(f"{path}: {name} has values that are not finite (NaN or infinity); {reason}"))
+
+
+def not_finite(source: str | Path, outputs: str) -> WeightsError:
+    """Return the error for a network whose outputs are NaN or infinite.
+
+    Parameters
+    ----------
+    source : str | Path
+        Weights file.
+    outputs : str
+        What the network computes, such as "probabilities".
+    """
+    return WeightsError(
+        one_line(f"{source}: its {outputs} are not finite (NaN or infinity); the weights are damaged, or too large")
     )
-    return model.eval()
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], card: str, *, dtype: torch.dtype | None = None) -> None:

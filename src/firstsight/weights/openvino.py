@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +18,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from torch import Tensor
 
+from firstsight.documents.decode import one_line
 from firstsight.errors import WeightsError
 
 MAX_XML_BYTES = 8_000_000
 MAX_BIN_BYTES = 200_000_000
+MAX_VALUES = 50_000_000
+"""Maximum number of values that the layers of a graph compute together."""
 DTYPES = {
     "f32": torch.float32,
     "f16": torch.float16,
@@ -102,11 +105,13 @@ class OpenVinoModel:
         self.name = root.get("name", "")
         try:
             self.layers = dict(_parse_layers(root))
-        except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise WeightsError(f"{xml}: its layers cannot be read ({type(error).__name__}: {error})") from None
+        except Exception as error:
+            text = f"{xml}: its layers cannot be read ({type(error).__name__}: {error})"
+            raise WeightsError(one_line(text)) from None
         unknown = sorted({layer.type for layer in self.layers.values()} - OPERATIONS.keys() - {"Parameter", "Const"})
         if unknown:
-            raise WeightsError(f"{xml}: has layers of type {', '.join(unknown[:5])}, which cannot be converted")
+            text = f"{xml}: has layers of type {', '.join(unknown[:5])}, which cannot be converted"
+            raise WeightsError(one_line(text))
 
     def convolutions(self) -> list[Convolution]:
         """Return the weights of all convolutions in the order of the graph, each with the bias that is added to it.
@@ -125,13 +130,14 @@ class OpenVinoModel:
             if layer.type not in ("Convolution", "GroupConvolution"):
                 continue
             if number not in biases or len(layer.inputs) != 2:
-                raise WeightsError(f"{self.xml}: layer {layer.name} has no bias")
+                raise WeightsError(one_line(f"{self.xml}: layer {layer.name} has no bias"))
             values = self._evaluate([layer.inputs[1], biases[number]], {})
             weight, bias = (value.float() for value in values)
             if layer.type == "GroupConvolution":  # (groups, O / groups, I, h, w)
                 weight = weight.flatten(0, 1)
             if weight.ndim != 4 or bias.numel() != len(weight):
-                raise WeightsError(f"{self.xml}: layer {layer.name} has weights of shape {tuple(weight.shape)}")
+                text = f"{self.xml}: layer {layer.name} has weights of shape {tuple(weight.shape)}"
+                raise WeightsError(one_line(text))
             convolutions.append(Convolution(layer.name, weight, bias.flatten()))
         return convolutions
 
@@ -163,6 +169,7 @@ class OpenVinoModel:
     def _evaluate(self, numbers: list[str], values: dict[str, Tensor]) -> list[Tensor]:
         """Return the outputs of layers; ``values`` has known outputs by id, and receives those of all layers before."""
         stack = list(numbers)
+        count = 0
         while stack:
             number = stack[-1]
             if number in values:
@@ -170,16 +177,21 @@ class OpenVinoModel:
                 continue
             layer = self.layers.get(number)
             if layer is None or len(stack) > len(self.layers):
-                raise WeightsError(f"{self.xml}: its graph has a cycle, or a layer is missing (id {number})")
+                raise WeightsError(one_line(f"{self.xml}: its graph has a cycle, or a layer is missing (id {number})"))
             missing = [source for source in layer.inputs if source not in values]
             if missing:
                 stack += missing
                 continue
             try:
                 with torch.no_grad():
-                    values[number] = self._output(layer, [values[source] for source in layer.inputs])
-            except (RuntimeError, IndexError, KeyError, ValueError, TypeError, AttributeError) as error:
-                raise WeightsError(f"{self.xml}: layer {layer.name} ({layer.type}) is not valid: {error}") from None
+                    inputs = [values[source] for source in layer.inputs]
+                    count += _count_values(layer, inputs)
+                    if count > MAX_VALUES:
+                        raise ValueError(f"the outputs have more than {MAX_VALUES:,} values")
+                    values[number] = self._output(layer, inputs)
+            except Exception as error:
+                text = f"{self.xml}: layer {layer.name} ({layer.type}) is not valid: {error}"
+                raise WeightsError(one_line(text)) from None
             stack.pop()
         return [values[number] for number in numbers]
 
@@ -202,6 +214,15 @@ class OpenVinoModel:
         if dtype.is_floating_point and not bool(values.isfinite().all()):
             raise ValueError("it contains values that are not finite")
         return values.float() if dtype.is_floating_point else values
+
+
+def _count_values(layer: Layer, inputs: list[Tensor]) -> int:
+    """Return the number of values that a layer computes, without computing them."""
+    if layer.type in ("Add", "Subtract", "Multiply"):
+        return prod(torch.broadcast_shapes(*(value.shape for value in inputs)))
+    if layer.type in ("Convolution", "GroupConvolution"):
+        return OPERATIONS[layer.type](layer.data, *(value.to("meta") for value in inputs)).numel()
+    return sum(value.numel() for value in inputs)
 
 
 def _convolution(data: dict[str, str], x: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
@@ -251,8 +272,8 @@ def _parse_xml(path: Path) -> Element:
         root: Element = fromstring(text, forbid_dtd=True)
     except DefusedXmlException:
         raise WeightsError(f"{path}: declares a document type or entities, which OpenVINO files never do") from None
-    except (ParseError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: not an XML file ({error})") from None
+    except Exception as error:
+        raise WeightsError(one_line(f"{path}: not an XML file ({error})")) from None
     version = root.get("version")
     if root.tag != "net" or root.find("layers") is None or root.find("edges") is None:
         raise WeightsError(f"{path}: not a network of OpenVINO (its root is <{root.tag[:40]}>, not <net> with layers)")

@@ -8,23 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from firstsight.arguments import expand_user
 from firstsight.data.checksum import sha256_of
 from firstsight.data.image_io import Preprocess
+from firstsight.documents.cards import MAX_CLASSES
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.weights.bundled import cache_dir, card_of
-from firstsight.weights.io import make_card, write_weights
+from firstsight.weights.io import make_card, without_memory, write_weights
 from firstsight.weights.pose_table import find_published_pose
 from firstsight.weights.published_pose import get_pose
 from firstsight.weights.retrieve import cannot_write, retrieve
-from firstsight.weights.state_dict import fit, read_tensors
+from firstsight.weights.state_dict import fit, match, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 
 HEADS = ("fc.weight", "classifier.6.weight")
 """Weight (classes, features) of the last layer: of ResNet and GoogLeNet, of AlexNet and VGG."""
-MAX_CLASSES = 100_000
-"""Maximum number of classes that a file may declare."""
 
 
 def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path:
@@ -108,7 +108,7 @@ def import_weights(
     WeightsError
         If the file has another hash than its name says, cannot be read, or does not fit the network.
     """
-    path, source = Path(file).expanduser(), find_published(model)
+    path, source = expand_user(file), find_published(model)
     variants = CLASSIFICATION_MODELS[source.model].variants
     if variant is not None and variant not in variants:
         raise UsageError(f"{source.model} has no variant '{variant}' ({' or '.join(variants) or 'it has only one'})")
@@ -119,8 +119,12 @@ def import_weights(
     target = _target(source, path, out, imagenet=imagenet)
     if not replace:
         _check_free(target, digest)
+    display_name = f"{source.model} ({variant})" if variant else source.model
+    with without_memory():
+        shapes = create_model(source.model, num_classes=count, variant=variant)
+    match(shapes, tensors, path, display_name=display_name, notify=lambda line: None)
     net = _fresh(source.model, count, variant)
-    fit(net, tensors, path, display_name=f"{source.model} ({variant})" if variant else source.model, notify=notify)
+    fit(net, tensors, path, display_name=display_name, notify=notify)
     del tensors  # half a gigabyte for VGG, and writing makes another copy
     original = digest.startswith(source.sha256)
     if not original:
@@ -184,7 +188,7 @@ def _target(source: Published, file: Path, out: str | Path | None, *, imagenet: 
     if out is not None:
         if Path(out).suffix != ".safetensors":
             raise UsageError(f"`out` must end in .safetensors; got {out}")
-        return Path(out).expanduser()
+        return expand_user(out)
     if imagenet:
         return source.target
     has_model_name = file.stem.startswith(f"{source.model}-") and file.stem != source.name

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from firstsight.arguments import expand_user
 from firstsight.data.checksum import sha256_of
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
@@ -82,7 +83,7 @@ def recognize_pose(path: Path, tensors: Mapping[str, Tensor], *, notify: Callabl
 
 def is_pose_file(file: str | Path) -> bool:
     """Return whether a file holds published weights of a pose network, by its suffix or the names of its tensors."""
-    path = Path(file).expanduser()
+    path = expand_user(file)
     return path.suffix == ".xml" or (path.is_file() and bool(skeleton_size(read_tensors(path))))
 
 
@@ -122,7 +123,7 @@ def import_pose(
     WeightsError
         If it cannot be read, has another hash than the published one, or is of another network.
     """
-    path = Path(file).expanduser()
+    path = expand_user(file)
     if out is not None and Path(out).suffix != ".safetensors":
         raise UsageError(f"`out` must end in .safetensors; got {out}")
     weights = recognize_pose(path, read_tensors(path), notify=notify)
@@ -136,7 +137,7 @@ def import_pose(
             f"{path}: the SHA-256 of it or of its .bin file is not a published one, so it is damaged or was trained"
             " again; download it again, or import it with --no-verify"
         )
-    target = Path(out).expanduser() if out is not None else source.target
+    target = expand_user(out) if out is not None else source.target
     existing = card_of(target)
     if target.exists() and not replace and (existing is None or existing["about"].get("sha256") != digest):
         raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from firstsight.arguments import expand_user
 from firstsight.engine import checkpoint
 from firstsight.engine.rundir import latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
@@ -38,16 +39,16 @@ def resolve(
     if not isinstance(name_or_path, str | Path):
         raise UsageError(f"`name_or_path` must be a str or Path; got {type(name_or_path).__name__}")
     name = str(name_or_path)
-    path = bundled().get(name) or Path(name).expanduser()
+    path = bundled().get(name) or expand_user(name)
     if path.exists():
         return weights_of_run(path) if path.is_dir() else path
+    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
+        from firstsight.weights.published import get  # which returns the file in the cache unless it is damaged
+
+        return get(name, notify=notify)
     in_cache = cached()
     if name in in_cache:
         return in_cache[name]
-    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
-        from firstsight.weights.published import get
-
-        return get(name, notify=notify)
     if {"/", "\\"} & set(name) or path.suffix:
         hint = "; docs/howto/published-weights.md lists the published ones" if path.suffix == ".pth" else ""
         raise UsageError(f"no such file or run directory: {name}{hint}")
@@ -98,4 +99,6 @@ def weights_of_run(run: Path) -> Path:
             if card_of(path):
                 return path
         if state.folder.is_dir():  # else the process that trains has removed it: the next one is read
-            raise WeightsError(f"{state.folder}: none of its models has a card")
+            raise WeightsError(
+                f"{state.folder}: no weights file with a usable card in it; resume or repeat the training"
+            )

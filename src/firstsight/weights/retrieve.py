@@ -1,14 +1,19 @@
 """Download of published weights: once, verified, by one process at a time, and converted to a weights file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from firstsight.data.datasets import RemoteFile
 from firstsight.data.fetch import fetch, is_offline
 from firstsight.errors import DataError, WeightsError
 from firstsight.weights.bundled import cache_dir, card_of
+
+if TYPE_CHECKING:
+    from firstsight.data.download import Limits
 
 
 def retrieve(
@@ -19,6 +24,7 @@ def retrieve(
     convert: Callable[[Path], object],
     import_command: str,
     notify: Callable[[str], None],
+    limits: "Limits | None" = None,
 ) -> Path:
     """Return the weights file of published weights in the cache; download and convert it if it is missing.
 
@@ -35,38 +41,66 @@ def retrieve(
     import_command : str
         Command that does the same for a file that was downloaded in another way.
     notify : Callable[[str], None]
-        Called with a line for every download.
+        Called with a line for every download, and if another process downloads the same weights.
+    limits : Limits | None
+        Limits of a download, see `firstsight.data.fetch.fetch`.
 
     Raises
     ------
     WeightsError
-        If a file cannot be downloaded or written, or its hash differs from the published one.
+        If a file cannot be downloaded or written, its hash differs from the published one, or it cannot be converted;
+        then the download is deleted.
     """
     if card_of(target) is not None:
         return target
     folder = cache_dir() / "downloads"
     originals = [folder / file.name for file in files]
-    addresses = " and ".join(url + file.name for file in files)
+    addresses = " and ".join([url + files[0].name, *(file.name for file in files[1:])])
     if is_offline() and not all(path.is_file() for path in originals):
+        state = "damaged" if target.exists() else "not stored"
         raise WeightsError(
-            f"{target.stem} is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
+            f"{target.stem} is {state} in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
             f" download {addresses} and then: {import_command}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{target.stem}.lock"):  # only one of several processes downloads
+        with _only_one(folder / f"{target.stem}.lock", target.stem, notify):
             if card_of(target) is None:
                 hint = f"download {addresses} in another way and then: {import_command}"
                 for file in files:
-                    fetch(file, (url,), folder, notify=notify, hint=hint)
-                convert(originals[0])
-                for path in originals:
-                    path.unlink()
+                    fetch(file, (url,), folder, notify=notify, hint=hint, limits=limits)
+                try:
+                    convert(originals[0])
+                except WeightsError as error:
+                    if not isinstance(error.__cause__, OSError):  # the next call downloads it again
+                        _remove(originals)
+                    raise
+                _remove(originals)
     except DataError as error:
         raise WeightsError(str(error)) from None
     except OSError as error:
         raise cannot_write(error, target) from error
     return target
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(path: Path, name: str, notify: Callable[[str], None]) -> Iterator[None]:
+    """Let one process after the other enter; say so if this one has to wait."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        notify(f"waiting for another process that downloads {name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def cannot_write(error: OSError, target: Path) -> WeightsError:

@@ -5,20 +5,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from firstsight.arguments import expand_user
+from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification.googlenet import GoogLeNet
 from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet
+from firstsight.weights.bundled import open_safetensors
+from firstsight.weights.io import check_finite, check_types
 from firstsight.weights.open_model_zoo import convert
+from firstsight.weights.torch_file import read_state_dict, strip_wrappers
 
 M = TypeVar("M", bound=nn.Module)
-WRAPPERS = ("module.", "_orig_mod.")
-"""Prefixes that DataParallel and torch.compile add to the names of tensors."""
+MAX_REPEATED_BYTES = 256 * 2**20
+"""Maximum size of the tensors whose values a file repeats instead of storing them."""
 AUXILIARY = ("aux1.", "aux2.")
 REFINEMENT = re.compile(r"refinement_stages\.([0-9]{1,3})\.")
 
@@ -27,7 +29,7 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
     """Load weights of another program into a network in place; if they do not fit, nothing is changed.
 
     The names must be those of the network, which are torchvision's, and for `OpenPoseMobileNet` those of its published
-    checkpoint. Prefixes ``module.`` (DataParallel) and ``_orig_mod.`` (torch.compile) are removed. The counters
+    checkpoint. A prefix of all names, such as ``module.`` (DataParallel) or ``model.``, is removed. The counters
     ``num_batches_tracked`` of batch norms may be missing. The auxiliary classifiers of GoogLeNet are used in training
     only: if the file lacks them, the network keeps its own; if the network lacks them, those of the file are left out.
     Refinement stages of OpenPose that the network lacks are left out. ``notify`` is called for both.
@@ -60,7 +62,7 @@ def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = 
 
         net = load_published(create_model("resnet34"), "resnet34-b627a593.pth")
     """
-    path = Path(path).expanduser()
+    path = expand_user(path)
     fit(net, read_tensors(path), path, display_name=type(net).__name__, notify=notify)
     return net
 
@@ -69,7 +71,37 @@ def fit(
     net: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, display_name: str, notify: Callable[[str], None]
 ) -> None:
     """Load the tensors of a file into a network by the rules of `load_published`; errors call it ``display_name``."""
-    expected, given = net.state_dict(), dict(tensors)
+    given = match(net, tensors, path, display_name=display_name, notify=notify)
+    check_finite(given, path)
+    net.load_state_dict(given)
+
+
+def match(
+    net: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, display_name: str, notify: Callable[[str], None]
+) -> dict[str, Tensor]:
+    """Return the tensors of a file for a network, by the rules of `load_published`.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network; it is not changed. On the meta device only names, shapes and types are compared.
+    tensors : Mapping[str, Tensor]
+        Tensors of the file, see `read_tensors`.
+    path : Path
+        The file.
+    display_name : str
+        Name of the network in messages.
+    notify : Callable[[str], None]
+        Called with a line for everything that was left out.
+
+    Raises
+    ------
+    WeightsError
+        If the tensors do not fit.
+    """
+    expected = net.state_dict()
+    prefix, _ = strip_wrappers(expected)  # of the network itself
+    given = {prefix + name: tensor for name, tensor in tensors.items()}
     if isinstance(net, GoogLeNet):
         _fit_auxiliary(expected, given, path, notify)
     if isinstance(net, OpenPoseMobileNet):
@@ -80,13 +112,13 @@ def fit(
             given.setdefault(name, tensor)
     mismatch = checkpoint.describe_mismatch(net, given)
     if mismatch:
-        raise WeightsError(f"{path} does not fit {display_name}: {mismatch}")
-    for name, tensor in given.items():
-        if expected[name].is_floating_point() and not (tensor.is_floating_point() and tensor.layout == torch.strided):
-            raise WeightsError(
-                f"{path}: {name} has type {tensor.dtype}, {tensor.layout}; expected dense floating-point numbers"
-            )
-    net.load_state_dict(given)
+        raise WeightsError(one_line(f"{path} does not fit {display_name}: {mismatch}"))
+    check_types(expected, given, path)
+    repeated = sum(tensor.nbytes for tensor in given.values() if tensor.nbytes > tensor.untyped_storage().nbytes())
+    if repeated > MAX_REPEATED_BYTES:
+        limit = f"{MAX_REPEATED_BYTES:,} bytes are possible"
+        raise WeightsError(one_line(f"{path}: repeats few values to tensors of {repeated:,} bytes; at most {limit}"))
+    return given
 
 
 def _fit_auxiliary(
@@ -130,7 +162,7 @@ def _fit_stages(count: int, given: dict[str, Tensor], path: Path, notify: Callab
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name, without the prefixes of wrappers.
+    """Return the tensors of a file by name, without a prefix of all names (see `strip_wrappers`).
 
     Parameters
     ----------
@@ -149,48 +181,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".xml":
         return convert(path).state_dict()
     if path.suffix == ".safetensors":
-        try:
-            tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+        with open_safetensors(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     else:
         tensors = read_state_dict(path)
-    for wrapper in WRAPPERS:
-        if tensors and all(name.startswith(wrapper) for name in tensors):
-            tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
-    return tensors
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a PyTorch file by name; code in it is never executed.
-
-    They may be under "state_dict" or "model", as training scripts store them.
-
-    Raises
-    ------
-    WeightsError
-        If reading the file would execute code, if it is damaged, or if it holds something other than tensors by name.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make torch's reader raise anything
-        if type(error).__name__ != "UnpicklingError":  # not imported: it is pickle's
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise WeightsError(f"{path}: not a readable PyTorch file, or truncated ({first})") from None
-        if "invalid" in str(error) or "Unsupported operand" in str(error):
-            raise WeightsError(
-                f"{path}: not a readable PyTorch file, or one with a pickle protocol other than 2"
-            ) from None
-        raise WeightsError(
-            f"{path}: refused, because reading it would execute code that is stored in it; nothing was executed"
-        ) from None
-    tensors = content
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            tensors = content[key]
-            break
-    if not isinstance(tensors, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()
-    ):
-        raise WeightsError(f"{path}: does not hold tensors by name (a state dict)")
-    return tensors
+    return strip_wrappers(tensors)[1]

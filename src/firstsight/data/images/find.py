@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from firstsight.arguments import expand_user
 from firstsight.data.checksum import sha256_of
 from firstsight.data.datasets import DATASETS, DatasetInfo
-from firstsight.data.fetch import get_home
+from firstsight.data.fetch import find_home
 from firstsight.data.images.cifar import PICKLED, find_cifar
 from firstsight.data.images.idx import UNSIGNED_BYTE, find_idx
 from firstsight.errors import DataError
@@ -32,13 +33,14 @@ def embedded_folder() -> Path:
 def find_dataset(info: DatasetInfo) -> Path | None:
     """Return the path of a data set on this machine, or None.
 
-    `get_home` is searched before `SYSTEM_FOLDERS`. A folder whose files are incomplete is not used, since another
-    process may be downloading them.
+    The folder for downloads is searched before `SYSTEM_FOLDERS`. A folder whose files are incomplete is not used, since
+    another process may be downloading them.
     """
     if info.name == "digits":
         return embedded_folder()
-    folders = [get_home() / "data" / info.name]
-    for root in (folder.expanduser() for folder in SYSTEM_FOLDERS):
+    home = find_home()
+    folders = [home / "data" / info.name] if home else []
+    for root in (expand_user(folder) for folder in SYSTEM_FOLDERS):  # unchanged without a home directory
         torchvision_name = info.title.split()[0].replace("-", "")
         folders += [root / info.name, root / info.name.replace("-", ""), root / torchvision_name]
         folders += [root] if info.name == "cifar10" else []

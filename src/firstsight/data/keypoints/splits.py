@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from firstsight.data.fetch import get_home
+from firstsight.arguments import expand_user
+from firstsight.data.fetch import find_home
 from firstsight.data.images.image_set import holdout_fraction, stratified_split
 from firstsight.data.keypoints.keypoint_set import KeypointSet, load_keypoints
 from firstsight.errors import DataError
@@ -72,12 +73,12 @@ def load_val_people(path: str | Path, images: str | Path | None = None) -> Keypo
         If `load_people` would fail, ``images`` is not a folder, or ``path`` is a folder and ``images`` is given.
     """
     source = find_people(path)
-    if images is not None and not Path(images).expanduser().is_dir():
+    if images is not None and not expand_user(images).is_dir():
         raise DataError(f"`images={images}`: there is no such folder")
     if images is not None and source.is_dir():
         raise DataError(f"`images={images}` requires a JSON file as `data`; {path} is a folder")
     if source.is_file():
-        return load_keypoints(source, Path(images).expanduser() if images is not None else _image_folder(source))
+        return load_keypoints(source, expand_user(images) if images is not None else _image_folder(source))
     _, val_file = _find_files(source)
     return load_held_out_people(source) if val_file is None else load_keypoints(val_file, _image_folder(val_file))
 
@@ -96,9 +97,10 @@ def find_people(path: str | Path) -> Path:
     DataError
         If it does not exist.
     """
-    resolved = Path(path).expanduser()
-    if not resolved.exists() and len(resolved.parts) == 1:
-        resolved = get_home() / "data" / resolved
+    resolved = expand_user(path)
+    home = find_home()
+    if home and not resolved.exists() and len(resolved.parts) == 1:
+        resolved = home / "data" / resolved
     if not resolved.exists():
         raise DataError(f"{path}: no such file or folder; pass a JSON file of COCO keypoints or its folder as `data`")
     return resolved

@@ -3,7 +3,9 @@
 Importing this module does not import torch.
 """
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from firstsight.errors import UsageError
 from firstsight.models.registry import GAN_MODELS
@@ -96,42 +98,99 @@ def create_gan(
     UsageError
         If the name is unknown, the network does not support the size, or there are not 1 or 3 channels.
     """
+    generator, discriminator = gan_builders(
+        name,
+        latent_dim=latent_dim,
+        image_size=image_size,
+        channels=channels,
+        d_width=d_width,
+        g_width=g_width,
+        output=output,
+        resampling=resampling,
+        activation=activation,
+        batch_norm=batch_norm,
+        d_batch_norm=d_batch_norm,
+        spectral_norm=spectral_norm,
+        bn_on_logit=bn_on_logit,
+        packing=packing,
+        num_classes=num_classes,
+        categories=categories,
+        continuous=continuous,
+    )
+    return generator(), discriminator()
+
+
+def gan_builders(name: str, **options: Any) -> "tuple[Callable[[], nn.Module], Callable[[], nn.Module]]":
+    """Return functions that build the generator and the discriminator of `create_gan`, to build only one of them.
+
+    Parameters
+    ----------
+    name : str
+        "gan", "dcgan" or "infogan".
+    **options : Any
+        All options of `create_gan`.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown, or there are not 1 or 3 channels. The functions raise it if the network does not
+        support the size.
+    """
+    channels = options["channels"]
     if name not in GAN_MODELS:
         raise UsageError(f"unknown network '{name}' (choose from {', '.join(GAN_MODELS)})")
     if channels not in (1, 3):
         raise UsageError(f"{name} needs images of 1 channel (grayscale) or 3 channels (RGB); got {channels}")
     from firstsight.models.gan import dcgan, gan, infogan
 
-    image = {"size": image_size, "channels": channels}
-    packed = {"size": image_size, "channels": channels * packing}
-    g_width = g_width or d_width
-    signed, strided, leaky = output == "tanh", resampling == "strided", activation == "leaky"
-    try:
-        if name == "gan":
-            return (
-                gan.Generator(latent=latent_dim, **image, width=g_width, signed=signed, batch_norm=batch_norm),
-                gan.Discriminator(
-                    **packed, width=d_width, leaky=leaky, spectral_norm=spectral_norm, bn_on_logit=bn_on_logit
-                ),
-            )
-        if name == "dcgan":
-            return (
-                dcgan.Generator(latent=latent_dim, **image, width=g_width, signed=signed, strided=strided),
-                dcgan.Discriminator(
-                    **packed,
-                    width=d_width,
-                    leaky=leaky,
-                    strided=strided,
-                    spectral_norm=spectral_norm,
-                    batch_norm=d_batch_norm,
-                    classes=num_classes,
-                ),
-            )
-        return (
-            infogan.Generator(latent=latent_dim, **image, width=g_width),
-            infogan.Discriminator(
-                **image, width=d_width, categories=categories, continuous=continuous, batch_norm=d_batch_norm
+    image = {"size": options["image_size"], "channels": channels}
+    packed = {"size": options["image_size"], "channels": channels * options["packing"]}
+    for_g = {**image, "latent": options["latent_dim"], "width": options["g_width"] or options["d_width"]}
+    signed, strided = options["output"] == "tanh", options["resampling"] == "strided"
+    width, leaky, spectral_norm = options["d_width"], options["activation"] == "leaky", options["spectral_norm"]
+    builders: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+        "gan": (
+            partial(gan.Generator, **for_g, signed=signed, batch_norm=options["batch_norm"]),
+            partial(
+                gan.Discriminator,
+                **packed,
+                width=width,
+                leaky=leaky,
+                spectral_norm=spectral_norm,
+                bn_on_logit=options["bn_on_logit"],
             ),
-        )
+        ),
+        "dcgan": (
+            partial(dcgan.Generator, **for_g, signed=signed, strided=strided),
+            partial(
+                dcgan.Discriminator,
+                **packed,
+                width=width,
+                leaky=leaky,
+                strided=strided,
+                spectral_norm=spectral_norm,
+                batch_norm=options["d_batch_norm"],
+                classes=options["num_classes"],
+            ),
+        ),
+        "infogan": (
+            partial(infogan.Generator, **for_g),
+            partial(
+                infogan.Discriminator,
+                **image,
+                width=width,
+                categories=options["categories"],
+                continuous=options["continuous"],
+                batch_norm=options["d_batch_norm"],
+            ),
+        ),
+    }
+    generator, discriminator = builders[name]
+    return partial(_build, generator), partial(_build, discriminator)
+
+
+def _build(network: "Callable[[], nn.Module]") -> "nn.Module":
+    try:
+        return network()
     except ValueError as error:
         raise UsageError(f"{error} (change `image_size`)") from None

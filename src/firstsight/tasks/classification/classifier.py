@@ -7,14 +7,16 @@ from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
+from msgspec.structs import asdict as asdict_struct
 from torch import Tensor, nn
 
 from firstsight.data.image_input import ImageLike, named_images
 from firstsight.data.image_io import Preprocess
+from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
-from firstsight.errors import FirstsightError, UsageError, WeightsError
+from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.classification import create_model
-from firstsight.weights.io import WeightsFile, load_checked, no_card
+from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
 TOP = 5
 """Default number of classes that a prediction lists."""
@@ -119,10 +121,18 @@ class Classifier:
         -------
         Tensor
             (N, len(classes)) float, each row sums to 1.
+
+        Raises
+        ------
+        WeightsError
+            If the network computes values that are not finite.
         """
         weight = next(self.model.parameters())
         inputs = self.preprocess.normalize(images.to(weight.device), weight.dtype)
-        return torch.softmax(average_over_views(self.model, inputs, self.tta_views), dim=1).cpu()
+        probs = torch.softmax(average_over_views(self.model, inputs, self.tta_views), dim=1).cpu()
+        if not bool(probs.isfinite().all()):
+            raise not_finite(self.source, "probabilities")
+        return probs
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) -> Tensor:
         """Return class probabilities of images of any form and size.
@@ -253,26 +263,30 @@ def load_classifier(weights: WeightsFile) -> Classifier:
     WeightsError
         If the card is incomplete, or the tensors do not fit the network that it names.
     """
-    card = weights.card
+    source = f"{weights.path}: its card"
+    card = check_card(weights.card, ClassifierCard, source)
+    preprocess = read_preprocess(weights.card["preprocess"], f"{source}: preprocess")
+    model = build_checked(lambda: create_model(card.model, **asdict_struct(card.options)), weights)
+    return Classifier(model, preprocess, tuple(card.classes), weights.card, str(weights.path), card.views)
+
+
+def read_preprocess(card: Mapping[str, Any], source: str = "preprocess") -> Preprocess:
+    """Return the preprocessing that a card describes.
+
+    Parameters
+    ----------
+    card : Mapping[str, Any]
+        Entry "preprocess" of a card.
+    source : str
+        Name of the entry in messages.
+
+    Raises
+    ------
+    WeightsError
+        If a value is missing or wrong.
+    """
+    entries = check_card(card, PreprocessCard, source)
     try:
-        preprocess = read_preprocess(card["preprocess"])
-        model = create_model(card["model"], **card["options"])
-        classes = tuple(card["classes"])
-        views = int(card.get("views", 1))
-    except (KeyError, ValueError, TypeError) as error:
-        raise no_card(weights.path, error) from None
-    except FirstsightError as error:
-        raise WeightsError(f"{weights.path}: {error}") from None
-    return Classifier(load_checked(model, weights), preprocess, classes, card, str(weights.path), views)
-
-
-def read_preprocess(card: Mapping[str, Any]) -> Preprocess:
-    """Return the preprocessing that a card describes."""
-    return Preprocess(
-        channels=int(card["channels"]),
-        resize=int(card["resize"]),
-        pad=int(card["pad"]),
-        mean=tuple(map(float, card["mean"])),
-        std=tuple(map(float, card["std"])),
-        shorter=int(card.get("shorter", 0)),
-    )
+        return Preprocess(**asdict_struct(entries))
+    except DataError as error:
+        raise WeightsError(f"{source}: {error}") from None

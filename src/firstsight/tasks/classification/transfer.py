@@ -5,15 +5,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from firstsight.arguments import expand_user
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.tasks.classification.classifier import Classifier, load_classifier
-from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights
+from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights, without_memory
 from firstsight.weights.published import get, import_weights
 
 
@@ -37,7 +37,7 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
     WeightsError
         If they cannot be downloaded or used.
     """
-    path = Path(weights).expanduser()
+    path = expand_user(weights)
     if weights == "imagenet":
         base = load_classifier(read_weights(get(model, notify=notify)))
     elif path.suffix in FOREIGN_SUFFIXES and path.is_file():
@@ -97,7 +97,7 @@ def head_of(card: Mapping[str, Any], num_classes: int) -> frozenset[str]:
     """Return the names of the tensors whose shape depends on the number of classes."""
     shapes = []
     for count in (num_classes, num_classes + 1):
-        with torch.device("meta"):
+        with without_memory():
             net = create_model(card["model"], **{**card["options"], "num_classes": count})
         shapes.append({name: tensor.shape for name, tensor in net.state_dict().items()})
     return frozenset(name for name, shape in shapes[0].items() if shape != shapes[1][name])

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from msgspec.structs import asdict
 from torch import Tensor, nn
 
 from firstsight.data.image_io import Preprocess
+from firstsight.documents.cards import GeneratorCard, check_card
 from firstsight.engine import checkpoint
 from firstsight.engine.device import choose_device, device_of
-from firstsight.errors import UsageError, WeightsError
+from firstsight.errors import UsageError
 from firstsight.migrate import migrate_tensors
-from firstsight.models.gan import create_gan
+from firstsight.models.gan import gan_builders
 from firstsight.models.gan.latent import Latent
+from firstsight.tasks.classification.classifier import read_preprocess
 from firstsight.weights.bundled import display_name
-from firstsight.weights.io import WeightsFile, load_checked
+from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
 BATCH = 500
 """Images generated at once."""
@@ -96,6 +99,8 @@ class Generator:
         ------
         UsageError
             If ``z`` is no tensor of this shape.
+        WeightsError
+            If the network computes values that are not finite.
         """
         if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != self.latent.length:
             given = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
@@ -104,7 +109,13 @@ class Generator:
                 " use firstsight.generate(generator, 8) for 8 random images"
             )
         inputs = z.to(device_of(self.model))
-        return torch.cat([self.preprocess.denormalize(self.model(chunk)).cpu() for chunk in inputs.split(BATCH)])
+        return torch.cat([self._generate(chunk) for chunk in inputs.split(BATCH)])
+
+    def _generate(self, z: Tensor) -> Tensor:
+        images = self.model(z)
+        if not bool(images.isfinite().all()):
+            raise not_finite(self.source, "images")
+        return self.preprocess.denormalize(images).cpu()
 
     def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the generator itself.
@@ -161,15 +172,12 @@ def load_generator(weights: WeightsFile) -> Generator:
     WeightsError
         If the card is incomplete, or the tensors do not fit the network that it names.
     """
-    card = weights.card
-    try:
-        latent = Latent(**card["latent"] | {"categories": tuple(card["latent"]["categories"])})
-        preprocess = Preprocess(**card["preprocess"] | {k: tuple(card["preprocess"][k]) for k in ("mean", "std")})
-        model, _ = create_gan(card["model"], **_options(card))
-        table = tuple(map(str, card["table"]))
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise WeightsError(f"{weights.path}: its card cannot be used ({error})") from None
-    return Generator(load_checked(model, weights), latent, preprocess, table, card, str(weights.path))
+    source = f"{weights.path}: its card"
+    card = check_card(weights.card, GeneratorCard, source)
+    preprocess = read_preprocess(weights.card["preprocess"], f"{source}: preprocess")
+    model = build_checked(lambda: _build(card, 0), weights)
+    latent = Latent(**asdict(card.latent))
+    return Generator(model, latent, preprocess, tuple(card.table), weights.card, str(weights.path))
 
 
 def load_discriminator(run: Path, card: Mapping[str, Any]) -> nn.Module | None:
@@ -185,10 +193,12 @@ def load_discriminator(run: Path, card: Mapping[str, Any]) -> nn.Module | None:
     state, _ = checkpoint.load_newest(run / "checkpoints")
     if state is None or "discriminator" not in state.models:
         return None
-    _, model = create_gan(card["model"], **_options(card))
-    tensors = migrate_tensors(card["model"], state.models["discriminator"])
-    return load_checked(model, WeightsFile(state.folder, dict(card), tensors))
+    entries = check_card(card, GeneratorCard, f"{run}: its card")
+    tensors = migrate_tensors(entries.model, state.models["discriminator"])
+    weights = WeightsFile(state.folder, dict(card), tensors)
+    return build_checked(lambda: _build(entries, 1), weights)
 
 
-def _options(card: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in card["options"].items()}
+def _build(card: GeneratorCard, index: int) -> nn.Module:
+    """Build the generator (0) or the discriminator (1) of a card."""
+    return gan_builders(card.model, **asdict(card.options))[index]()

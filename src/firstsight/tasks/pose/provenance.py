@@ -45,7 +45,7 @@ def load_test_people(
     if images is not None:
         raise UsageError(f"`images={images}` needs the JSON file of these images; name it with `data`")
     about = card.get("about", {})
-    training = settings or about.get("settings") or {"data": about.get("data", "not known")}
+    training = {"data": about.get("data", "not known"), **(settings or about.get("settings", {}))}
     try:
         path = find_people(training["data"])
     except DataError:

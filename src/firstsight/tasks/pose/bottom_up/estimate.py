@@ -31,7 +31,7 @@ from firstsight.tasks.pose.bottom_up.network import (
     load_network,
 )
 from firstsight.tasks.pose.result import PoseIntermediates, PoseResult
-from firstsight.weights.io import WeightsFile
+from firstsight.weights.io import WeightsFile, not_finite
 
 MAX_PIXELS = 2_000_000
 """Maximum number of pixels of a network's input; an image that is very wide for its height exceeds it."""
@@ -170,6 +170,8 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         read = perf_counter()
         letterbox = letterboxes[0] if len(letterboxes) == 1 else Letterbox.for_image(pil.size, height=self.height)
         heatmaps, pafs = self._average_maps(inputs, letterboxes, letterbox)
+        if not bool(heatmaps.isfinite().all() and pafs.isfinite().all()):
+            raise not_finite(self.source, "maps")
         computed = perf_counter()
         decoded = self._decode(heatmaps, pafs)
         poses = self._select(decoded, letterbox)

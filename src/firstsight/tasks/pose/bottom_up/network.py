@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from firstsight.documents.cards import PoseCard, check_card
+from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
 from firstsight.models.pose.openpose_mobilenet import BridgeVariant
@@ -14,7 +16,7 @@ from firstsight.ops import fold_batch_norm
 from firstsight.pose.score import UNCALIBRATED, ScoreCalibration
 from firstsight.pose.skeleton import Skeleton
 from firstsight.weights.bundled import bundled, cached
-from firstsight.weights.io import WeightsFile, load_checked
+from firstsight.weights.io import WeightsFile, build_checked
 from firstsight.weights.memory_format import channels_last
 from firstsight.weights.pose_table import PUBLISHED_POSE
 
@@ -88,19 +90,16 @@ def load_network(weights: WeightsFile) -> BottomUpNetwork:
         If the card is incomplete, or the tensors do not fit the network that it names.
     """
     path, card, _ = weights
-    try:
-        skeleton = _skeleton(card["skeleton"])
-        height = int(card["height"])
-        model = create_bottom_up(
-            card["model"], skeleton=skeleton, stages=int(card["stages"]), bridge=card.get("bridge")
-        )
-        calibration = ScoreCalibration.from_card(card.get("score_calibration"))
-        if not MIN_HEIGHT <= height <= MAX_HEIGHT:
-            raise ValueError(f"a height of {height}")
-    except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
-        raise WeightsError(f"{path}: its card cannot be used ({error})") from None
-    folded = channels_last(fold_batch_norm(load_checked(model, weights)).requires_grad_(False))
-    return BottomUpNetwork(folded, skeleton, height, card, str(path), weights_name(path, card), calibration)
+    source = f"{path}: its card"
+    entries = check_card(card, PoseCard, source)
+    skeleton = read_skeleton(card["skeleton"], source)
+    net = build_checked(
+        lambda: create_bottom_up(entries.model, skeleton=skeleton, stages=entries.stages, bridge=entries.bridge),
+        weights,
+    )
+    folded = channels_last(fold_batch_norm(net).requires_grad_(False))
+    calibration = ScoreCalibration.from_card(card.get("score_calibration"))
+    return BottomUpNetwork(folded, skeleton, entries.height, card, str(path), weights_name(path, card), calibration)
 
 
 def weights_name(path: Path, card: Mapping[str, Any]) -> str:
@@ -127,5 +126,23 @@ def card_fields(*, skeleton: Skeleton, stages: int, height: int, bridge: BridgeV
     return fields | {"bridge": bridge} if bridge else fields
 
 
-def _skeleton(category: Mapping[str, Any]) -> Skeleton:
-    return replace(Skeleton.from_category(category), paf_channels=tuple(map(int, category["paf_channels"])))
+def read_skeleton(category: Mapping[str, Any], source: str) -> Skeleton:
+    """Return the skeleton of a card, with the order of its part affinity fields if the card has it.
+
+    Parameters
+    ----------
+    category : Mapping[str, Any]
+        Entry "skeleton" of a card that its schema has checked.
+    source : str
+        Name of the card in messages.
+
+    Raises
+    ------
+    WeightsError
+        If the limbs or pairs are not those of a skeleton.
+    """
+    try:
+        skeleton = Skeleton.from_category(category)
+        return replace(skeleton, paf_channels=tuple(category.get("paf_channels", ())))
+    except DataError as error:
+        raise WeightsError(one_line(f"{source}: {error}")) from None

@@ -24,7 +24,7 @@ from firstsight.tasks.pose.result import PoseResult
 from firstsight.tasks.pose.top_down import published
 from firstsight.tasks.pose.top_down.evaluate import crop_input, person_scores
 from firstsight.tasks.pose.top_down.network import TopDownNetwork, load_network
-from firstsight.weights.io import WeightsFile
+from firstsight.weights.io import WeightsFile, not_finite
 
 PADDING = 1.25
 """Factor by which boxes are enlarged before cropping."""
@@ -198,6 +198,8 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         inputs = published.crop_input(crops) if self.network.is_published else crop_input(crops)
         flip = self.skeleton.flip if self.flip else None
         joints = model.joints(inputs.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
+        if not bool(joints.isfinite().all()):
+            raise not_finite(self.source, "joints")
         xy = transform_points(joints[..., :2], inverse(matrices))
         if self.network.is_published:
             xy -= published.COORDINATE_OFFSET

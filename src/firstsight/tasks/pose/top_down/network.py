@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.documents.cards import TopDownCard, check_card
 from firstsight.models.pose import create_top_down
-from firstsight.models.pose.heads import HEADS, STRIDE, HeatmapHead
+from firstsight.models.pose.heads import STRIDE, HeatmapHead
 from firstsight.models.pose.top_down import TopDown
 from firstsight.ops import fold_batch_norm
 from firstsight.pose.skeleton import Skeleton
-from firstsight.tasks.pose.bottom_up.network import weights_name
+from firstsight.tasks.pose.bottom_up.network import read_skeleton, weights_name
 from firstsight.tasks.pose.top_down.published import CONVENTION
-from firstsight.weights.io import WeightsFile, load_checked
+from firstsight.weights.io import WeightsFile, build_checked
 from firstsight.weights.memory_format import channels_last
 
 
@@ -55,26 +55,25 @@ def load_network(weights: WeightsFile) -> TopDownNetwork:
         If the card is incomplete, or the tensors do not fit the network that it names.
     """
     path, card, _ = weights
-    try:
-        skeleton = Skeleton.from_category(card["skeleton"])
-        height, width = map(int, card["size"])
-        if card["head"] not in HEADS:
-            raise ValueError(f"a head '{card['head']}'")
+    source = f"{path}: its card"
+    entries = check_card(card, TopDownCard, source)
+    skeleton = read_skeleton(card["skeleton"], source)
+    is_published = entries.convention == CONVENTION
+
+    def build() -> TopDown:
         model = create_top_down(
-            card["model"],
+            entries.model,
             skeleton=skeleton,
-            size=(height, width),
-            head=card["head"],
-            sigma=float(card["sigma"]),
-            stacks=int(card["stacks"]),
+            size=entries.size,
+            head=entries.head,
+            sigma=entries.sigma,
+            stacks=entries.stacks,
         )
-        is_published = card.get("convention") == CONVENTION
         if is_published:
-            model.head = HeatmapHead(sigma=float(card["sigma"]) / STRIDE, loss="mse", align="reference")
-        if card.get("folded", False):  # a file without its batch norms
-            model = cast(TopDown, fold_batch_norm(model))
-    except (KeyError, TypeError, ValueError, AttributeError, DataError, UsageError) as error:
-        raise WeightsError(f"{path}: its card cannot be used ({error})") from None
-    folded = channels_last(fold_batch_norm(load_checked(model, weights)).requires_grad_(False))
+            model.head = HeatmapHead(sigma=entries.sigma / STRIDE, loss="mse", align="reference")
+        return model
+
+    finish = (lambda model: cast(TopDown, fold_batch_norm(model))) if entries.folded else None  # without batch norms
+    folded = channels_last(fold_batch_norm(build_checked(build, weights, finish=finish)).requires_grad_(False))
     name = weights_name(path, card)
-    return TopDownNetwork(cast(TopDown, folded), skeleton, (height, width), card, str(path), name, is_published)
+    return TopDownNetwork(cast(TopDown, folded), skeleton, entries.size, card, str(path), name, is_published)

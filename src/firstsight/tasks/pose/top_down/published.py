@@ -53,7 +53,7 @@ def recognize(path: Path, tensors: Mapping[str, Tensor], *, notify: Callable[[st
         If the tensors are those of such a network but do not fit.
     """
     last = tensors.get("final_layer.weight")
-    if last is None or "deconv_layers.0.weight" not in tensors:
+    if last is None or last.ndim == 0 or "deconv_layers.0.weight" not in tensors:
         return None
     if len(last) != len(COCO_17):
         raise WeightsError(f"{path}: has {len(last)} keypoints; only networks with the 17 of COCO are supported")
