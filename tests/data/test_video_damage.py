@@ -135,9 +135,9 @@ def test_frames_of_another_size_than_the_header_are_read_as_they_are(codec: str)
 @pytest.mark.parametrize(
     ("codec", "declared", "message"),
     [
-        ("mjpeg", (160, 96), "160x96 pixels"),
-        ("mjpeg", (16, 16), "160x96 pixels"),  # only the frames say so
-        ("png", (16, 16), "160x96 pixels"),
+        ("mjpeg", (640, 480), "640x480 pixels"),
+        ("mjpeg", (16, 16), "640x480 pixels"),  # only the frames say so
+        ("png", (16, 16), "640x480 pixels"),
         ("rawvideo", (30_000, 30_000), "30000x30000 pixels"),
         ("mpeg4", (65_535, 60_000), "pixels"),
     ],
@@ -147,8 +147,8 @@ def test_large_frames_are_refused_before_they_are_decoded(
 ) -> None:
     """The limit is small, so that a frame of the test is large. The sentence says how to raise it."""
     path = Path("large.avi")
-    path.write_bytes(avi_size(write(path, codec, [(160, 96)] * 2), *declared))
-    monkeypatch.setenv("FIRSTSIGHT_VIDEO_PIXELS", str(160 * 96 // 2))
+    path.write_bytes(avi_size(write(path, codec, [(640, 480)] * 2), *declared))
+    monkeypatch.setenv("FIRSTSIGHT_VIDEO_PIXELS", str(640 * 480 // 2))
     try:
         with Video(str(path)) as video:
             assert not list(video)
@@ -157,8 +157,8 @@ def test_large_frames_are_refused_before_they_are_decoded(
         problem = str(error)
     assert message in problem and HOW_TO_RAISE in problem
     if codec != "rawvideo":
-        path.write_bytes(write(path, codec, [(160, 96)] * 2))
-        monkeypatch.setenv("FIRSTSIGHT_VIDEO_PIXELS", str(160 * 96))
+        path.write_bytes(write(path, codec, [(640, 480)] * 2))
+        monkeypatch.setenv("FIRSTSIGHT_VIDEO_PIXELS", str(640 * 480))
         assert len(frames(path)) == 2
 
 
@@ -206,9 +206,10 @@ def test_frames_have_square_pixels(aspect: Fraction, expected: tuple[int, int]) 
     assert_similar(frames("wide.mkv")[0], quadrants(expected))
 
 
-@pytest.mark.parametrize("matrix", [(a, b, c, d) for a, b, c, d in (
-    (1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1), (0, 1, 1, 0), (0, 1, -1, 0), (0, -1, 1, 0), (0, -1, -1, 0)
-)])  # fmt: skip
+@pytest.mark.parametrize(
+    "matrix",
+    [(x, 0, 0, y) for x in (1, -1) for y in (1, -1)] + [(0, x, y, 0) for x in (1, -1) for y in (1, -1)],
+)
 def test_frames_are_mirrored_and_rotated_by_the_matrix_of_the_track(matrix: tuple[int, int, int, int]) -> None:
     """Expected from the definition: a point (x, y) is shown at (a x + c y, b x + d y)."""
     path, (a, b, c, d) = Path("matrix.mp4"), matrix

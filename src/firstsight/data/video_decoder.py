@@ -22,9 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-FORMATS = (
-    "mov,matroska,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,mxf,dv,rm,nut,ivf,gif,h264,hevc,m4v,obu,yuv4mpegpipe,apng"
-)
+FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,mxf,dv,rm,nut,ivf,gif,h264,hevc,m4v,obu,yuv4mpegpipe,apng"
 """Formats of files, by ffmpeg's names. Playlists are none of them, because they name other files and addresses."""
 MIN_SIDE = 4
 """Minimum width and height of a frame in pixels."""
@@ -310,7 +308,7 @@ class Decoder:
         log = logging.getLogger("libav")
         log.propagate = False
         log.addHandler(_Listener(self._read_log))
-        self._options = {"max_pixels": str(request.max_pixels * 5 // 4)}  # ffmpeg counts rows rounded up
+        self._options = {"max_pixels": str(request.max_pixels * 5 // 4 + 2**14)}  # ffmpeg counts borders, too
         options = dict(self._options)
         location = request.location
         if request.format is None:
@@ -426,8 +424,8 @@ class Decoder:
                 return frame.reformat(width, height, format="rgb24")
             except MemoryError:
                 raise
-            except Exception:  # see `main`
-                pass
+            except Exception as error:  # see `main`
+                self.problem = reason(error)
         self.damaged += 1
         return None
 

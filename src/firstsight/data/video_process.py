@@ -162,7 +162,7 @@ def _start(request: Request) -> "subprocess.Popen[bytes]":
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "firstsight.data.video_decoder", json.dumps(asdict(request))]
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - this Python, without a shell
             command,
             stdin=subprocess.PIPE,  # closed when this process ends, which ends the decoder
             stdout=subprocess.PIPE,
