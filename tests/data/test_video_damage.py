@@ -181,7 +181,7 @@ def test_frames_that_are_too_small_are_left_out_and_the_reason_is_kept() -> None
 
 @pytest.mark.parametrize("name", ["change.avi", "change.mkv"])
 def test_later_frames_get_the_size_of_the_first_with_their_shape(name: str) -> None:
-    """As in a player: larger frames shrink, and a frame of another shape gets black borders."""
+    """Larger frames shrink, and a frame of another shape gets black borders."""
     write(Path(name), "mjpeg", [(64, 48), (128, 96), (64, 48), (40, 96)])
     images = frames(name)
     assert [image.size for image in images] == [(64, 48)] * 4

@@ -170,7 +170,7 @@ def test_the_decoder_ends_with_a_program_that_is_killed(movie: Path) -> None:
 
 
 def test_pixels_arrive_without_shared_memory(monkeypatch: pytest.MonkeyPatch, movie: Path) -> None:
-    """As on systems that have none; the frames are the same."""
+    """Some systems have none. The frames are the same."""
     with Video(str(movie)) as video:
         expected = [frame.image.tobytes() for frame in video]
     monkeypatch.delattr(os, "memfd_create", raising=False)

@@ -92,7 +92,7 @@ class Frame:
 class Video:
     """Video file or camera; a context manager and an iterable of frames that can be read once.
 
-    A process of its own decodes the video, with limits of memory and time (`firstsight.data.video_process`).
+    A separate process decodes the video, with limits of memory and time (`firstsight.data.video_process`).
     ``$FIRSTSIGHT_VIDEO_PIXELS`` is the maximum number of pixels of a frame.
 
     ``$FIRSTSIGHT_CAMERA`` replaces the default camera of the system, as FORMAT:SOURCE of ffmpeg: ``v4l2:/dev/video2``,
@@ -165,7 +165,7 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames in order as RGB images, as players show them.
 
-        Frames are mirrored and rotated as the file declares, have square pixels, and all have the size of the first
+        Frames are flipped and rotated as the file declares, have square pixels, and all have the size of the first
         one: a frame of another size is resized, with black borders if its shape differs.
         """
         number = 0
@@ -299,9 +299,10 @@ def _av() -> ModuleType:
 
 
 def _to_upright_image(header: FrameHeader, pixels: memoryview) -> Image.Image:
-    """Convert pixels to an image, mirrored and rotated by multiples of 90 degrees as its display matrix says."""
+    """Convert pixels to an image, flipped and rotated by multiples of 90 degrees as its display matrix says."""
     size = header.width, header.height
-    image = Image.frombuffer("RGB", size, pixels, "raw", "RGB", abs(header.stride), 1 if header.stride > 0 else -1)
+    orientation = 1 if header.stride > 0 else -1
+    image = Image.frombuffer("RGB", size, pixels, "raw", "RGB", abs(header.stride), orientation)  # type: ignore[arg-type]
     transpose = nearest_transpose(*header.matrix)
     return image if transpose is None else image.transpose(transpose)
 

@@ -1,7 +1,7 @@
 """Program that decodes one video and writes its frames to standard output; `firstsight.data.video_process` runs it.
 
 Decoders are written in C and cannot be interrupted, and a damaged file can make one compute forever, crash, or take all
-memory. This program is a process of its own, so all three end with a message: the system limits its memory and the
+memory. This program is a separate process, so all three end with a message: the system limits its memory and the
 computing time of each frame, and the process that reads the frames can end it at any time.
 
 The argument is a `Request` as JSON. The output is a sequence of messages: the length of the header (4 bytes,
@@ -45,7 +45,7 @@ PICTURE_SIZE = re.compile(r"Picture size (\d+)x(\d+) ")
 
 @dataclass(frozen=True)
 class Request:
-    """What to decode, and the limits.
+    """Video to decode, and the limits.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def main() -> None:
             output.send_frame(header, pixels)
         output.send(decoder.end)
         code = 0
-    except BrokenPipeError:  # nobody reads any more
+    except BrokenPipeError:  # the reader has gone
         pass
     except Exception as error:  # any error of ffmpeg or PyAV; their types differ between versions
         output.send(Refusal(reason(error)))
@@ -376,7 +376,7 @@ class Decoder:
             self.truncated = True
 
     def _decode(self, packet: Any) -> list[Any]:
-        """Return the frames that a packet completes; None asks for those that are left."""
+        """Return the frames that a packet completes; None means those that are left."""
         try:
             return list(self._stream.decode(packet))
         except EOFError:  # none are left

@@ -103,7 +103,7 @@ class DecoderProcess:
             self._waiting_since = None
 
     def _answer(self) -> None:
-        """Tell the process that the pixels of the last frame are not needed any more."""
+        """Report to the process that the pixels of the last frame are not needed any more."""
         if self._is_unanswered and self._process.stdin is not None:
             with suppress(BrokenPipeError):  # it has sent all and ended; the rest is in the pipe
                 os.write(self._process.stdin.fileno(), b".")
@@ -179,7 +179,7 @@ def _start(request: Request) -> "subprocess.Popen[bytes]":
 def _shared_memory(size: int) -> tuple[int | None, mmap.mmap | None]:
     """Return a file descriptor of memory that two processes can use, and the memory; None where there is none.
 
-    Linux has it without a name and without a limit of its own, and it is free when both processes have ended.
+    Linux has it without a name and without a separate limit, and it is free when both processes have ended.
     """
     try:
         descriptor = os.memfd_create("firstsight-video")
