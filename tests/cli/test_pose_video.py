@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -19,6 +20,7 @@ from conftest import unavailable
 from firstsight.cli import main
 from firstsight.data.video import Video, VideoWriter
 from helpers.colored_people import SIZE, color_weights, crossing, draw, film
+from helpers.stalled_video import stalled_video
 
 Run = Callable[..., tuple[int, str, str]]
 FRAMES = 12
@@ -150,14 +152,16 @@ def test_a_video_without_a_readable_frame_writes_no_output_file(pose: Run, walk:
 
 
 class Reader(io.StringIO):
-    """A stream whose reader sends a signal to this process when it reads a text."""
+    """A stream whose reader sends a signal to this process when it reads a text, or a moment later."""
 
-    def __init__(self, text: str, number: int) -> None:
+    def __init__(self, text: str, number: int, *, delay: float = 0) -> None:
         super().__init__()
-        self.text, self.number = text, number
+        self.text, self.number, self.delay = text, number, delay
 
     def write(self, text: str) -> int:
-        if self.text in text:
+        if self.text in text and self.delay:
+            threading.Timer(self.delay, os.kill, (os.getpid(), self.number)).start()
+        elif self.text in text:
             os.kill(os.getpid(), self.number)
         return super().write(text)
 
@@ -284,3 +288,42 @@ def test_a_folder_named_camera_is_a_folder_of_images(pose: Run) -> None:
     draw(crossing(0)).save("camera/frame.png")
     code, out, err = pose("camera", "--json")
     assert (code, err) == (0, "") and len(json.loads(out)[0]["people"]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_video_that_does_not_go_on(files: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The results before the signal are kept."""
+    reader = Reader('"frame": 2,', number, delay=0.5)
+    images = [draw(crossing(frame)) for frame in range(5)]
+    with stalled_video(Path("pipe"), images) as camera, redirect_stdout(reader):
+        monkeypatch.setenv("FIRSTSIGHT_CAMERA", camera)
+        code = main(["pose", "camera", "--model", str(files / "net.safetensors"), "--json"])
+    assert code == (0 if number == signal.SIGINT else 143)
+    frames = json.loads(reader.getvalue())["frames"]
+    assert len(frames) > 2 and len(frames[2]["people"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["codec", "large", "size"])
+def test_a_video_that_cannot_be_decoded_ends_in_one_sentence(
+    pose: Run, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A codec that cannot be opened, large frames that the header declares, and large frames that it hides."""
+    import av
+
+    with av.open("film.avi", "w") as out:
+        stream = out.add_stream("ffv1" if kind == "codec" else "mjpeg", rate=25)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p" if kind == "codec" else "yuvj420p"
+        frame = av.VideoFrame.from_image(draw(crossing(0)))
+        out.mux(stream.encode(frame) + stream.encode(None))
+    content = bytearray(Path("film.avi").read_bytes())
+    if kind != "large":
+        start = content.index(b"strf") + 12
+        content[start : start + 8] = bytes(8) if kind == "codec" else bytes([16, 0, 0, 0, 16, 0, 0, 0])
+    Path("film.avi").write_bytes(content)
+    if kind != "codec":
+        monkeypatch.setenv("FIRSTSIGHT_VIDEO_PIXELS", "30000")
+    code, _, err = pose("film.avi", "--out", "drawn")
+    assert (code, err.count("\n")) == (1, 1) and err.startswith("firstsight: film.avi: ") and len(err) < 300
+    assert "FIRSTSIGHT_VIDEO_PIXELS" in err or kind == "codec"
+    assert not Path("drawn").exists()

@@ -1,21 +1,25 @@
 """Reader and writer of videos, and reader of cameras, with PyAV (the extra ``video``).
 
-Only one frame is in memory at a time. A frame that cannot be decoded is counted and skipped. A truncated file gives the
+Few frames are in memory at a time. A frame that cannot be decoded is counted and skipped. A truncated file gives the
 frames that it has.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
-from firstsight.data.image_io import MAX_PIXELS
+from firstsight.data.video_decoder import End, FrameHeader, Opened
+from firstsight.data.video_process import DecoderProcess, Failed, Stopped
+from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
@@ -26,8 +30,21 @@ DEFAULT_RATE = 25.0
 TIME_BASE = Fraction(1, 30_000)
 """Unit of the time stamps in written files, in seconds. The frame durations of common rates are multiples of it."""
 
-ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-"""Transposes by counterclockwise degrees."""
+STRAIGHT = {
+    (False, False): None,
+    (True, False): Image.Transpose.FLIP_LEFT_RIGHT,
+    (False, True): Image.Transpose.FLIP_TOP_BOTTOM,
+    (True, True): Image.Transpose.ROTATE_180,
+}
+"""Transposes that keep rows, by the signs of a and d of the display matrix, see `nearest_transpose`."""
+TURNED = {
+    (False, False): Image.Transpose.TRANSPOSE,
+    (True, False): Image.Transpose.ROTATE_90,
+    (False, True): Image.Transpose.ROTATE_270,
+    (True, True): Image.Transpose.TRANSVERSE,
+}
+"""Transposes that make rows to columns, by the signs of b and c."""
+NO_PYAV = "videos need PyAV: pip install av"
 
 
 def is_camera(source: str) -> bool:
@@ -75,6 +92,9 @@ class Frame:
 class Video:
     """Video file or camera; a context manager and an iterable of frames that can be read once.
 
+    A separate process decodes the video, with limits of memory and time (`firstsight.data.video_process`).
+    ``$FIRSTSIGHT_VIDEO_PIXELS`` is the maximum number of pixels of a frame.
+
     ``$FIRSTSIGHT_CAMERA`` replaces the default camera of the system, as FORMAT:SOURCE of ffmpeg: ``v4l2:/dev/video2``,
     ``dshow:video=HD Webcam``, or a file instead of a camera, ``mp4:walk.mp4``.
 
@@ -95,81 +115,82 @@ class Video:
         Number of frames that could not be decoded so far.
     truncated : bool
         Whether the file ended early.
+    problem : str | None
+        Reason why frames could not be decoded, if it is known, as a part of a sentence.
 
     Raises
     ------
     UsageError
-        If PyAV is not installed, or ``$FIRSTSIGHT_CAMERA`` is invalid.
+        If PyAV is not installed, or a variable of the environment is invalid.
     DataError
-        If the file or camera does not exist, or it has no video.
+        If the file or camera does not exist, it has no video, or its frames are too large.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         location, format_name = _camera_input(source) if is_camera(source) else (source, None)
         if format_name is None and not Path(location).is_file():
-            raise DataError(f"{source}: no such file")
-        av = _av()
-        try:
-            self._container = av.open(location, format=format_name)
-        except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: ffmpeg does not know the format
-            problem = "the camera cannot be opened" if format_name else "not a video"
-            raise DataError(f"{source}: {problem} ({_reason(error)})") from None
-        if not self._container.streams.video:
-            self._container.close()
-            raise DataError(f"{source}: it has no video stream")
-        self._stream = self._container.streams.video[0]
-        width, height = self._stream.codec_context.width, self._stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            self._container.close()
-            limit = MAX_PIXELS // 1_000_000
-            raise DataError(f"{source}: declares {width}x{height} pixels; the limit is {limit} million")
-        self._stream.thread_type = "SLICE"  # threads for several frames would lose frames after a damaged one
-        self.frames_per_second = float(self._stream.average_rate or DEFAULT_RATE)
-        self.length = self._count_frames() if format_name is None else None
+            raise DataError(one_line(f"{source}: no such file"))
+        if find_spec("av") is None:
+            raise UsageError(NO_PYAV)
         self.damaged = 0
         self.truncated = False
+        self.problem: str | None = None
+        self._process = DecoderProcess(location, format_name)
+        weakref.finalize(self, self._process.close)
+        try:
+            opened, _ = self._process.receive()
+        except Failed as failure:
+            self._process.close()
+            raise DataError(one_line(f"{source}: {failure}")) from None
+        except BaseException:
+            self._process.close()
+            raise
+        assert isinstance(opened, Opened)
+        self.frames_per_second = opened.frames_per_second or DEFAULT_RATE
+        self.length = opened.length
+        self._size: tuple[int, int] | None = None
+        self._is_at_end = False
 
-    def _count_frames(self) -> int | None:
-        """Return the number of frames that the file declares, directly or by its duration."""
-        if self._stream.frames:
-            return int(self._stream.frames)
-        if self._stream.duration and self._stream.time_base:
-            return round(float(self._stream.duration * self._stream.time_base) * self.frames_per_second)
-        return None
+    def stop_if(self, should_stop: Callable[[], bool]) -> None:
+        """End the iteration while a frame is waited for, for example after a signal.
+
+        Parameters
+        ----------
+        should_stop : Callable[[], bool]
+            Asked several times a second, in another thread.
+        """
+        self._process.should_stop = should_stop
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames in order as RGB images, rotated as the file declares."""
-        av = _av()
-        number, start = 0, None
-        packets = self._container.demux(self._stream)
-        while True:
+        """Yield the frames in order as RGB images, as players show them.
+
+        Frames are flipped and rotated as the file declares, have square pixels, and all have the size of the first
+        one: a frame of another size is resized, with black borders if its shape differs.
+        """
+        number = 0
+        while not self._is_at_end:
             try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError):  # the file ends within a packet
-                self.truncated = True
-                packet = None
-            try:
-                decoded = packet.decode() if packet is not None else self._flush()
-            except (av.FFmpegError, OSError):
-                self.damaged += 1
-                continue
-            for frame in decoded:
-                time = float(frame.time) if frame.time is not None else number / self.frames_per_second
-                start = time if start is None else start  # the clock of a camera starts when the machine boots
-                yield Frame(number, time - start, _to_upright_image(frame))
+                header, pixels = self._process.receive()
+            except Stopped:
+                self._is_at_end = True
+                return
+            except Failed as failure:
+                header, pixels = End(self.damaged, True, str(failure)), memoryview(b"")
+            if isinstance(header, FrameHeader):
+                self.damaged = header.damaged
+                yield Frame(number, header.seconds, self._fit(_to_upright_image(header, pixels)))
                 number += 1
-            if packet is None:
-                break
+            elif isinstance(header, End):
+                self._is_at_end = True
+                self.damaged, self.truncated, self.problem = header.damaged, header.truncated, header.problem
         if self.length is not None and number + self.damaged < self.length - 1:
             self.truncated = True
 
-    def _flush(self) -> list[Any]:
-        """Return the frames that are still in the decoder."""
-        try:
-            return list(self._stream.decode(None))
-        except _av().EOFError:
-            return []
+    def _fit(self, image: Image.Image) -> Image.Image:
+        if self._size is None:
+            self._size = image.size
+        return image if image.size == self._size else ImageOps.pad(image, self._size)
 
     def __enter__(self) -> "Video":
         """Return the video."""
@@ -179,7 +200,7 @@ class Video:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file or camera."""
-        self._container.close()
+        self._process.close()
 
 
 class VideoWriter:
@@ -206,7 +227,7 @@ class VideoWriter:
         try:
             path.open("wb").close()
         except OSError as error:
-            raise DataError(f"{path}: cannot be written ({_reason(error)})") from None
+            raise DataError(one_line(f"{path}: cannot be written ({_reason(error)})")) from None
         self._container = av.open(str(path), "w", format="mp4")
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         rate = max(Fraction(frames_per_second).limit_denominator(1001), Fraction(1, 1001))
@@ -235,9 +256,10 @@ class VideoWriter:
             image = image.crop((0, 0, *self._size))
         frame = _av().VideoFrame.from_image(image)
         if seconds is None:
-            self._last_time = round(self._last_time + self._step) if self._last_time >= 0 else 0
+            time = round(self._last_time + self._step) if self._last_time >= 0 else 0
         else:
-            self._last_time = max(round(seconds / TIME_BASE), self._last_time + 1)
+            time = round(seconds / TIME_BASE)
+        self._last_time = max(time, self._last_time + 1)
         frame.pts = self._last_time
         frame.time_base = TIME_BASE
         self._write(frame)
@@ -245,9 +267,11 @@ class VideoWriter:
     def _write(self, frame: Any) -> None:
         try:
             self._container.mux(self._stream.encode(frame))
-        except (_av().FFmpegError, OSError):
+        except Exception as error:  # ffmpeg's errors are of many types
             self._is_broken = True  # another write would crash in ffmpeg
-            raise
+            if isinstance(error, OSError):
+                raise
+            raise DataError(one_line(f"{self.path}: the frames cannot be written ({_reason(error)})")) from None
 
     def __enter__(self) -> "VideoWriter":
         """Return the writer."""
@@ -268,17 +292,43 @@ def _av() -> ModuleType:
     try:
         import av
     except ImportError:
-        raise UsageError("videos need PyAV: pip install av") from None
+        raise UsageError(NO_PYAV) from None
     module: ModuleType = av
     av.logging.set_level(av.logging.PANIC)  # this module reports errors itself
     return module
 
 
-def _to_upright_image(frame: Any) -> Image.Image:
-    """Convert a decoded frame, rotated as the file declares: phones store videos sideways."""
-    image: Image.Image = frame.to_image()
-    rotation = ROTATIONS.get(frame.rotation % 360)
-    return image if rotation is None else image.transpose(rotation)
+def _to_upright_image(header: FrameHeader, pixels: memoryview) -> Image.Image:
+    """Convert pixels to an image, flipped and rotated by multiples of 90 degrees as its display matrix says."""
+    size = header.width, header.height
+    orientation = 1 if header.stride > 0 else -1
+    image = Image.frombuffer("RGB", size, pixels, "raw", "RGB", abs(header.stride), orientation)  # type: ignore[arg-type]
+    transpose = nearest_transpose(*header.matrix)
+    return image if transpose is None else image.transpose(transpose)
+
+
+def nearest_transpose(a: int, b: int, c: int, d: int) -> Image.Transpose | None:
+    """Return the transpose that is nearest to a display matrix; None for the identity.
+
+    Parameters
+    ----------
+    a : int
+        A point (x, y) is shown at (a x + c y, b x + d y); y points down, and the image is then moved to its place.
+    b : int
+        See ``a``.
+    c : int
+        See ``a``.
+    d : int
+        See ``a``.
+
+    Examples
+    --------
+    >>> nearest_transpose(0, 1, -1, 0).name, nearest_transpose(-1, 0, 0, 1).name
+    ('ROTATE_270', 'FLIP_LEFT_RIGHT')
+    """
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return STRAIGHT[a < 0, d < 0]
+    return TURNED[b < 0, c < 0]
 
 
 def _camera_input(source: str) -> tuple[str, str]:
@@ -287,7 +337,9 @@ def _camera_input(source: str) -> tuple[str, str]:
     if setting:
         format_name, _, location = setting.partition(":")
         if not (format_name and location):
-            raise UsageError(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {setting}")
+            raise UsageError(
+                one_line(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {setting}")
+            )
         return location, format_name
     number = int(source.partition(":")[2] or 0)
     if sys.platform == "darwin":

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from firstsight.cli.pose.arguments import Arguments, estimator_of
+from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run(arguments: Arguments) -> int:
         if arguments.out is not None:
             sinks.append(opened.enter_context(VideoSink(_target(arguments.out, name), video, estimator.skeleton)))
         stop = opened.enter_context(StopRequest())
+        video.stop_if(lambda: stop.signal_number > 0)
         if is_camera(name) and most is None:
             log(f"{name}: running; press Ctrl-C to stop")
         total = min((count for count in (video.length, most) if count is not None), default=None)
@@ -185,7 +187,9 @@ def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
         problems.append(f"is truncated; {summary.frames}{known} frames were read")
     if video.damaged:
         problems.append(f"{video.damaged} damaged frame{'s are' if video.damaged > 1 else ' is'} left out")
-    return [f"{video.source}: {'; '.join(problems)}"] if problems else []
+    if not problems:
+        return []
+    return [one_line(f"{video.source}: {'; '.join(problems)}{f' ({video.problem})' if video.problem else ''}")]
 
 
 def _print(arguments: Arguments, summary: Summary) -> None:
