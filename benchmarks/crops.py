@@ -103,7 +103,7 @@ def inference_runners() -> dict[str, Callable[[], float]]:
     boxes = [[20.0 + 28 * i, 60 + 7 * i, 60, 150] for i in range(NUM_PEOPLE)]
 
     def runner(batch: int) -> Callable[[], float]:
-        estimator = TopDownEstimator(network, batch=batch)
+        estimator = TopDownEstimator(network, flip=False, batch=batch)
 
         def run() -> float:
             start = time.perf_counter()

@@ -32,20 +32,25 @@ def main() -> None:
     )
     parser.add_argument("--lsp", type=Path, help="COCO keypoints of photographs with one person each")
     parser.add_argument("--height", type=int, help="height that photographs are resized to (bottom-up)")
-    parser.add_argument("--flip", action="store_true", help="average with the flipped photograph")
+    parser.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        help="average with the flipped photograph (default: yes for top-down, no for bottom-up networks)",
+    )
     arguments = parser.parse_args()
     for name in arguments.weights:
         estimator = load(name)
         height = arguments.height if estimator.task == "bottom-up" else None
         result = evaluate_pose(estimator, arguments.coco, height=height, flip=arguments.flip)
         ap, ap50, pck = (result.metrics[key] or 0.0 for key in ("ap", "ap50", "pck"))
+        flip = estimator.task == "top-down" if arguments.flip is None else arguments.flip
         boxes = "" if estimator.task == "bottom-up" else ", labeled boxes"
         print(
             f"{name} on {result.data}: AP {ap:.3f}, AP50 {ap50:.3f}, PCK@0.2 {pck:.3f}; {result.n} photographs,"
-            f" {result.people} people, height {result.height}, {'flip' if arguments.flip else 'no flip'}{boxes}"
+            f" {result.people} people, height {result.height}, {'flip' if flip else 'no flip'}{boxes}"
         )
         if isinstance(estimator, PoseEstimator):
-            counting = PoseEstimator(estimator.network, height=height, flip=arguments.flip)
+            counting = PoseEstimator(estimator.network, height=height, flip=flip)
             print(f"  {describe(count_people(counting, load_keypoints(arguments.coco)))}")
             if arguments.lsp is not None:
                 singles = count_singles(counting, load_keypoints(arguments.lsp))

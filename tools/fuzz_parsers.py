@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -313,8 +314,8 @@ def _parse_shelf(path: Path) -> object:
     shelf = path.parent / "home" / "weights"
     shelf.mkdir(parents=True, exist_ok=True)
     (shelf / "input.safetensors").write_bytes(path.read_bytes())
-    os.environ["FIRSTSIGHT_HOME"] = str(shelf.parent)
-    with contextlib.redirect_stdout(io.StringIO()):
+    home = mock.patch.dict(os.environ, {"FIRSTSIGHT_HOME": str(shelf.parent)})
+    with home, contextlib.redirect_stdout(io.StringIO()):
         return weights.run(["list"]), weights.run(["list", "--json"])
 
 

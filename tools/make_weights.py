@@ -412,7 +412,7 @@ def photos_text(name: str, file: Path, data: str, coco: Path | None) -> tuple[st
         people = "one per box; the score is the mean of the joints, times that of the detector"
     metrics = {key: measured.metrics[key] for key in ("ap", "ap50", "ap75", "ar", "pck")}
     counts = f"{measured.n} photographs of COCO train2017 ({measured.people} people{boxes})"
-    on = f"{counts}, height {measured.height}, no flip"
+    on = f"{counts}, height {measured.height}, {'flip' if boxes else 'no flip'}"
     text = PHOTOS_CARD.format(
         name=name,
         model=recipe.model,

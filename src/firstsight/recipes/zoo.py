@@ -204,7 +204,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="pose-small-photos",
             model="pose-small",
-            result="not measured",
+            result="AP 0.269, PCK@0.2 0.640 on 80 photographs of COCO, labeled boxes (1 seed)",
             settings=TopDownSettings(
                 data="photos",
                 skeleton="coco-17",

@@ -52,8 +52,8 @@ class Arguments:
     """Decoding: fast (default), or exact as in the published code."""
     scales: Annotated[str, ADVANCED] = "1"
     """Average the maps over these multiples of the height, as in 0.5,1,1.5."""
-    flip: Annotated[bool, NO_DEFAULT, ADVANCED] = False
-    """Average with the horizontally flipped image."""
+    flip: Annotated[bool | None, NO_DEFAULT, ADVANCED] = None
+    """Average with the horizontally flipped image (default: yes for top-down, no for bottom-up networks)."""
     min_joints: Maybe[int] = None
     """Leave out people with fewer detected keypoints (default: 3)."""
     min_score: Maybe[float] = None

@@ -36,9 +36,9 @@ def run(arguments: Arguments) -> int:
         raise UsageError("`compare` needs a top-down network: name one with `model`")
     loaded = load_as("bottom-up", arguments.detector or default_weights(), device=arguments.device, notify=log)
     options = detection_options(arguments)
-    bottom_up = PoseEstimator(loaded.network, flip=arguments.flip, **options)
+    bottom_up = PoseEstimator(loaded.network, flip=bool(arguments.flip), **options)
     network = load_as("top-down", model, device=arguments.device, notify=log).network
-    top_down = TopDownEstimator(network, detector=bottom_up, flip=arguments.flip)
+    top_down = TopDownEstimator(network, detector=bottom_up, flip=arguments.flip is not False)
     warn_limitations([bottom_up.network, top_down.network])
     boxes = select_boxes(read_boxes(arguments.boxes), image) if arguments.boxes is not None else None
     results = {

@@ -21,7 +21,7 @@ def estimate_pose(
     height: int | None = None,
     method: Method | None = None,
     scales: Sequence[float] = (1.0,),
-    flip: bool = False,
+    flip: bool | None = None,
     min_joints: int | None = None,
     min_score: float | None = None,
     min_joint_score: float | None = None,
@@ -46,8 +46,8 @@ def estimate_pose(
         "fast" or "exact" decoding (bottom-up only).
     scales : Sequence[float]
         Multiples of ``height`` whose maps are averaged (bottom-up only).
-    flip : bool
-        Average with the horizontally flipped image.
+    flip : bool | None
+        Average with the horizontally flipped image. None: for top-down networks only, as published evaluations do.
     min_joints : int | None
         Minimum number of detected keypoints of a person (bottom-up only).
     min_score : float | None

@@ -23,7 +23,7 @@ def make_estimator(
     height: int | None = None,
     method: Method | None = None,
     scales: Sequence[float] = (1.0,),
-    flip: bool = False,
+    flip: bool | None = None,
     min_joints: int | None = None,
     min_score: float | None = None,
     min_joint_score: float | None = None,
@@ -44,8 +44,8 @@ def make_estimator(
         "fast" or "exact" decoding (bottom-up only).
     scales : Sequence[float]
         Multiples of ``height`` whose maps are averaged (bottom-up only).
-    flip : bool
-        Average with the horizontally flipped image.
+    flip : bool | None
+        Average with the horizontally flipped image. None: for top-down networks only, as published evaluations do.
     min_joints : int | None
         Minimum number of detected keypoints of a person (bottom-up only).
     min_score : float | None
@@ -80,21 +80,21 @@ def make_estimator(
         options["scales"] = tuple(scales)
     if isinstance(model, str | Path):
         model = _load_pose(model, device or "auto", notify)
-    if isinstance(model, Estimator) and not (options or flip or detector is not None):
+    if isinstance(model, Estimator) and not (options or flip is not None or detector is not None):
         return model.to(device) if device else model
     network = model.network if isinstance(model, Estimator) else model
     estimator: Estimator
     if isinstance(network, BottomUpNetwork):
         if detector is not None:
             raise UsageError(f"`detector` needs a top-down network; {network.name} is bottom-up and finds all people")
-        estimator = PoseEstimator(network, flip=flip, **options)
+        estimator = PoseEstimator(network, flip=bool(flip), **options)
     elif isinstance(network, TopDownNetwork):
         for name in options:
             raise UsageError(f"`{name}` needs a bottom-up network; {network.name} is top-down")
         finder: PoseEstimator | None = None
         if detector is not None:
             finder = load_as("bottom-up", detector, device=device, notify=notify)
-        estimator = TopDownEstimator(network, detector=finder, flip=flip)
+        estimator = TopDownEstimator(network, detector=finder, flip=flip is not False)
     else:
         raise UsageError(f"`model` must be a pose network or the name of its weights; got {type(model).__name__}")
     return estimator.to(device) if device else estimator

@@ -148,7 +148,7 @@ def evaluate_pose(
     height: int | None = None,
     method: Method | None = None,
     scales: Sequence[float] | str | None = None,
-    flip: bool = False,
+    flip: bool | None = None,
     detector: PoseEstimator | str | Path | None = None,
     limit: int | None = None,
     results: str | Path | None = None,
@@ -180,7 +180,7 @@ def evaluate_pose(
         See `make_estimator`.
     scales : Sequence[float] | str | None
         See `make_estimator`; also as text, "0.5,1,1.5".
-    flip : bool
+    flip : bool | None
         See `make_estimator`.
     detector : PoseEstimator | str | Path | None
         See `make_estimator`.

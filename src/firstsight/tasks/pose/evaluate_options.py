@@ -17,8 +17,8 @@ class PoseOptions:
     """Decoding: fast (default), or exact as in the published code (bottom-up)."""
     scales: str | None = None
     """Average the maps over these multiples of the height, as in 0.5,1,1.5 (bottom-up)."""
-    flip: bool = False
-    """Average with the horizontally flipped image."""
+    flip: bool | None = None
+    """Average with the horizontally flipped image (default: yes for top-down, no for bottom-up networks)."""
     detector: str | None = None
     """Weights of a bottom-up network that finds the people (top-down; default: the labeled boxes)."""
     limit: int | None = None
