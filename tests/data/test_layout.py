@@ -38,9 +38,10 @@ TWO = ("train/cat/6", "train/dog/6")
         ((*TWO, "val/cat/2", "val/dog/2", "test/4"), (12, 4), "4 in test/ (no class folders)"),
         ((*TWO, "train/1", "val/cat/2", "val/dog/2"), (12, 4), "left out 1 image: 1 in train/ (in no class folder)"),
         ((*TWO, "val/cat/2", "val/dog/2", "samples/3"), (12, 4), "3 in samples/ (not a split)"),
-        (("seg_train/seg_train/cat/6", "seg_train/seg_train/dog/6", "seg_test/seg_test/cat/2", "seg_test/seg_test/dog/2",
-          "seg_pred/seg_pred/4"), (12, 4), "4 in seg_pred/ (not a split)"),
-        (("training_set/training_set/cat/6", "training_set/training_set/dog/6", "test_set/test_set/cat/2"), (12, 2), ""),
+        (("seg_train/seg_train/cat/6", "seg_train/seg_train/dog/6", "seg_test/seg_test/cat/2",
+          "seg_test/seg_test/dog/2", "seg_pred/seg_pred/4"), (12, 4), "4 in seg_pred/ (not a split)"),
+        (("training_set/training_set/cat/6", "training_set/training_set/dog/6", "test_set/test_set/cat/2"),
+         (12, 2), ""),
         (("train/images/cat/6", "train/images/dog/6", "test1/test1/3"), (10, 2), "3 in test1/ (no class folders)"),
         (("cat/train/6", "dog/train/6", "cat/test/2", "dog/test/2"), (12, 4), ""),
         (("pets/cat/6", "pets/dog/6", "1"), (10, 2), "left out 1 image: 1 in outer folders"),
@@ -167,23 +168,15 @@ def test_names_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
     ],
 )
 def test_zip_names_are_decoded(tmp_path: Path, encoding: str, names: tuple[str, str]) -> None:
+    raw = [name.encode(encoding) for name in names]
+    placeholders = [letter * len(name) for letter, name in zip("xy", raw, strict=True)]
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-        for name in names:
+        for placeholder in placeholders:
             for i in range(4):
-                info = zipfile.ZipInfo("x" * len(name.encode(encoding)) + f"/{i}.png")
-                archive.writestr(info, PNG)
+                archive.writestr(f"{placeholder}/{i}.png", PNG)
     content = (tmp_path / "set.zip").read_bytes()
-    for i, name in enumerate(names):  # the same length in bytes: each name replaces half of the members
-        raw = name.encode(encoding)
-        old = b"x" * len(raw)
-        for number in range(4):
-            place = f"/{number}.png".encode()
-            start = -1
-            for _ in range(i + 1 if len(names[0].encode(encoding)) == len(names[1].encode(encoding)) else 1):
-                start = content.index(old + place, start + 1)
-            content = content[:start] + raw + content[start + len(raw) :]
-            start = content.index(old + place, start)
-            content = content[:start] + raw + content[start + len(raw) :]
+    for placeholder, name in zip(placeholders, raw, strict=True):
+        content = content.replace(f"{placeholder}/".encode(), name + b"/")
     (tmp_path / "set.zip").write_bytes(content)
     assert load_data(tmp_path / "set.zip").classes == tuple(sorted(names))
 

@@ -156,7 +156,7 @@ def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
         if len(file.parts) > depth + 1:
             folders.setdefault(file.parts[depth], []).append(file)
     layout.leave_out((file for file in inside if len(file.parts) == depth + 1), "no folder")
-    splits = _split_folders(folders)
+    splits = _split_folders(folders, depth)
     if not splits:
         _add_class_folders(layout, folders, depth)
         return layout
@@ -215,7 +215,7 @@ def _split_of(name: str) -> str | None:
     return splits[0] if len(splits) == 1 and not rest else None
 
 
-def _split_folders(folders: dict[str, list[ImageFile]]) -> dict[str, str]:
+def _split_folders(folders: dict[str, list[ImageFile]], depth: int) -> dict[str, str]:
     """Return the split of each split folder; names with other words need a counterpart, as seg_train and seg_test."""
     by_rest: dict[tuple[str, ...], dict[str, str]] = {}
     for name in folders:
@@ -229,7 +229,7 @@ def _split_folders(folders: dict[str, list[ImageFile]]) -> dict[str, str]:
     lower = {name.lower() for name in folders}
     num_classes = len(folders) - len(result)
     is_flat_train = [name.lower() for name in result] == ["train"] and num_classes >= 2
-    if is_flat_train and all(len(file.parts) == len(files[0].parts) for files in folders.values() for file in files):
+    if is_flat_train and all(len(file.parts) == depth + 2 for files in folders.values() for file in files):
         return {}  # train/ beside bus/ and car/, all of them with images
     if "invalid" in lower:
         result = {name: split for name, split in result.items() if name.lower() != "valid"}
