@@ -74,7 +74,7 @@ def test_split_folders_never_become_classes(
         (("train/6", "test/4"), "train/, test/ without class folders|test/, train/ without class folders"),
         (("train/6", "samples/4"), "train/ without class folders"),
         (("train/6", "test/cat/3", "test/dog/3"), "train/ has no class folders"),
-        ((*TWO, "bird/40", "cow/40"), "bird/, cow/ beside the split folders train/"),
+        ((*TWO, "bird/40", "cow/40"), "bird/, cow/ next to the split folders train/"),
         (("train/train/6", "test/test/6"), "without class folders"),
     ],
 )
@@ -111,7 +111,7 @@ def test_jpeg_suffixes_are_read_and_images_with_others_are_named(tmp_path: Path)
     for i, suffix in enumerate((".jfif", ".jpe", ".JPE", ".PNG")):
         (path / "cat" / f"{i}.png").rename(path / "cat" / f"{i}{suffix}")
     (path / "dog" / "0.png").rename(path / "dog" / "0")
-    (path / "dog" / "1.png").rename(path / "dog" / "1.picture")
+    (path / "dog" / "1.png").rename(path / "dog" / "1.image")
     (path / "dog" / "notes.txt").write_text("no image")
     for i in range(2):
         (path / "bird" / f"{i}.png").rename(path / "bird" / f"{i}.heic")

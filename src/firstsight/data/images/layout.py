@@ -21,7 +21,8 @@ SPLIT_NAMES = {
 }  # fmt: skip
 """Words in the names of split folders."""
 OTHER_WORDS = frozenset({
-    "set", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "split",
+    "set", "data", "dataset", "image", "images", "img", "imgs", "photo", "photos", "split",
+    "picture", "pictures",  # prose: ok
     "folder", "file", "files", "jpg", "jpeg", "png", "raw",
 })  # fmt: skip
 """Words that do not change the meaning of a split folder's name."""
@@ -230,7 +231,7 @@ def _split_folders(folders: dict[str, list[ImageFile]], depth: int) -> dict[str,
     num_classes = len(folders) - len(result)
     is_flat_train = [name.lower() for name in result] == ["train"] and num_classes >= 2
     if is_flat_train and all(len(file.parts) == depth + 2 for files in folders.values() for file in files):
-        return {}  # train/ beside bus/ and car/, all of them with images
+        return {}  # train/, bus/ and car/, all of them with images
     if "invalid" in lower:
         result = {name: split for name, split in result.items() if name.lower() != "valid"}
     return result
@@ -266,7 +267,7 @@ def _check_train(
     if others and (not has_train or num_others > num_used):
         raise DataError(
             one_line(
-                f"{tree.path}: {_list([f'{name}/' for name in others])} beside the split folders"
+                f"{tree.path}: {_list([f'{name}/' for name in others])} next to the split folders"
                 f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only classes"
             )
         )
