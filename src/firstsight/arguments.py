@@ -64,3 +64,14 @@ def _is_a(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, Real) and not isinstance(value, bool)
     return isinstance(value, kind)
+
+
+def is_digits(text: str) -> bool:
+    """Return whether a text is a number of 1 to 9 digits from 0 to 9.
+
+    ``str.isdigit`` also accepts "²", which ``int`` refuses, and numbers of any length.
+
+    >>> [is_digits(text) for text in ("224", "²", "٣", "", "-1", "1" * 10)]
+    [True, False, False, False, False, False]
+    """
+    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -330,3 +330,16 @@ def test_a_gzip_file_longer_than_its_header_declares_is_refused(run: Run, tmp_pa
     )
     (tmp_path / "big" / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(2)))
     refused(run("train", "lenet", "--data", "big"), 1, "declares 2 x 4 x 4 values but has more")
+
+
+@pytest.mark.parametrize("number", ["2²", "٣", "9" * 5001, "1e3", "3\n"])
+def test_numbers_with_other_digits_are_refused(run: Run, number: str) -> None:
+    Image.new("L", (8, 8)).save("x.png")
+    for arguments, name in (
+        (("summary", "lenet", "--input", f"1x32x{number}"), "--input must be"),
+        (("filter", "x.png", "--kernel", "sharpen", "--padding", number), "--padding must be"),
+        (("filter", "x.png", "--kernel", "sharpen", "--at", f"1,{number}"), "--at must be"),
+    ):
+        if number == "3\n" and "--at" in arguments:  # spaces around numbers are allowed
+            continue
+        refused(run(*arguments), 2, name)

@@ -127,6 +127,39 @@ def test_pickled_cifar_is_never_opened(tmp_path: Path) -> None:
         load_data(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["cifar-10-batches-py/data_batch_1", "cifar-10-python.tar.gz", "cifar-100-python/train"]
+)
+def test_pickled_versions_of_torchvision_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "root" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(DataError, match=r"pickled batches can contain code; get the binary version \(cifar-10-binary"):
+        load_data(tmp_path / "root")
+
+
+def test_archive_with_other_files_is_refused_without_reading_them(tmp_path: Path) -> None:
+    source = tmp_path / "cifar-10-binary.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        info = tarfile.TarInfo("zeros")
+        info.size = 40 << 20
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+    with pytest.raises(DataError, match="zeros does not belong to cifar-10-binary"):
+        load_data(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
+)
+def test_data_set_is_found_by_name_where_torchvision_stores_it(tmp_path: Path, name: str, folder: str) -> None:
+    (tmp_path / "data" / folder).mkdir(parents=True)
+    write_pair(tmp_path / "data" / folder / "raw")
+    with pytest.raises(DataError, match="FIRSTSIGHT_OFFLINE is set"):
+        load_data(name)  # the test files are missing: it may be a download that is not complete
+    write_pair(tmp_path / "data" / folder / "raw", n=6, prefix="t10k")
+    assert (len(load_data(name)), len(load_data(name, "test"))) == (12, 6)
+
+
 def test_data_set_is_found_by_name_in_the_download_folder(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "home" / "data").mkdir(parents=True)
     (tmp_path / "home" / "data" / "fashion-mnist").symlink_to(shared / "fashion-mnist")

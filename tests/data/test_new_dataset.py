@@ -1,6 +1,9 @@
 """A new published data set is one entry of the registry."""
 
 import gzip
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +11,10 @@ import pytest
 
 import firstsight
 from firstsight.cli import main
+from firstsight.data.checksum import sha256_of
 from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile, register_dataset
 from helpers.files import idx
+from helpers.mirror import Mirror
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -44,6 +49,25 @@ def stripes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             files=tuple(RemoteFile(f"{name}.gz", "0" * 64, 1000) for name in FILES),
         )
     )
+
+
+@pytest.mark.usefixtures("stripes")
+def test_several_downloads_of_one_data_set_at_once_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks of files exclude threads as they exclude processes."""
+    published = (tmp_path / "home/data/stripes").rename(tmp_path / "published")
+    files = tuple(RemoteFile(path.name, sha256_of(path), path.stat().st_size) for path in sorted(published.iterdir()))
+    server = Mirror(published)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
+    register_dataset(replace(DATASETS["stripes"], mirrors=(server.url,), files=files))
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            sets = list(pool.map(lambda split: firstsight.load_data("stripes", split), ["train", "test"] * 3))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [len(images) for images in sets] == [64, 32] * 3
+    assert sorted(server.requests) == [f"/{file.name}" for file in files]  # each file once
 
 
 @pytest.mark.usefixtures("stripes")

@@ -442,7 +442,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("net.safetensors", 2, "its training data (not known) were not found; name a JSON file of COCO keypoints"),
         ("net.safetensors --data gone.json", 1, "gone.json: no such file or folder"),
         ("net.safetensors --data bad.json", 1, "bad.json: not valid JSON"),
-        ("net.safetensors --data list.json", 1, "list.json: 'images' must be a list of objects"),
+        ("net.safetensors --data list.json", 1, "list.json: expected an object, got a list"),
         ("net.safetensors --data people.json --images gone", 1, "--images gone: there is no such folder"),
         ("net.safetensors --data people.json --images empty", 1, "2 of 2 images are missing"),
         ("net.safetensors --data . --images images", 1, "--images images requires a JSON file as --data"),

@@ -36,6 +36,8 @@ Environment variables:
   FIRSTSIGHT_OFFLINE=1    never open a connection
   FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
   FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
+  FIRSTSIGHT_MAX_MB          largest size of a file that is read, in MB
+  FIRSTSIGHT_MAX_MEGAPIXELS  largest image that is decoded
   OMP_WAIT_POLICY         wait policy of OpenMP threads (default: chosen from the machine's load)
   NO_COLOR                no colors
 """

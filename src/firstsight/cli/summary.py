@@ -79,12 +79,13 @@ def run(argv: list[str]) -> int:
 
 
 def _parse_shape(text: str | None) -> tuple[int, int, int] | None:
+    from firstsight.arguments import is_digits
     from firstsight.errors import UsageError
 
     if text is None:
         return None
     numbers = text.lower().split("x")
-    if len(numbers) != 3 or not all(number.isdigit() and int(number) for number in numbers):
+    if len(numbers) != 3 or not all(is_digits(number) and int(number) for number in numbers):
         raise UsageError(f"`input` must be channels x height x width, like 3x224x224; got {text}")
     return int(numbers[0]), int(numbers[1]), int(numbers[2])
 

@@ -64,7 +64,7 @@ TURNS = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
-"""How an image of each EXIF orientation is turned."""
+"""Transposition for each EXIF orientation."""
 
 
 def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
@@ -150,7 +150,7 @@ class UndecodedImage:
 
     @property
     def has_value_range(self) -> bool:
-        """Whether the range of the values is not defined by the format (floating-point and 32-bit TIFF)."""
+        """True if the format does not define the range of the values (floating-point and 32-bit TIFF)."""
         return self.image.mode in ("F", "I") and self.image.format != "PPM"
 
     def find_value_range(self) -> float:

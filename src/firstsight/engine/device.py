@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from firstsight.arguments import is_digits
 from firstsight.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -36,7 +37,7 @@ def choose_device(name: str | torch.device) -> str:
     if name == "auto":
         return next(device for device in available if available[device])
     kind, _, index = str(name).partition(":")
-    if kind not in available or not isinstance(name, str | torch.device) or not (index.isdecimal() or not index):
+    if kind not in available or not isinstance(name, str | torch.device) or not (is_digits(index) or not index):
         raise UsageError(f"`device` must be auto, cpu, cuda or mps; got {name!r}")
     if not available[kind]:
         raise UsageError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.data.images.find import recognize
-from firstsight.data.images.idx import find_idx, read_idx
+from firstsight.data.images.idx import find_idx
 from firstsight.documents.decode import one_line
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import list_runs, read_config
@@ -195,7 +195,7 @@ def _dataset_name(data: str) -> str:
         return data
     for _, labels in find_idx(path).values():
         try:
-            info = recognize(labels, read_idx(labels))
+            info = recognize(labels)
         except DataError:
             return data
         if info:

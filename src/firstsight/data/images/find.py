@@ -5,15 +5,12 @@ import struct
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from firstsight.arguments import expand_user
 from firstsight.data.checksum import sha256_of
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import find_home
 from firstsight.data.images.cifar import PICKLED, find_cifar
-from firstsight.data.images.idx import UNSIGNED_BYTE, find_idx
+from firstsight.data.images.idx import UNSIGNED_BYTE, find_idx, read_idx
 from firstsight.errors import DataError
 
 SYSTEM_FOLDERS = (
@@ -41,8 +38,8 @@ def find_dataset(info: DatasetInfo) -> Path | None:
     home = find_home()
     folders = [home / "data" / info.name] if home else []
     for root in (expand_user(folder) for folder in SYSTEM_FOLDERS):  # unchanged without a home directory
-        torchvision_name = info.title.split()[0].replace("-", "")
-        folders += [root / info.name, root / info.name.replace("-", ""), root / torchvision_name]
+        torchvision_names = (info.title.split()[0].replace("-", ""), info.name.upper())
+        folders += [root / name for name in (info.name, info.name.replace("-", ""), *torchvision_names)]
         folders += [root] if info.name == "cifar10" else []
     for folder in folders:
         path = find_cifar(folder) if info.name == "cifar10" else folder
@@ -61,18 +58,15 @@ def _is_complete(path: Path, info: DatasetInfo) -> bool:
         return False
 
 
-def recognize(labels_path: Path, labels: NDArray[np.uint8]) -> DatasetInfo | None:
+def recognize(labels_path: Path) -> DatasetInfo | None:
     """Return the data set that a label file belongs to, or None.
 
-    The SHA-256 of the file is compared, as stored and uncompressed.
-
-    Parameters
-    ----------
-    labels_path : Path
-        The file.
-    labels : NDArray[np.uint8]
-        (N,) array of its labels.
+    The SHA-256 of the file is compared, as stored and uncompressed. A damaged file belongs to none.
     """
+    try:
+        labels = read_idx(labels_path)
+    except DataError:
+        return None
     file_hash = sha256_of(labels_path)
     header = struct.pack(">HBBI", 0, UNSIGNED_BYTE, 1, len(labels))
     content_hash = hashlib.sha256(header + labels.tobytes()).hexdigest()

@@ -21,7 +21,8 @@ SPLIT_NAMES = {
 }  # fmt: skip
 """Words in the names of split folders."""
 OTHER_WORDS = frozenset({
-    "set", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "split",
+    "set", "data", "dataset", "image", "images", "img", "imgs", "photo", "photos", "split",
+    "picture", "pictures",  # prose: ok
     "folder", "file", "files", "jpg", "jpeg", "png", "raw",
 })  # fmt: skip
 """Words that do not change the meaning of a split folder's name."""
@@ -156,7 +157,7 @@ def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
         if len(file.parts) > depth + 1:
             folders.setdefault(file.parts[depth], []).append(file)
     layout.leave_out((file for file in inside if len(file.parts) == depth + 1), "no folder")
-    splits = _split_folders(folders)
+    splits = _split_folders(folders, depth)
     if not splits:
         _add_class_folders(layout, folders, depth)
         return layout
@@ -215,7 +216,7 @@ def _split_of(name: str) -> str | None:
     return splits[0] if len(splits) == 1 and not rest else None
 
 
-def _split_folders(folders: dict[str, list[ImageFile]]) -> dict[str, str]:
+def _split_folders(folders: dict[str, list[ImageFile]], depth: int) -> dict[str, str]:
     """Return the split of each split folder; names with other words need a counterpart, as seg_train and seg_test."""
     by_rest: dict[tuple[str, ...], dict[str, str]] = {}
     for name in folders:
@@ -229,8 +230,8 @@ def _split_folders(folders: dict[str, list[ImageFile]]) -> dict[str, str]:
     lower = {name.lower() for name in folders}
     num_classes = len(folders) - len(result)
     is_flat_train = [name.lower() for name in result] == ["train"] and num_classes >= 2
-    if is_flat_train and all(len(file.parts) == len(files[0].parts) for files in folders.values() for file in files):
-        return {}  # train/ beside bus/ and car/, all of them with images
+    if is_flat_train and all(len(file.parts) == depth + 2 for files in folders.values() for file in files):
+        return {}  # train/, bus/ and car/, all of them with images
     if "invalid" in lower:
         result = {name: split for name, split in result.items() if name.lower() != "valid"}
     return result
@@ -266,7 +267,7 @@ def _check_train(
     if others and (not has_train or num_others > num_used):
         raise DataError(
             one_line(
-                f"{tree.path}: {_list([f'{name}/' for name in others])} beside the split folders"
+                f"{tree.path}: {_list([f'{name}/' for name in others])} next to the split folders"
                 f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only classes"
             )
         )

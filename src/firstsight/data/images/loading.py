@@ -184,7 +184,7 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
         raise DataError(one_line(text))
     if not min(len(images), *images.shape[1:]):
         raise DataError(one_line(f"{images_path}: no images (its shape is {images.shape})"))
-    info = recognize(labels_path, labels)
+    info = recognize(labels_path)
     train_labels = labels if only_split or split == "train" else _read_labels(files["train"][1])
     test_labels = labels if only_split or split == "test" else _read_labels(files["test"][1])
     values = np.unique(train_labels)
