@@ -33,7 +33,7 @@ NAMES = {
 
 @cache
 def stored_text(name: str) -> str:
-    """Return the card of bundled weights as it is in the file."""
+    """Return the card of bundled weights, unchanged."""
     with safe_open(bundled()[name], framework="np") as file:
         return str(file.metadata()["firstsight"])
 

@@ -233,5 +233,5 @@ def test_a_user_without_a_home_is_asked_for_a_folder_only_where_it_is_needed(run
         code, out, err = run(*command)
         assert (code, out) == (2, "")
         assert err == "firstsight: the home directory is not known; set FIRSTSIGHT_HOME to a folder for downloads\n"
-    err = run("weights", "import", "~nobody-here/x.pth", "--model", "resnet18")[2]
-    assert err == "firstsight: no such file: ~nobody-here/x.pth\n"
+    err = run("weights", "import", "~no-such-user/x.pth", "--model", "resnet18")[2]
+    assert err == "firstsight: no such file: ~no-such-user/x.pth\n"

@@ -41,7 +41,7 @@ HOW_TO_SAVE = "torch.save(net.state_dict(), FILE)"
 
 
 class Ignored:
-    """Replaces an object beside the weights; nothing of it is kept."""
+    """Replaces an object next to the weights; nothing of it is kept."""
 
     def __init__(self, *arguments: Any) -> None:
         pass
@@ -65,14 +65,14 @@ HARMLESS = tuple(
     for module in modules.split()
     for name in names.split()
 )
-"""Types of objects that are often stored beside weights; they are replaced by `Ignored`, so none of them is created."""
+"""Types of objects that are often stored next to weights; they are replaced by `Ignored`, so none of them is created."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a PyTorch file by name; code in it is never executed.
 
     They may be the content of the file, or an entry of it (see `KEYS`), also nested. Numbers, texts and objects of
-    `HARMLESS` types beside them are left out.
+    `HARMLESS` types next to them are left out.
 
     Raises
     ------
