@@ -65,7 +65,7 @@ HARMLESS = tuple(
     for module in modules.split()
     for name in names.split()
 )
-"""Types of objects that are often stored next to weights; they are replaced by `Ignored`, so none of them is created."""
+"""Types of objects that are often stored next to weights; replaced by `Ignored`, so that none is created."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
