@@ -151,7 +151,7 @@ def test_calibration_of_the_card_gives_score_and_default_threshold(photo: Path, 
     for wrong in ({"coefficient": 1.0}, [1], {"coefficient": -1, "intercept": 0, "min_score": 0}):
         path = weights.with_name("wrong.safetensors")
         write_weights(path, read_weights(weights).tensors, json.dumps(card | {"score_calibration": wrong}))
-        with pytest.raises(WeightsError, match="its card cannot be used"):
+        with pytest.raises(WeightsError, match="its card: score_calibration"):
             PoseEstimator(path)
 
 

@@ -293,7 +293,5 @@ def test_a_card_with_an_impossible_crop_is_refused() -> None:
     fields = {name: card[name] for name in ("options", "preprocess", "classes")}
     state = create_model("resnet18").state_dict()
     write_weights(Path("y.safetensors"), state, make_card("classifier", model="resnet18", about={}, **fields))
-    with pytest.raises(
-        WeightsError, match=r"y.safetensors: its card: preprocess: cannot crop 224 pixels from a side"
-    ):
+    with pytest.raises(WeightsError, match=r"y.safetensors: its card: preprocess: cannot crop 224 pixels from a side"):
         load("y.safetensors")

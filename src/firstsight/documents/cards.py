@@ -234,7 +234,7 @@ SCHEMAS: dict[str, type[Card]] = {
     "pose": PoseCard,
     "top-down": TopDownCard,
 }
-"""Schemas by the kind of the card. Other kinds have entries of their own, which their loader checks."""
+"""Schemas by the kind of the card. Other kinds have other entries, which their loader checks."""
 
 
 class _StoredAbout(Struct):

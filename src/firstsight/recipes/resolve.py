@@ -13,7 +13,7 @@ from firstsight.data.images.idx import find_idx
 from firstsight.documents.decode import one_line
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import list_runs, read_config
-from firstsight.errors import RunError, UsageError, similar_names, suggest
+from firstsight.errors import DataError, RunError, UsageError, similar_names, suggest
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
@@ -193,11 +193,9 @@ def _dataset_name(data: str) -> str:
     path = Path(data).expanduser()
     if not path.is_dir():
         return data
-    for _, labels in find_idx(path).values():
-        try:
-            info = recognize(labels)
-        except DataError:
-            return data
-        if info:
-            return info.name
-    return data
+    try:
+        label_files = [labels for _, labels in find_idx(path).values()]
+    except DataError:  # the message of the loader says more
+        return data
+    found = (recognize(labels) for labels in label_files)
+    return next((info.name for info in found if info), data)

@@ -41,7 +41,7 @@ HOW_TO_SAVE = "torch.save(net.state_dict(), FILE)"
 
 
 class Ignored:
-    """Replaces an object beside the weights; nothing of it is kept."""
+    """Replaces an object next to the weights; nothing of it is kept."""
 
     def __init__(self, *arguments: Any) -> None:
         pass
@@ -65,14 +65,14 @@ HARMLESS = tuple(
     for module in modules.split()
     for name in names.split()
 )
-"""Types of objects that are often stored beside weights; they are replaced by `Ignored`, so none of them is created."""
+"""Types of objects that are often stored next to weights; replaced by `Ignored`, so that none is created."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a PyTorch file by name; code in it is never executed.
 
     They may be the content of the file, or an entry of it (see `KEYS`), also nested. Numbers, texts and objects of
-    `HARMLESS` types beside them are left out.
+    `HARMLESS` types next to them are left out.
 
     Raises
     ------
@@ -178,10 +178,8 @@ def _explain(error: Exception, notes: str) -> str:
     if "legacy .tar format" in text:
         return f"is of a very old version of PyTorch; read it with that version, and save it again with {HOW_TO_SAVE}"
     reason = text.rpartition("WeightsUnpickler error: ")[2].strip() or type(error).__name__
-    first = reason.splitlines()[0]
-    return (
-        f"not a readable PyTorch file, or truncated ({first if 'weights_only' not in first else 'unreadable pickle'})"
-    )
+    first = "unreadable pickle" if "weights_only" in reason else reason.splitlines()[0]
+    return f"not a readable PyTorch file, or truncated ({first})"
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:
@@ -200,10 +198,8 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
     if best:
         names = ", ".join(".".join(keys) for keys in best[:5])
         raise WeightsError(f"holds the weights of several networks ({names}); save one of them alone")
-    entries = ", ".join(str(key) for key in list(content)[:8]) if isinstance(content, Mapping) else ""
-    raise WeightsError(
-        f"does not hold tensors by name (a state dict){f'; its entries are {entries}' if entries else ''}"
-    )
+    entries = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
+    raise WeightsError(f"does not hold tensors by name (a state dict); it holds: {entries}")
 
 
 def _state_dicts(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
