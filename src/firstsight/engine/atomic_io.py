@@ -55,24 +55,28 @@ def replacing(path: Path) -> Iterator[Path]:
         If the system cannot write the file; the error names ``path``.
     """
     target = Path(os.path.realpath(path))  # unlike Path.resolve, it accepts links that form a circle
-    if target.exists() and not target.is_file() and not target.is_dir():
-        yield target
-        return
-    name = target.name[:MAX_NAME]
-    temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
+    is_device = target.exists() and not target.is_file() and not target.is_dir()
+    temporary = target if is_device else target.with_name(f".{target.name[:MAX_NAME]}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        if target.is_file():
-            with suppress(OSError):  # some file systems have no modes
-                shutil.copymode(target, temporary)
-        temporary.replace(target)
+        if not is_device:
+            _replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if not is_device:
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Flush a file to disk, give it the permissions of the file that it replaces, and rename it."""
+    with temporary.open("rb+") as written:
+        os.fsync(written.fileno())
+    if target.is_file():
+        with suppress(OSError):  # some file systems have no permissions
+            shutil.copymode(target, temporary)
+    temporary.replace(target)
     sync_folder(target.parent)
 
 
