@@ -203,7 +203,7 @@ def test_json_has_no_numbers_that_json_lacks(capfd: pytest.CaptureFixture[str]) 
 def test_a_name_is_printed_as_it_is_with_control_characters_escaped(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In a table, in a line of a result, and in the progress of a training."""
+    """Print it in a table, in a line of a result, and in the progress of a training."""
     rows = table("name", "value")
     rows.add_row(name, "1")
     assert isinstance(rows, Table)

@@ -38,7 +38,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Context manager that gives the path of a temporary file beside ``path``, which replaces it at the end.
+    """Context manager that gives the path of a temporary file next to ``path``, which replaces it at the end.
 
     The temporary file is flushed to disk and renamed if the block ends normally, and removed otherwise. So a file that
     exists is not touched before the new one is complete. A link is followed: the file that it points to is replaced. A
