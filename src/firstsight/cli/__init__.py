@@ -111,7 +111,7 @@ def _report(error: Exception) -> int:
         if is_first_process() or not isinstance(error, UsageError):  # only one of several processes prints it
             fail(as_options(str(error)))
         return error.exit_code
-    if _is_interrupted(error):  # a library has caught Ctrl-C and raised an error of its own
+    if _is_interrupted(error):  # a library has caught Ctrl-C and raised another error
         raise KeyboardInterrupt
     if isinstance(error, BrokenPipeError):  # the reader of the output has exited, as in `firstsight models | head`
         return 0

@@ -22,7 +22,7 @@ WIDTH = 160
 
 
 class TextConsole(Console):
-    """Console that prints text as it is: names are no markup, no emoji codes and no control characters."""
+    """Console that prints text unchanged: names are no markup, no emoji codes and no control characters."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
@@ -98,7 +98,7 @@ def print_json(document: object) -> None:
 
 
 def to_encodable(text: str, encoding: str) -> str:
-    r"""Return JSON text whose strings have escapes for control characters, and for all that the encoding lacks.
+    r"""Return JSON text whose strings have escapes for control characters, and for characters that the encoding lacks.
 
     >>> print(to_encodable('["고양이"]', "utf-8"), to_encodable('["고양이"]', "ascii"))
     ["고양이"] ["\uace0\uc591\uc774"]

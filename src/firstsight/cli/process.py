@@ -48,17 +48,17 @@ def prepare_process() -> None:
     - Messages on stderr that cannot be written are dropped.
     - Ctrl-C where Python would only print a traceback, such as in a destructor, ends the process.
     """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open("r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, stream)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     if isinstance(sys.stderr, io.TextIOWrapper):
         messages = open(sys.stderr.fileno(), "wb", closefd=False)  # noqa: SIM115
         sys.stderr = MessageStream(
             messages, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
         )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):  # in this order they get their own numbers
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("r" if number == 0 else "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
     sys.unraisablehook = _end_on_interrupt
 
 

@@ -40,7 +40,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Context manager that gives the path of a temporary file beside ``path``, which replaces it at the end.
+    """Context manager that gives the path of a temporary file next to ``path``, which replaces it at the end.
 
     The temporary file is flushed to disk and renamed if the block ends normally, and removed otherwise. So a file that
     exists is not touched before the new one is complete. Temporary files of this file that killed processes left are
@@ -58,25 +58,29 @@ def replacing(path: Path) -> Iterator[Path]:
         If the system cannot write the file; the error names ``path``.
     """
     target = Path(os.path.realpath(path))  # unlike Path.resolve, it accepts links that form a circle
-    if target.exists() and not target.is_file() and not target.is_dir():
-        yield target
-        return
-    name = target.name[:MAX_NAME]
-    temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
+    is_device = target.exists() and not target.is_file() and not target.is_dir()
+    temporary = target if is_device else target.with_name(f".{target.name[:MAX_NAME]}.{os.getpid()}.tmp")
     _remove_temporaries_of_the_dead(target)
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        if target.is_file():
-            with suppress(OSError):  # some file systems have no modes
-                shutil.copymode(target, temporary)
-        temporary.replace(target)
+        if not is_device:
+            _replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if not is_device:
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Flush a file to disk, give it the permissions of the file that it replaces, and rename it."""
+    with temporary.open("rb+") as written:
+        os.fsync(written.fileno())
+    if target.is_file():
+        with suppress(OSError):  # some file systems have no permissions
+            shutil.copymode(target, temporary)
+    temporary.replace(target)
     sync_folder(target.parent)
 
 

@@ -16,7 +16,7 @@ MAX_LABEL = 24
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty white figure of this size in inches, whose text is drawn as it is."""
+    """Return an empty white figure of this size in inches, whose text is drawn unchanged."""
     return TextFigure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
 
 

@@ -1,4 +1,4 @@
-"""Text of users in figures: drawn as it is, in installed fonts that have its characters."""
+"""Text of users in figures: drawn unchanged, in installed fonts that have its characters."""
 
 import logging
 import unicodedata
@@ -31,7 +31,7 @@ BOX = "\N{WHITE SQUARE}"
 
 
 class TextFigure(Figure):
-    """Figure whose text is drawn as it is: dollar signs are no formulas, and all characters of all fonts are used.
+    """Figure whose text is drawn unchanged: dollar signs are no formulas, and all characters of all fonts are used.
 
     Tick labels of logarithmic axes are powers of ten, which matplotlib writes as formulas; they stay so.
     """
@@ -43,7 +43,7 @@ class TextFigure(Figure):
 
 
 def prepare_text(fig: Figure) -> None:
-    """Change all texts of a figure so that they are drawn as they are; log a warning if no font has a character.
+    """Change all texts of a figure so that they are drawn unchanged; log a warning if no font has a character.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _is_invisible(char: str) -> bool:
 
 @lru_cache(64)
 def find_families(chars: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return installed font families that have characters, besides matplotlib's default font.
+    """Return installed font families that have characters, in addition to matplotlib's default font.
 
     Parameters
     ----------
