@@ -87,13 +87,15 @@ def read_resolved(
     UsageError, WeightsError
         See `load`.
     """
+    previous = None
     while True:
         path = resolve(name_or_path, notify=notify, other_names=other_names)
         try:
             return read(path)
         except WeightsError:
-            if path.exists():
+            if path.exists() or path == previous:
                 raise
+            previous = path
 
 
 def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -> tuple[TaskSpec, WeightsFile]:
