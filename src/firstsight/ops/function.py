@@ -17,10 +17,13 @@ class ByHandFunction(torch.autograd.Function):
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:  # type: ignore[override]
         """Apply the function to each element of a batch of `torch.vmap`, and stack the results."""
-        axes = zip(args, in_dims, strict=True)
-        batched = [(arg, axis) for arg, axis in axes]
         results = [
-            cls.apply(*(arg if axis is None else arg.select(axis, index) for arg, axis in batched))
+            cls.apply(
+                *(
+                    arg.select(axis, index) if isinstance(axis, int) else arg
+                    for arg, axis in zip(args, in_dims, strict=True)
+                )
+            )
             for index in range(info.batch_size)
         ]
         if isinstance(results[0], tuple):

@@ -85,7 +85,8 @@ def cross_entropy(
     if is_autocast(logits) and logits.dtype != torch.float64:
         logits = logits.float()
     num_classes = logits.shape[1]
-    one_hot = torch.zeros_like(logits).scatter_(1, target.long().unsqueeze(1), 1.0)
+    classes = torch.arange(num_classes, device=logits.device).view(-1, *[1] * (logits.ndim - 2))
+    one_hot = (classes == target.unsqueeze(1)).to(logits.dtype)
     target_probs = (1 - label_smoothing) * one_hot + label_smoothing / num_classes
     losses: Tensor = apply(CrossEntropyFunction, logits, target_probs)
     if reduction == "mean":

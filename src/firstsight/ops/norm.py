@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from firstsight.ops.function import ByHandFunction, apply
+from firstsight.ops.function import ByHandFunction, apply, is_autocast
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
@@ -266,5 +266,7 @@ def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: floa
         raise ValueError(f"local_response_norm: `size` must be at least 1, got {size}")
     if x.ndim < 3:
         raise ValueError(f"local_response_norm: `x` must have shape (N, C, ...) with at least 3 axes, got {x.ndim}")
+    if is_autocast(x) and x.dtype != torch.float64:
+        x = x.float()
     result: Tensor = apply(LocalResponseNormFunction, x, size, alpha, beta, k)
     return result
