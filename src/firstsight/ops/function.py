@@ -15,7 +15,7 @@ class ByHandFunction(torch.autograd.Function):
     """
 
     @classmethod
-    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:  # type: ignore[override]
+    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
         """Apply the function to each element of a batch of `torch.vmap`, and stack the results."""
         results = [
             cls.apply(
@@ -38,7 +38,7 @@ def is_autocast(x: Tensor) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
-def to_autocast_dtype(x: Tensor, *others: Tensor | None) -> tuple[Tensor | None, ...]:
+def to_autocast_dtype(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:
     """Return tensors as `torch.autocast` gives them to a convolution: in lower precision, except float64.
 
     Parameters

@@ -282,11 +282,16 @@ def _prepare(net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[nn.Modu
     first = next((p for p in weights if p.is_floating_point()), torch.empty(0))
     inputs = [torch.zeros(1, *shape, dtype=first.dtype, device=first.device) for shape in shapes]
     if any(is_lazy(tensor) for tensor in (*net.parameters(), *net.buffers())):
-        memo = {id(b): UninitializedBuffer(device=b.device, dtype=b.dtype) for b in net.buffers() if is_lazy(b)}
-        net = deepcopy(net, memo).eval()  # these have no copy
+        lazy = {id(b): b for b in net.buffers() if is_lazy(b)}
+        net = deepcopy(net, {key: _new_buffer(b) for key, b in lazy.items()}).eval()  # they cannot be copied
         with torch.no_grad():
             net(*inputs)
     return net, inputs
+
+
+def _new_buffer(buffer: Tensor) -> Tensor:
+    new: Tensor = UninitializedBuffer(device=buffer.device, dtype=buffer.dtype)  # type: ignore[call-arg]
+    return new
 
 
 def _describe(error: Exception, net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:

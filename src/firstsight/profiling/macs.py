@@ -61,11 +61,12 @@ def _trilinear(a: Tensor, b: Tensor, c: Tensor, expand_a: list[int], expand_b: l
         for axis in axes:
             shape.insert(axis, 1)
         shapes.append(shape)
-    return prod(torch.broadcast_shapes(*shapes))
+    return int(prod(torch.broadcast_shapes(*shapes)))
 
 
 def _cdist(a: Tensor, b: Tensor, *_: Any) -> int:
-    return prod(torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * a.shape[-2] * b.shape[-2] * a.shape[-1]
+    batch: int = prod(torch.broadcast_shapes(a.shape[:-2], b.shape[:-2]))
+    return batch * a.shape[-2] * b.shape[-2] * a.shape[-1]
 
 
 FORMULAS: Mapping[Any, Callable[..., int]] = {
