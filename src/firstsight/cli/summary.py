@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from firstsight.profiling import Summary
 
 TIMED_RUNS = 5
+MAX_DIGITS = 9
+"""Maximum number of digits of a size."""
 
 
 EXAMPLES = ("firstsight summary resnet18", "firstsight summary lenet --time --out lenet.png")
@@ -33,7 +35,8 @@ class Arguments:
     model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A network (see: firstsight models), a run, weights, or a function of your own: package.module:build."""
     input: Maybe[str] = None
-    """Shape of the image as CxHxW, like 3x224x224 (default: the size that the network is made for)."""
+    """Shape of the image as CxHxW, like 3x224x224 (default: the size that the network is made for); several inputs are
+    separated by commas."""
     variant: Maybe[str] = None
     """paper or torchvision, for networks that have both."""
     all: Flag = False
@@ -60,7 +63,7 @@ def run(argv: list[str]) -> int:
     model = _import_network(arguments.model) if ":" in arguments.model else arguments.model
     result = summary(
         model,
-        _parse_shape(arguments.input),
+        _parse_shapes(arguments.input),
         variant=arguments.variant,
         runs=TIMED_RUNS if arguments.time else 0,
     )
@@ -78,22 +81,24 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parse_shape(text: str | None) -> tuple[int, int, int] | None:
+def _parse_shapes(text: str | None) -> "list[tuple[int, ...]] | None":
     from firstsight.arguments import is_digits
     from firstsight.errors import UsageError
 
     if text is None:
         return None
-    numbers = text.lower().split("x")
-    if len(numbers) != 3 or not all(is_digits(number) and int(number) for number in numbers):
+    shapes = [part.lower().split("x") for part in text.split(",")]
+    is_valid = len(shapes[0]) == 3 and all(is_digits(size) and int(size) for shape in shapes for size in shape)
+    if not is_valid:
         raise UsageError(f"`input` must be channels x height x width, like 3x224x224; got {text}")
-    return int(numbers[0]), int(numbers[1]), int(numbers[2])
+    return [tuple(map(int, shape)) for shape in shapes]
 
 
 def _import_network(name: str) -> "nn.Module":
     """Return the network of ``package.module:build``: a function without arguments, a class, or a network."""
     from torch import nn
 
+    from firstsight.documents.decode import one_line
     from firstsight.errors import UsageError
 
     module_name, _, attribute = name.partition(":")
@@ -101,10 +106,11 @@ def _import_network(name: str) -> "nn.Module":
     try:
         built = getattr(import_module(module_name), attribute)
         net = built if isinstance(built, nn.Module) else built()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"{name}: cannot be built ({error})") from error
+    except (Exception, SystemExit) as error:  # code of the user, which may also be a program that exits
+        reason = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+        raise UsageError(one_line(f"{name}: cannot be built ({reason})")) from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(str(Path.cwd()))
     if not isinstance(net, nn.Module):
         raise UsageError(f"{name}: must return a torch.nn.Module; got {type(net).__name__}")
     return net

@@ -12,60 +12,60 @@ where x is zero outside the image. The gradients, with g = dL/dy, are::
     dx[n, c, r, t] = sum over o, i, j, p, q of  g[n, o, p, q] * w[o, c, i, j]
                      where r = s*p + d*i - top and t = s*q + d*j - left
 
-`firstsight.ops.sums` implements these sums with three algorithms. With groups, the output channels of a group depend
-only on the input channels of the same group, so the sums are applied to each group separately.
+`firstsight.ops.sums` implements these sums with three algorithms, `firstsight.ops.sum_functions` their gradients, so
+second derivatives exist, too. With groups, the output channels of a group depend only on the input channels of the same
+group, so the sums are applied to each group separately.
 """
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from firstsight.ops.function import ByHandFunction, apply, to_autocast_dtype
 from firstsight.ops.geometry import Geometry, Padding, Pair, resolve_padding, to_pair
-from firstsight.ops.sums import GATHER, Algorithm, compute_weight_grad, scatter_taps
+from firstsight.ops.sum_functions import GatherFunction, ScatterFunction, WeightFunction
+from firstsight.ops.sums import GATHER, Algorithm
 
 
-class Conv2dFunction(torch.autograd.Function):
+class Conv2dFunction(ByHandFunction):
     """Autograd function of convolution."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, algorithm: Algorithm
+        x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, algorithm: Algorithm
     ) -> Tensor:
-        """Compute y, one group at a time."""
+        """Compute y."""
         size = geometry.output_size(x.shape[2], x.shape[3], name="conv2d")
-        padded = F.pad(x, geometry.padding) if any(geometry.padding) else x
-        out = x.new_empty(len(x), len(weight), *size)
-        for p, w, y in zip(padded.chunk(groups, 1), weight.chunk(groups), out.chunk(groups, 1), strict=True):
-            GATHER[algorithm](p, w, geometry, y)
-        ctx.save_for_backward(padded, weight)
-        ctx.geometry = geometry
-        ctx.groups = groups
+        out: Tensor = GatherFunction.apply(pad(x, geometry), weight, geometry, size, groups, algorithm)
         return out if bias is None else out.add_(bias.view(-1, 1, 1))
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x and w."""
+        x, weight, _, ctx.geometry, ctx.groups, _ = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dx, dw and db, each only if it is required."""
-        padded, weight = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
         geometry = ctx.geometry
-        groups = ctx.groups
         dx = dw = db = None
-        grads = grad.chunk(groups, 1)
         if ctx.needs_input_grad[0]:
-            d_padded = padded.new_zeros(padded.shape)
-            for g, w, d in zip(grads, weight.chunk(groups), d_padded.chunk(groups, 1), strict=True):
-                scatter_taps(g, w, geometry, d)
-            dx = geometry.crop(d_padded)
+            left, right, top, bottom = geometry.padding
+            size = x.shape[2] + top + bottom, x.shape[3] + left + right
+            dx = geometry.crop(ScatterFunction.apply(grad, weight, geometry, size, ctx.groups, "taps"))
         if ctx.needs_input_grad[1]:
-            dw = weight.new_empty(weight.shape)
-            for p, g, d in zip(padded.chunk(groups, 1), grads, dw.chunk(groups), strict=True):
-                compute_weight_grad(p, g, geometry, d)
+            dw = WeightFunction.apply(pad(x, geometry), grad, geometry, ctx.groups)
         if ctx.needs_input_grad[2]:
             db = grad.sum((0, 2, 3))
         return dx, dw, db, None, None, None
+
+
+def pad(x: Tensor, geometry: Geometry) -> Tensor:
+    """Return the image with the zeros around it."""
+    return F.pad(x, geometry.padding) if any(geometry.padding) else x
 
 
 def conv2d(
@@ -128,7 +128,7 @@ def conv2d(
     dilations = to_pair(dilation, "dilation")
     sides = resolve_padding(padding, size=size, kernel=kernel, stride=strides, dilation=dilations)
     geometry = Geometry(kernel, strides, sides, dilations)
-    result: Tensor = Conv2dFunction.apply(x, weight, bias, geometry, groups, algorithm)
+    result: Tensor = apply(Conv2dFunction, *to_autocast_dtype(x, weight, bias), geometry, groups, algorithm)
     return result
 
 

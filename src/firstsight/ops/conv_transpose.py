@@ -18,21 +18,20 @@ The gradients, with g = dL/dy and g zero in the removed rows and columns, are::
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from firstsight.ops.function import ByHandFunction, apply, to_autocast_dtype
 from firstsight.ops.geometry import Geometry, Pair, to_pair
-from firstsight.ops.sums import SCATTER, Algorithm, compute_weight_grad, gather_im2col
+from firstsight.ops.sum_functions import GatherFunction, ScatterFunction, WeightFunction, spatial_size
+from firstsight.ops.sums import SCATTER, Algorithm
 
 
-class ConvTranspose2dFunction(torch.autograd.Function):
+class ConvTranspose2dFunction(ByHandFunction):
     """Autograd function of transposed convolution."""
 
     @staticmethod
     def forward(
-        ctx: Any,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -41,33 +40,27 @@ class ConvTranspose2dFunction(torch.autograd.Function):
         groups: int,
         algorithm: Algorithm,
     ) -> Tensor:
-        """Compute y, one group at a time, on the uncropped output of ``size``, then crop it."""
-        uncropped = x.new_zeros(len(x), weight.shape[1] * groups, *size)
-        for p, w, y in zip(x.chunk(groups, 1), weight.chunk(groups), uncropped.chunk(groups, 1), strict=True):
-            SCATTER[algorithm](p, w, geometry, y)
-        ctx.save_for_backward(x, weight)
-        ctx.geometry = geometry
-        ctx.groups = groups
-        out = geometry.crop(uncropped)
+        """Compute y on the uncropped output of ``size``, then crop it."""
+        out = geometry.crop(ScatterFunction.apply(x, weight, geometry, size, groups, algorithm))
         return out.clone() if bias is None else out + bias.view(-1, 1, 1)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x and w."""
+        x, weight, _, ctx.geometry, _, ctx.groups, _ = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dx, dw and db, each only if it is required."""
         x, weight = ctx.saved_tensors
         geometry = ctx.geometry
-        groups = ctx.groups
         dx = dw = db = None
-        grads = F.pad(grad, geometry.padding).chunk(groups, 1)
+        uncropped = F.pad(grad, geometry.padding)
         if ctx.needs_input_grad[0]:
-            dx = x.new_empty(x.shape)
-            for g, w, d in zip(grads, weight.chunk(groups), dx.chunk(groups, 1), strict=True):
-                gather_im2col(g, w, geometry, d)
+            dx = GatherFunction.apply(uncropped, weight, geometry, spatial_size(x), ctx.groups, "im2col")
         if ctx.needs_input_grad[1]:
-            dw = weight.new_empty(weight.shape)
-            for g, p, d in zip(grads, x.chunk(groups, 1), dw.chunk(groups), strict=True):
-                compute_weight_grad(g, p, geometry, d)
+            dw = WeightFunction.apply(uncropped, x, geometry, ctx.groups)
         if ctx.needs_input_grad[2]:
             db = grad.sum((0, 2, 3))
         return dx, dw, db, None, None, None, None
@@ -147,7 +140,8 @@ def conv_transpose2d(
         raise ValueError(
             f"conv_transpose2d: `padding` {(pad_y, pad_x)} removes all pixels of an output of {size[0]}x{size[1]}"
         )
-    result: Tensor = ConvTranspose2dFunction.apply(x, weight, bias, geometry, size, groups, algorithm)
+    tensors = to_autocast_dtype(x, weight, bias)
+    result: Tensor = apply(ConvTranspose2dFunction, *tensors, geometry, size, groups, algorithm)
     return result
 
 

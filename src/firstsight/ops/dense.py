@@ -12,21 +12,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from firstsight.ops.function import ByHandFunction, apply, to_autocast_dtype
 
 
-class LinearFunction(torch.autograd.Function):
+class LinearFunction(ByHandFunction):
     """Autograd function of the linear layer: one matrix product forward, two backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Compute x w^T + b."""
-        ctx.save_for_backward(x, weight)
         out = x @ weight.T
         return out if bias is None else out + bias
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x and w."""
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dx, dw and db, each only if it is required."""
         x, weight = ctx.saved_tensors
@@ -41,18 +45,20 @@ class LinearFunction(torch.autograd.Function):
         return dx, dw, db
 
 
-class ReLUFunction(torch.autograd.Function):
+class ReLUFunction(ByHandFunction):
     """Autograd function of ReLU."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         """Compute max(x, 0); nan stays nan."""
-        out = torch.where(x <= 0, 0, x)
-        ctx.save_for_backward(out)
-        return out
+        return torch.where(x <= 0, 0, x)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save y, which is positive where x is."""
+        ctx.save_for_backward(output)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         """Return the gradient where the output is positive, else 0."""
         (out,) = ctx.saved_tensors
@@ -92,7 +98,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ValueError(f"linear: `weight` expects {weight.shape[1]} inputs, got `x` of shape {tuple(x.shape)}")
     if bias is not None and bias.shape != (len(weight),):
         raise ValueError(f"linear: `bias` must have shape ({len(weight)},), got {tuple(bias.shape)}")
-    result: Tensor = LinearFunction.apply(x, weight, bias)
+    result: Tensor = apply(LinearFunction, *to_autocast_dtype(x, weight, bias))
     return result
 
 
@@ -106,5 +112,5 @@ def relu(x: Tensor) -> Tensor:
     >>> relu(torch.tensor([-2.0, 0.0, 3.0]))
     tensor([0., 0., 3.])
     """
-    result: Tensor = ReLUFunction.apply(x)
+    result: Tensor = apply(ReLUFunction, x)
     return result

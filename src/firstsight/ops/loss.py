@@ -13,28 +13,36 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from firstsight.ops.function import ByHandFunction, apply, is_autocast
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-class CrossEntropyFunction(torch.autograd.Function):
+def log_softmax(logits: Tensor) -> Tensor:
+    """Return log p over the classes (axis 1)."""
+    shifted = logits - logits.amax(1, keepdim=True)
+    return shifted - shifted.exp().sum(1, keepdim=True).log()
+
+
+class CrossEntropyFunction(ByHandFunction):
     """Autograd function of cross entropy with target probabilities."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target_probs: Tensor) -> Tensor:
+    def forward(logits: Tensor, target_probs: Tensor) -> Tensor:
         """Compute -sum of q * log p over the classes (axis 1) for each sample."""
-        shifted = logits - logits.amax(1, keepdim=True)
-        log_p = shifted - shifted.exp().sum(1, keepdim=True).log()
-        ctx.save_for_backward(log_p, target_probs)
-        return -torch.where(target_probs > 0, target_probs * log_p, 0).sum(1)  # 0 * log 0 is 0
+        return -torch.where(target_probs > 0, target_probs * log_softmax(logits), 0).sum(1)  # 0 * log 0 is 0
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x and q."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         """Compute the gradient of the logits, g * (p - q)."""
-        log_p, target_probs = ctx.saved_tensors
-        return grad.unsqueeze(1) * (log_p.exp() - target_probs), None
+        logits, target_probs = ctx.saved_tensors
+        return grad.unsqueeze(1) * (log_softmax(logits).exp() - target_probs), None
 
 
 def cross_entropy(
@@ -74,10 +82,13 @@ def cross_entropy(
     tensor(1.3863)
     """
     check_target(logits, target, label_smoothing)
+    if is_autocast(logits) and logits.dtype != torch.float64:
+        logits = logits.float()
     num_classes = logits.shape[1]
-    one_hot = torch.zeros_like(logits).scatter_(1, target.long().unsqueeze(1), 1.0)
+    classes = torch.arange(num_classes, device=logits.device).view(-1, *[1] * (logits.ndim - 2))
+    one_hot = (classes == target.unsqueeze(1)).to(logits.dtype)
     target_probs = (1 - label_smoothing) * one_hot + label_smoothing / num_classes
-    losses: Tensor = CrossEntropyFunction.apply(logits, target_probs)
+    losses: Tensor = apply(CrossEntropyFunction, logits, target_probs)
     if reduction == "mean":
         return losses.mean()
     if reduction == "sum":

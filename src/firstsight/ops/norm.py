@@ -20,7 +20,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from firstsight.ops.function import ByHandFunction, apply, is_autocast
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
@@ -33,12 +34,24 @@ def non_channel_axes(x: Tensor) -> list[int]:
     return [axis for axis in range(x.ndim) if axis != 1]
 
 
-class BatchNormFunction(torch.autograd.Function):
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and (biased) variance of each channel."""
+    axes = non_channel_axes(x)
+    mean = x.mean(axes)
+    return mean, ((x - per_channel(mean, x)) ** 2).mean(axes)
+
+
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Return z and 1 / sqrt(v + eps)."""
+    inverse_std = per_channel(1 / torch.sqrt(variance + eps), x)
+    return (x - per_channel(mean, x)) * inverse_std, inverse_std
+
+
+class BatchNormFunction(ByHandFunction):
     """Autograd function of batch normalization."""
 
     @staticmethod
     def forward(
-        ctx: Any,
         x: Tensor,
         weight: Tensor | None,
         bias: Tensor | None,
@@ -48,18 +61,23 @@ class BatchNormFunction(torch.autograd.Function):
         training: bool,
     ) -> Tensor:
         """Compute w * z + b with the given mean and variance; with ``training`` they are those of x."""
-        inverse_std = per_channel(1 / torch.sqrt(variance + eps), x)
-        z = (x - per_channel(mean, x)) * inverse_std
-        ctx.save_for_backward(z, weight, inverse_std)
-        ctx.training = training
+        z, _ = normalize(x, mean, variance, eps)
         out = z if weight is None else z * per_channel(weight, x)
         return out if bias is None else out + per_channel(bias, x)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x, w, m and v."""
+        x, weight, _, mean, variance, ctx.eps, ctx.training = inputs
+        ctx.save_for_backward(x, weight, mean, variance)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dx, dw and db, each only if it is required."""
-        z, weight, inverse_std = ctx.saved_tensors
+        x, weight, mean, variance = ctx.saved_tensors
+        if ctx.training and torch.is_grad_enabled():  # for second derivatives, which depend on x through m and v, too
+            mean, variance = moments(x)
+        z, inverse_std = normalize(x, mean, variance, ctx.eps)
         axes = non_channel_axes(z)
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
@@ -125,12 +143,13 @@ def batch_norm(
             [ 1.]])
     """
     check_batch_norm(x, running_mean, running_var, weight, bias, training)
+    dtype = x.dtype
+    if dtype in (torch.float16, torch.bfloat16):  # the sums need more digits
+        x = x.float()
     if training:
         with torch.no_grad():
-            axes = non_channel_axes(x)
             count = x.numel() // x.shape[1]
-            mean = x.mean(axes)
-            variance = ((x - per_channel(mean, x)) ** 2).mean(axes)
+            mean, variance = moments(x)
             if running_mean is not None and running_var is not None:
                 running_mean.mul_(1 - momentum).add_(momentum * mean)
                 running_var.mul_(1 - momentum).add_(momentum * variance * count / (count - 1))
@@ -138,8 +157,8 @@ def batch_norm(
         assert running_mean is not None
         assert running_var is not None
         mean, variance = running_mean, running_var
-    result: Tensor = BatchNormFunction.apply(x, weight, bias, mean, variance, eps, training)
-    return result
+    result: Tensor = apply(BatchNormFunction, x, weight, bias, mean, variance, eps, training)
+    return result.to(dtype)
 
 
 def check_batch_norm(
@@ -181,29 +200,34 @@ def sum_neighbors(values: Tensor, before: int, after: int) -> Tensor:
     return torch.stack([padded[:, start : start + values.shape[1]] for start in range(before + after + 1)]).sum(0)
 
 
-class LocalResponseNormFunction(torch.autograd.Function):
+class LocalResponseNormFunction(ByHandFunction):
     """Autograd function of local response normalization."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
         """Compute x * s^-beta."""
-        scale = k + alpha / size * sum_neighbors(x**2, size // 2, (size - 1) // 2)
-        out = x * scale**-beta
-        ctx.save_for_backward(x, scale, out)
-        ctx.size = size
-        ctx.alpha = alpha
-        ctx.beta = beta
-        return out
+        return x * compute_scale(x, size, alpha, k) ** -beta
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save x and y."""
+        x, ctx.size, ctx.alpha, ctx.beta, ctx.k = inputs
+        ctx.save_for_backward(x, output)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dx: the direct gradient plus the gradient through the scales of the neighboring channels."""
-        x, scale, out = ctx.saved_tensors
+        x, out = ctx.saved_tensors
+        scale = compute_scale(x, ctx.size, ctx.alpha, ctx.k)
         # `before` and `after` are exchanged: these channels have x in their window
         through_scale = sum_neighbors(grad * out / scale, (ctx.size - 1) // 2, ctx.size // 2)
         dx = grad * scale**-ctx.beta - 2 * ctx.alpha * ctx.beta / ctx.size * x * through_scale
         return dx, None, None, None, None
+
+
+def compute_scale(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
+    """Return s."""
+    return k + alpha / size * sum_neighbors(x**2, size // 2, (size - 1) // 2)
 
 
 def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -242,5 +266,7 @@ def local_response_norm(x: Tensor, size: int, *, alpha: float = 1e-4, beta: floa
         raise ValueError(f"local_response_norm: `size` must be at least 1, got {size}")
     if x.ndim < 3:
         raise ValueError(f"local_response_norm: `x` must have shape (N, C, ...) with at least 3 axes, got {x.ndim}")
-    result: Tensor = LocalResponseNormFunction.apply(x, size, alpha, beta, k)
+    if is_autocast(x) and x.dtype != torch.float64:
+        x = x.float()
+    result: Tensor = apply(LocalResponseNormFunction, x, size, alpha, beta, k)
     return result

@@ -14,17 +14,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from firstsight.ops.function import ByHandFunction, apply
 from firstsight.ops.geometry import Geometry, Pair, to_pair
 
 
-class MaxPool2dFunction(torch.autograd.Function):
+class MaxPool2dFunction(ByHandFunction):
     """Autograd function of max pooling; the gradient goes to the pixel of the maximum."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, geometry: Geometry, size: Pair) -> Tensor:
-        """Compute the maximum of each window and store its index in the window."""
+    def forward(x: Tensor, geometry: Geometry, size: Pair) -> tuple[Tensor, Tensor]:
+        """Return the maximum of each window and its index in the window."""
         padded = F.pad(x, geometry.padding, value=-torch.inf)
         maximum = padded.new_full((*x.shape[:2], *size), -torch.inf)
         argmax = torch.zeros_like(maximum, dtype=torch.int32)
@@ -33,49 +33,100 @@ class MaxPool2dFunction(torch.autograd.Function):
             is_larger = (value > maximum) | value.isnan()  # not >=: the first of equal values gets the gradient
             maximum = torch.where(is_larger, value, maximum)
             argmax[is_larger] = i * geometry.kernel[1] + j
-        ctx.save_for_backward(argmax)
-        ctx.geometry = geometry
-        ctx.padded_shape = padded.shape
-        return maximum
+        return maximum, argmax
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        """Save the indices."""
+        x, ctx.geometry, _ = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.padded_size = padded_size(x, ctx.geometry)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         """Compute dx: for each kernel tap, the gradients of the windows whose maximum is at this tap."""
         (argmax,) = ctx.saved_tensors
-        geometry = ctx.geometry
-        size = (grad.shape[2], grad.shape[3])
-        dx = grad.new_zeros(ctx.padded_shape)
-        for i, j, rows, columns in geometry.taps(size):
-            dx[:, :, rows, columns] += grad * (argmax == i * geometry.kernel[1] + j)
-        return geometry.crop(dx), None, None
+        return ctx.geometry.crop(MaxUnpoolFunction.apply(grad, argmax, ctx.geometry, ctx.padded_size)), None, None
 
 
-class AvgPool2dFunction(torch.autograd.Function):
+class MaxUnpoolFunction(ByHandFunction):
+    """Autograd function of the gradient of max pooling: values go to the pixels of the maxima."""
+
+    @staticmethod
+    def forward(y: Tensor, argmax: Tensor, geometry: Geometry, size: Pair) -> Tensor:
+        """Add each value to its pixel of an image of ``size``."""
+        out = y.new_zeros(*y.shape[:2], *size)
+        for i, j, rows, columns in geometry.taps((y.shape[2], y.shape[3])):
+            out[:, :, rows, columns] += y * (argmax == i * geometry.kernel[1] + j)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save the indices."""
+        _, argmax, ctx.geometry, _ = inputs
+        ctx.save_for_backward(argmax)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """Return the values at the pixels of the maxima."""
+        (argmax,) = ctx.saved_tensors
+        dy: Any = 0
+        for i, j, rows, columns in ctx.geometry.taps((argmax.shape[2], argmax.shape[3])):
+            dy = dy + grad[:, :, rows, columns] * (argmax == i * ctx.geometry.kernel[1] + j)
+        return dy, None, None, None
+
+
+class AvgPool2dFunction(ByHandFunction):
     """Autograd function of average pooling; the gradient is spread evenly over the window."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, geometry: Geometry, count: Tensor) -> Tensor:
+    def forward(x: Tensor, geometry: Geometry, count: Tensor) -> Tensor:
         """Compute the sum of each window divided by its count."""
-        size: Pair = (count.shape[0], count.shape[1])
-        padded = F.pad(x, geometry.padding)
-        ctx.save_for_backward(count)
-        ctx.geometry = geometry
-        ctx.padded_shape = padded.shape
-        return sum_windows(padded, geometry, size) / count
+        return sum_windows(F.pad(x, geometry.padding), geometry, (count.shape[0], count.shape[1])) / count
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Save the counts."""
+        x, ctx.geometry, count = inputs
+        ctx.save_for_backward(count)
+        ctx.padded_size = padded_size(x, ctx.geometry)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """Compute dx: each kernel tap receives g / count."""
         (count,) = ctx.saved_tensors
-        geometry = ctx.geometry
-        size = (grad.shape[2], grad.shape[3])
-        dx = grad.new_zeros(ctx.padded_shape)
-        share = grad / count
-        for _, _, rows, columns in geometry.taps(size):
-            dx[:, :, rows, columns] += share
-        return geometry.crop(dx), None, None
+        return ctx.geometry.crop(SpreadFunction.apply(grad / count, ctx.geometry, ctx.padded_size)), None, None
+
+
+class SpreadFunction(ByHandFunction):
+    """Autograd function of the gradient of a sum of windows: each value goes to all pixels of its window."""
+
+    @staticmethod
+    def forward(y: Tensor, geometry: Geometry, size: Pair) -> Tensor:
+        """Add each value to the pixels of its window in an image of ``size``."""
+        out = y.new_zeros(*y.shape[:2], *size)
+        for _, _, rows, columns in geometry.taps((y.shape[2], y.shape[3])):
+            out[:, :, rows, columns] += y
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the geometry."""
+        y, ctx.geometry, _ = inputs
+        ctx.size = (y.shape[2], y.shape[3])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, None, None]:
+        """Return the sum of each window."""
+        taps = ctx.geometry.taps(ctx.size)
+        return sum(grad[:, :, rows, columns] for _, _, rows, columns in taps), None, None
+
+
+def padded_size(x: Tensor, geometry: Geometry) -> Pair:
+    """Return (H, W) of the padded image."""
+    left, right, top, bottom = geometry.padding
+    return x.shape[2] + top + bottom, x.shape[3] + left + right
 
 
 def sum_windows(padded: Tensor, geometry: Geometry, size: Pair) -> Tensor:
@@ -135,7 +186,8 @@ def max_pool2d(
     """
     geometry = make_geometry("max_pool2d", x, kernel_size, stride, padding, dilation)
     geometry, size = apply_ceil_mode("max_pool2d", x, geometry, ceil_mode)
-    result: Tensor = MaxPool2dFunction.apply(x, geometry, size)
+    result: Tensor
+    result, _ = apply(MaxPool2dFunction, x, geometry, size)
     return result
 
 
@@ -188,7 +240,7 @@ def avg_pool2d(
     ones = F.pad(x.new_ones(x.shape[2:]), floor_geometry.padding, value=float(count_include_pad))
     extra = [after - before for after, before in zip(geometry.padding, floor_geometry.padding, strict=True)]
     count = sum_windows(F.pad(ones, extra), geometry, size)
-    result: Tensor = AvgPool2dFunction.apply(x, geometry, count)
+    result: Tensor = apply(AvgPool2dFunction, x, geometry, count)
     return result
 
 

@@ -2,13 +2,16 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
+from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError
 from firstsight.profiling.receptive_field import Field
 from firstsight.profiling.trace import Step, trace
@@ -39,6 +42,8 @@ class Layer:
         Receptive field of a unit in the image; None if the layer does not depend on the image.
     milliseconds : float | None
         Wall time; None if not measured.
+    not_counted : tuple[str, ...]
+        Operations whose multiply-accumulates are not in ``macs``.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Layer:
     activation_bytes: int
     receptive_field: Field | None
     milliseconds: float | None = None
+    not_counted: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -60,7 +66,10 @@ class Layer:
     @property
     def is_costly(self) -> bool:
         """Return whether the layer has parameters, computes, pools or joins."""
-        return bool(self.parameters or self.macs or "pool" in self.type.lower() or self.type in ("cat", "mean", "amax"))
+        is_computed = self.macs or self.not_counted
+        return bool(
+            self.parameters or is_computed or "pool" in self.type.lower() or self.type in ("cat", "mean", "amax")
+        )
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of the cost table as text, see `Summary.table`."""
@@ -69,7 +78,7 @@ class Layer:
             self.type,
             "x".join(map(str, self.output_shape)),
             f"{self.parameters:,}" if self.parameters else "",
-            f"{self.macs:,}" if self.macs else "",
+            (f"{self.macs:,}" if self.macs else "") + (" + ?" if self.macs else "?") * bool(self.not_counted),
             f"{self.activation_bytes / 1024:,.1f}",
             *_field_cells(self.receptive_field),
             *([f"{self.milliseconds:.3f}"] if self.milliseconds is not None else []),
@@ -97,6 +106,8 @@ class Layer:
                 "center": [_simplify(axis.center) for axis in field],
                 "exact": all(axis.is_exact for axis in field),
             }
+        if self.not_counted:
+            content["not_counted"] = list(self.not_counted)
         if self.milliseconds is not None:
             content["milliseconds"] = round(self.milliseconds, 4)
         return content
@@ -116,17 +127,25 @@ class Summary:
         Rows of the cost table in the order of execution.
     unused : Mapping[str, int]
         Names of the parts that inference does not use, with their numbers of parameters.
+    other_shapes : tuple[tuple[int, ...], ...]
+        Shapes of the inputs after the image, without the batch axis.
     """
 
     input_shape: tuple[int, int, int]
     parameters: int
     layers: tuple[Layer, ...]
     unused: Mapping[str, int]
+    other_shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def macs(self) -> int:
         """Total multiply-accumulates of all layers."""
         return sum(layer.macs for layer in self.layers)
+
+    @property
+    def not_counted(self) -> dict[str, list[str]]:
+        """Layers with operations whose multiply-accumulates are not in ``macs``, and the names of these."""
+        return {layer.name: list(layer.not_counted) for layer in self.layers if layer.not_counted}
 
     @property
     def activation_bytes(self) -> int:
@@ -154,6 +173,7 @@ class Summary:
             "macs": self.macs,
             "activation_bytes": self.activation_bytes,
             "unused_parameters": dict(self.unused),
+            "not_counted": self.not_counted,
             "layers": [layer.to_dict() for layer in self.layers],
         }
 
@@ -180,7 +200,7 @@ class Summary:
 
     def totals(self) -> list[str]:
         """Return lines with the totals of the network."""
-        size = "x".join(map(str, self.input_shape))
+        size = " and ".join("x".join(map(str, shape)) for shape in (self.input_shape, *self.other_shapes))
         lines = [
             f"{self.parameters:,} parameters; one image of {size}: {self.macs:,} MACs,"
             f" {self.activation_bytes / 1024:,.0f} kB of activations"
@@ -191,6 +211,9 @@ class Summary:
         if self.unused:
             parts = ", ".join(f"{name} {count:,}" for name, count in self.unused.items())
             lines.append(f"  not used in inference: {parts}")
+        if self.not_counted:
+            parts = ", ".join(f"{' and '.join(names)} in {layer}" for layer, names in self.not_counted.items())
+            lines.append(f"  MACs not counted: {parts}")
         return lines
 
     def __str__(self) -> str:
@@ -211,15 +234,20 @@ class Summary:
         return f"<table><tr>{head}</tr>{body}</table><p>{'<br>'.join(map(escape, self.totals()))}</p>"
 
 
-def summarize(net: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 0) -> Summary:
+def summarize(
+    net: nn.Module, input_shape: tuple[int, int, int], *other_shapes: tuple[int, ...], runs: int = 0
+) -> Summary:
     """Compute the cost table of a network in eval mode.
 
     Parameters
     ----------
     net : nn.Module
-        Any module that accepts (N, C, H, W) images. On the meta device nothing is computed.
+        Any module that accepts (N, C, H, W) images. On the meta device nothing is computed. A network with lazy
+        modules is copied, and the copy is initialized.
     input_shape : tuple[int, int, int]
         Shape of one image (C, H, W).
+    *other_shapes : tuple[int, ...]
+        Shapes of the inputs after the image, without the batch axis.
     runs : int
         Number of timed runs on one image, of which the median is reported; 0 disables timing.
 
@@ -231,21 +259,55 @@ def summarize(net: nn.Module, input_shape: tuple[int, int, int], *, runs: int = 
     Raises
     ------
     UsageError
-        If the network does not accept images of this shape.
+        If the network does not accept inputs of these shapes, or it is TorchScript.
     """
-    first = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
-    images = torch.zeros(1, *input_shape, dtype=first.dtype, device=first.device)
+    net = getattr(net, "_orig_mod", net)  # of torch.compile
+    name = type(net).__name__
+    if any(isinstance(module, torch.jit.ScriptModule) for module in net.modules()):
+        raise UsageError(f"{name} is TorchScript, whose layers cannot be watched; use the module that it was made from")
     try:
-        steps = trace(net, images)
-        timed_runs = [trace(net, images) for _ in range(runs + 1)][1:] if runs else []  # the first is a warm-up
-    except (RuntimeError, ValueError, IndexError) as error:
-        shape = "x".join(map(str, input_shape))
-        raise UsageError(
-            f"{type(net).__name__} does not accept an image of {shape}: {str(error).splitlines()[0]}"
-        ) from None
+        net, inputs = _prepare(net, (input_shape, *other_shapes))
+        steps = trace(net, *inputs)
+        timed_runs = [trace(net, *inputs, count=False) for _ in range(runs + 1)][1:] if runs else []  # with a warm-up
+    except Exception as error:  # the forward is code of the user
+        raise UsageError(_describe(error, net, (input_shape, *other_shapes))) from None
     layers = tuple(_to_layer(step, [run[i].seconds for run in timed_runs]) for i, step in enumerate(steps))
-    total = sum(p.numel() for p in net.parameters())
-    return Summary(input_shape, total, layers, _find_unused(net, steps))
+    total = sum(_size(p) for p in net.parameters())
+    return Summary(input_shape, total, layers, _find_unused(net, steps), other_shapes)
+
+
+def _prepare(net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[nn.Module, list[Tensor]]:
+    """Return the network without lazy modules, and an input of each shape."""
+    weights = [p for p in net.parameters() if not is_lazy(p)]
+    first = next((p for p in weights if p.is_floating_point()), torch.empty(0))
+    inputs = [torch.zeros(1, *shape, dtype=first.dtype, device=first.device) for shape in shapes]
+    if any(is_lazy(tensor) for tensor in (*net.parameters(), *net.buffers())):
+        lazy = {id(b): b for b in net.buffers() if is_lazy(b)}
+        net = deepcopy(net, {key: _new_buffer(b) for key, b in lazy.items()}).eval()  # they cannot be copied
+        with torch.no_grad():
+            net(*inputs)
+    return net, inputs
+
+
+def _new_buffer(buffer: Tensor) -> Tensor:
+    new: Tensor = UninitializedBuffer(device=buffer.device, dtype=buffer.dtype)  # type: ignore[call-arg]
+    return new
+
+
+def _describe(error: Exception, net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:
+    texts = ["x".join(map(str, shape)) for shape in shapes]
+    reason = str(error).strip() or type(error).__name__
+    if isinstance(error, AssertionError | KeyError | LookupError):  # their text alone says little
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    sentence = f"{type(net).__name__} does not accept an image of {' and '.join(texts)}: {reason.splitlines()[0]}"
+    if isinstance(error, TypeError) and "missing" in reason:
+        sentence += f"; give the shapes of all inputs, as in {texts[0]},16"
+    return one_line(sentence)
+
+
+def _size(parameter: Tensor) -> int:
+    """Return the number of values; 0 for a parameter that was never initialized."""
+    return 0 if is_lazy(parameter) else parameter.numel()
 
 
 def _to_layer(step: Step, seconds: Sequence[float]) -> Layer:
@@ -259,6 +321,7 @@ def _to_layer(step: Step, seconds: Sequence[float]) -> Layer:
         activation_bytes=output.numel() * output.element_size(),
         receptive_field=step.field,
         milliseconds=1000 * statistics.median(seconds) if seconds else None,
+        not_counted=tuple(sorted(step.not_counted)),
     )
 
 
@@ -274,7 +337,7 @@ def _find_unused(net: nn.Module, steps: Sequence[Step]) -> dict[str, int]:
     for name, parameter in net.named_parameters():
         if id(parameter) not in used:
             part = name.split(".", maxsplit=1)[0]
-            sizes[part] = sizes.get(part, 0) + parameter.numel()
+            sizes[part] = sizes.get(part, 0) + _size(parameter)
     return sizes
 
 

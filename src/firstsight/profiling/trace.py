@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from firstsight.profiling.macs import MacCounter
 from firstsight.profiling.receptive_field import Field, input_field, propagate_field
 
 UNRECORDED = {
@@ -36,6 +37,10 @@ UNRECORDED = {
 }
 """Functions that only query or rearrange a tensor; they are not recorded as steps."""
 
+WHOLE = (nn.MultiheadAttention,)
+"""Modules with children that are one step: they call functions with the weights of their children."""
+MAX_DEPTH = 8
+"""Maximum depth of objects in which tensors are searched."""
 EMPTY = torch.empty(0)
 
 
@@ -55,6 +60,8 @@ class Step:
         Number of parameters that no earlier step used.
     macs : int
         Multiply-accumulates of convolutions and matrix products for the whole batch, without biases.
+    not_counted : frozenset[str]
+        Operations whose multiply-accumulates are not counted.
     field : Field | None
         Receptive field of the output in the image; None if the output does not depend on the image.
     seconds : float
@@ -68,12 +75,13 @@ class Step:
     output: Tensor = EMPTY
     parameters: int = 0
     macs: int = 0
+    not_counted: frozenset[str] = frozenset()
     field: Field | None = None
     seconds: float = 0.0
     parameter_ids: frozenset[int] = frozenset()
 
 
-def trace(net: nn.Module, images: Tensor) -> list[Step]:
+def trace(net: nn.Module, images: Tensor, *others: Tensor, count: bool = True) -> list[Step]:
     """Run a network on images in eval mode, without gradients, and record each layer.
 
     Parameters
@@ -82,6 +90,10 @@ def trace(net: nn.Module, images: Tensor) -> list[Step]:
         Any module; its training modes are restored afterwards.
     images : Tensor
         Images of shape (N, C, H, W) on the device of ``net``. On the meta device nothing is computed.
+    *others : Tensor
+        Further inputs. Receptive fields are those in ``images``.
+    count : bool
+        Count multiply-accumulates. This takes time, so it is off where times are measured.
 
     Returns
     -------
@@ -89,12 +101,15 @@ def trace(net: nn.Module, images: Tensor) -> list[Step]:
         The recorded steps in the order of execution.
     """
     recorder = OperationRecorder(net, images)
+    is_fast = torch.backends.mha.get_fastpath_enabled()
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
+    torch.backends.mha.set_fastpath_enabled(False)  # one operation for a whole encoder layer
     try:
-        with torch.no_grad(), recorder.hooks(), recorder:
-            net(images)
+        with torch.no_grad(), recorder.hooks(), recorder, recorder.counter if count else nullcontext():
+            net(images, *others)
     finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
         for module, training in modes:
             module.training = training
     return recorder.steps
@@ -115,8 +130,10 @@ class OperationRecorder(TorchFunctionMode):
         super().__init__()
         self.steps: list[Step] = []
         self.net = net
+        self.counter = MacCounter()
         self._module_stack: list[str] = []
         self._leaf: Step | None = None
+        self._last_output: Tensor | None = None
         # Keys are ids of tensors. The tensors are stored too, so that their ids are not reused.
         self._fields: dict[int, tuple[Tensor, Field]] = {id(images): (images, input_field())}
         self._sources: dict[int, tuple[Tensor, dict[int, int]]] = {}
@@ -128,7 +145,7 @@ class OperationRecorder(TorchFunctionMode):
         """Register hooks that track which module is running."""
         handles = []
         for name, module in self.net.named_modules():
-            is_leaf = next(module.children(), None) is None
+            is_leaf = next(module.children(), None) is None or isinstance(module, WHOLE)
             handles.append(module.register_forward_pre_hook(self._enter_hook(name, is_leaf=is_leaf)))
             handles.append(module.register_forward_hook(self._leave_hook(is_leaf=is_leaf)))
         try:
@@ -143,6 +160,7 @@ class OperationRecorder(TorchFunctionMode):
             if is_leaf:
                 self._leaf = Step(self._unique_name(name or type(module).__name__), type(module).__name__)
                 self._leaf.seconds = -time.perf_counter()
+                self._last_output = None
 
         return enter
 
@@ -152,10 +170,10 @@ class OperationRecorder(TorchFunctionMode):
             step = self._leaf
             if is_leaf and step:
                 step.seconds += time.perf_counter()
-                tensors = list(_tensors(output))
-                if tensors:
-                    step.output = tensors[0]
-                    step.field = self._field(tensors[0])
+                result = next(iter(_tensors(output)), self._last_output)
+                if result is not None:
+                    step.output = result
+                    step.field = self._field(result)
                     self.steps.append(step)
                 self._leaf = None
 
@@ -170,9 +188,11 @@ class OperationRecorder(TorchFunctionMode):
     ) -> Any:
         """Call the function and record it."""
         options = kwargs or {}
+        macs, self.counter.not_counted = self.counter.macs, set()
         start = time.perf_counter()
         result = function(*args, **options)
         seconds = time.perf_counter() - start
+        macs = self.counter.macs - macs
         outputs = list(_tensors(result))
         if outputs:
             name = _plain_name(function)
@@ -181,19 +201,23 @@ class OperationRecorder(TorchFunctionMode):
             if field is None:  # computed from parameters only, like a transposed weight
                 for output in outputs:
                     self._sources[id(output)] = output, self._parameters(inputs)
-            self._record(name, inputs, outputs[0], field, seconds)
+            self._record(name, inputs, outputs[0], field, macs, seconds)
         return result
 
-    def _record(self, name: str, inputs: Sequence[Tensor], output: Tensor, field: Field | None, seconds: float) -> None:
-        step = self._leaf
+    def _record(
+        self, name: str, inputs: Sequence[Tensor], output: Tensor, field: Field | None, macs: int, seconds: float
+    ) -> None:
+        step, not_counted = self._leaf, frozenset(self.counter.not_counted)
+        self._last_output = output
         if step is None:
-            if name in UNRECORDED or field is None:
+            if (name in UNRECORDED or field is None) and not macs and not not_counted:
                 return
-            caller = self._module_stack[-1]
+            caller = self._module_stack[-1] if self._module_stack else ""
             full_name = self._unique_name(f"{caller}.{name}" if caller else name)
             step = Step(full_name, name, output, field=field, seconds=seconds)
             self.steps.append(step)
-        step.macs += multiply_accumulates(name, inputs, output)
+        step.macs += macs
+        step.not_counted |= not_counted
         new = {key: count for key, count in self._parameters(inputs).items() if key not in self._counted}
         self._counted |= set(new)
         step.parameters += sum(new.values())
@@ -227,34 +251,6 @@ class OperationRecorder(TorchFunctionMode):
         return self._field(outputs[0])
 
 
-def multiply_accumulates(name: str, tensors: Sequence[Tensor], out: Tensor) -> int:
-    """Return the number of multiply-accumulates of a convolution or matrix product for the whole batch.
-
-    Multiplications inside other functions (einsum, attention, recurrent cells) are not counted.
-
-    Parameters
-    ----------
-    name : str
-        Name of the function.
-    tensors : Sequence[Tensor]
-        Its input tensors: input and weight, of the shapes that the function requires.
-    out : Tensor
-        Its output, of any shape.
-
-    Returns
-    -------
-    int
-        Number of multiply-accumulates; 0 for all other functions.
-    """
-    if name in ("conv1d", "conv2d", "conv3d", "linear"):
-        return out.numel() * tensors[1][0].numel()
-    if name.startswith("conv_transpose"):
-        return tensors[0].numel() * tensors[1][0].numel()
-    if name in ("matmul", "mm", "bmm"):
-        return out.numel() * tensors[0].shape[-1]
-    return 0
-
-
 def _plain_name(function: Any) -> str:
     """Return the name of a function; operators and in-place functions have the name of the plain function."""
     name = str(getattr(function, "__name__", function))
@@ -264,12 +260,19 @@ def _plain_name(function: Any) -> str:
     return name.rstrip("_")
 
 
-def _tensors(value: Any) -> Iterable[Tensor]:
-    """Yield the tensors in nested lists, tuples and dictionaries."""
+def _tensors(value: Any, depth: int = MAX_DEPTH) -> Iterable[Tensor]:
+    """Yield the tensors in nested collections, dataclasses and other objects."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        return
+    parts: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = value
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, item.name, None) for item in fields(value)]
+    elif not isinstance(value, type | nn.Module) and hasattr(value, "__dict__") and not callable(value):
+        parts = vars(value).values()
+    for part in parts if depth else ():
+        yield from _tensors(part, depth - 1)

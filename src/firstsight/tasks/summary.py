@@ -1,5 +1,6 @@
 """Cost table of a network: parameters, MACs, activations and receptive field of every layer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ IMAGENET_SHAPE = (3, 224, 224)
 
 def summary(
     model: nn.Module | str | Path | Any,
-    input_shape: tuple[int, int, int] | None = None,
+    input_shape: tuple[int, int, int] | Sequence[tuple[int, ...]] | None = None,
     *,
     variant: str | None = None,
     runs: int = 0,
@@ -31,8 +32,9 @@ def summary(
     ----------
     model : nn.Module | str | Path | Any
         A network; the name of one (see `list_models`); or what `load` returns or takes.
-    input_shape : tuple[int, int, int] | None
-        Shape of one image (C, H, W); None for the size that the network is made for, (3, 224, 224) for a module.
+    input_shape : tuple[int, int, int] | Sequence[tuple[int, ...]] | None
+        Shape of one image (C, H, W); None for the size that the network is made for, (3, 224, 224) for a module. For a
+        network with several inputs, their shapes without the batch axis, of which the first is that of the image.
     variant : str | None
         "paper" or "torchvision", for the networks that have both.
     runs : int
@@ -53,10 +55,22 @@ def summary(
     >>> summary("lenet").parameters
     61706
     """
-    if input_shape is not None and (len(input_shape) != 3 or min(input_shape) < 1):
-        raise UsageError(f"`input_shape` must be (channels, height, width), as in (3, 224, 224); got {input_shape}")
-    net, shape = _network(model, input_shape, variant, is_timed=runs > 0)
-    return summarize(net, shape, runs=runs)
+    first, others = _split_shapes(input_shape)
+    net, shape = _network(model, first, variant, is_timed=runs > 0)
+    return summarize(net, shape, *others, runs=runs)
+
+
+def _split_shapes(shapes: Any) -> tuple[tuple[int, int, int] | None, list[tuple[int, ...]]]:
+    """Return the shape of the image and those of the other inputs."""
+    if shapes is None:
+        return None, []
+    is_one = len(shapes) > 0 and all(isinstance(size, int) for size in shapes)
+    first, *others = [shapes] if is_one or not len(shapes) else shapes
+    if len(first) != 3 or min(first) < 1:
+        raise UsageError(f"`input_shape` must be (channels, height, width), as in (3, 224, 224); got {first}")
+    if any(min(shape, default=1) < 1 for shape in others):
+        raise UsageError(f"`input_shape`: all sizes must be at least 1; got {others}")
+    return first, others
 
 
 def _network(
