@@ -197,7 +197,7 @@ def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, c
     expected = pycocotools_metrics(path, Path("r.json"), sigmas=BODY.sigmas)
     np.testing.assert_allclose(coco_metrics(document["metrics"]), expected, rtol=0, atol=1e-9)
 
-    code, out, _ = run("evaluate", colors, "--data", path, "--results", "r.json")
+    code, out, _ = run("evaluate", colors, "--data", path, "--results", "r.json", "--force")
     assert code == 0 and "openpose-tiny on people: 2 images, 3 people" in out
     assert "s per image at a height of 192 pixels, fast" in out
     for row in ("AP +100.00%", "AR75 +100.00%", "PCK@0.2 +100.00%", "AP medium +-", "PCK@0.2 left_hip +100.00% +n = 3"):
