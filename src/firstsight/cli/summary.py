@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from firstsight.profiling import Summary
 
 TIMED_RUNS = 5
-MAX_DIGITS = 9
-"""Maximum number of digits of a size."""
 
 
 EXAMPLES = ("firstsight summary resnet18", "firstsight summary lenet --time --out lenet.png")
