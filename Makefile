@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= logical
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 --durations-min=0.1
 
-.PHONY: help demo test test-all coverage mutants lint format bench weights notebooks gallery docs clean
+.PHONY: help demo test test-all coverage mutants fuzz lint format bench weights notebooks gallery docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -43,6 +43,10 @@ coverage: $(VENV)/.installed-dev ## line and branch coverage of src/ by test-all
 
 mutants: $(VENV)/.installed-dev ## mutation score: share of 300 random mutants that the tests kill (long; see docs/testing.md)
 	$(BIN)/python tools/measure_mutants.py
+
+MINUTES ?= 10
+fuzz: $(VENV)/.installed-dev ## parse damaged files for MINUTES minutes; findings are written to build/fuzz
+	$(BIN)/python tools/fuzz.py --minutes $(MINUTES) --out build/fuzz
 
 lint: $(VENV)/.installed-dev ## ruff and mypy --strict
 	$(BIN)/ruff check .

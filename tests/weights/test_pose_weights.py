@@ -152,5 +152,5 @@ def test_unknown_names_and_impossible_numbers_of_stages_are_refused() -> None:
 
 
 def test_the_bundled_weights_are_the_default() -> None:
-    assert default_weights() == "openpose-tiny-lsp"
-    assert find_network(default_weights()).skeleton == LSP_14
+    assert default_weights() == "openpose-small-photos"
+    assert find_network(default_weights()).skeleton == OPENPOSE_18

@@ -131,7 +131,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="openpose-small-photos",
             model="openpose-small",
-            result="not measured",
+            result="AP 0.171, PCK@0.2 0.460 on 80 photographs of COCO (1 seed)",
             settings=BottomUpSettings(
                 data="photos",
                 image_size=256,
