@@ -5,7 +5,9 @@ Every function returns a new dictionary and keeps unknown names.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
 
 SETTINGS = {
     "shift": "translate", "zoom": "scale", "holdout": "val_fraction", "updates": "max_steps",
@@ -116,6 +118,24 @@ def migrate_gan_options(saved: Mapping[str, Any]) -> dict[str, Any]:
         else:
             options[GAN_OPTIONS.get(name, name)] = value
     return options
+
+
+class StoredAbout(Struct):
+    """Entries that `migrate_card` converts."""
+
+    settings: dict[str, Any] = {}
+    metrics: dict[str, float | None] = {}
+    reference: dict[str, Any] = field(name="judge", default_factory=dict)
+
+
+class StoredCard(Struct):
+    """Card as an earlier version may have written it."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=200)]
+    model: Annotated[str, Meta(min_length=1, max_length=200)]
+    about: StoredAbout
+    options: dict[str, Any] = {}
+    head: str | None = None
 
 
 def migrate_card(saved: Mapping[str, Any]) -> dict[str, Any]:

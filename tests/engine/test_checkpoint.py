@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from firstsight.documents.runs import Progress, TrainState
+from firstsight.documents.runs import RunProgress, TrainState
 from firstsight.engine import checkpoint
 from firstsight.errors import CheckpointError
 from firstsight.models.classification import create_model
@@ -36,8 +36,8 @@ def trained_pair(kind: Kind = "adam", name: str = "lenet", steps: int = 3) -> Pa
     return {"net": net}, {"net": optimizer}
 
 
-def progress_at(step: int) -> Progress:
-    return Progress(loop=TrainState(step=step, samples=4 * step), metrics={"loss": 0.5}, threads=1)
+def progress_at(step: int) -> RunProgress:
+    return RunProgress(loop=TrainState(step=step, samples=4 * step), metrics={"loss": 0.5}, threads=1)
 
 
 def save(root: Path, step: int, pair: Pair) -> Path:

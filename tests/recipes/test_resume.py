@@ -236,7 +236,7 @@ def test_checkpoint_without_a_card_is_refused(run: Path) -> None:
     checkpoint.save(
         run / "checkpoints", 4, models={"net": net}, optimizers={}, progress=saved.progress, cards={}, versions={}
     )
-    with pytest.raises(WeightsError, match="00000004: none of its models has a card"):
+    with pytest.raises(WeightsError, match="00000004: no weights file with a usable card in it"):
         load(run)
 
 

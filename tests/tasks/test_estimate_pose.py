@@ -333,7 +333,7 @@ def test_a_run_with_a_custom_skeleton_resumes_with_the_same_bits(sticks: Callabl
     assert network.skeleton == load_people(path)[0].skeleton and network.height == 64
 
     sticks(category={"skeleton": [[1, 2], [1, 3], [2, 5], [3, 4]]})
-    with pytest.raises(UsageError, match=r"limbs was .*left_shoulder-left_hip"):
+    with pytest.raises(UsageError, match=r"limbs was .*, now "):
         train("openpose-tiny-lsp", out=tmp_path / "r", resume=True)
 
 

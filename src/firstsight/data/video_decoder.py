@@ -39,7 +39,7 @@ SLOTS = 2
 PIXELS_PER_SECOND = 4_000_000
 """Slowest decoder: a frame has a second more for this number of pixels."""
 HOW_TO_RAISE = "which FIRSTSIGHT_VIDEO_PIXELS raises"
-PICTURE_SIZE = re.compile(r"Picture size (\d+)x(\d+) ")
+REFUSED_SIZE = re.compile(r"\bP\w+ size (\d+)x(\d+) ")
 """Message of ffmpeg about a frame whose size is refused."""
 
 
@@ -445,9 +445,9 @@ class Decoder:
 
     def _read_log(self, message: str) -> None:
         self._last_log = message
-        found = PICTURE_SIZE.search(message)
-        if found and int(found[1]) * int(found[2]) > self._request.max_pixels:
-            self.problem = self._too_large(int(found[1]), int(found[2]))
+        size = REFUSED_SIZE.search(message)
+        if size and int(size[1]) * int(size[2]) > self._request.max_pixels:
+            self.problem = self._too_large(int(size[1]), int(size[2]))
 
     def _too_large(self, width: int, height: int) -> str:
         limit = self._request.max_pixels / 1e6

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from firstsight.documents.decode import Count, decode_document
 from firstsight.errors import WeightsError
-from firstsight.migrate import migrate_card
+from firstsight.migrate import StoredCard, migrate_card
 
 FORMAT = 1
 """Version of the cards that this package writes, and the newest one that it reads."""
@@ -237,24 +237,6 @@ SCHEMAS: dict[str, type[Card]] = {
 """Schemas by the kind of the card. Other kinds have other entries, which their loader checks."""
 
 
-class _StoredAbout(Struct):
-    """Entries that `migrate_card` converts."""
-
-    settings: dict[str, Any] = {}
-    metrics: dict[str, float | None] = {}
-    judge: dict[str, Any] = {}
-
-
-class _StoredCard(Struct):
-    """Card as an earlier version may have written it."""
-
-    kind: Name
-    model: Name
-    about: _StoredAbout
-    options: dict[str, Any] = {}
-    head: str | None = None
-
-
 def decode_card(text: str, source: str) -> dict[str, Any]:
     """Decode a card of any version; return it with the current names, checked by the schema of its kind.
 
@@ -273,7 +255,7 @@ def decode_card(text: str, source: str) -> dict[str, Any]:
         If it is not JSON, or an entry is missing or has a wrong value.
     """
     text = _replace_constants(text)
-    decode_document(text, _StoredCard, source=source, error=WeightsError, max_bytes=MAX_CARD_BYTES)
+    decode_document(text, StoredCard, source=source, error=WeightsError, max_bytes=MAX_CARD_BYTES)
     content = decode_document(text, dict[str, Any], source=source, error=WeightsError, max_bytes=MAX_CARD_BYTES)
     card = migrate_card(content)
     about = card["about"]

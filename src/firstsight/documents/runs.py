@@ -89,7 +89,7 @@ class TrainState(msgspec.Struct):
     seconds: Seconds = 0.0
 
 
-class Progress(msgspec.Struct, kw_only=True):
+class RunProgress(msgspec.Struct, kw_only=True):
     """Progress of a run, in the manifest of a checkpoint.
 
     Attributes
@@ -129,7 +129,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     ----------
     step : int
         Optimizer steps done.
-    progress : Progress
+    progress : RunProgress
         Progress of the run.
     optimizers : dict[str, list[dict[str, Any]]]
         Parameter groups by name of the optimizer.
@@ -138,7 +138,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     """
 
     step: Count
-    progress: Progress
+    progress: RunProgress
     optimizers: dict[str, list[dict[str, Any]]]
     sha256: dict[FileName, Digest]
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from firstsight.documents.decode import decode_document, one_line
-from firstsight.documents.runs import Manifest, ManifestFormat, Progress, encode, replace_not_finite
+from firstsight.documents.runs import Manifest, ManifestFormat, RunProgress, encode, replace_not_finite
 from firstsight.engine.atomic_io import sync_folder, write_synced
 from firstsight.errors import CheckpointError
 from firstsight.migrate import migrate_param_groups
@@ -55,7 +55,7 @@ class Checkpoint:
         Tensors by name of the model or optimizer, then by name of the tensor.
     settings : dict[str, list[dict[str, Any]]]
         Parameter groups of each optimizer.
-    progress : Progress
+    progress : RunProgress
         State of the loop, last metrics, threads.
     """
 
@@ -63,7 +63,7 @@ class Checkpoint:
     models: dict[str, dict[str, Tensor]]
     optimizers: dict[str, dict[str, Tensor]]
     settings: dict[str, list[dict[str, Any]]]
-    progress: Progress
+    progress: RunProgress
 
 
 def save(
@@ -72,7 +72,7 @@ def save(
     *,
     models: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
-    progress: Progress,
+    progress: RunProgress,
     cards: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> Path:
@@ -88,7 +88,7 @@ def save(
         Models by name.
     optimizers : Mapping[str, Optimizer]
         Optimizers by name.
-    progress : Progress
+    progress : RunProgress
         State of the loop, last metrics, threads.
     cards : Mapping[str, str]
         Cards by model name, as JSON text, stored in the weights files.

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from firstsight.data.rng import random_bits
-from firstsight.documents.runs import Progress, TrainState, null_to_nan
+from firstsight.documents.runs import RunProgress, TrainState, null_to_nan
 from firstsight.engine import checkpoint
 from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.memory import keep_freed_memory
@@ -328,7 +328,7 @@ class Loop:
                     raise RunError(f"{problem}; {self._saved_text()}. A smaller `lr` usually helps")
         if self.run:
             scaler = self.accelerator.scaler
-            progress = Progress(
+            progress = RunProgress(
                 loop=self.state,
                 metrics={**self.metrics},
                 threads=torch.get_num_threads(),

@@ -64,7 +64,7 @@ class Conv2dFunction(ByHandFunction):
 
 
 def pad(x: Tensor, geometry: Geometry) -> Tensor:
-    """Return the image with the zeros around it."""
+    """Return the images (N, C, H, W) with the zeros around them."""
     return F.pad(x, geometry.padding) if any(geometry.padding) else x
 
 
@@ -116,6 +116,7 @@ def conv2d(
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.arange(9.0).view(1, 1, 3, 3)
     >>> conv2d(x, torch.ones(1, 1, 2, 2), algorithm="loops")
     tensor([[[[ 8., 12.],

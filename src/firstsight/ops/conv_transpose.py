@@ -118,6 +118,7 @@ def conv_transpose2d(
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.tensor([[[[1.0, 2.0]]]])
     >>> conv_transpose2d(x, torch.tensor([[[[1.0, 10.0, 100.0]]]]), algorithm="loops")
     tensor([[[[  1.,  12., 120., 200.]]]])

@@ -33,7 +33,7 @@ class ByHandFunction(torch.autograd.Function):
 
 
 def is_autocast(x: Tensor) -> bool:
-    """Return whether `torch.autocast` is on for the device of a tensor."""
+    """Return whether `torch.autocast` is on for the device of a tensor of any shape."""
     device = x.device.type
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
@@ -44,7 +44,7 @@ def to_autocast_dtype(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:
     Parameters
     ----------
     x : Tensor
-        Input, whose device decides.
+        Input of any shape, whose device decides.
     *others : Tensor | None
         Weight and bias.
     """
@@ -68,7 +68,7 @@ def apply(function: type[ByHandFunction], x: Tensor, *args: Any) -> Any:
     function : type[ByHandFunction]
         The autograd function.
     x : Tensor
-        Its first argument.
+        Its first argument, of any shape.
     *args : Any
         Its other arguments.
     """

@@ -20,7 +20,7 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    """Return log p over the classes (axis 1)."""
+    """Return log p over the classes, axis 1 of logits (N, C, ...)."""
     shifted = logits - logits.amax(1, keepdim=True)
     return shifted - shifted.exp().sum(1, keepdim=True).log()
 

@@ -35,14 +35,14 @@ def non_channel_axes(x: Tensor) -> list[int]:
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and (biased) variance of each channel."""
+    """Return mean and (biased) variance (C,) of each channel of x (N, C, ...)."""
     axes = non_channel_axes(x)
     mean = x.mean(axes)
     return mean, ((x - per_channel(mean, x)) ** 2).mean(axes)
 
 
 def normalize(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Return z and 1 / sqrt(v + eps)."""
+    """Return z and 1 / sqrt(v + eps) for x of shape (N, C, ...)."""
     inverse_std = per_channel(1 / torch.sqrt(variance + eps), x)
     return (x - per_channel(mean, x)) * inverse_std, inverse_std
 
@@ -226,7 +226,7 @@ class LocalResponseNormFunction(ByHandFunction):
 
 
 def compute_scale(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
-    """Return s."""
+    """Return s for x of shape (N, C, ...)."""
     return k + alpha / size * sum_neighbors(x**2, size // 2, (size - 1) // 2)
 
 

@@ -52,6 +52,8 @@ def resolve(
     ------
     UsageError
         If the recipe or a setting is unknown, a value is impossible, or a change differs from the saved settings.
+    RunError
+        If the saved settings are not those of a run.
     """
     base = find_recipe(name)
     if not resume:
@@ -197,5 +199,5 @@ def _dataset_name(data: str) -> str:
         label_files = [labels for _, labels in find_idx(path).values()]
     except DataError:  # the message of the loader says more
         return data
-    found = (recognize(labels) for labels in label_files)
-    return next((info.name for info in found if info), data)
+    datasets = (recognize(labels) for labels in label_files)
+    return next((info.name for info in datasets if info), data)

@@ -186,15 +186,15 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
     """Return the state dict in the content of a file."""
     if content == {}:
         return {}
-    found = dict(_state_dicts(content, ()))
-    named = sorted((KEYS.index(keys[-1]), len(keys), keys) for keys in found if keys and keys[-1] in KEYS)
+    candidates = dict(_state_dicts(content, ()))
+    named = sorted((KEYS.index(keys[-1]), len(keys), keys) for keys in candidates if keys and keys[-1] in KEYS)
     if named:
         best = [keys for rank, depth, keys in named if (rank, depth) == named[0][:2]]
     else:
-        best = [keys for keys in found if len(found[keys]) > 1] or list(found)
+        best = [keys for keys in candidates if len(candidates[keys]) > 1] or list(candidates)
         best = [()] if () in best else best
     if len(best) == 1:
-        return found[best[0]]
+        return candidates[best[0]]
     if best:
         names = ", ".join(".".join(keys) for keys in best[:5])
         raise WeightsError(f"holds the weights of several networks ({names}); save one of them alone")

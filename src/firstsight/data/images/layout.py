@@ -85,12 +85,12 @@ class Layout:
         places = [f"{count:,} in {place}" for place, count in self.left_out.items() if count]
         if places:
             notes.append(f"left out {_count(self.left_out.total(), 'image')}: {_list(places)}")
-        if tree.unread:
-            suffixes = Counter(Path(file.parts[-1]).suffix.lower() or "no suffix" for file in tree.unread)
+        if tree.other_images:
+            suffixes = Counter(Path(file.parts[-1]).suffix.lower() or "no suffix" for file in tree.other_images)
             kinds = _list([f"{count:,} with {suffix}" for suffix, count in suffixes.most_common()])
             notes.append(
-                f"left out {_count(len(tree.unread), 'image file')} with suffixes that are not read ({kinds}), the"
-                f" first {tree.unread[0].name}; convert them to JPEG or PNG"
+                f"left out {_count(len(tree.other_images), 'image file')} with suffixes that are not read ({kinds}),"
+                f" the first {tree.other_images[0].name}; convert them to JPEG or PNG"
             )
         labels = {sample.label for sample in self.splits.get("train", ())}
         folders = [folder for folder in sorted(tree.folders) if folder[:-1] in self.class_folders]
@@ -117,7 +117,7 @@ def find_layout(tree: ImageTree, *, labeled: bool) -> Layout:
     """
     if not tree.files:
         hint = "expected class/image.png, or train/class/image.png"
-        first = f"; {tree.unread[0].name} has a suffix that is not read" if tree.unread else ""
+        first = f"; {tree.other_images[0].name} has a suffix that is not read" if tree.other_images else ""
         raise DataError(one_line(f"{tree.path}: no images ({hint}){first}"))
     layout = None if labeled else _find_flat(tree.files)
     if layout is None:

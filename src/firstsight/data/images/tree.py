@@ -56,7 +56,7 @@ class ImageTree:
     ----------
     files : list[ImageFile]
         Files whose suffix is one of `SUFFIXES`, sorted by name.
-    unread : list[ImageFile]
+    other_images : list[ImageFile]
         Images in other files: those with another suffix or none, found by their first bytes.
     folders : set[tuple[str, ...]]
         Path components of all folders, including those without images.
@@ -74,15 +74,15 @@ class ImageTree:
         self.folders: set[tuple[str, ...]] = set()
         self.problems: list[str] = []
         self._zip = _open_zip(path) if path.is_file() else None
-        found = self._walk_folder(path) if self._zip is None else self._walk_zip(self._zip)
-        every = {file.parts: file for file in found}  # of two members with one name, the last one is valid
+        listed = self._walk_folder(path) if self._zip is None else self._walk_zip(self._zip)
+        every = {file.parts: file for file in listed}  # of two members with one name, the last one is valid
         self.files: list[ImageFile] = []
-        self.unread: list[ImageFile] = []
+        self.other_images: list[ImageFile] = []
         for file in (every[parts] for parts in sorted(every)):
             if PurePosixPath(file.parts[-1]).suffix.lower() in SUFFIXES:
                 self.files.append(file)
             elif sniff_format(self._start_of(file)):
-                self.unread.append(file)
+                self.other_images.append(file)
 
     def _walk_folder(self, root: Path) -> Iterator[ImageFile]:
         """Yield the files below a folder; links to folders above them are not followed."""

@@ -113,9 +113,10 @@ class Generator:
 
     def _generate(self, z: Tensor) -> Tensor:
         images = self.model(z)
+        pixels = self.preprocess.denormalize(images).cpu()
         if not bool(images.isfinite().all()):
             raise not_finite(self.source, "images")
-        return self.preprocess.denormalize(images).cpu()
+        return pixels
 
     def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the generator itself.
