@@ -258,7 +258,7 @@ def test_photograph_networks_find_the_four_people_of_the_sample_photograph(name:
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
-def test_nobody_is_found_in_photographs_without_people(name: str) -> None:
+def test_no_people_are_found_in_a_palace_and_a_flower(name: str) -> None:
     """A palace and a flower, which ship with scikit-learn."""
     path = Path(str(importlib.resources.files("sklearn") / "datasets" / "images" / name))
     assert estimate_pose(path, "openpose-small-photos").poses == []
