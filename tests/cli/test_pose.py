@@ -281,11 +281,12 @@ def test_weights_that_are_missing_or_of_another_kind_are_refused(run: Run, photo
 def test_the_limitations_of_bundled_networks_are_stated(run: Run) -> None:
     """The image is a portrait, and the networks were trained on full-body images."""
     photo = sample_photo()
-    code, out, err = run("pose", photo, "--out", "people.jpg", "--json")
+    lesson = "openpose-tiny-lsp"
+    code, out, err = run("pose", photo, "--model", lesson, "--out", "people.jpg", "--json")
     assert code == 0 and "warning: openpose-tiny-lsp is a small bundled network: works for one full-body person" in err
     assert Image.open("people.jpg").format == "JPEG" and Image.open("people.jpg").size == Image.open(photo).size
     people = json.loads(out)["people"]
-    assert people == [pose_to_dict(one) for one in firstsight.PoseEstimator()(photo)]
+    assert people == [pose_to_dict(one) for one in firstsight.PoseEstimator(lesson)(photo)]
     first = people[0]["keypoints"][0]
     assert f"        {json.dumps(first)},\n" in out  # x, y, score in one line
     code, _, err = run("pose", photo, "--model", "pose-tiny-lsp", "--detector", "openpose-tiny-lsp")

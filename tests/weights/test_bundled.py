@@ -258,7 +258,7 @@ def test_photograph_networks_find_the_four_people_of_the_sample_photograph(name:
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
-def test_nobody_is_found_in_photographs_without_people(name: str) -> None:
+def test_no_people_are_found_in_a_palace_and_a_flower(name: str) -> None:
     """A palace and a flower, which ship with scikit-learn."""
     path = Path(str(importlib.resources.files("sklearn") / "datasets" / "images" / name))
     assert estimate_pose(path, "openpose-small-photos").poses == []
@@ -283,5 +283,5 @@ def test_few_people_are_drawn_in_photographs_without_people(shared: Path) -> Non
     drawn, num_empty, kept, found = read_card("openpose-small-photos", pattern)
     counts = count_people(load("openpose-small-photos"), load_keypoints(shared / "coco-mini" / "person_keypoints.json"))
     assert counts.num_empty == num_empty == 44
-    assert abs(counts.drawn_in_empty - drawn) <= 1 and counts.drawn_in_empty <= 6
+    assert abs(counts.drawn_in_empty - drawn) <= 1 and counts.drawn_in_empty < counts.found_in_empty / 3
     assert abs(counts.drawn_in_others - kept) <= 2 and abs(counts.found_in_others - found) <= 2

@@ -22,7 +22,6 @@ def run(argv: list[str]) -> int:
 
     if not arguments.images:
         arguments = _with_sample(arguments)
-
     if any(is_video(name) and not Path(name).is_dir() for name in arguments.images):  # a folder may have any name
         from firstsight.cli.pose import video
 
