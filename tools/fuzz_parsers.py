@@ -24,8 +24,10 @@ from firstsight.data.images.cifar import read_cifar
 from firstsight.data.images.idx import read_idx
 from firstsight.data.images.loading import load_data
 from firstsight.data.keypoints.keypoint_set import load_keypoints
+from firstsight.documents.runs import RunProgress, TrainState
 from firstsight.engine import checkpoint
 from firstsight.engine.rundir import latest_run, read_config, read_metrics
+from firstsight.errors import RunError
 from firstsight.ops.kernels import parse_kernel
 from firstsight.tasks.gan.parse_codes import parse_codes
 from firstsight.tasks.load import load
@@ -275,7 +277,10 @@ def _parse_metrics(path: Path) -> object:
     run = path.parent / "runs" / "2"
     run.mkdir(parents=True, exist_ok=True)
     (run / "metrics.jsonl").write_bytes(path.read_bytes())
-    return [line["step"] + 1 for line in read_metrics(run)]
+    metrics = read_metrics(run)
+    if metrics.problems:
+        raise RunError(max(metrics.problems, key=len))
+    return [line["step"] + 1 for line in metrics.lines]
 
 
 def _manifests(folder: Path) -> list[bytes]:
@@ -289,11 +294,11 @@ def _manifests(folder: Path) -> list[bytes]:
         3,
         models={"net": net},
         optimizers={"net": optimizer},
-        progress={"epoch": 1, "rng": "ab"},
+        progress=RunProgress(loop=TrainState(step=3, samples=96), metrics={"test/loss": 0.5}, threads=1),
         cards={},
         versions={},
     )
-    return [checkpoint._without_checksum((root / "00000003" / checkpoint.MANIFEST).read_text()).encode()]
+    return [checkpoint._without_checksum((root / "00000003" / checkpoint.MANIFEST).read_bytes())]
 
 
 def _parse_manifest(path: Path) -> object:

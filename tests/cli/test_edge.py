@@ -1,5 +1,7 @@
 """The edge of the command line: every exception, Ctrl-C at any moment, and streams that are closed, full or limited."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -197,6 +199,13 @@ def test_json_has_no_numbers_that_json_lacks(capfd: pytest.CaptureFixture[str]) 
     print_json({"a": float("nan"), "b": [1.5, float("inf"), True], "c": [{"d": -float("inf")}], "e": [], "f": {}})
     document = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
     assert document == {"a": None, "b": [1.5, None, True], "c": [{"d": None}], "e": [], "f": {}}
+
+
+def test_json_is_printed_to_a_stream_without_an_encoding() -> None:
+    """A notebook or a test redirects stdout to io.StringIO."""
+    with contextlib.redirect_stdout(io.StringIO()) as stream:
+        print_json({"class": "고양이"})
+    assert json.loads(stream.getvalue()) == {"class": "고양이"}
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

@@ -94,7 +94,7 @@ def fail(reason: str) -> None:
 
 def print_json(document: object) -> None:
     """Print one JSON document on stdout; short lists of numbers, such as x, y, score, stay on one line."""
-    print(to_encodable(dumps(document), sys.stdout.encoding))
+    print(to_encodable(dumps(document), sys.stdout.encoding or "utf-8"))  # a StringIO has no encoding
 
 
 def to_encodable(text: str, encoding: str) -> str:
