@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from itertools import takewhile
 
+from firstsight.text import one_line
+
 CUTOFF = 0.75
 """Minimum similarity of a name that is suggested, see `difflib.SequenceMatcher.ratio`."""
 MAX_SUGGESTIONS = 3
@@ -12,9 +14,19 @@ MIN_PREFIX = 3
 
 
 class FirstsightError(Exception):
-    """Base class of errors caused by the input or the machine; the message says what is wrong and what to do."""
+    """Base class of errors caused by the input or the machine.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do. It becomes one line of at most `text.MAX_MESSAGE` characters, without control
+        characters, because it may contain names and values of a file.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(FirstsightError):

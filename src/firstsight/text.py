@@ -6,6 +6,9 @@ import unicodedata
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, changes of the writing direction, and bytes that are not text (surrogates)."""
 
+MAX_MESSAGE = 300
+"""Maximum number of characters in the message of an error."""
+
 
 def printable(text: str, *, keep: str = "") -> str:
     r"""Escape the characters that would control a terminal or cannot be encoded.
@@ -55,3 +58,30 @@ def shorten(text: str, length: int) -> str:
         return text
     end = (length - 1) // 2 - 1
     return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
+
+
+def one_line(text: str, length: int = MAX_MESSAGE) -> str:
+    r"""Return text on one line without control characters, at most ``length`` characters long.
+
+    Long text loses its middle, because its beginning names the file and its end names the reason.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    length : int
+        Maximum number of characters, at least 20.
+
+    Examples
+    --------
+    >>> one_line("a\n  b\x1b[31m")
+    'a b\\x1b[31m'
+    >>> one_line("0123456789" * 4, 20)
+    '012345678 … 23456789'
+    """
+    text = " ".join(text.split())
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+    if len(text) <= length:
+        return text
+    end = (length - 3) // 2
+    return f"{text[: length - 3 - end]} … {text[-end:]}"

@@ -13,13 +13,13 @@ from safetensors import safe_open
 
 from firstsight.documents import cards
 from firstsight.documents.cards import SCHEMAS, GeneratorOptions, check_card, decode_card
-from firstsight.documents.decode import MAX_MESSAGE
 from firstsight.errors import WeightsError
 from firstsight.models.gan import create_gan
 from firstsight.models.pose import MAX_STACKS, MAX_STAGES
 from firstsight.models.pose.heads import HEADS
 from firstsight.models.pose.openpose_mobilenet import BRIDGES
 from firstsight.tasks.spec import TASKS
+from firstsight.text import MAX_MESSAGE
 from firstsight.weights.bundled import bundled
 
 NAMES = {

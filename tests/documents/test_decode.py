@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstsight.documents.decode import MAX_MESSAGE, Count, decode_document, one_line, read_document
+from firstsight.documents.decode import Count, decode_document, read_document
 from firstsight.errors import DataError, WeightsError
+from firstsight.text import MAX_MESSAGE, one_line
 
 
 class Card(msgspec.Struct):

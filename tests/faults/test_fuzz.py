@@ -4,10 +4,21 @@ import random
 from pathlib import Path
 
 import pytest
-from fuzz import MAX_MESSAGE, Finding, Summary, merge, mutate, run_input
+from fuzz import MAX_MESSAGE, Finding, Summary, fuzz, merge, mutate, run_input
 from fuzz_parsers import PARSERS, Parser
 
 from firstsight.errors import DataError
+
+
+class RawError(DataError):
+    """Error whose message is not made one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("")
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def parser_that(outcome: Exception | None) -> Parser:
@@ -24,9 +35,9 @@ def parser_that(outcome: Exception | None) -> Parser:
     [
         (None, "ok"),
         (DataError("x.json: not valid JSON"), "refused"),
-        (DataError("x" * (MAX_MESSAGE + 1)), "message"),
-        (DataError("two\nlines"), "message"),
-        (DataError("red \x1b[31m"), "message"),
+        (RawError("x" * (MAX_MESSAGE + 1)), "message"),
+        (RawError("two\nlines"), "message"),
+        (RawError("red \x1b[31m"), "message"),
         (KeyError("id"), "crash"),
         (RecursionError("deep"), "crash"),
         (MemoryError(), "crash"),
@@ -60,3 +71,10 @@ def test_parsers_accept_the_files_that_are_mutated(name: str, tmp_path: Path) ->
     outcomes = [run_input(parser, content, tmp_path) for content in parser.seeds(tmp_path)]
     assert {kind for kind, *_ in outcomes} <= {"ok", "refused"}
     assert any(kind == "ok" for kind, *_ in outcomes), outcomes
+
+
+@pytest.mark.slow
+def test_half_a_minute_of_damaged_files_gives_no_findings() -> None:
+    summary = fuzz(list(PARSERS), seed=1, first=0, step=1, inputs=None, seconds=30)
+    assert sum(summary.inputs.values()) > 500
+    assert not summary.findings

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from firstsight import load, predict
-from firstsight.documents.decode import MAX_MESSAGE
 from firstsight.errors import WeightsError
+from firstsight.text import MAX_MESSAGE
 from firstsight.weights.bundled import bundled, cache_dir, card_of, read_card
 from firstsight.weights.io import make_card, read_weights, without_memory, write_weights
 from helpers.limited_memory import call_limited

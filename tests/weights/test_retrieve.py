@@ -12,8 +12,8 @@ import pytest
 
 from firstsight.data.datasets import RemoteFile
 from firstsight.data.download import MARGIN, Limits
-from firstsight.documents.decode import MAX_MESSAGE
 from firstsight.errors import WeightsError
+from firstsight.text import MAX_MESSAGE
 from firstsight.weights.bundled import bundled, cache_dir
 from firstsight.weights.retrieve import retrieve
 from helpers.hostile_server import BEHAVIORS, HostileServer

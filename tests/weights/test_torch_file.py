@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from firstsight.documents.decode import MAX_MESSAGE
 from firstsight.errors import WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.pose import create_bottom_up, create_top_down
 from firstsight.models.registry import BOTTOM_UP_MODELS, CLASSIFICATION_MODELS, TOP_DOWN_MODELS
 from firstsight.pose.skeleton import OPENPOSE_18
+from firstsight.text import MAX_MESSAGE
 from firstsight.weights.io import without_memory
 from firstsight.weights.state_dict import load_published, read_tensors
 from firstsight.weights.torch_file import read_state_dict, strip_wrappers

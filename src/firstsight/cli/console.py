@@ -13,8 +13,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from firstsight.documents.decode import MAX_MESSAGE, one_line
-from firstsight.text import UNSAFE, printable
+from firstsight.text import MAX_MESSAGE, UNSAFE, one_line, printable
 
 T = TypeVar("T")
 WIDTH = 160
@@ -87,7 +86,7 @@ def as_options(message: str) -> str:
 
 
 def fail(reason: str) -> None:
-    """Print why a command fails, as one line of at most `firstsight.documents.decode.MAX_MESSAGE` characters."""
+    """Print why a command fails, as one line of at most `firstsight.text.MAX_MESSAGE` characters."""
     prefix = "firstsight: "
     log(prefix + one_line(reason, MAX_MESSAGE - len(prefix)))
 

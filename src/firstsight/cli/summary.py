@@ -96,8 +96,8 @@ def _import_network(name: str) -> "nn.Module":
     """Return the network of ``package.module:build``: a function without arguments, a class, or a network."""
     from torch import nn
 
-    from firstsight.documents.decode import one_line
     from firstsight.errors import UsageError
+    from firstsight.text import one_line
 
     module_name, _, attribute = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))

@@ -16,8 +16,8 @@ import pooch
 import requests
 
 from firstsight.data.datasets import RemoteFile
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 ATTEMPTS = 3
 CHUNK = 1 << 16

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from firstsight.data.image_io import MAX_FILE_BYTES, open_image, to_gray_or_rgb
 from firstsight.data.limits import describe_bytes, max_bytes
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError
+from firstsight.text import one_line
 
 ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
 """A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array or a tensor."""

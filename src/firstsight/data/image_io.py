@@ -28,8 +28,8 @@ from torch import Tensor
 
 from firstsight.data.image_metadata import read_orientation, split_metadata
 from firstsight.data.limits import describe_bytes, describe_pixels, max_bytes, max_pixels
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, FirstsightError
+from firstsight.text import one_line
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = frozenset({

@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 
 from firstsight.data.video_decoder import End, FrameHeader, Opened
 from firstsight.data.video_process import DecoderProcess, Failed, Stopped
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError
+from firstsight.text import one_line
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 CAMERA = "camera"

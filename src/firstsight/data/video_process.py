@@ -14,8 +14,8 @@ from time import monotonic
 from typing import Any
 
 from firstsight.data.video_decoder import SLOTS, End, FrameHeader, Opened, Refusal, Request
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError
+from firstsight.text import one_line
 
 MAX_PIXELS = 4096 * 4096
 """Default limit of the number of pixels of a frame."""

@@ -7,11 +7,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from firstsight.errors import DataError, FirstsightError
+from firstsight.text import one_line
 
 MAX_BYTES = 256 * 2**20
 """Default limit of the size of a document, in bytes."""
-MAX_MESSAGE = 300
-"""Maximum length of a message, in characters."""
 MAX_VALUE = 60
 """Maximum length of a value that a message quotes, in characters."""
 
@@ -46,14 +45,14 @@ def read_document(
     Raises
     ------
     FirstsightError
-        ``error``, with one sentence of at most `MAX_MESSAGE` characters that names the file, the key and the value.
+        ``error``, whose message names the file, the key and the value.
     """
     try:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as failure:
         reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise error(one_line(f"{path}: {reason}")) from None
+        raise error(f"{path}: {reason}") from None
     return decode_document(data, schema, source=str(path), error=error, max_bytes=max_bytes)
 
 
@@ -94,7 +93,7 @@ def decode_document(
     firstsight.errors.DataError: boxes.json: [0]: expected a number, got "x"
     """
     if len(data) > max_bytes:
-        raise error(one_line(f"{source}: larger than {max_bytes:,} bytes, the limit of such a file"))
+        raise error(f"{source}: larger than {max_bytes:,} bytes, the limit of such a file")
     try:
         return msgspec.json.decode(data, type=schema)
     except msgspec.ValidationError as failure:
@@ -103,34 +102,7 @@ def decode_document(
         message = "nested too deeply"
     except (msgspec.DecodeError, ValueError) as failure:  # UnicodeDecodeError is a ValueError
         message = f"not valid JSON ({failure})"
-    raise error(one_line(f"{source}: {message}"))
-
-
-def one_line(text: str, length: int = MAX_MESSAGE) -> str:
-    r"""Return text on one line without control characters, at most ``length`` characters long.
-
-    Long text loses its middle, because its beginning names the file and its end names the reason.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-    length : int
-        Maximum number of characters, at least 20.
-
-    Examples
-    --------
-    >>> one_line("a\n  b\x1b[31m")
-    'a b\\x1b[31m'
-    >>> one_line("0123456789" * 4, 20)
-    '012345678 … 23456789'
-    """
-    text = " ".join(text.split())
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
-    if len(text) <= length:
-        return text
-    end = (length - 3) // 2
-    return f"{text[: length - 3 - end]} … {text[-end:]}"
+    raise error(f"{source}: {message}")
 
 
 _TYPES = {

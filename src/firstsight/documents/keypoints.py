@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from firstsight.documents.decode import decode_document, one_line
+from firstsight.documents.decode import decode_document
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 MAX_ID = 2**63 - 1
 MAX_LENGTH = 1e9

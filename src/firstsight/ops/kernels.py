@@ -6,8 +6,8 @@ import re
 import torch
 from torch import Tensor
 
-from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError, unknown_name
+from firstsight.text import one_line
 
 FIXED: dict[str, tuple[str, str]] = {
     "identity": ("0 0 0; 0 1 0; 0 0 0", "the image itself"),

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firstsight.documents.decode import one_line
 from firstsight.documents.keypoints import decode_category
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 Limb = tuple[int, int]
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 
-from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError
 from firstsight.profiling.receptive_field import Field
 from firstsight.profiling.trace import Step, trace
+from firstsight.text import one_line
 
 CONVOLUTIONS = ("Conv", "conv")
 LINEAR = ("Linear", "linear")

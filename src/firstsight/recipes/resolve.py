@@ -10,13 +10,13 @@ from typing import Any
 
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
-from firstsight.documents.decode import one_line
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import list_runs, read_config
 from firstsight.errors import DataError, RunError, UsageError, similar_names, suggest
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
+from firstsight.text import one_line
 
 SYNONYMS = {
     "learning_rate": "lr",

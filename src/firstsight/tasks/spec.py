@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from firstsight.documents.decode import one_line
 from firstsight.errors import WeightsError
 from firstsight.models.registry import MODELS
+from firstsight.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)

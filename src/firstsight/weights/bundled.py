@@ -11,8 +11,8 @@ from safetensors import safe_open
 
 from firstsight.data.fetch import find_home, get_home
 from firstsight.documents.cards import decode_card
-from firstsight.documents.decode import one_line
 from firstsight.errors import FirstsightError, WeightsError
+from firstsight.text import one_line
 
 CARD = "firstsight"
 """Key of the card in the metadata of a weights file."""

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from firstsight.documents.cards import FORMAT
-from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
 from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_tensors
+from firstsight.text import one_line
 from firstsight.weights.bundled import CARD, card_in, open_safetensors
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".xml")

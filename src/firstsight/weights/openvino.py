@@ -18,8 +18,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from torch import Tensor
 
-from firstsight.documents.decode import one_line
 from firstsight.errors import WeightsError
+from firstsight.text import one_line
 
 MAX_XML_BYTES = 8_000_000
 MAX_BIN_BYTES = 200_000_000

@@ -8,11 +8,11 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from firstsight.arguments import expand_user
-from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification.googlenet import GoogLeNet
 from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet
+from firstsight.text import one_line
 from firstsight.weights.bundled import open_safetensors
 from firstsight.weights.io import check_finite, check_types
 from firstsight.weights.open_model_zoo import convert

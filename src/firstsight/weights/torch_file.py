@@ -11,8 +11,8 @@ from zipfile import ZIP_STORED, ZipFile
 import torch
 from torch import Tensor
 
-from firstsight.documents.decode import one_line
 from firstsight.errors import WeightsError
+from firstsight.text import one_line
 
 KEYS = (
     "state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "weights", "module",

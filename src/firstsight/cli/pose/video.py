@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from firstsight.cli.pose.arguments import Arguments, estimator_of
-from firstsight.documents.decode import one_line
 from firstsight.errors import UsageError
+from firstsight.text import one_line
 
 if TYPE_CHECKING:
     from firstsight.data.video import Video, VideoWriter

@@ -21,8 +21,8 @@ from firstsight.data.image_io import read_header, resize_and_crop
 from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
 from firstsight.data.images.layout import Sample, find_layout
 from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 CHUNK = 512
 CHUNK_BYTES = 64_000_000

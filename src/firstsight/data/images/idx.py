@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.data.limits import describe_bytes, max_bytes
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 UNSIGNED_BYTE = 0x08
 MAX_BYTES = 256_000_000

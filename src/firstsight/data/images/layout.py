@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from firstsight.data.images.tree import ImageFile, ImageTree
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "trainset": "train",

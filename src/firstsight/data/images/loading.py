@@ -18,8 +18,8 @@ from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.tree import plain_name
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError, similar_names, suggest
+from firstsight.text import one_line
 
 DIGITS_SIZE = 24
 DIGITS_PADDING = 4

@@ -10,8 +10,8 @@ from typing import IO
 
 from firstsight.data.image_io import MAX_FILE_BYTES, SUFFIXES, sniff_format
 from firstsight.data.limits import describe_bytes, max_bytes
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError
+from firstsight.text import one_line
 
 CHUNK_BYTES = 1 << 16
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -21,10 +21,11 @@ from firstsight.data.image_io import open_image
 from firstsight.data.keypoints import coco
 from firstsight.data.keypoints.coco import KeypointImage
 from firstsight.data.limits import max_bytes
-from firstsight.documents.decode import one_line, read_document
+from firstsight.documents.decode import read_document
 from firstsight.documents.keypoints import MAX_BYTES, Annotations, decode_info, parse_id
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS, Skeleton
+from firstsight.text import one_line
 
 __all__ = [
     "KeypointImage",

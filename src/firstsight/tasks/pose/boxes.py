@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.documents.boxes import MAX_BOXES, MAX_BYTES, BoxFile
-from firstsight.documents.decode import one_line, read_document
+from firstsight.documents.decode import read_document
 from firstsight.errors import DataError
 from firstsight.pose.parts import Pose
+from firstsight.text import one_line
 
 BOX_MARGIN = 0.1
 """Margin around the joints on every side, as a fraction of the longer side: a person extends beyond the joints."""

@@ -8,13 +8,13 @@ from typing import Any
 from torch import nn
 
 from firstsight.documents.cards import PoseCard, check_card
-from firstsight.documents.decode import one_line
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
 from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.ops import fold_batch_norm
 from firstsight.pose.score import UNCALIBRATED, ScoreCalibration
 from firstsight.pose.skeleton import Skeleton
+from firstsight.text import one_line
 from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import WeightsFile, build_checked
 from firstsight.weights.memory_format import channels_last
