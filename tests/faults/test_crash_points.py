@@ -36,7 +36,7 @@ def test_training_killed_or_failing_at_a_file_operation_resumes_with_the_same_bi
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["classification", "gan", "bottom-up", "top-down"])
 def test_every_kind_of_training_resumes_with_the_same_bits_and_files(tmp_path: Path, recipe: str) -> None:
-    sweep(tmp_path, recipe, first=5, every=29)
+    sweep(tmp_path, recipe, first=5, every=97)
 
 
 def test_wrong_bits_and_leftovers_are_failures_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
