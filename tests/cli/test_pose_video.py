@@ -260,7 +260,7 @@ def test_frames_too_wide_for_the_network_are_refused_before_anything_is_written(
         ("walk.mp4 --frames 0", "--frames must be at least 1; got 0"),
         ("walk.mp4 --out x.png", "--out must be an .mp4 file or a folder for a video; got x.png"),
         ("walk.mp4 --out no/x.mp4", "--out no/x.mp4: the folder no does not exist"),
-        ("walk.mp4 --out walk.mp4", "--out walk.mp4: is the input video"),
+        ("walk.mp4 --out walk.mp4", "--out walk.mp4: is an input of this command"),
         ("walk.mp4 --scales a", "--scales must be numbers separated by commas"),
         ("photo.png --track", "--track works for a video or a camera only; photo.png is neither"),
         ("photo.png --smooth", "--smooth works for a video or a camera only; photo.png is neither"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firstsight.engine.atomic_io import remove_leftovers, replace_file, replacing
+from firstsight.atomic_io import remove_leftovers, replace_file, replacing
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_else(old: Path
 
 def test_a_limit_of_the_file_size_ends_a_write_as_a_full_disk_would(old: Path) -> None:
     code = (
-        "import resource, sys; from pathlib import Path; from firstsight.engine.atomic_io import replace_file\n"
+        "import resource, sys; from pathlib import Path; from firstsight.atomic_io import replace_file\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: replace_file(Path(sys.argv[1]), bytes(5000))\n"
         "except OSError as error: print(error.filename)"

@@ -12,10 +12,10 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from firstsight.atomic_io import replace_file
 from firstsight.documents.cards import FORMAT
 from firstsight.documents.decode import one_line
 from firstsight.engine import checkpoint
-from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_tensors
 from firstsight.weights.bundled import CARD, card_in, open_safetensors
