@@ -83,7 +83,9 @@ class ImportArguments:
 def run(argv: list[str]) -> int:
     """Run one of the three actions."""
     if argv and argv[0] in ("-h", "--help"):
-        print(USAGE, end="")
+        from firstsight.cli.console import say
+
+        say(*USAGE.splitlines())
         return 0
     if not argv or argv[0].startswith("-"):
         raise UsageError("missing: list, get or import (see: firstsight weights --help)")

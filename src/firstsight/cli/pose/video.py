@@ -136,15 +136,15 @@ class JsonSink:
         if frame.identities is not None:
             people = [{"id": number} | one for number, one in zip(frame.identities, people, strict=True)]
         line = {"frame": frame.number, "seconds": round(frame.seconds, 4), "people": people}
-        self._print(",\n" if self._frames else self._head(), json.dumps(line), flush=True)
+        self._write((",\n" if self._frames else self._head()) + json.dumps(line))
+        self.stream.flush()
         self._frames += 1
 
-    def _print(self, *parts: str, flush: bool = False) -> None:
-        """Print parts of the document, with escapes for characters that the encoding of the stream lacks."""
+    def _write(self, text: str) -> None:
+        """Write a part of the document, with escapes for characters that the encoding of the stream lacks."""
         from firstsight.cli.console import to_encodable
 
-        text = to_encodable("".join(parts), self.stream.encoding or "utf-8")
-        print(text, end="", file=self.stream, flush=flush)
+        self.stream.write(to_encodable(text, self.stream.encoding or "utf-8"))
 
     def _head(self) -> str:
         from firstsight.tasks.pose.result import skeleton_to_dict
@@ -164,7 +164,7 @@ class JsonSink:
             return
         timings = {part: round(total, 4) for part, total in self.summary.timings.items()}
         tail = {"damaged": self.video.damaged, "truncated": self.video.truncated, "timings": timings}
-        self._print("\n" if self._frames else self._head(), "],\n", json.dumps(tail)[1:], "\n")
+        self._write(("\n" if self._frames else self._head()) + "],\n" + json.dumps(tail)[1:] + "\n")
 
 
 class VideoSink:
