@@ -31,7 +31,7 @@ PLACES: list[tuple[str, Callable[[str], object]]] = [
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return a path whose ``~`` stands for no folder."""
     if request.param == "unknown user":
-        return "~nobody-here/x"
+        return "~no-such-user/x"
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.getuid", lambda: 2_000_000_001)
     return "~/x"
@@ -57,7 +57,7 @@ def test_the_download_folder_is_not_known_without_a_home(path: str, monkeypatch:
 def test_paths_of_the_same_file_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     assert _is_same("~/x.json", "x.json") and _is_same("x.json", str(tmp_path / "sub/../x.json"))
-    assert not _is_same("~nobody-here/x.json", "x.json")
+    assert not _is_same("~no-such-user/x.json", "x.json")
 
 
 @pytest.mark.parametrize(
