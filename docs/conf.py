@@ -101,6 +101,11 @@ def prepare_docstring(app: Sphinx, what: str, name: str, obj: object, options: o
     lines[:] = re.sub(r"^(.* : .*np\.\w+)_(?=\W|$)", r"\1\\_", text, flags=re.MULTILINE).splitlines()
 
 
+def skip_member(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the methods that matplotlib adds to a subclass of its classes, such as ``set``."""
+    return True if getattr(obj, "__module__", None) == "matplotlib.artist" else None
+
+
 def find_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.Node | None:
     """Resolve a name in backticks to an object of its package, or to the only object with this name."""
     if node.get("reftype") != "obj":
@@ -164,6 +169,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_search_language(BilingualSearch)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", prepare_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", skip_member)
     app.connect("missing-reference", find_name)
     app.connect("doctree-read", complete)
     app.connect("html-page-context", list_parameters)

@@ -116,6 +116,44 @@ def test_only_the_command_line_prints_and_exits() -> None:
     assert users == {"cli"}
 
 
+def test_names_are_printed_by_the_console_which_escapes_them() -> None:
+    """The other files print texts of the package only: usage, help, the version."""
+    users = {str(path.relative_to(SOURCE / "cli")) for path in FILES if "print" in {name for name, _ in calls(path)}}
+    assert users == {"console.py", "__init__.py", "parse.py"}
+
+
+def test_the_home_directory_is_expanded_in_one_place() -> None:
+    """`Path.expanduser` raises an error for an unknown user; `expand_user` does not."""
+    functions = ("expanduser", "home")
+    users = {path.name for path in FILES for name, _ in calls(path) if name.rpartition(".")[2] in functions}
+    assert users == {"arguments.py"}
+
+
+WRITES = {"write_text", "write_bytes", "savefig", "imwrite", "tofile", "save_file"}
+WRITERS = {
+    "atomic_io.py": "writes and renames files",
+    "rundir.py": "appends lines to metrics.jsonl",
+    "download.py": "appends to a partial file, which is verified and renamed",
+    "video.py": "writes to a temporary file of `replacing`",
+    "process.py": "opens the null device",
+    "style.py": "writes to memory",
+}
+"""Files that open files for writing, and why."""
+
+
+def test_files_are_written_through_atomic_io() -> None:
+    """A file that is written directly would be destroyed by a full disk."""
+
+    def writes(function: str, call: ast.Call) -> bool:
+        """Return whether a call opens a file for writing; a mode may be a part of an expression."""
+        nodes = [node for arg in (*call.args, *call.keywords) for node in ast.walk(arg)]
+        modes = {node.value for node in nodes if isinstance(node, ast.Constant)} & {"w", "wb", "a", "ab", "x", "xb"}
+        name = function.rpartition(".")[2]
+        return name in WRITES or (name == "open" and bool(modes))
+
+    assert {path.name for path in FILES for call in calls(path) if writes(*call)} == WRITERS.keys()
+
+
 @pytest.mark.parametrize(
     "code",
     [

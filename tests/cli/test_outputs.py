@@ -23,6 +23,11 @@ COMMANDS = [
     ("pose in.png --compare", "--out", "old.png"),
     ("pose in.png", "--coco", "old.json"),
     ("evaluate openpose-tiny-lsp --data people.json", "--results", "old.json"),
+    ("pose walk.mp4", "--out", "old.mp4"),
+    ("pose camera --track --json", "--out", "old.MP4"),
+    ("weights import net.pth --model resnet18", "--out", "old.safetensors"),
+    ("weights import human-pose.xml", "--out", "old.safetensors"),
+    ("generate no-such-weights", "--out", "old.png"),
 ]
 INPUTS = [
     ("filter in.png", "--out"),
@@ -73,6 +78,61 @@ def test_documents_that_a_command_reads_are_never_replaced(run: Run) -> None:
         outcome = run("evaluate", "openpose-tiny-lsp", "--data", data, *results)
         assert outcome[0] == 2 and "is an input of this command" in outcome[2], outcome
     assert Path("coco/person_keypoints_val.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("pose walk.mp4", "old/walk-pose.mp4"),
+        ("pose camera:1", "old/camera-1-pose.mp4"),
+        ("pose in.png", "old/in-pose.png"),
+        ("pose in.png --compare", "old/in-compared.png"),
+        ("generate no-such-weights", "old/00000.png"),
+        ("generate gan-digits --n 3", "old/00002.png"),
+    ],
+)
+def test_existing_files_of_a_folder_are_kept(run: Run, command: str, file: str) -> None:
+    Path("old").mkdir()
+    Path(file).write_bytes(b"old")
+    code, out, err = run(*command.split(), "--out", "old")
+    assert (code, out) == (2, "") and Path(file).read_bytes() == b"old" and [*Path("old").iterdir()] == [Path(file)]
+    assert err == f"firstsight: {file}: exists; replace it with --force, or choose another name with --out\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pose walk.mp4", "pose in.png", "pose in.png --compare", "generate no-such-weights", "generate gan-digits"],
+)
+def test_a_file_with_the_name_of_the_folder_is_refused_before_any_work(run: Run, command: str) -> None:
+    Path("file").write_bytes(b"old")
+    for out in ("file", "file/sub"):
+        code, printed, err = run(*command.split(), "--out", out, "--force")
+        assert (code, printed, err) == (2, "", "firstsight: --out file: a file has this name; name a folder\n")
+    assert Path("file").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("file", "command", "names"),
+    [
+        ("walk.mp4", "pose walk.mp4", ("walk.mp4", "./walk.mp4", "soft.mp4", "hard.mp4")),
+        ("walk.mp4", "pose camera", ("walk.mp4", "soft.mp4")),
+        ("net.mp4", "pose walk.mp4 --model net.mp4", ("net.mp4", "soft.mp4")),
+        ("net.safetensors", "weights import net.safetensors --model resnet18", ("net.safetensors", "hard.safetensors")),
+        ("net.safetensors", "weights import x.pth --classes net.safetensors --model vgg16", ("soft.safetensors",)),
+    ],
+)
+def test_videos_and_weights_are_never_replaced_if_they_are_inputs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, file: str, command: str, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_CAMERA", "mp4:walk.mp4")
+    path = Path(file)
+    path.write_bytes(b"old")
+    path.with_stem("soft").symlink_to(path)
+    os.link(path, path.with_stem("hard"))
+    for name in names:
+        code, out, err = run(*command.split(), "--out", name, "--force")
+        assert (code, out) == (2, "") and path.read_bytes() == b"old"
+        assert err == f"firstsight: --out {Path(name)}: is an input of this command; choose another name\n"
 
 
 def test_force_replaces_and_default_names_are_numbered(run: Run) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -260,7 +261,7 @@ def test_frames_too_wide_for_the_network_are_refused_before_anything_is_written(
         ("walk.mp4 --frames 0", "--frames must be at least 1; got 0"),
         ("walk.mp4 --out x.png", "--out must be an .mp4 file or a folder for a video; got x.png"),
         ("walk.mp4 --out no/x.mp4", "--out no/x.mp4: the folder no does not exist"),
-        ("walk.mp4 --out walk.mp4", "--out walk.mp4: is the input video"),
+        ("walk.mp4 --out walk.mp4", "--out walk.mp4: is an input of this command"),
         ("walk.mp4 --scales a", "--scales must be numbers separated by commas"),
         ("photo.png --track", "--track works for a video or a camera only; photo.png is neither"),
         ("photo.png --smooth", "--smooth works for a video or a camera only; photo.png is neither"),
@@ -327,3 +328,58 @@ def test_a_video_that_cannot_be_decoded_ends_in_one_sentence(
     assert (code, err.count("\n")) == (1, 1) and err.startswith("firstsight: film.avi: ") and len(err) < 300
     assert "FIRSTSIGHT_VIDEO_PIXELS" in err or kind == "codec"
     assert not Path("drawn").exists()
+
+
+def test_a_video_that_exists_is_replaced_with_force_only(pose: Run, walk: Path) -> None:
+    Path("people.mp4").write_bytes(b"old")
+    code, out, err = pose(walk, "--frames", "2", "--out", "people.mp4")
+    assert (code, out) == (2, "") and Path("people.mp4").read_bytes() == b"old"
+    assert err == "firstsight: people.mp4: exists; replace it with --force, or choose another name with --out\n"
+    code, out, err = pose(walk, "--frames", "2", "--out", "people.mp4", "--force")
+    assert (code, err) == (0, "") and out.endswith("drawn: people.mp4\n") and len(read_frames("people.mp4")) == 2
+
+
+@pytest.mark.parametrize("kind", ["damaged", "too wide", "full disk"])
+def test_a_video_that_cannot_be_drawn_keeps_the_old_file_and_leaves_nothing_else(
+    pose: Run, walk: Path, kind: str
+) -> None:
+    Path("people.mp4").write_bytes(b"old")
+    source, limits = walk, resource.getrlimit(resource.RLIMIT_FSIZE)
+    if kind == "damaged":
+        overwrite_packets(walk, range(FRAMES))
+    elif kind == "too wide":
+        source = Path("long.mp4")
+        with VideoWriter(source, frames_per_second=5) as video:
+            video.add(Image.new("RGB", (4000, 32)))
+    else:  # writes beyond this size fail
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    before = {path.name for path in Path().iterdir()}
+    try:
+        code, _, err = pose(source, "--out", "people.mp4", "--force", "--frames", "3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1 and err.startswith("firstsight: ") and err.count("\n") == 1
+    assert err == "firstsight: people.mp4: File too large\n" or kind != "full disk"
+    assert Path("people.mp4").read_bytes() == b"old" and {path.name for path in Path().iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("고양이.mp4", "ascii"), ("고양이.mp4", "utf-8"), ("caf\udce9.mp4", "utf-8"), ("é\x1b.mp4", "cp949")],
+)
+def test_the_document_is_the_same_in_every_encoding(files: Path, walk: Path, name: str, encoding: str) -> None:
+    walk.rename(name)
+    printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    with redirect_stdout(printed):
+        code = main(["pose", name, "--model", str(files / "net.safetensors"), "--frames", "1", "--json"])
+    printed.flush()
+    text = printed.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert code == 0 and json.loads(text)["video"] == name and "\x1b" not in text
+
+
+def test_names_of_drawn_videos_have_no_control_sequences(pose: Run, walk: Path) -> None:
+    for name in ("a\x1b[2Jb", "c\nd", "[red]e"):
+        Path(name).mkdir()
+        code, out, err = pose(walk, "--frames", "1", "--out", name)
+        shown = name.replace("\x1b", "\\x1b").replace("\n", "\\n")
+        assert (code, err) == (0, "") and out.splitlines()[-1] == f"drawn: {shown}/walk-pose.mp4"

@@ -60,6 +60,58 @@ def test_import_and_get_print_the_same_json(run: Run) -> None:
     assert json.loads(run("weights", "get", "resnet18", "--json")[1]) == entry  # stored: nothing to download
 
 
+def test_stored_weights_of_another_file_are_replaced_with_force_only(run: Run) -> None:
+    """The import of the same file again, for example with other classes, is no surprise; it is said."""
+    for folder, seed in (("a", 0), ("b", 1)):
+        Path(folder).mkdir()
+        torch.manual_seed(seed)
+        torch.save(create_model("resnet18", num_classes=2).state_dict(), f"{folder}/pets.pth")
+    Path("names.txt").write_text("cat\ndog\n")
+    command = ("weights", "import", "--model", "resnet18")
+    assert run(*command, "a/pets.pth")[0] == 0
+    target = cache_dir() / "resnet18-pets.safetensors"
+    before = target.read_bytes()
+    code, out, err = run(*command, "b/pets.pth")
+    assert (code, out) == (2, "") and target.read_bytes() == before
+    assert err == (
+        f"firstsight: {target} exists already, from pets.pth; replace it with --force, or choose another file with"
+        " --out\n"
+    )
+    code, _, err = run(*command, "a/pets.pth", "--classes", "names.txt")
+    assert code == 0 and err.startswith(f"replacing {target}, which came from the same file\n")
+    assert load("resnet18-pets").classes == ("cat", "dog")
+    code, _, err = run(*command, "b/pets.pth", "--force")
+    assert code == 0 and err.startswith(f"replacing {target}, which came from pets.pth\n")
+    assert load("resnet18-pets").card["about"]["sha256"] == hashlib.sha256(Path("b/pets.pth").read_bytes()).hexdigest()
+    assert [path.name for path in cache_dir().iterdir()] == [target.name]
+
+
+def test_stored_weights_are_no_source_of_themselves(run: Run) -> None:
+    """Neither by their path, nor through a link, nor with --force."""
+    assert run("weights", "import", RESNET18_FILE, "--model", "resnet18")[0] == 0
+    target = cache_dir() / "resnet18-imagenet.safetensors"
+    before = target.read_bytes()
+    Path("link.safetensors").symlink_to(target)
+    for file in (target, "link.safetensors", Path("home/../home/weights") / target.name):
+        code, out, err = run("weights", "import", file, "--model", "resnet18", "--force")
+        assert (code, out, err) == (
+            2,
+            "",
+            f"firstsight: {target}: is the file to import; choose another file with --out\n",
+        )
+        assert target.read_bytes() == before
+
+
+def test_names_of_weights_have_no_control_sequences(run: Run) -> None:
+    name = "a\x1b[2Jb\nc[red]d.safetensors"
+    code, out, _ = run("weights", "import", RESNET18_FILE, "--model", "resnet18", "--out", name)
+    assert code == 0 and r"stored at a\x1b[2Jb\nc[red]d.safetensors" in out.splitlines()
+    cache_dir().mkdir(parents=True)
+    (cache_dir() / "x\x1b[2J.safetensors").write_bytes(b"junk")
+    code, out, _ = run("weights", "list")
+    assert code == 0 and "\x1b" not in out and out.count(r"x\x1b[2J") == 2
+
+
 def test_evaluate_measures_own_classes_as_predict_sees_them(run: Run, make_images: Callable[..., Path]) -> None:
     """A fine-tuned network on a folder: the shorter side is resized to 256 pixels, and 224 are cropped."""
     torch.manual_seed(1)

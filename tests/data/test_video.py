@@ -1,5 +1,6 @@
 """Videos: written and read again; damaged files give the frames they have; what is no video is refused."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -206,3 +207,34 @@ def test_missing_camera_and_invalid_setting_are_refused(monkeypatch: pytest.Monk
 )
 def test_video_is_recognized_by_name(name: str, expected: bool) -> None:
     assert is_video(name) is expected
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "full"), DataError("x"), MemoryError()])
+def test_a_video_that_fails_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "old.mp4"
+    path.write_bytes(b"old")
+    for frames in (0, 1, 40):
+        with pytest.raises(type(error)), VideoWriter(path, frames_per_second=20) as out:
+            for _ in range(frames):
+                out.add(Image.new("RGB", (64, 48)))
+            raise error
+        assert path.read_bytes() == b"old" and [*tmp_path.iterdir()] == [path]
+
+
+def test_a_killed_writer_keeps_the_old_video_and_the_next_one_removes_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "old.mp4"
+    path.write_bytes(b"old")
+    code = (
+        "import os, sys; from pathlib import Path; from PIL import Image\n"
+        "from firstsight.data.video import VideoWriter\n"
+        "with VideoWriter(Path(sys.argv[1]), frames_per_second=20) as out:\n"
+        "    [out.add(Image.effect_noise((64, 48), 90).convert('RGB')) for _ in range(40)]\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -9
+    assert path.read_bytes() == b"old" and len([*tmp_path.iterdir()]) == 2
+    with VideoWriter(path, frames_per_second=20) as out:
+        out.add(Image.new("RGB", (64, 48)))
+    assert [*tmp_path.iterdir()] == [path]
+    with Video(str(path)) as video:
+        assert len(list(video)) == 1

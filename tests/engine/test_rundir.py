@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from firstsight.atomic_io import replace_file
 from firstsight.documents.runs import RunConfig
 from firstsight.engine import rundir
-from firstsight.engine.atomic_io import replace_file
 from firstsight.engine.report import Report
 from firstsight.engine.rundir import RunDirectory
 from firstsight.errors import RunError, UsageError

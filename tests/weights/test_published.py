@@ -183,7 +183,8 @@ def test_import_does_not_overwrite_other_weights(other_file: Path) -> None:
     path = import_weights(RESNET18_FILE, "resnet18")
     before = path.read_bytes()
     with pytest.raises(
-        UsageError, match=r"exists already, from another file; remove it, or choose another file with `out`"
+        UsageError,
+        match=r"exists already, from resnet18-f37072fd\.pth; replace it with `force`, or choose another",
     ):
         import_weights(other_file, "resnet18")
     Path("note.safetensors").write_text("a text")

@@ -109,7 +109,7 @@ def test_other_weights_of_the_same_name_are_not_replaced(tmp_path: Path) -> None
         torch.save(net.state_dict(), files[-1])
     path = import_pose(files[0])
     assert import_pose(files[0]) == path
-    with pytest.raises(UsageError, match="exists already, from another file"):
+    with pytest.raises(UsageError, match=r"exists already, from checkpoint_iter_370000\.pth; replace it with `force`"):
         import_pose(files[1])
     with pytest.raises(UsageError, match=r"`out` must end in \.safetensors"):
         import_pose(files[1], out=tmp_path / "other.pth")

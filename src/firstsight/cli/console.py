@@ -171,7 +171,7 @@ def report_failures(refused: Sequence[str]) -> int:
 
 def write_figure(figure: Any, path: Path) -> None:
     """Write a figure as a PNG file, whose path `firstsight.cli.outputs.check_outputs` has checked."""
-    from firstsight.engine.atomic_io import replace_file
+    from firstsight.atomic_io import replace_file
     from firstsight.plots import encode_png
 
     replace_file(path, encode_png(figure))

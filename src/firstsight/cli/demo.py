@@ -76,7 +76,9 @@ def write_digits(images: object, folder: Path) -> list[Path]:
     """Write one test image of every second class as a PNG file named after its class."""
     from PIL import Image
 
+    from firstsight.atomic_io import replace_file
     from firstsight.data.images.image_set import ImageSet
+    from firstsight.plots import encode_image
 
     assert isinstance(images, ImageSet)
     folder.mkdir(exist_ok=True)
@@ -84,6 +86,6 @@ def write_digits(images: object, folder: Path) -> list[Path]:
     for label in range(0, len(images.classes), 2):
         position = int((images.labels == label).nonzero()[0])
         path = folder / f"a-{images.classes[label]}.png"
-        Image.fromarray(images.images[position, 0].numpy()).save(path)
+        replace_file(path, encode_image(Image.fromarray(images.images[position, 0].numpy()), ".png"))
         paths.append(path)
     return paths

@@ -170,9 +170,9 @@ def _check_values(arguments: Arguments, out: Path) -> None:
         raise UsageError(f"--nearest needs a .png file; got {out}")
     if suffix not in ("", ".png", ".gif"):
         raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {out}")
-    if suffix:
-        inputs = [arguments.generator, arguments.data]
-        check_outputs([out], inputs=inputs, force=arguments.force)
+    first = out if suffix else _file_in(out, 0)  # more files are checked when their number is known
+    inputs = [arguments.generator, arguments.data]
+    check_outputs([first], inputs=inputs, force=arguments.force, makes_folder=not suffix)
 
 
 def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
@@ -189,7 +189,7 @@ def _make(arguments: Arguments, generator: "Generator") -> "ImageGrid":
 
 def _write(arguments: Arguments, out: Path, generator: "Generator", grid: "ImageGrid") -> list[Path]:
     """Write one grid, one animation, or one file per image; return the files."""
-    from firstsight.engine.atomic_io import replace_file
+    from firstsight.atomic_io import replace_file
     from firstsight.tasks.gan.generate import add_nearest_neighbors
 
     if not out.suffix:
@@ -204,18 +204,23 @@ def _write_folder(folder: Path, grid: "ImageGrid", *, force: bool) -> list[Path]
     """Write one PNG file per image."""
     from PIL import Image
 
+    from firstsight.atomic_io import replace_file
     from firstsight.cli.console import warn
     from firstsight.cli.outputs import check_outputs, make_folder
-    from firstsight.engine.atomic_io import replace_file
     from firstsight.plots import encode_image
 
-    make_folder(folder)
     images = grid.images.numpy()
-    files = [folder / f"{i:05d}.png" for i in range(len(images))]
-    check_outputs(files, force=force)
+    files = [_file_in(folder, i) for i in range(len(images))]
+    check_outputs(files, force=force, makes_folder=True)
+    make_folder(folder)
     if others := len(set(folder.iterdir()) - set(files)):
         warn(f"{folder} also holds {f'{others} other files' if others > 1 else 'another file'}")
     for file, image in zip(files, images, strict=True):
         pixels = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
         replace_file(file, encode_image(pixels, ".png"))
     return files
+
+
+def _file_in(folder: Path, number: int) -> Path:
+    """Return the file of an image in a folder."""
+    return folder / f"{number:05d}.png"

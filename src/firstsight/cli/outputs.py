@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from firstsight.arguments import expand_user
 from firstsight.errors import UsageError
 
 
@@ -37,16 +38,19 @@ def check_outputs(
     Raises
     ------
     UsageError
-        If a file has another suffix, is an input or a folder, is in a folder that does not exist, or exists and
-        ``force`` is False.
+        If a file has another suffix, is an input or a folder, is in a folder that does not exist or cannot be created,
+        or exists and ``force`` is False.
     """
     files = list(paths)
-    read = [Path(name) for name in inputs if name is not None and os.path.exists(name)]  # noqa: PTH110 - a str
+    names = [expand_user(name) for name in inputs if name is not None]
+    read = [name for name in names if os.path.exists(name)]  # noqa: PTH110 - Path.exists refuses long names
     for path in files:
         if suffixes and path.suffix.lower() not in suffixes:
             raise UsageError(f"`{option}` must be a {' or '.join(suffixes)} file; got {path}")
         if not makes_folder and not path.parent.is_dir():
             raise UsageError(f"`{option}={path}`: the folder {path.parent} does not exist")
+        if makes_folder:
+            _check_folder(path.parent, option)
         if path.is_dir():
             raise UsageError(f"`{option}={path}`: is a folder; name a file")
         if path.exists() and any(path.samefile(name) for name in read):
@@ -83,6 +87,13 @@ def choose_output(out: Path | None, default: str, *, force: bool) -> Path:
 
         log(f"{first} exists: writing {path} (--force replaces {first})")
     return path
+
+
+def _check_folder(folder: Path, option: str) -> None:
+    """Refuse a folder if a file has its name, or that of one of its parents."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if existing is not None and not existing.is_dir():
+        raise UsageError(f"`{option}={existing}`: a file has this name; name a folder")
 
 
 def make_folder(folder: Path) -> None:

@@ -15,10 +15,12 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import Annotated, Any, Literal, Required, TypedDict, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import tyro
 
+from firstsight.arguments import expand_user
 from firstsight.errors import UsageError
 
 T = TypeVar("T")
@@ -128,8 +130,13 @@ def parse_given(
         sys.exit(0)
     parsed = _run(schema, defaults, command, list(arguments), "", target)
     groups = [parsed.pop(title) for title in [*parsed] if title.startswith("group:")]
-    options = {name: value for name, value in parsed.items() if value is not None}
-    return options, dict(itertools.chain.from_iterable(group.items() for group in groups))
+    options = {name: _expand(value) for name, value in parsed.items() if value is not None}
+    return options, {name: _expand(value) for group in groups for name, value in group.items()}
+
+
+def _expand(value: Any) -> Any:
+    """Return a value, a path with the home directory; shells do not replace the ``~`` of ``--out=~/x.png``."""
+    return expand_user(value) if isinstance(value, Path) else value
 
 
 def _schema(kind: type[Any], settings: Any, basic: Sequence[str] | None) -> tuple[Any, dict[str, Any], int]:

@@ -72,6 +72,8 @@ class ImportArguments:
     """Text file with the names of the classes, one per line (default: those of ImageNet, or class 0, class 1, ...)."""
     out: Maybe[Path] = None
     """Write to this .safetensors file instead of the folder of cached weights."""
+    force: Flag = False
+    """Replace an existing file, also weights that were imported from another file."""
     no_verify: Flag = False
     """Import an OpenVINO file whose SHA-256 is not a published one."""
     json: Flag = False
@@ -81,7 +83,9 @@ class ImportArguments:
 def run(argv: list[str]) -> int:
     """Run one of the three actions."""
     if argv and argv[0] in ("-h", "--help"):
-        print(USAGE, end="")
+        from firstsight.cli.console import say
+
+        say(*USAGE.splitlines())
         return 0
     if not argv or argv[0].startswith("-"):
         raise UsageError("missing: list, get or import (see: firstsight weights --help)")
@@ -93,7 +97,7 @@ def run(argv: list[str]) -> int:
 
 def _list(argv: list[str]) -> int:
     arguments = parse(ListArguments, "weights list", argv)
-    from firstsight.cli.console import out, print_json, table
+    from firstsight.cli.console import out, print_json, say, table
     from firstsight.data.fetch import find_home
     from firstsight.weights.table import TERMS
 
@@ -105,14 +109,14 @@ def _list(argv: list[str]) -> int:
     for entry in entries:
         rows.add_row(entry["name"], entry["kind"], _result(entry), _evaluated_on(entry), _location(entry))
     out().print(rows)
-    print()
+    say("")
     for entry in entries:
         if entry["error"]:
-            print(f"{entry['error']}; remove or replace this file")
-    print(f"Published weights: {TERMS}. Their accuracy is as stated by torchvision.")
+            say(f"{entry['error']}; remove or replace this file")
+    say(f"Published weights: {TERMS}. Their accuracy is as stated by torchvision.")
     home = find_home()
     folder = home / "weights" if home else "the weights folder of FIRSTSIGHT_HOME, which is not set"
-    print(f"firstsight weights get NAME stores them in {folder}; firstsight weights import FILE reads a file.")
+    say(f"firstsight weights get NAME stores them in {folder}; firstsight weights import FILE reads a file.")
     return 0
 
 
@@ -246,6 +250,11 @@ def _get(argv: list[str]) -> int:
 
 def _import(argv: list[str]) -> int:
     arguments = parse(ImportArguments, "weights import", argv)
+    from firstsight.cli.outputs import check_outputs
+
+    if arguments.out is not None:
+        inputs, suffixes = [arguments.file, arguments.classes], (".safetensors",)
+        check_outputs([arguments.out], inputs=inputs, force=arguments.force, suffixes=suffixes, makes_folder=True)
     from firstsight.cli.console import log
     from firstsight.weights.pose_table import MODEL
     from firstsight.weights.published import import_weights
@@ -253,20 +262,28 @@ def _import(argv: list[str]) -> int:
     from firstsight.weights.table import read_classes
 
     if arguments.model == MODEL or (arguments.model is None and is_pose_file(arguments.file)):
-        path = import_pose(arguments.file, out=arguments.out, verify=not arguments.no_verify, notify=log)
+        path = import_pose(
+            arguments.file, out=arguments.out, force=arguments.force, verify=not arguments.no_verify, notify=log
+        )
         return _print_stored(path, as_json=arguments.json)
     if arguments.model is None:
         raise UsageError("missing: --model; name the network of the weights (see: firstsight weights list)")
     classes = read_classes(arguments.classes) if arguments.classes else None
     path = import_weights(
-        arguments.file, arguments.model, variant=arguments.variant, classes=classes, out=arguments.out, notify=log
+        arguments.file,
+        arguments.model,
+        variant=arguments.variant,
+        classes=classes,
+        out=arguments.out,
+        force=arguments.force,
+        notify=log,
     )
     return _print_stored(path, as_json=arguments.json)
 
 
 def _print_stored(path: Path, *, as_json: bool) -> int:
     """Print what is known of a stored file."""
-    from firstsight.cli.console import print_json
+    from firstsight.cli.console import print_json, say
     from firstsight.weights.bundled import cached, read_card
 
     card = read_card(path)
@@ -287,10 +304,10 @@ def _print_stored(path: Path, *, as_json: bool) -> int:
         outputs, command = f"{len(card['classes']):,} classes", f"firstsight predict {name} PHOTO"
         accuracy = about.get("published_accuracy")
         published = f", {accuracy:.2%} on ImageNet as published" if accuracy is not None else ""
-    print(f"{name}: {card['model']}, {outputs}{published}; from {about['source']}")
-    print(f"stored at {path}")
+    say(f"{name}: {card['model']}, {outputs}{published}; from {about['source']}")
+    say(f"stored at {path}")
     if "measured" in about:
-        print(f"measured: {about['measured']}")
-    print(f"terms: {about['terms']}")
-    print(f"use it: {command}")
+        say(f"measured: {about['measured']}")
+    say(f"terms: {about['terms']}")
+    say(f"use it: {command}")
     return 0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstsight.arguments import expand_user
 from firstsight.data.datasets import RemoteFile
 from firstsight.errors import DataError, UsageError
 
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 def find_home() -> Path | None:
     """Return the folder for downloads, see `get_home`; None if it is not set and the user has no home directory."""
-    try:
-        return Path(os.environ.get("FIRSTSIGHT_HOME") or "~/.cache/firstsight").expanduser()
-    except RuntimeError:  # no HOME, and no entry in the list of users
-        return None
+    home = expand_user(os.environ.get("FIRSTSIGHT_HOME") or "~/.cache/firstsight")
+    return None if home.parts[:1] and home.parts[0].startswith("~") else home  # the user has no home directory
 
 
 def get_home() -> Path:

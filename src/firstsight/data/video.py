@@ -8,6 +8,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from firstsight.atomic_io import replacing
 from firstsight.data.video_decoder import End, FrameHeader, Opened
 from firstsight.data.video_process import DecoderProcess, Failed, Stopped
 from firstsight.errors import DataError, UsageError
@@ -204,7 +206,10 @@ class Video:
 
 
 class VideoWriter:
-    """Writer of an MP4 file (H.264); a context manager. The file is complete after it is closed.
+    """Writer of an MP4 file (H.264); a context manager.
+
+    The file is written under a temporary name. It replaces an existing one when the block ends, unless the block ends
+    with an error; see `firstsight.atomic_io.replacing`.
 
     Parameters
     ----------
@@ -219,25 +224,31 @@ class VideoWriter:
         If PyAV is not installed.
     DataError
         If the file cannot be written.
+    OSError
+        If the disk becomes full while frames are written; the error names ``path``.
     """
 
     def __init__(self, path: Path, *, frames_per_second: float) -> None:
         av = _av()
         self.path = path
-        try:
-            path.open("wb").close()
-        except OSError as error:
-            raise DataError(one_line(f"{path}: cannot be written ({_reason(error)})")) from None
-        self._container = av.open(str(path), "w", format="mp4")
-        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        rate = max(Fraction(frames_per_second).limit_denominator(1001), Fraction(1, 1001))
-        self._stream: Any = self._container.add_stream(codec, rate=rate)
-        self._stream.codec_context.time_base = TIME_BASE
-        self._stream.pix_fmt = "yuv420p"
         self._size: tuple[int, int] | None = None
         self._last_time = -1  # in units of TIME_BASE
-        self._step = 1 / (rate * TIME_BASE)
         self._is_broken = False
+        with ExitStack() as opened:
+            try:
+                temporary = opened.enter_context(replacing(path))
+                temporary.open("wb").close()
+            except OSError as error:
+                raise DataError(one_line(f"{path}: cannot be written ({_reason(error)})")) from None
+            self._container = av.open(str(temporary), "w", format="mp4")
+            opened.push(self._finish)
+            codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+            rate = max(Fraction(frames_per_second).limit_denominator(1001), Fraction(1, 1001))
+            self._stream: Any = self._container.add_stream(codec, rate=rate)
+            self._stream.codec_context.time_base = TIME_BASE
+            self._stream.pix_fmt = "yuv420p"
+            self._step = 1 / (rate * TIME_BASE)
+            self._opened = opened.pop_all()
 
     def add(self, image: Image.Image, *, seconds: float | None = None) -> None:
         """Add an RGB image.
@@ -266,11 +277,20 @@ class VideoWriter:
 
     def _write(self, frame: Any) -> None:
         try:
-            self._container.mux(self._stream.encode(frame))
-        except Exception as error:  # ffmpeg's errors are of many types
+            with self._named_errors():
+                self._container.mux(self._stream.encode(frame))
+        except BaseException:
             self._is_broken = True  # another write would crash in ffmpeg
+            raise
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Convert errors of ffmpeg, which name the temporary file, to errors that name the file."""
+        try:
+            yield
+        except Exception as error:  # ffmpeg's errors are of many types
             if isinstance(error, OSError):
-                raise
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
             raise DataError(one_line(f"{self.path}: the frames cannot be written ({_reason(error)})")) from None
 
     def __enter__(self) -> "VideoWriter":
@@ -280,12 +300,18 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the remaining frames and close the file, also after an error, so that it can be played."""
+        """Write the remaining frames, close the file and rename it; after an error, remove it."""
+        self._opened.__exit__(kind, error, trace)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            if self._size is not None and not self._is_broken:
+            if kind is None and self._size is not None and not self._is_broken:
                 self._write(None)
         finally:
-            self._container.close()
+            with self._named_errors():
+                self._container.close()
 
 
 def _av() -> ModuleType:

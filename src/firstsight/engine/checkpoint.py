@@ -26,9 +26,9 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from firstsight.atomic_io import sync_folder, write_synced
 from firstsight.documents.decode import decode_document
 from firstsight.documents.runs import Manifest, ManifestFormat, RunProgress, encode, replace_not_finite
-from firstsight.engine.atomic_io import sync_folder, write_synced
 from firstsight.errors import CheckpointError
 from firstsight.migrate import migrate_param_groups
 from firstsight.text import one_line

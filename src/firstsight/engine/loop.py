@@ -15,10 +15,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from firstsight.atomic_io import to_run_error
 from firstsight.data.rng import random_bits
 from firstsight.documents.runs import RunProgress, TrainState, null_to_nan
 from firstsight.engine import checkpoint
-from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.memory import keep_freed_memory
 from firstsight.engine.rundir import RunDirectory, incomplete_metrics, package_versions, read_metrics
 from firstsight.engine.signals import StopRequest

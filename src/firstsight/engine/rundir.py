@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import msgspec
 from filelock import FileLock, Timeout
 
+from firstsight.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.documents.decode import read_document
 from firstsight.documents.runs import RunConfig, decode_metrics_line, encode
-from firstsight.engine.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.engine.checkpoint import list_steps
 from firstsight.errors import RunError, UsageError
 from firstsight.migrate import migrate_config

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from firstsight.arguments import expand_user
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.documents.runs import RunConfig
@@ -192,7 +193,7 @@ def _check_unchanged(run: Path | None, saved: Settings, changes: Mapping[str, An
 
 def _dataset_name(data: str) -> str:
     """Return the name of the known data set in a folder; ``data`` unchanged if it is none."""
-    path = Path(data).expanduser()
+    path = expand_user(data)
     if not path.is_dir():
         return data
     try:

@@ -11,10 +11,10 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from firstsight.arguments import check_type
+from firstsight.atomic_io import to_run_error
 from firstsight.documents.runs import RunConfig
 from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
-from firstsight.engine.atomic_io import to_run_error
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback, Loop, TrainOutcome
 from firstsight.engine.rundir import RunDirectory, create_run, incomplete_metrics, package_versions, read_config

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from firstsight.arguments import expand_user
-from firstsight.engine.atomic_io import replace_file
+from firstsight.atomic_io import replace_file
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.tasks.load import load, read_any

@@ -12,9 +12,9 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from firstsight.atomic_io import replace_file
 from firstsight.documents.cards import FORMAT
 from firstsight.engine import checkpoint
-from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_tensors
 from firstsight.text import one_line

@@ -15,11 +15,11 @@ from firstsight.documents.cards import MAX_CLASSES
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.models.registry import CLASSIFICATION_MODELS
-from firstsight.weights.bundled import cache_dir, card_of
+from firstsight.weights.bundled import cache_dir
 from firstsight.weights.io import make_card, without_memory, write_weights
 from firstsight.weights.pose_table import find_published_pose
 from firstsight.weights.published_pose import get_pose
-from firstsight.weights.retrieve import cannot_write, retrieve
+from firstsight.weights.retrieve import cannot_write, check_target, retrieve
 from firstsight.weights.state_dict import fit, match, read_tensors
 from firstsight.weights.table import ACCURACY_SOURCE, TERMS, Published, find_published, imagenet_classes, named_hash
 
@@ -55,7 +55,7 @@ def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path
         source.target,
         (source.remote,),
         source.download_url,
-        convert=lambda file: import_weights(file, source.model, replace=True, notify=notify),
+        convert=lambda file: import_weights(file, source.model, force=True, notify=notify),
         import_command=f"firstsight weights import {source.file} --model {source.model}",
         notify=notify,
     )
@@ -68,7 +68,7 @@ def import_weights(
     variant: str | None = None,
     classes: Sequence[str] | None = None,
     out: str | Path | None = None,
-    replace: bool = False,
+    force: bool = False,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Convert weights of another program to a weights file with a card.
@@ -90,8 +90,8 @@ def import_weights(
         Names of the classes; None for "class 0", "class 1", ...
     out : str | Path | None
         File to write; None for a file in ``$FIRSTSIGHT_HOME/weights``, which `load` finds by its name.
-    replace : bool
-        Overwrite weights that came from another file.
+    force : bool
+        Replace weights that came from another file; those from the same file are always replaced.
     notify : Callable[[str], None]
         Called with a line for everything unusual in the file.
 
@@ -104,7 +104,7 @@ def import_weights(
     ------
     UsageError
         If the file, the network or the variant does not exist, if the number of names differs from that of the
-        classes, or if other weights are stored under the name.
+        classes, if other weights are stored under the name, or the file to write is ``file``.
     WeightsError
         If the file has another hash than its name says, cannot be read, or does not fit the network.
     """
@@ -117,8 +117,7 @@ def import_weights(
     count = _count_classes(tensors, path, classes)
     imagenet = count == 1000 and classes is None and variant in (None, *variants[:1])
     target = _target(source, path, out, imagenet=imagenet)
-    if not replace:
-        _check_free(target, digest)
+    check_target(target, path, digest, force=force, notify=notify)
     display_name = f"{source.model} ({variant})" if variant else source.model
     with without_memory():
         shapes = create_model(source.model, num_classes=count, variant=variant)
@@ -193,13 +192,6 @@ def _target(source: Published, file: Path, out: str | Path | None, *, imagenet: 
         return source.target
     has_model_name = file.stem.startswith(f"{source.model}-") and file.stem != source.name
     return cache_dir() / f"{file.stem if has_model_name else f'{source.model}-{file.stem}'}.safetensors"
-
-
-def _check_free(target: Path, digest: str) -> None:
-    """Refuse to overwrite weights that came from a file with another hash."""
-    card = card_of(target)
-    if target.exists() and (card is None or card["about"].get("sha256") != digest):
-        raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")
 
 
 def _fresh(model: str, num_classes: int, variant: str | None) -> nn.Module:

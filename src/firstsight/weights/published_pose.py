@@ -11,10 +11,9 @@ from firstsight.errors import UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
 from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.pose.skeleton import OPENPOSE_18
-from firstsight.weights.bundled import card_of
 from firstsight.weights.io import WeightsFile, make_card, write_weights
 from firstsight.weights.pose_table import CHECKPOINT, ELU_BRIDGE, HEIGHT, MODEL, OPEN_MODEL_ZOO, PublishedPose
-from firstsight.weights.retrieve import cannot_write, retrieve
+from firstsight.weights.retrieve import cannot_write, check_target, retrieve
 from firstsight.weights.state_dict import fit, read_tensors, skeleton_size
 
 
@@ -37,7 +36,7 @@ def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = lambda li
         source.target,
         source.files,
         source.url,
-        convert=lambda file: import_pose(file, replace=True, notify=notify),
+        convert=lambda file: import_pose(file, force=True, notify=notify),
         import_command=f"firstsight weights import {source.files[0].name}",
         notify=notify,
     )
@@ -91,7 +90,7 @@ def import_pose(
     file: str | Path,
     *,
     out: str | Path | None = None,
-    replace: bool = False,
+    force: bool = False,
     verify: bool = True,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -104,8 +103,8 @@ def import_pose(
         ``checkpoint_iter_370000.pth``.
     out : str | Path | None
         File to write; None for a file in ``$FIRSTSIGHT_HOME/weights``, which `load` finds by its name.
-    replace : bool
-        Overwrite weights that came from another file.
+    force : bool
+        Replace weights that came from another file; those from the same file are always replaced.
     verify : bool
         Refuse OpenVINO files whose SHA-256 is not a published one.
     notify : Callable[[str], None]
@@ -119,7 +118,7 @@ def import_pose(
     Raises
     ------
     UsageError
-        If the file does not exist, or other weights are stored under the name.
+        If the file does not exist, other weights are stored under the name, or the file to write is ``file``.
     WeightsError
         If it cannot be read, has another hash than the published one, or is of another network.
     """
@@ -138,9 +137,7 @@ def import_pose(
             " again; download it again, or import it with --no-verify"
         )
     target = expand_user(out) if out is not None else source.target
-    existing = card_of(target)
-    if target.exists() and not replace and (existing is None or existing["about"].get("sha256") != digest):
-        raise UsageError(f"{target} exists already, from another file; remove it, or choose another file with `out`")
+    check_target(target, path, digest, force=force, notify=notify)
     if not source.precisions:
         notify(f"no hash of {path.name} is published; the SHA-256 of this file is {digest}")
     try:

@@ -9,7 +9,8 @@ from filelock import FileLock, Timeout
 
 from firstsight.data.datasets import RemoteFile
 from firstsight.data.fetch import fetch, is_offline
-from firstsight.errors import DataError, WeightsError
+from firstsight.errors import DataError, UsageError, WeightsError
+from firstsight.text import one_line
 from firstsight.weights.bundled import cache_dir, card_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,44 @@ def _only_one(path: Path, name: str, notify: Callable[[str], None]) -> Iterator[
         yield
     finally:
         lock.release()
+
+
+def check_target(target: Path, file: Path, digest: str, *, force: bool, notify: Callable[[str], None]) -> None:
+    """Refuse to replace weights that came from another file, and the file to import; name weights that are replaced.
+
+    Parameters
+    ----------
+    target : Path
+        Weights file to write.
+    file : Path
+        File to import.
+    digest : str
+        SHA-256 of ``file``.
+    force : bool
+        Whether to replace weights that came from another file.
+    notify : Callable[[str], None]
+        Called with a line if weights are replaced.
+
+    Raises
+    ------
+    UsageError
+        If ``target`` is ``file``, or came from another file and ``force`` is False.
+    """
+    if not target.exists():
+        return
+    if target.samefile(file):
+        raise UsageError(f"{target}: is the file to import; choose another file with `out`")
+    card = card_of(target)
+    about = {} if card is None else card["about"]
+    if about.get("sha256") == digest:
+        notify(f"replacing {target}, which came from the same file")
+        return
+    origin = one_line(str(about.get("source", "an unknown file")).rpartition("/")[2], 100)
+    if not force:
+        raise UsageError(
+            f"{target} exists already, from {origin}; replace it with `force`, or choose another file with `out`"
+        )
+    notify(f"replacing {target}, which came from {origin}")
 
 
 def cannot_write(error: OSError, target: Path) -> WeightsError:

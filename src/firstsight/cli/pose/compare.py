@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> int:
         networks = [{"network": name, **result.to_dict()} for name, result in results.items()]
         print_json({"image": str(image), "networks": networks})
     else:
-        _print(arguments, results)
+        _print(results, target)
     return 0
 
 
@@ -84,7 +84,7 @@ def _time(result: "PoseResult") -> str:
     return f"{1000 * sum(result.timings.values()):.0f} ms"
 
 
-def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
+def _print(results: "dict[str, PoseResult]", target: Path | None) -> None:
     from firstsight.cli.console import log, out, say, table
 
     rows = table("network", "people", "read", "detect", "network", "decode", "total", right=("people", "total"))
@@ -95,7 +95,7 @@ def _print(arguments: Arguments, results: "dict[str, PoseResult]") -> None:
         ]
         rows.add_row(name, str(len(result)), *parts, _time(result))
     out().print(rows)
-    if arguments.out is not None:
-        say(f"drawn: {arguments.out}")
+    if target is not None:
+        say(f"drawn: {target}")
     else:
         log("use --out FILE.png to save both results side by side")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firstsight.atomic_io import replace_file
 from firstsight.cli.console import write_figure
 from firstsight.cli.outputs import check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments
-from firstsight.engine.atomic_io import replace_file
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose.result import PoseResult

@@ -1,6 +1,7 @@
 """``firstsight pose`` of a video or a camera."""
 
 import json
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from firstsight.cli.outputs import check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments, estimator_of
 from firstsight.errors import UsageError
 from firstsight.text import one_line
@@ -23,21 +25,22 @@ if TYPE_CHECKING:
 
 def run(arguments: Arguments) -> int:
     """Process the video frame by frame; report unreadable frames on stderr, with exit code 1."""
-    _check(arguments)
+    name = _check(arguments)
+    target = _plan_target(arguments, name)
     from firstsight.cli.console import log, progress, report_failures
     from firstsight.data.video import Video, is_camera
     from firstsight.engine.signals import StopRequest
     from firstsight.tasks.pose.video import track_video
 
-    (name,), summary, most = arguments.images, Summary(), arguments.frames
+    summary, most = Summary(), arguments.frames
     with ExitStack() as opened:
         video = opened.enter_context(Video(name))
         estimator = estimator_of(arguments)
         sinks: list[JsonSink | VideoSink] = []
         if arguments.json:
             sinks.append(opened.enter_context(JsonSink(video, estimator.skeleton, summary)))
-        if arguments.out is not None:
-            sinks.append(opened.enter_context(VideoSink(_target(arguments.out, name), video, estimator.skeleton)))
+        if target is not None:
+            sinks.append(opened.enter_context(VideoSink(target, video, estimator.skeleton)))
         stop = opened.enter_context(StopRequest())
         video.stop_if(lambda: stop.signal_number > 0)
         if is_camera(name) and most is None:
@@ -51,7 +54,7 @@ def run(arguments: Arguments) -> int:
             if stop.signal_number:
                 break
     if not arguments.json and summary.frames:
-        _print(arguments, summary)
+        _print(name, summary, target)
     code = report_failures(_faults(video, summary, stopped=stop.signal_number > 0))
     if stop.signal_number and not (
         stop.signal_number == signal.SIGINT and is_camera(name)
@@ -60,10 +63,11 @@ def run(arguments: Arguments) -> int:
     return code
 
 
-def _check(arguments: Arguments) -> None:
+def _check(arguments: Arguments) -> str:
+    """Refuse options that are not for videos; return the name of the video or camera."""
     from firstsight.data.video import is_camera, is_video
 
-    name, out = next(name for name in arguments.images if is_video(name)), arguments.out
+    name = next(name for name in arguments.images if is_video(name))
     if len(arguments.images) > 1:
         raise UsageError(f"{name}: a video or a camera must be the only input; got {len(arguments.images)} names")
     for option in ("maps", "coco", "boxes", "compare"):
@@ -73,19 +77,27 @@ def _check(arguments: Arguments) -> None:
             )
     if arguments.frames is not None and arguments.frames < 1:
         raise UsageError(f"`frames` must be at least 1; got {arguments.frames}")
-    if out is None or out.is_dir():
-        return
-    if out.suffix and out.suffix.lower() != ".mp4":
+    return name
+
+
+def _plan_target(arguments: Arguments, name: str) -> Path | None:
+    """Return the file to draw, after checking that it may be written; None without ``--out``."""
+    from firstsight.data.video import is_camera
+
+    out = arguments.out
+    if out is None:
+        return None
+    is_file = bool(out.suffix) and not out.is_dir()
+    if is_file and out.suffix.lower() != ".mp4":
         raise UsageError(f"`out` must be an .mp4 file or a folder for a video; got {out}")
-    if out.suffix and not out.parent.is_dir():
-        raise UsageError(f"`out={out}`: the folder {out.parent} does not exist")
-    if out.exists() and Path(name).exists() and out.samefile(name):
-        raise UsageError(f"`out={out}`: is the input video; choose another name")
-
-
-def _target(out: Path, name: str) -> Path:
-    stem = name.replace(":", "-") if name.partition(":")[0] == "camera" else Path(name).stem
-    return out if out.suffix.lower() == ".mp4" and not out.is_dir() else out / f"{stem}-pose.mp4"
+    stem, source = Path(name).stem, name
+    if is_camera(name):
+        stem = name.replace(":", "-")
+        source = os.environ.get("FIRSTSIGHT_CAMERA", "").partition(":")[2]  # a file may replace the camera
+    target = out if is_file else out / f"{stem}-pose.mp4"
+    inputs = [source, arguments.model, arguments.detector]
+    check_outputs([target], inputs=inputs, force=arguments.force, makes_folder=not is_file)
+    return target
 
 
 @dataclass
@@ -124,8 +136,15 @@ class JsonSink:
         if frame.identities is not None:
             people = [{"id": number} | one for number, one in zip(frame.identities, people, strict=True)]
         line = {"frame": frame.number, "seconds": round(frame.seconds, 4), "people": people}
-        print(",\n" if self._frames else self._head(), json.dumps(line), sep="", end="", file=self.stream, flush=True)
+        self._write((",\n" if self._frames else self._head()) + json.dumps(line))
+        self.stream.flush()
         self._frames += 1
+
+    def _write(self, text: str) -> None:
+        """Write a part of the document, with escapes for characters that the encoding of the stream lacks."""
+        from firstsight.cli.console import to_encodable
+
+        self.stream.write(to_encodable(text, self.stream.encoding or "utf-8"))
 
     def _head(self) -> str:
         from firstsight.tasks.pose.result import skeleton_to_dict
@@ -145,11 +164,11 @@ class JsonSink:
             return
         timings = {part: round(total, 4) for part, total in self.summary.timings.items()}
         tail = {"damaged": self.video.damaged, "truncated": self.video.truncated, "timings": timings}
-        print("\n" if self._frames else self._head(), "],\n", json.dumps(tail)[1:], sep="", file=self.stream)
+        self._write(("\n" if self._frames else self._head()) + "],\n" + json.dumps(tail)[1:] + "\n")
 
 
 class VideoSink:
-    """Context manager that writes the drawn video; the file is created with the first frame."""
+    """Context manager that writes the drawn video; its folder is created with the first frame."""
 
     def __init__(self, path: Path, video: "Video", skeleton: "Skeleton") -> None:
         self.path, self.video, self.skeleton = path, video, skeleton
@@ -162,7 +181,7 @@ class VideoSink:
         from firstsight.data.video import VideoWriter
 
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             writer = VideoWriter(self.path, frames_per_second=self.video.frames_per_second)
             self._writer = self._opened.enter_context(writer)
         drawn = plots.draw_people(frame.image, frame.poses, self.skeleton, identities=frame.identities)
@@ -192,18 +211,18 @@ def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
     return [one_line(f"{video.source}: {'; '.join(problems)}{f' ({video.problem})' if video.problem else ''}")]
 
 
-def _print(arguments: Arguments, summary: Summary) -> None:
-    from firstsight.cli.console import log, out, table
+def _print(name: str, summary: Summary, target: Path | None) -> None:
+    from firstsight.cli.console import log, out, say, table
 
-    (name,), rate = arguments.images, summary.frames / max(summary.end - summary.start, 1e-9)
+    rate = summary.frames / max(summary.end - summary.start, 1e-9)
     row = {"video": name, "frames": str(summary.frames), "max. people": str(summary.people)}
     if summary.identities is not None:
         row["identities"] = str(summary.identities)
     row["frames/s"] = f"{rate:.1f}"
-    rows, screen = table(*row, right=tuple(row)[1:]), out()
+    rows = table(*row, right=tuple(row)[1:])
     rows.add_row(*row.values())
-    screen.print(rows)
-    if arguments.out is not None:
-        screen.print(f"drawn: {_target(arguments.out, name)}", markup=False)
+    out().print(rows)
+    if target is not None:
+        say(f"drawn: {target}")
     else:
         log("to draw the poses: --out people.mp4; --track keeps identities")

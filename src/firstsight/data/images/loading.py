@@ -10,6 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
@@ -98,7 +99,7 @@ def load_data(
         path = find_dataset(info) or _download(info, notify)
         return replace(read_split(path, split, options), name=name, classes=info.classes)
     check_exists(name)
-    return read_split(Path(name_or_path).expanduser(), split, options)
+    return read_split(expand_user(name_or_path), split, options)
 
 
 def check_exists(name_or_path: str) -> None:
@@ -109,7 +110,7 @@ def check_exists(name_or_path: str) -> None:
     UsageError
         If neither exists. The message suggests similar names.
     """
-    path = Path(name_or_path).expanduser()
+    path = expand_user(name_or_path)
     if name_or_path in DATASETS or path.exists():
         return
     if not ({"/", "\\"} & set(name_or_path) or path.suffix):

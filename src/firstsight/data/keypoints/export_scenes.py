@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from firstsight.atomic_io import replacing
 from firstsight.data.keypoints.coco import KeypointImage
 from firstsight.data.keypoints.keypoint_set import KeypointSet, save_keypoints
 from firstsight.data.keypoints.scenes import Scenes
@@ -41,7 +42,8 @@ def write_scenes(scenes: Scenes, folder: str | Path, *, ids: Sequence[int] | Non
     for index, sample in enumerate(range(scenes.samples) if ids is None else ids):
         scene = scenes.scene(epoch, sample)
         file = image_folder / f"{sample:06d}.png"
-        Image.fromarray(scene.image).save(file)
+        with replacing(file) as temporary:
+            Image.fromarray(scene.image).save(temporary, "PNG")
         images.append(KeypointImage(sample + 1, file, scenes.side, scenes.side))
         has_enough = scene.visible.sum(1, keepdims=True) >= MIN_JOINTS
         is_labeled = (scene.visible & has_enough)[..., None]

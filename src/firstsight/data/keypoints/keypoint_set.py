@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from firstsight.atomic_io import replace_file
 from firstsight.data.image_io import open_image
 from firstsight.data.keypoints import coco
 from firstsight.data.keypoints.coco import KeypointImage
@@ -249,7 +250,7 @@ def save_keypoints(people: KeypointSet, path: str | Path) -> Path:
         "categories": [category],
     }
     try:
-        path.write_text(json.dumps(content), encoding="utf-8")
+        replace_file(path, json.dumps(content).encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from None
     return folder

@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from firstsight.engine.atomic_io import replace_file
+from firstsight.arguments import expand_user
+from firstsight.atomic_io import replace_file
 from firstsight.errors import UsageError
 
 
@@ -67,7 +68,7 @@ class ImageGrid:
         UsageError
             If the suffix is another one, or the file cannot be written.
         """
-        target = Path(path).expanduser()
+        target = expand_user(path)
         if target.suffix.lower() not in (".png", ".gif"):
             raise UsageError(f"`path` must be a .png or a .gif file; got {path}")
         try:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from firstsight.arguments import expand_user
+from firstsight.atomic_io import replace_file
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
-from firstsight.engine.atomic_io import replace_file
 from firstsight.errors import DataError, UsageError
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
 from firstsight.metrics.pck import TORSO_DIAGONALS, match_poses, pck
@@ -249,7 +250,7 @@ def check_results_file(path: str | Path | None) -> Path | None:
     """
     if path is None:
         return None
-    target = Path(path).expanduser()
+    target = expand_user(path)
     if target.suffix.lower() != ".json":
         raise UsageError(f"`results` must be a .json file; got {target}")
     if not target.parent.is_dir():

@@ -1,10 +1,12 @@
 """The people that a pose network is evaluated on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from firstsight.arguments import expand_user
 from firstsight.data.keypoints.keypoint_set import KeypointSet
 from firstsight.data.keypoints.splits import find_people, load_held_out_people, load_val_people
 from firstsight.errors import DataError, UsageError
@@ -38,7 +40,7 @@ def load_test_people(
     settings = run_settings(source)
     if data is not None:
         people = load_val_people(data, images)
-        if settings is None or not Path(data).is_file() or not _is_same(data, settings["data"]):
+        if settings is None or not expand_user(data).is_file() or not _is_same(data, settings["data"]):
             return people
         note = "the network was trained on most of these images; without `data` only the held-out images are used"
         return replace(people, notes=(*people.notes, note))
@@ -57,4 +59,4 @@ def load_test_people(
 
 
 def _is_same(path: str | Path, other: str | Path) -> bool:
-    return Path(path).resolve() == Path(other).expanduser().resolve()
+    return os.path.realpath(expand_user(path)) == os.path.realpath(expand_user(other))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor
 
-from firstsight.engine.atomic_io import replace_file
+from firstsight.arguments import expand_user
+from firstsight.atomic_io import replace_file
 from firstsight.errors import UsageError
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
@@ -66,7 +67,7 @@ class PoseResult:
         UsageError
             If the folder does not exist, or Pillow does not know the suffix.
         """
-        target = Path(path).expanduser()
+        target = expand_user(path)
         try:
             replace_file(target, self.encode(target.suffix))
         except (OSError, ValueError) as error:
