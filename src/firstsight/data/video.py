@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from firstsight.arguments import is_digits
 from firstsight.data.video_decoder import End, FrameHeader, Opened
 from firstsight.data.video_process import DecoderProcess, Failed, Stopped
 from firstsight.documents.decode import one_line
@@ -52,11 +53,11 @@ def is_camera(source: str) -> bool:
 
     Examples
     --------
-    >>> is_camera("camera"), is_camera("camera:1"), is_camera("camera.mp4")
-    (True, True, False)
+    >>> [is_camera(name) for name in ("camera", "camera:1", "camera.mp4", "camera:²")]
+    [True, True, False, False]
     """
     name, colon, number = source.partition(":")
-    return name == CAMERA and (number.isdigit() or not colon)
+    return name == CAMERA and (is_digits(number) or not colon)
 
 
 def is_video(source: str) -> bool:
