@@ -10,7 +10,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +31,7 @@ print(image.mode, *image.size, next(line.split()[1] for line in status.splitline
 """
 """VmHWM is the peak of the program itself; ``ru_maxrss`` includes that of the process that started it."""
 SIDE = 1024
-"""Side of the small image that tells the largest allowed size of a kind, in pixels."""
+"""Side of the small image whose header gives the largest allowed size of a kind, in pixels."""
 
 
 @dataclass(frozen=True)

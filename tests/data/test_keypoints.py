@@ -379,7 +379,7 @@ DOG = STICK | {"id": 2, "name": "dog"}
         ([person(7, image_id=[])], {}, r"annotations\[0\].image_id: expected an integer or text or null, got \[\]"),
         ([person(7, bbox=[1, 1, -2, 2])], {}, "annotation 7: width, height and area must not be negative; got box"),
         ([person(7, area=-1)], {}, r"annotations\[0\].area: expected a number >= 0.*, got -1"),
-        ([person(7, bbox=[1, 1, math.nan, 2])], {}, r"annotations\[0\].bbox\[2\]: NaN is not a number in JSON; write a"),
+        ([person(7, bbox=[1, 1, math.nan, 2])], {}, r"annotations\[0\].bbox\[2\]: NaN is not a number in JSON"),
         ([person(7, bbox=[1, 1, 2])], {}, "annotation 7: 'bbox' must be 4 numbers; got 3"),
         ([person(7, bbox=None)], {}, "annotation 7: 'bbox' must be a list of numbers; got None"),
         ([person(7, area=-math.inf)], {}, r"annotations\[0\].area: -Infinity is not a number in JSON; write a finite"),

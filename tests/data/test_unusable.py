@@ -43,11 +43,17 @@ def test_all_unusable_images_are_counted_and_the_first_are_named(sticks: Callabl
     path, people = damaged_set(sticks, "missing", "no image", "cut", "other size", "damaged", "empty")
     unusable = find_unusable(people)
     assert [index for index, _ in unusable] == [1, 3, 5, 7, 9, 11]
-    assert unusable == find_unusable(people) == sorted(find_unusable(people, range(6, 12)) + find_unusable(people, [1, 3, 5]))
+    assert (
+        unusable
+        == find_unusable(people)
+        == sorted(find_unusable(people, range(6, 12)) + find_unusable(people, [1, 3, 5]))
+    )
     note = leave_out(people, unusable).notes[0]
     assert note.startswith("6 of 12 images cannot be used") and note.endswith("; and 2 more)")
     assert [f"{path.stem}-{number}.png" in note for number in (2, 4, 6, 8, 10, 12)] == [True] * MAX_NAMED + [False] * 2
-    with pytest.raises(DataError, match=r"^person_keypoints: 6 of 12 images cannot be used, the first .*-2.png: No such"):
+    with pytest.raises(
+        DataError, match=r"^person_keypoints: 6 of 12 images cannot be used, the first .*-2.png: No such"
+    ):
         leave_out(people, unusable, strict=True)
 
 
@@ -61,7 +67,9 @@ def test_a_set_without_usable_images_is_refused(sticks: Callable[..., Path]) -> 
     damage(path.parent / "images" / f"{path.stem}-1.png", "cut")
     damage(path.parent / "images" / f"{path.stem}-2.png", "missing")
     people = load_keypoints(path)
-    with pytest.raises(DataError, match=r"^person_keypoints: none of its 2 images can be used; .*-1.png: damaged image"):
+    with pytest.raises(
+        DataError, match=r"^person_keypoints: none of its 2 images can be used; .*-1.png: damaged image"
+    ):
         leave_out(people, find_unusable(people))
     damage(path.parent / "images" / f"{path.stem}-1.png", "missing")
     with pytest.raises(DataError, match=r"2 of 2 images are missing, the first .*-1.png"):

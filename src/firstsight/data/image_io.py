@@ -291,7 +291,10 @@ def _damaged(name: str, error: Exception) -> DataError:
 
 
 def _prepare_pillow() -> None:
-    """Turn off Pillow's own limit and warnings, for all threads: a context manager would change those of others."""
+    """Turn off Pillow's own limit and warnings.
+
+    This is permanent: the filters belong to all threads, so a context manager in one changes them for the others.
+    """
     limit = max_pixels(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and limit > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limit

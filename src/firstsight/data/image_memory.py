@@ -78,10 +78,11 @@ def _decoder_bytes(image: Image.Image, stored: int) -> float:
     if image.info.get("progressive"):
         layers = [(layer[1], layer[2]) for layer in getattr(image, "layer", [])]
         maximum = max((h for h, _ in layers), default=1) * max((v for _, v in layers), default=1)
-        return 2 * sum(h * v for h, v in layers) / max(1, maximum)  # all coefficients, two bytes each
+        return float(2 * sum(h * v for h, v in layers) / max(1, maximum))  # all coefficients, two bytes each
     if image.format == "TIFF":
         width, height = tile_size(image)
         share = min(1.0, width * height / (image.width * image.height))
         return stored * (share + (str(image.info.get("compression")) in TIFF_STREAMS))
-    decoder = image.tile[0][0] if image.tile else ""
+    tiles = getattr(image, "tile", [])
+    decoder = tiles[0][0] if tiles else ""
     return 2 * stored if decoder in ("ppm", "ppm_plain", "bmp_rle") else 0  # decoders in Python have two copies

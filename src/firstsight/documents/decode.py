@@ -16,9 +16,7 @@ MAX_VALUE = 60
 """Maximum length of a value that a message quotes, in characters."""
 MAX_SCAN = 32 * 2**20
 """The key of a value that is not JSON is searched in this many bytes in front of it; this takes seconds."""
-TOKENS = re.compile(
-    rb'''"(?:[^"\\]++|\\.)*+"?|[][{}:,]|[+-]?\b(?:nan|inf|infinity)\b''', re.IGNORECASE | re.DOTALL
-)
+TOKENS = re.compile(rb""""(?:[^"\\]++|\\.)*+"?|[][{}:,]|[+-]?\b(?:nan|inf|infinity)\b""", re.IGNORECASE | re.DOTALL)
 """A string, a character of the structure, or a number that JSON does not have."""
 WORD = re.compile(rb"[+-]?\b(?:nan|inf|infinity)\b", re.IGNORECASE)
 

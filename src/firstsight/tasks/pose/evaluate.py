@@ -273,7 +273,9 @@ def parse_scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"`scales` must be numbers separated by commas, as in 0.5,1,1.5; got {text}") from None
+        raise UsageError(
+            f"`scales` must be numbers separated by commas, as in 0.5,1,1.5; got {one_line(text, 60)}"
+        ) from None
 
 
 def _is_target(truth: GroundTruth) -> NDArray[np.bool_]:
