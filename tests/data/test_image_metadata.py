@@ -185,13 +185,3 @@ def test_large_images_are_converted_in_strips_with_the_same_pixels() -> None:
     np.testing.assert_array_equal(np.asarray(to_gray_or_rgb(image)), np.asarray(expected))
     deep = rng.integers(0, 65536, (1100, 1000)).astype(np.uint16)
     np.testing.assert_array_equal(np.asarray(to_gray_or_rgb(Image.fromarray(deep))), np.rint(deep / 257))
-
-
-def test_kinds_of_images_that_need_more_memory_have_a_lower_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FIRSTSIGHT_MAX_MEGAPIXELS", "1")
-    out = io.BytesIO()
-    Image.new("RGB", (900, 900)).save(out, "WEBP")
-    with pytest.raises(DataError, match=r"900x900 pixels of such a WEBP file; the limit is 0.4 million \(set FIRSTS"):
-        open_image(out.getvalue())
-    monkeypatch.setenv("FIRSTSIGHT_MAX_MEGAPIXELS", "3")
-    assert open_image(out.getvalue()).size == (900, 900)

@@ -36,7 +36,7 @@ class Card(msgspec.Struct):
         ('{"kind": "a", "scores": {"b": 1e999}}', "card: scores[...]: number out of range"),
         (
             '{"kind": "a", "scores": {"b": NaN}}',
-            "card: not valid JSON (JSON is malformed: invalid character (byte 30))",
+            "card: scores.b: NaN is not a number in JSON; write a finite number or null",
         ),
         ("[" * 100_000, "card: expected an object, got a list"),
         ("", "card: not valid JSON (Input data was truncated)"),
@@ -50,6 +50,42 @@ def test_message_names_the_key_and_the_value(text: str | bytes, message: str) ->
     with pytest.raises(WeightsError) as error:
         decode_document(text, Card, source="card", error=WeightsError)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "nan", "-NaN", "inf", "+inf", "INF"])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("%s\n ", ""),
+        ("[0, %s]", "[1]: "),
+        ('{"a": [{"b": "NaN"}, {"b\\u0041 ]": [1, [], {}, %s, 2]}]}', "a[1].bA ][3]: "),
+        ('{"text": "\\"NaN\\\\", "list": [[1, 2], [3, %s]]}', "list[1][1]: "),
+        ('{"\N{HANGUL SYLLABLE GA}":\n {"x" : %s}}', "\N{HANGUL SYLLABLE GA}.x: "),
+    ],
+)
+def test_numbers_that_json_lacks_are_named_with_their_key(text: str, key: str, number: str) -> None:
+    for data in (text % number, (text % number).encode()):
+        with pytest.raises(DataError) as error:
+            decode_document(data, object, source="a.json")
+        assert str(error.value) == f"a.json: {key}{number} is not a number in JSON; write a finite number or null"
+
+
+@pytest.mark.parametrize(
+    "text", ['["nan\\q"]', '["a, nan\\q, inf"]', "[nano]", "[x, NaN]", '{"NaN": 1,}', '["NaN', '["a", NaN_1]']
+)
+def test_other_errors_are_not_taken_for_such_numbers(text: str) -> None:
+    with pytest.raises(DataError, match=r"^a.json: not valid JSON"):
+        decode_document(text, object, source="a.json")
+
+
+def test_the_place_of_such_a_number_is_found_in_large_and_in_hostile_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = '{"a": "' + '\\"' * 200_000 + '", "b": ' + "[" * 200 + "NaN"
+    with pytest.raises(DataError, match=r"^x: b(\[0\])+.*NaN is not a number in JSON") as error:
+        decode_document(hostile + "]" * 200 + "}", object, source="x")
+    assert len(str(error.value)) <= MAX_MESSAGE
+    monkeypatch.setattr("firstsight.documents.decode.MAX_SCAN", 10)
+    with pytest.raises(DataError, match=r"^x: byte 13: NaN is not a number in JSON"):
+        decode_document("[" + "1, " * 4 + "NaN]", object, source="x")
 
 
 def test_deep_documents_of_any_type_are_refused() -> None:

@@ -91,6 +91,12 @@ def test_impossible_skeletons_have_short_messages(change: dict[str, Any], messag
         ("[[1, 1, 1e300, 5]]", r"\[0\]\[2\]: expected a number <= 1"),
         ("[[1, 2, 3]]", r"\[0\]: expected a list of length 4, got \[1,2,3\]"),
         ("[[1, 2, 3, true]]", r"\[0\]\[3\]: expected a number, got true"),
+        (
+            "[[1, 1, 5, 5], [1, NaN, 5, 5]]",
+            r"\[1\]\[1\]: NaN is not a number in JSON; write a finite number or null; e",
+        ),
+        ('{"a.png": [], "b.png": [[1, 1, Infinity, 5]]}', r"b.png\[0\]\[2\]: Infinity is not a number in JSON"),
+        ("[[nan, 1, 5, 5]]", r"\[0\]\[0\]: nan is not a number in JSON"),
         ('{"a.png": 3}', "expected a list, got"),
         ("[" * 100_000, "expected a list of boxes"),
         ("[" + ",".join(["[1,1,1,1]"] * 10_001) + "]", "length <= 10000"),

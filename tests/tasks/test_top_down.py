@@ -304,7 +304,7 @@ def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str
         ("nonsense", "not valid JSON"),
         ("[1, 2]", "[0]: expected a list, got 1"),
         ("3", "expected a list of boxes"),
-        ("[[0, 0, 1, NaN]]", "not valid JSON"),
+        ("[[0, 0, 1, NaN]]", "bad.json: [0][3]: NaN is not a number in JSON"),
     )
     for content, message in refused:
         Path("bad.json").write_text(content)

@@ -158,6 +158,30 @@ def test_damaged_downloads_in_the_cache_are_downloaded_again(server: HostileServ
 
 
 @pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("behavior", ["huge length", "endless", "endless chunks"])
+@pytest.mark.parametrize(("is_known", "reason"), [
+    (False, r"the file is too large; the limit is 1 MB \(set FIRSTSIGHT_MAX_MB to raise it\)"),
+    (True, "the server sends more bytes than the published file has"),
+])  # fmt: skip
+def test_a_download_of_unknown_size_that_is_too_large_says_the_limit(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch, behavior: str, is_known: bool, reason: str
+) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_MAX_MB", "1")
+    size = len(CONTENT) if is_known else 0
+    with pytest.raises(WeightsError, match=rf"could not be downloaded \({reason}\); try again, or") as error:
+        retrieve(
+            cache_dir() / "other.safetensors",
+            (RemoteFile("other.bin", "", size),),
+            server.at(behavior.replace(" ", "%20")),
+            convert=lambda path: path,
+            import_command="firstsight weights import other.bin",
+            notify=lambda line: None,
+            limits=LIMITS,
+        )
+    assert len(str(error.value)) <= MAX_MESSAGE
+
+
+@pytest.mark.usefixtures("online")
 def test_a_download_without_a_published_hash_that_cannot_be_converted_is_deleted(server: HostileServer) -> None:
     target = cache_dir() / "other.safetensors"
 

@@ -86,21 +86,23 @@ def run(argv: list[str]) -> int:
 def _parse_padding(text: str) -> int | Literal["same"]:
     from firstsight.arguments import is_digits
     from firstsight.errors import UsageError
+    from firstsight.text import one_line
 
     if text == "same":
         return "same"
     if not is_digits(text):
-        raise UsageError(f"`padding` must be a number of pixels, or same; got {text}")
+        raise UsageError(f"`padding` must be a number of pixels, or same; got {one_line(text, 60)}")
     return int(text)
 
 
 def _parse_pixel(text: str | None) -> tuple[int, int] | None:
     from firstsight.arguments import is_digits
     from firstsight.errors import UsageError
+    from firstsight.text import one_line
 
     if text is None:
         return None
     numbers = text.replace("x", ",").split(",")
     if len(numbers) != 2 or not all(is_digits(number.strip()) for number in numbers):
-        raise UsageError(f"`at` must be X,Y, two numbers from 0; got {text}")
+        raise UsageError(f"`at` must be X,Y, two numbers from 0; got {one_line(text, 60)}")
     return int(numbers[0]), int(numbers[1])

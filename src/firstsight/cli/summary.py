@@ -82,13 +82,14 @@ def run(argv: list[str]) -> int:
 def _parse_shapes(text: str | None) -> "list[tuple[int, ...]] | None":
     from firstsight.arguments import is_digits
     from firstsight.errors import UsageError
+    from firstsight.text import one_line
 
     if text is None:
         return None
     shapes = [part.lower().split("x") for part in text.split(",")]
     is_valid = len(shapes[0]) == 3 and all(is_digits(size) and int(size) for shape in shapes for size in shape)
     if not is_valid:
-        raise UsageError(f"`input` must be channels x height x width, like 3x224x224; got {text}")
+        raise UsageError(f"`input` must be channels x height x width, like 3x224x224; got {one_line(text, 60)}")
     return [tuple(map(int, shape)) for shape in shapes]
 
 

@@ -16,6 +16,7 @@ import pooch
 import requests
 
 from firstsight.data.datasets import RemoteFile
+from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError
 from firstsight.text import one_line
 
@@ -24,7 +25,7 @@ CHUNK = 1 << 16
 MARGIN = 1_000_000
 """Number of bytes by which a file may be larger than its entry in the table, where sizes are rounded."""
 MAX_UNKNOWN_SIZE = 2 * 10**9
-"""Maximum size of a file whose size is not known, in bytes."""
+"""Default limit of a file whose size is not known, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class HashMismatch(Exception):
 
 
 class TooLarge(Exception):
-    """Response with more bytes than the published file has."""
+    """Response with more bytes than the published file has, or than the limit; the message says which."""
 
 
 def download(
@@ -147,7 +148,7 @@ class ResumingDownloader:
         self.part = part
         self.file = file
         self.limits = limits
-        self.max_size = file.size + MARGIN if file.size else MAX_UNKNOWN_SIZE
+        self.max_size = file.size + MARGIN if file.size else max_bytes(MAX_UNKNOWN_SIZE)
 
     def __call__(self, url: str, output_file: str, caller: object, check_only: bool = False) -> bool | None:
         """Download ``url``, verify it and move it to ``output_file``, as pooch requires of a downloader.
@@ -168,7 +169,7 @@ class ResumingDownloader:
         HashMismatch
             If the hash of the file differs from the published one, also after a download from the start.
         TooLarge
-            If the server sends more bytes than the file has.
+            If the server sends more bytes than the file has, or than the limit if its size is not known.
         """
         if check_only:
             return requests.head(url, timeout=(self.limits.connect, self.limits.read), allow_redirects=True).ok
@@ -212,11 +213,16 @@ class ResumingDownloader:
             expected = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else None
             start = offset if is_resumed else 0
             if start + (expected or 0) > self.max_size:
-                raise TooLarge
+                raise self._too_large()
             received = self._receive(response, start)
         if expected is not None and received != expected:
             raise requests.ConnectionError(f"the connection ended after {received:,} of {expected:,} bytes")
         return is_resumed
+
+    def _too_large(self) -> TooLarge:
+        if self.file.size:
+            return TooLarge("the server sends more bytes than the published file has")
+        return TooLarge(f"the file is too large; {describe_bytes(self.max_size)}")
 
     def _open(self, url: str, offset: int) -> requests.Response:
         """Return the response, of which only the headers are read."""
@@ -234,7 +240,7 @@ class ResumingDownloader:
             while chunk := _read(response):
                 received += len(chunk)
                 if start + received > self.max_size:
-                    raise TooLarge
+                    raise self._too_large()
                 out.write(chunk)
                 if monotonic() - begin > self.limits.window:
                     if received - received_before < self.limits.min_bytes:
@@ -304,7 +310,7 @@ def _short_reason(error: Exception) -> str:
     if isinstance(error, HashMismatch):
         return "the hash of the file differs from the published one"
     if isinstance(error, TooLarge):
-        return "the server sends more bytes than the published file has"
+        return str(error)
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code}"
     if isinstance(error, requests.Timeout):

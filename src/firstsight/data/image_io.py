@@ -14,6 +14,7 @@ The rules are, in this order:
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from firstsight.data.image_memory import GRAY_MODES, estimate_memory, tile_size
 from firstsight.data.image_metadata import read_orientation, split_metadata
 from firstsight.data.limits import describe_bytes, describe_pixels, max_bytes, max_pixels
 from firstsight.errors import DataError, FirstsightError
@@ -45,8 +47,11 @@ BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"
 """Formats of image files that begin with a box of the type ``ftyp``."""
 MAX_PIXELS = 100_000_000
 """An image that declares more pixels is refused before it is decoded (a decompression bomb)."""
-MAX_PIXEL_BYTES = 6.4
-"""Kinds of images that need more bytes of memory per pixel have a lower limit in proportion."""
+MAX_PIXEL_BYTES = 3.5
+"""Memory for reading an image, in bytes per pixel of the limit: kinds of images that need more have a lower limit.
+
+By default this is 350 MB, so a process with torch stays below 600 MB (``benchmarks/image_memory.py``).
+"""
 MAX_FILE_BYTES = 128_000_000
 """A larger image file is not read."""
 MIN_SIDE = 4
@@ -55,16 +60,21 @@ MAX_ASPECT = 50
 """Maximum ratio of the longer to the shorter side; a center crop of a narrower image shows almost nothing."""
 VALUE_RANGES = (1.0, 255.0, 65535.0)
 """Possible maxima of floating-point values; integers have the last two."""
-STRIP_PIXELS = 1 << 20
+STRIP_PIXELS = 1 << 18
 """Images are converted in strips of this many pixels, which limits the memory."""
 
-GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 """Transposition for each EXIF orientation."""
+TO_COLUMNS = frozenset({5, 6, 7, 8})
+"""Orientations that make rows to columns."""
+TO_THE_END = frozenset({3, 4, 6, 7})
+"""Orientations that put the first row last."""
+PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+"""Filter of `warnings` for Pillow's warnings about sizes and metadata: all limits are checked here."""
 
 
 def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
@@ -87,9 +97,7 @@ def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
     DataError
         If the file is not an image, or it is too large, too small, too narrow, truncated or damaged.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings about size and metadata; all limits are checked here
-        return read_header(source, name=name).decode()
+    return read_header(source, name=name).decode()
 
 
 def read_header(source: Path | bytes, *, name: str | None = None) -> "UndecodedImage":
@@ -111,10 +119,13 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> "UndecodedI
     content = source if isinstance(source, bytes) else _read_file(source, name)
     signature = sniff_format(content)
     pixels, orientation = split_metadata(content)
-    _allow_large_images()
+    num_bytes = len(content)
+    del content  # of a file; its pixels need the memory
+    _prepare_pillow()
     try:
         image = Image.open(io.BytesIO(pixels), formats=FORMATS)
-        _check_size(image, orientation, name)
+        header = UndecodedImage(image, orientation, name, num_bytes)
+        header.check_size()
     except FirstsightError:
         raise
     except Image.DecompressionBombError:
@@ -127,7 +138,7 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> "UndecodedI
         raise DataError(one_line(f"{name}: {reason}{hint}")) from None
     except Exception as error:
         raise _damaged(name, error) from None
-    return UndecodedImage(image, orientation, name)
+    return header
 
 
 @dataclass(frozen=True)
@@ -142,11 +153,57 @@ class UndecodedImage:
         EXIF orientation.
     name : str
         Name for error messages.
+    num_bytes : int
+        Size of the file.
     """
 
     image: Image.Image
     orientation: int
     name: str
+    num_bytes: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(width, height) of the decoded image, to which the orientation is applied."""
+        width, height = self.image.size
+        return (height, width) if self.orientation in TO_COLUMNS else (width, height)
+
+    @property
+    def max_pixels(self) -> int:
+        """Maximum number of pixels of such a file, by the memory that decoding and converting it need."""
+        limit = max_pixels(MAX_PIXELS)
+        need = estimate_memory(self.image, self.orientation)
+        file = min(self.num_bytes, MAX_FILE_BYTES) * min(1, limit / MAX_PIXELS)
+        memory = MAX_PIXEL_BYTES * limit
+        decode = (memory - need.decode_files * file) / need.decode
+        convert = (memory - need.convert_files * file) / need.convert
+        return max(0, int(min(limit, decode, convert)))
+
+    def check_size(self) -> None:
+        """Check the size that the header declares.
+
+        Raises
+        ------
+        DataError
+            If the image is too large, too small or too narrow.
+        """
+        image, name = self.image, self.name
+        width, height = size = image.size
+        limit, allowed = max_pixels(MAX_PIXELS), self.max_pixels
+        if width * height > allowed:
+            kind = f" of such a {image.format} file" if allowed < limit else ""
+            reason = f"declares {width}x{height} pixels{kind}; {describe_pixels(allowed)}"
+            raise DataError(one_line(f"{name}: {reason}"))
+        tile = tile_size(image)
+        if tile[0] * tile[1] > max(allowed, width * height):
+            reason = f"declares tiles of {tile[0]}x{tile[1]} pixels; {describe_pixels(allowed)}"
+            raise DataError(one_line(f"{name}: {reason}"))
+        if min(size) < MIN_SIDE:
+            reason = f"{width}x{height} pixels is too small; the minimum is {MIN_SIDE}x{MIN_SIDE}"
+            raise DataError(one_line(f"{name}: {reason}"))
+        if max(size) > MAX_ASPECT * min(size):
+            reason = f"{width}x{height} pixels is too narrow; the maximum aspect ratio is {MAX_ASPECT}"
+            raise DataError(one_line(f"{name}: {reason}"))
 
     @property
     def has_value_range(self) -> bool:
@@ -170,7 +227,7 @@ class UndecodedImage:
             raise _damaged(self.name, error) from None
 
     def decode(self, *, value_range: float | None = None) -> Image.Image:
-        """Decode the image to mode "L" or "RGB".
+        """Decode the image to mode "L" or "RGB". This can be done once: the memory of the file's mode is freed.
 
         Parameters
         ----------
@@ -183,8 +240,13 @@ class UndecodedImage:
             If the file is truncated or damaged.
         """
         try:
-            self.image.load()
-            return to_gray_or_rgb(self.image, orientation=self.orientation, value_range=value_range)
+            image = self.image
+            image.load()
+            image.info.pop("exif", None)  # its orientation is read
+            result = to_gray_or_rgb(image, orientation=1, value_range=value_range)
+            if result is not image:
+                image.close()
+            return _turn(result, self.orientation)
         except DataError as error:
             raise DataError(one_line(f"{self.name}: {error}")) from None
         except Exception as error:
@@ -228,37 +290,16 @@ def _damaged(name: str, error: Exception) -> DataError:
     return DataError(one_line(f"{name}: damaged image ({reason})"))
 
 
-def _allow_large_images() -> None:
-    """Raise Pillow's own limit, which is 179 million pixels, if the user's limit is higher."""
+def _prepare_pillow() -> None:
+    """Turn off Pillow's own limit and warnings.
+
+    This is permanent: the filters belong to all threads, so a context manager in one changes them for the others.
+    """
     limit = max_pixels(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and limit > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limit
-
-
-def _check_size(image: Image.Image, orientation: int, name: str) -> None:
-    width, height = size = image.size
-    limit = max_pixels(MAX_PIXELS)
-    allowed = int(limit * min(1, MAX_PIXEL_BYTES / _bytes_per_pixel(image, orientation)))
-    if width * height > allowed:
-        kind = f" of such a {image.format} file" if allowed < limit else ""
-        reason = f"declares {width}x{height} pixels{kind}; {describe_pixels(allowed)}"
-        raise DataError(one_line(f"{name}: {reason}"))
-    if min(size) < MIN_SIDE:
-        raise DataError(one_line(f"{name}: {width}x{height} pixels is too small; the minimum is {MIN_SIDE}x{MIN_SIDE}"))
-    if max(size) > MAX_ASPECT * min(size):
-        reason = f"{width}x{height} pixels is too narrow; the maximum aspect ratio is {MAX_ASPECT}"
-        raise DataError(one_line(f"{name}: {reason}"))
-
-
-def _bytes_per_pixel(image: Image.Image, orientation: int) -> int:
-    """Return the memory for decoding and converting an image; Pillow has 4 bytes per pixel except for one channel."""
-    if image.format == "WEBP":
-        return 16  # the decoder has two frames, and Pillow copies one
-    if image.info.get("progressive"):
-        return 10  # the decoder has all coefficients
-    if image.mode != "RGB" or "transparency" in image.info or orientation > 1:
-        return 5 if image.mode in GRAY_MODES | {"P"} and image.mode not in ("LA", "La") else 8
-    return 4
+    if PILLOW_WARNINGS not in warnings.filters:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def to_gray_or_rgb(
@@ -334,6 +375,25 @@ def _scale_values(image: Image.Image, value_range: float | None) -> Image.Image:
         return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)).convert(mode)
 
     return _map_strips(image, convert, "L")
+
+
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Apply an EXIF orientation. A large color image is closed, and its strips are turned: this needs less memory."""
+    if orientation not in TURNS:
+        return image
+    width, height = image.size
+    rows = max(1, STRIP_PIXELS // width)
+    if rows >= height or image.mode != "RGB":
+        return image.transpose(TURNS[orientation])
+    is_turned = orientation in TO_COLUMNS
+    result = np.empty((width, height, 3) if is_turned else (height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = np.asarray(image.crop((0, top, width, bottom)).transpose(TURNS[orientation]))
+        place = slice(height - bottom, height - top) if orientation in TO_THE_END else slice(top, bottom)
+        result[(slice(None), place) if is_turned else place] = strip
+    image.close()
+    return Image.fromarray(result)
 
 
 def _blend_with_white(strip: Image.Image, mode: str) -> Image.Image:

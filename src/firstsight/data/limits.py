@@ -2,6 +2,7 @@
 
 import os
 
+from firstsight.arguments import is_digits
 from firstsight.errors import UsageError
 
 MAX_MEGABYTES = "FIRSTSIGHT_MAX_MB"
@@ -67,6 +68,6 @@ def _read(variable: str) -> int:
     text = os.environ.get(variable, "")
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) > 0):
+    if not (is_digits(text) and len(text) <= 7 and int(text)):
         raise UsageError(f"{variable} must be a positive integer of at most 7 digits, got {text[:40]!r}")
     return int(text) * 1_000_000

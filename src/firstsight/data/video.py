@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from firstsight.arguments import is_digits
 from firstsight.atomic_io import replacing
 from firstsight.data.video_decoder import End, FrameHeader, Opened
 from firstsight.data.video_process import DecoderProcess, Failed, Stopped
@@ -54,11 +55,11 @@ def is_camera(source: str) -> bool:
 
     Examples
     --------
-    >>> is_camera("camera"), is_camera("camera:1"), is_camera("camera.mp4")
-    (True, True, False)
+    >>> [is_camera(name) for name in ("camera", "camera:1", "camera.mp4", "camera:²")]
+    [True, True, False, False]
     """
     name, colon, number = source.partition(":")
-    return name == CAMERA and (number.isdigit() or not colon)
+    return name == CAMERA and (is_digits(number) or not colon)
 
 
 def is_video(source: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
+from firstsight.arguments import is_digits
 from firstsight.data.video_decoder import SLOTS, End, FrameHeader, Opened, Refusal, Request
 from firstsight.errors import DataError, UsageError
 from firstsight.text import one_line
@@ -197,7 +198,7 @@ def _max_pixels() -> int:
     setting: Any = os.environ.get("FIRSTSIGHT_VIDEO_PIXELS", "")
     if not setting:
         return MAX_PIXELS
-    if not (setting.isascii() and setting.isdigit() and 1 <= len(setting) <= 9 and int(setting)):
+    if not (is_digits(setting) and int(setting)):
         raise UsageError(
             one_line(f"FIRSTSIGHT_VIDEO_PIXELS must be the maximum number of pixels of a frame; got {setting}")
         )

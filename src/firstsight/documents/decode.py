@@ -13,6 +13,11 @@ MAX_BYTES = 256 * 2**20
 """Default limit of the size of a document, in bytes."""
 MAX_VALUE = 60
 """Maximum length of a value that a message quotes, in characters."""
+MAX_SCAN = 32 * 2**20
+"""The key of a value that is not JSON is searched in this many bytes in front of it; this takes seconds."""
+TOKENS = re.compile(rb""""(?:[^"\\]++|\\.)*+"?|[][{}:,]|[+-]?\b(?:nan|inf|infinity)\b""", re.IGNORECASE | re.DOTALL)
+"""A string, a character of the structure, or a number that JSON does not have."""
+WORD = re.compile(rb"[+-]?\b(?:nan|inf|infinity)\b", re.IGNORECASE)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Integer of a document that is a number of things. A plain ``int`` in a schema accepts any number of digits."""
@@ -101,7 +106,7 @@ def decode_document(
     except RecursionError:
         message = "nested too deeply"
     except (msgspec.DecodeError, ValueError) as failure:  # UnicodeDecodeError is a ValueError
-        message = f"not valid JSON ({failure})"
+        message = _describe_number(str(failure), data) or f"not valid JSON ({failure})"
     raise error(f"{source}: {message}")
 
 
@@ -127,6 +132,60 @@ def _describe(message: str, data: bytes | str) -> str:
     if reason.startswith("expected") and value is not None:
         reason = f"{reason.partition(', got ')[0]}, got {value}"
     return f"{path}: {reason}" if path else reason
+
+
+def _describe_number(message: str, data: bytes | str) -> str:
+    """Return the message for NaN and infinity, which JSON does not have, with their key; "" for other errors.
+
+    >>> _describe_number("JSON is malformed: invalid character (byte 10)", '{"a": [1, NaN]}')
+    'a[1]: NaN is not a number in JSON; write a finite number or null'
+    """
+    position = re.search(r"\(byte (\d+)\)$", message)
+    if position is None:
+        return ""
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    byte = int(position[1])
+    words = WORD.finditer(content, max(0, byte - 16), byte + 16)
+    word = next((word for word in words if word.start() <= byte <= word.end() + 1), None)
+    if word is None:
+        return ""
+    reason = f"{word[0].decode()} is not a number in JSON; write a finite number or null"
+    if word.end() > MAX_SCAN:
+        return f"byte {word.start():,}: {reason}"
+    path = _path_of_word(memoryview(content)[: word.end()], word.start())
+    return "" if path is None else f"{path}: {reason}".removeprefix(": ")
+
+
+def _path_of_word(content: memoryview, start: int) -> str | None:
+    """Return the path of the word at byte ``start``, such as "a[0].b"; None if it is part of a string."""
+    path: list[int | bytes] = []
+    text = b""
+    is_word = False
+    for match in TOKENS.finditer(content):
+        token = match[0]
+        is_word = match.start() == start
+        if token[:1] == b'"':
+            text = token
+        elif token in (b"[", b"{"):
+            path.append(0 if token == b"[" else b"")
+        elif token in (b"]", b"}"):
+            del path[-1:]
+        elif path and token == b":":
+            path[-1] = text
+        elif path and token == b"," and isinstance(path[-1], int):
+            path[-1] += 1
+    if not is_word:
+        return None
+    names = [f"[{key}]" if isinstance(key, int) else f".{_key(key)}" for key in path]
+    return "".join(names).removeprefix(".")
+
+
+def _key(text: bytes) -> str:
+    """Return a key from its text in JSON."""
+    try:
+        return msgspec.json.decode(text, type=str)
+    except (msgspec.DecodeError, ValueError):
+        return text.strip(b'"').decode("utf-8", "replace")
 
 
 def _plain_types(names: str) -> str:

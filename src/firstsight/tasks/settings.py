@@ -7,8 +7,9 @@ the keyword arguments of `firstsight.train` and the options of the command line.
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_origin, get_type_hints
 
-from firstsight.arguments import check_type
+from firstsight.arguments import check_type, is_digits
 from firstsight.errors import UsageError
+from firstsight.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +147,11 @@ def parse_milestones(milestones: str) -> tuple[int, ...]:
     ((90, 120), ())
     """
     words = milestones.replace(" ", "").split(",") if milestones.strip() else []
-    if not all(word.isdecimal() and word.isascii() and len(word) <= 6 for word in words):
-        raise UsageError(f"`milestones` must be epochs separated by commas, as in 90,120; got {milestones}")
+    if not all(is_digits(word) and len(word) <= 6 for word in words):
+        raise UsageError(
+            f"`milestones` must be epochs separated by commas, as in 90,120; got {one_line(milestones, 60)}"
+        )
     epochs = tuple(map(int, words))
     if any(a >= b for a, b in zip((0, *epochs), epochs, strict=False)):
-        raise UsageError(f"`milestones` must be increasing epochs, as in 90,120; got {milestones}")
+        raise UsageError(f"`milestones` must be increasing epochs, as in 90,120; got {one_line(milestones, 60)}")
     return epochs

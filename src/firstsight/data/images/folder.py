@@ -5,7 +5,6 @@
 
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -227,8 +226,7 @@ class _Reader:
             except DataError as error:
                 return error
 
-        with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-            warnings.simplefilter("ignore")  # of Pillow, see `open_image`; not in the threads, which share the filters
+        with ThreadPoolExecutor() as pool:
             position = 0
             while position < len(files):
                 contents = self._read_chunk(files, position)

@@ -139,23 +139,23 @@ def find_images(records: Sequence[ImageRecord], json_path: Path, folder: Path | 
     Raises
     ------
     DataError
-        If a record is invalid or a file is missing.
+        If a record is invalid, or none of the files exists.
     """
     ids = get_unique_ids(records, "image")
     for number, record in zip(ids, records, strict=True):
         _check_image(record, f"image {number}")
     if folder is None:
         folders = default_image_folders(json_path)
-        likely = [path for path in folders if records and _is_file(path / records[0].file_name)]
-        folder = likely[0] if likely else next(path for path in folders if path.is_dir())
+        names = [record.file_name for record in records]
+        likely = (path for name in names for path in folders if _is_file(path / name))
+        folder = next(likely, None) or next(path for path in folders if path.is_dir())
     images = [
         KeypointImage(number, folder.absolute() / record.file_name, record.width, record.height)
         for number, record in zip(ids, records, strict=True)
     ]
-    missing = [image.path for image in images if not _is_file(image.path)]
-    if missing:
+    if images and not any(_is_file(image.path) for image in images):
         raise DataError(
-            f"{len(missing)} of {len(images)} images are missing, the first {missing[0]}"
+            f"{len(images)} of {len(images)} images are missing, the first {images[0].path}"
             " (if they are in another folder, pass it as `images`)"
         )
     return tuple(sorted(images, key=lambda image: image.id))

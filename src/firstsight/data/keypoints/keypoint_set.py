@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.atomic_io import replace_file
-from firstsight.data.image_io import open_image
+from firstsight.data.image_io import read_header
 from firstsight.data.keypoints import coco
 from firstsight.data.keypoints.coco import KeypointImage
 from firstsight.data.limits import max_bytes
@@ -47,7 +47,7 @@ class KeypointSet:
     skeleton : Skeleton
         Skeleton with K joints.
     images : tuple[KeypointImage, ...]
-        Images sorted by id, including those without people.
+        Images sorted by id, including those without people. Their files may be missing or damaged (`find_unusable`).
     keypoints : NDArray[np.float32]
         (P, K, 3) array of x, y, v.
     boxes : NDArray[np.float32]
@@ -137,13 +137,13 @@ class KeypointSet:
             If the file is missing or is not an image (see `open_image`), or its size differs from the annotations.
         """
         record = self.images[index]
-        image = open_image(record.path)
-        if image.size != (record.width, record.height):
-            raise DataError(
-                f"{record.path}: is {image.width}x{image.height} pixels, but the annotations say"
-                f" {record.width}x{record.height} (was it resized or rotated? its joints would be misplaced)"
-            )
-        return image
+        header = read_header(record.path)
+        width, height = header.upright_size
+        if (width, height) != (record.width, record.height):
+            reason = f"is {width}x{height} pixels, but the annotations say {record.width}x{record.height}"
+            hint = "was it resized or rotated? its joints would be misplaced"
+            raise DataError(one_line(f"{record.path}: {reason} ({hint})"))
+        return header.decode()
 
     def ignore_mask(self, index: int) -> NDArray[np.bool_]:
         """Return the regions of image ``index`` to exclude from training.

@@ -3,7 +3,9 @@
 import math
 from typing import TYPE_CHECKING
 
+from firstsight.arguments import is_digits
 from firstsight.errors import UsageError
+from firstsight.text import one_line
 
 if TYPE_CHECKING:
     from firstsight.models.gan.losses import CodeStd
@@ -28,8 +30,10 @@ def parse_categories(categories: str) -> tuple[int, ...]:
     ((10, 3), ())
     """
     words = [word.strip() for word in categories.split(",")] if categories.strip() else []
-    if not all(word.isdecimal() and word.isascii() and 2 <= int(word) <= 1000 for word in words):
-        raise UsageError(f"`categories` must be integers from 2 to 1000, as in 10 or 10,3; got {categories}")
+    if not all(is_digits(word) and 2 <= int(word) <= 1000 for word in words):
+        raise UsageError(
+            f"`categories` must be integers from 2 to 1000, as in 10 or 10,3; got {one_line(categories, 60)}"
+        )
     return tuple(map(int, words))
 
 
@@ -62,6 +66,6 @@ def parse_code_std(code_std: float | str, continuous: int) -> "CodeStd":
     if len(numbers) not in (1, continuous) or not all(0 < number < math.inf for number in numbers):
         raise UsageError(
             f"`code_std` must be a number above 0, one for each of the {continuous} continuous codes, or learned;"
-            f" got {code_std}"
+            f" got {one_line(str(code_std), 60)}"
         )
     return numbers[0] if len(numbers) == 1 else numbers

@@ -4,9 +4,12 @@ import hashlib
 from dataclasses import asdict
 from typing import TypeVar
 
+from accelerate.utils import gather_object
+
 from firstsight.data.batches import BatchSource
 from firstsight.data.keypoints.keypoint_set import KeypointSet, convert_skeleton
 from firstsight.data.keypoints.splits import load_people
+from firstsight.data.keypoints.unusable import find_unusable, leave_out
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS
 from firstsight.tasks.builder import BaseBuilder
@@ -20,8 +23,15 @@ S = TypeVar("S", bound=PoseSettings)
 class PoseBuilder(BaseBuilder[S]):
     """Base of the experiment builders of bottom-up and top-down networks."""
 
+    @property
+    def needs_masks(self) -> bool:
+        """True if the training uses `KeypointSet.ignore_mask`."""
+        return False
+
     def load(self) -> tuple[KeypointSet, KeypointSet]:
         """Return the training set and the test set, with the joints of the skeleton to train.
+
+        All images are decoded once, because a training must not end at an image that is missing or damaged.
 
         Raises
         ------
@@ -29,6 +39,8 @@ class PoseBuilder(BaseBuilder[S]):
             If the data cannot be used, or the two sets have different skeletons.
         """
         train, test = load_people(self.settings.data, val_fraction=self.settings.val_fraction)
+        train = self._leave_out_unusable(train, "training images")
+        test = self._leave_out_unusable(test, "validation images")
         if self.settings.skeleton != "data":
             target = SKELETONS[self.settings.skeleton]
             train, test = convert_skeleton(train, target), convert_skeleton(test, target)
@@ -50,6 +62,12 @@ class PoseBuilder(BaseBuilder[S]):
             "test_sha256": fingerprint(test),
         }
         return train, test
+
+    def _leave_out_unusable(self, people: KeypointSet, kind: str) -> KeypointSet:
+        """Return the set without unusable images; each process decodes a part of them."""
+        rank, world_size = self.accelerator.process_index, self.accelerator.num_processes
+        own = find_unusable(people, range(len(people))[rank::world_size], masks=self.needs_masks)
+        return leave_out(people, sorted(gather_object(own)), kind=kind, strict=self.strict)
 
     def low_res_side(self, side: int, *, multiple: int, minimum: int) -> int:
         """Return a side of the network's input in the low-resolution epochs.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from firstsight.arguments import expand_user
 from firstsight.atomic_io import replace_file
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
+from firstsight.data.keypoints.unusable import describe_unusable
 from firstsight.errors import DataError, UsageError
 from firstsight.metrics.average_precision import Detections, GroundTruth, average_precision
 from firstsight.metrics.pck import TORSO_DIAGONALS, match_poses, pck
@@ -27,8 +28,6 @@ from firstsight.tasks.pose.provenance import load_test_people
 from firstsight.tasks.pose.result import PoseResult
 from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
-MAX_NAMED = 4
-"""Number of unusable images that are named in a note."""
 METRICS = {
     "ap": ("AP", "average precision, mean over OKS thresholds .50 to .95"),
     "ap50": ("AP50", "at OKS .50"),
@@ -218,7 +217,7 @@ def evaluate_pose(
     boxes = expand_boxes_to_joints(people) if use_labeled_boxes else None
     predictions = _predict(estimator, people, boxes, progress, strict=strict)
     if predictions.refused:
-        notes.append(_refused_note(predictions.refused, len(people)))
+        notes.append(describe_unusable(predictions.refused, len(people)))
     if target is not None:
         replace_file(target, json.dumps(predictions.results).encode())
     return _summarize(predictions, estimator, people, notes)
@@ -274,12 +273,9 @@ def parse_scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"`scales` must be numbers separated by commas, as in 0.5,1,1.5; got {text}") from None
-
-
-def _refused_note(refused: Sequence[str], total: int) -> str:
-    more = f"; and {len(refused) - MAX_NAMED} more" if len(refused) > MAX_NAMED else ""
-    return f"{len(refused)} of {total} images cannot be used and are left out ({'; '.join(refused[:MAX_NAMED])}{more})"
+        raise UsageError(
+            f"`scales` must be numbers separated by commas, as in 0.5,1,1.5; got {one_line(text, 60)}"
+        ) from None
 
 
 def _is_target(truth: GroundTruth) -> NDArray[np.bool_]:
@@ -376,7 +372,8 @@ def _predict(
         predictions.detections.append(Detections(keypoints=keypoints, scores=scores))
         predictions.truths.append(ground_truth(people, index))
     if not predictions.truths:
-        raise DataError(f"{people.name}: none of its {len(people)} images can be used; {predictions.refused[0]}")
+        reason = f"none of its {len(people)} images can be used; {predictions.refused[0]}"
+        raise DataError(one_line(f"{people.name}: {reason}"))
     return predictions
 
 

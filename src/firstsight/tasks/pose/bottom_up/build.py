@@ -17,6 +17,11 @@ from firstsight.tasks.pose.build import PoseBuilder
 class BottomUpBuilder(PoseBuilder[BottomUpSettings]):
     """Experiment builder of a bottom-up pose network."""
 
+    @property
+    def needs_masks(self) -> bool:
+        """True except for composed scenes, which contain only images with one labeled person and no other."""
+        return self.settings.scenes != "composed"
+
     def make_task(self, train: KeypointSet, test: KeypointSet) -> BottomUpTask:
         """Return the task with network, scenes and optimizer, on the device and ready to train.
 
