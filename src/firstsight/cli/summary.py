@@ -98,7 +98,6 @@ def _import_network(name: str) -> "nn.Module":
     from torch import nn
 
     from firstsight.errors import UsageError
-    from firstsight.text import one_line
 
     module_name, _, attribute = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
@@ -107,7 +106,7 @@ def _import_network(name: str) -> "nn.Module":
         net = built if isinstance(built, nn.Module) else built()
     except (Exception, SystemExit) as error:  # code of the user, which may also be a program that exits
         reason = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
-        raise UsageError(one_line(f"{name}: cannot be built ({reason})")) from error
+        raise UsageError(f"{name}: cannot be built ({reason})") from error
     finally:
         sys.path.remove(str(Path.cwd()))
     if not isinstance(net, nn.Module):

@@ -12,7 +12,6 @@ from torch import Tensor
 from firstsight.data.image_io import MAX_FILE_BYTES, open_image, to_gray_or_rgb
 from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError, UsageError
-from firstsight.text import one_line
 
 ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
 """A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array or a tensor."""
@@ -71,7 +70,7 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
             raise UsageError("`image` is a text file; open it in binary mode, as in open(path, 'rb')")
         name = str(getattr(image, "name", "image"))
         if len(content) > limit:
-            raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
+            raise DataError(f"{name}: too large; {describe_bytes(limit)}")
         return open_image(content, name=name)
     raise UsageError(f"`image` must be {FORMS}; got {type(image).__name__}")
 
@@ -83,7 +82,7 @@ def _from_pil(image: Image.Image) -> Image.Image:
     except DataError as error:
         raise DataError(f"`image`: {error}") from None
     except Exception as error:  # the file of an image that was opened, but not loaded
-        raise DataError(one_line(f"`image`: damaged image ({str(error) or type(error).__name__})")) from None
+        raise DataError(f"`image`: damaged image ({str(error) or type(error).__name__})") from None
     return image.copy() if converted is image else converted
 
 

@@ -31,7 +31,6 @@ from firstsight.data.image_memory import GRAY_MODES, estimate_memory, tile_size
 from firstsight.data.image_metadata import read_orientation, split_metadata
 from firstsight.data.limits import describe_bytes, describe_pixels, max_bytes, max_pixels
 from firstsight.errors import DataError, FirstsightError
-from firstsight.text import one_line
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = frozenset({
@@ -130,12 +129,12 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> "UndecodedI
         raise
     except Image.DecompressionBombError:
         reason = f"declares too many pixels; {describe_pixels(max_pixels(MAX_PIXELS))}"
-        raise DataError(one_line(f"{name}: {reason}")) from None
+        raise DataError(f"{name}: {reason}") from None
     except UnidentifiedImageError:
         is_damaged = signature.removesuffix(" image") in FORMATS
         reason = f"damaged image (the header of the {signature} file is invalid)" if is_damaged else "not an image"
         hint = "" if is_damaged else f" (expected {', '.join(FORMATS)}{f', got {signature}' if signature else ''})"
-        raise DataError(one_line(f"{name}: {reason}{hint}")) from None
+        raise DataError(f"{name}: {reason}{hint}") from None
     except Exception as error:
         raise _damaged(name, error) from None
     return header
@@ -193,17 +192,17 @@ class UndecodedImage:
         if width * height > allowed:
             kind = f" of such a {image.format} file" if allowed < limit else ""
             reason = f"declares {width}x{height} pixels{kind}; {describe_pixels(allowed)}"
-            raise DataError(one_line(f"{name}: {reason}"))
+            raise DataError(f"{name}: {reason}")
         tile = tile_size(image)
         if tile[0] * tile[1] > max(allowed, width * height):
             reason = f"declares tiles of {tile[0]}x{tile[1]} pixels; {describe_pixels(allowed)}"
-            raise DataError(one_line(f"{name}: {reason}"))
+            raise DataError(f"{name}: {reason}")
         if min(size) < MIN_SIDE:
             reason = f"{width}x{height} pixels is too small; the minimum is {MIN_SIDE}x{MIN_SIDE}"
-            raise DataError(one_line(f"{name}: {reason}"))
+            raise DataError(f"{name}: {reason}")
         if max(size) > MAX_ASPECT * min(size):
             reason = f"{width}x{height} pixels is too narrow; the maximum aspect ratio is {MAX_ASPECT}"
-            raise DataError(one_line(f"{name}: {reason}"))
+            raise DataError(f"{name}: {reason}")
 
     @property
     def has_value_range(self) -> bool:
@@ -222,7 +221,7 @@ class UndecodedImage:
             self.image.load()
             return find_value_range(self.image)
         except DataError as error:
-            raise DataError(one_line(f"{self.name}: {error}")) from None
+            raise DataError(f"{self.name}: {error}") from None
         except Exception as error:
             raise _damaged(self.name, error) from None
 
@@ -248,7 +247,7 @@ class UndecodedImage:
                 image.close()
             return _turn(result, self.orientation)
         except DataError as error:
-            raise DataError(one_line(f"{self.name}: {error}")) from None
+            raise DataError(f"{self.name}: {error}") from None
         except Exception as error:
             raise _damaged(self.name, error) from None
 
@@ -273,21 +272,21 @@ def _read_file(path: Path, name: str) -> bytes:
     limit = max_bytes(MAX_FILE_BYTES)
     try:
         if path.is_dir():
-            raise DataError(one_line(f"{name}: is a folder; pass the images in it, as in {name.rstrip('/')}/*.png"))
+            raise DataError(f"{name}: is a folder; pass the images in it, as in {name.rstrip('/')}/*.png")
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
     except (OSError, ValueError) as error:  # ValueError: the name has a null byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DataError(one_line(f"{name}: {reason}")) from error
+        raise DataError(f"{name}: {reason}") from error
     if len(content) > limit:
-        raise DataError(one_line(f"{name}: too large; {describe_bytes(limit)}"))
+        raise DataError(f"{name}: too large; {describe_bytes(limit)}")
     return content
 
 
 def _damaged(name: str, error: Exception) -> DataError:
     """Return the error for an exception of Pillow, which has many types."""
     reason = "not enough memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
-    return DataError(one_line(f"{name}: damaged image ({reason})"))
+    return DataError(f"{name}: damaged image ({reason})")
 
 
 def _prepare_pillow() -> None:

@@ -23,7 +23,6 @@ from firstsight.atomic_io import replacing
 from firstsight.data.video_decoder import End, FrameHeader, Opened
 from firstsight.data.video_process import DecoderProcess, Failed, Stopped
 from firstsight.errors import DataError, UsageError
-from firstsight.text import one_line
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 CAMERA = "camera"
@@ -133,7 +132,7 @@ class Video:
         self.source = source
         location, format_name = _camera_input(source) if is_camera(source) else (source, None)
         if format_name is None and not Path(location).is_file():
-            raise DataError(one_line(f"{source}: no such file"))
+            raise DataError(f"{source}: no such file")
         if find_spec("av") is None:
             raise UsageError(NO_PYAV)
         self.damaged = 0
@@ -145,7 +144,7 @@ class Video:
             opened, _ = self._process.receive()
         except Failed as failure:
             self._process.close()
-            raise DataError(one_line(f"{source}: {failure}")) from None
+            raise DataError(f"{source}: {failure}") from None
         except BaseException:
             self._process.close()
             raise
@@ -240,7 +239,7 @@ class VideoWriter:
                 temporary = opened.enter_context(replacing(path))
                 temporary.open("wb").close()
             except OSError as error:
-                raise DataError(one_line(f"{path}: cannot be written ({_reason(error)})")) from None
+                raise DataError(f"{path}: cannot be written ({_reason(error)})") from None
             self._container = av.open(str(temporary), "w", format="mp4")
             opened.push(self._finish)
             codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
@@ -292,7 +291,7 @@ class VideoWriter:
         except Exception as error:  # ffmpeg's errors are of many types
             if isinstance(error, OSError):
                 raise OSError(error.errno, error.strerror, str(self.path)) from None
-            raise DataError(one_line(f"{self.path}: the frames cannot be written ({_reason(error)})")) from None
+            raise DataError(f"{self.path}: the frames cannot be written ({_reason(error)})") from None
 
     def __enter__(self) -> "VideoWriter":
         """Return the writer."""
@@ -364,9 +363,7 @@ def _camera_input(source: str) -> tuple[str, str]:
     if setting:
         format_name, _, location = setting.partition(":")
         if not (format_name and location):
-            raise UsageError(
-                one_line(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {setting}")
-            )
+            raise UsageError(f"FIRSTSIGHT_CAMERA must be FORMAT:SOURCE, as in v4l2:/dev/video2; got {setting}")
         return location, format_name
     number = int(source.partition(":")[2] or 0)
     if sys.platform == "darwin":

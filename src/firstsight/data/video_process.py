@@ -16,7 +16,6 @@ from typing import Any
 from firstsight.arguments import is_digits
 from firstsight.data.video_decoder import SLOTS, End, FrameHeader, Opened, Refusal, Request
 from firstsight.errors import DataError, UsageError
-from firstsight.text import one_line
 
 MAX_PIXELS = 4096 * 4096
 """Default limit of the number of pixels of a frame."""
@@ -174,7 +173,7 @@ def _start(request: Request) -> "subprocess.Popen[bytes]":
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
     except OSError as error:
-        raise DataError(one_line(f"{request.location}: the decoder cannot be started ({error})")) from None
+        raise DataError(f"{request.location}: the decoder cannot be started ({error})") from None
 
 
 def _shared_memory(size: int) -> tuple[int | None, mmap.mmap | None]:
@@ -199,7 +198,5 @@ def _max_pixels() -> int:
     if not setting:
         return MAX_PIXELS
     if not (is_digits(setting) and int(setting)):
-        raise UsageError(
-            one_line(f"FIRSTSIGHT_VIDEO_PIXELS must be the maximum number of pixels of a frame; got {setting}")
-        )
+        raise UsageError(f"FIRSTSIGHT_VIDEO_PIXELS must be the maximum number of pixels of a frame; got {setting}")
     return int(setting)

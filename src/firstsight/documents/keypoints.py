@@ -99,7 +99,7 @@ def decode_category(category: Mapping[str, Any]) -> Category:
     try:
         data = msgspec.json.encode(dict(category))
     except Exception as error:  # objects that JSON does not have, and integers of more than 64 bits
-        raise DataError(one_line(f"{source}: {error or type(error).__name__}")) from None
+        raise DataError(f"{source}: {error or type(error).__name__}") from None
     return decode_document(data, Category, source=source)
 
 

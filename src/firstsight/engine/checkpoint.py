@@ -31,7 +31,6 @@ from firstsight.documents.decode import decode_document
 from firstsight.documents.runs import Manifest, ManifestFormat, RunProgress, encode, replace_not_finite
 from firstsight.errors import CheckpointError
 from firstsight.migrate import migrate_param_groups
-from firstsight.text import one_line
 
 FORMAT = 1
 NUM_KEPT = 2
@@ -202,7 +201,7 @@ def load_newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
             except CheckpointError as error:
                 problems.append(str(error))
     if problems:
-        raise CheckpointError(one_line(f"no usable checkpoint: {'; '.join(problems)}"))
+        raise CheckpointError(f"no usable checkpoint: {'; '.join(problems)}")
     return None, problems
 
 
@@ -241,7 +240,7 @@ def load(folder: Path) -> Checkpoint:
         raise
     except Exception as error:
         reason = getattr(error, "strerror", None) or f"{error}" or type(error).__name__
-        raise CheckpointError(one_line(f"{folder}: unreadable checkpoint ({reason})")) from None
+        raise CheckpointError(f"{folder}: unreadable checkpoint ({reason})") from None
     return Checkpoint(
         folder=folder,
         models={name: value for name, value in tensors.items() if not name.endswith("-optimizer")},
@@ -284,7 +283,7 @@ def restore(saved: Checkpoint, *, models: Mapping[str, nn.Module], optimizers: M
             _restore_optimizer(optimizer, saved.optimizers[name], saved.settings[name])
         except Exception as error:
             reason = f"is not of this run's optimizer {name} ({error or type(error).__name__})"
-            raise CheckpointError(one_line(f"{saved.folder}: {reason}")) from error
+            raise CheckpointError(f"{saved.folder}: {reason}") from error
 
 
 def describe_mismatch(model: nn.Module, tensors: Mapping[str, Tensor]) -> str:

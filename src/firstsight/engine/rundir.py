@@ -29,7 +29,7 @@ from firstsight.documents.runs import RunConfig, decode_metrics_line, encode
 from firstsight.engine.checkpoint import list_steps
 from firstsight.errors import RunError, UsageError
 from firstsight.migrate import migrate_config
-from firstsight.text import one_line, shorten
+from firstsight.text import shorten
 
 MAX_VALUE = 24
 """Maximum length of a value in a message, in characters."""
@@ -120,10 +120,8 @@ class RunDirectory:
         differences = list_differences(before, now) + list_differences(saved.data, config.data)
         if differences:
             raise UsageError(
-                one_line(
-                    f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
-                    " restore them, or start a new run without `resume`"
-                )
+                f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
+                " restore them, or start a new run without `resume`"
             )
 
     def _refuse_files_of_another_run(self) -> None:
@@ -211,7 +209,7 @@ def read_config(path: Path) -> RunConfig | None:
     except Exception as error:
         reason = str(error).removeprefix(f"{file}: ") or type(error).__name__
         advice = "choose another directory with `out`, or remove the file"
-        raise RunError(one_line(f"{file}: not the configuration of a run ({reason}); {advice}")) from None
+        raise RunError(f"{file}: not the configuration of a run ({reason}); {advice}") from None
 
 
 def read_metrics(path: Path) -> MetricsFile:
@@ -265,7 +263,7 @@ def incomplete_metrics(run: Path | None) -> Iterator[None]:
     except (LookupError, ValueError) as error:
         reason = f"{error}" or type(error).__name__
         message = f"{run}: its metrics are not those of such a training ({reason}); restore metrics.jsonl and the"
-        raise RunError(one_line(f"{message} checkpoints, or start a new run")) from error
+        raise RunError(f"{message} checkpoints, or start a new run") from error
 
 
 def list_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

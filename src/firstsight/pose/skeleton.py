@@ -10,7 +10,6 @@ from typing import Any
 
 from firstsight.documents.keypoints import decode_category
 from firstsight.errors import DataError
-from firstsight.text import one_line
 
 Limb = tuple[int, int]
 
@@ -69,7 +68,7 @@ class Skeleton:
             self._check_limbs()
             self._check_flip_pairs()
         except DataError as error:
-            raise DataError(one_line(str(error))) from None
+            raise DataError(str(error)) from None
 
     def _check_joints(self) -> None:
         if len(self.joints) < 2:
@@ -176,10 +175,8 @@ class Skeleton:
         name, joints, pairs = decoded.name, decoded.keypoints, decoded.skeleton
         if joints is None or pairs is None:
             raise DataError(
-                one_line(
-                    f"category '{name}': it must have 'keypoints', a list of names, and 'skeleton', a list of pairs of"
-                    " numbers"
-                )
+                f"category '{name}': it must have 'keypoints', a list of names, and 'skeleton', a list of pairs of"
+                " numbers"
             )
         flip_pairs = decoded.flip_pairs
         return cls(

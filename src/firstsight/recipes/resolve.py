@@ -17,7 +17,6 @@ from firstsight.errors import DataError, RunError, UsageError, similar_names, su
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
-from firstsight.text import one_line
 
 SYNONYMS = {
     "learning_rate": "lr",
@@ -78,7 +77,7 @@ def resolve(
         recipe = Recipe(name=saved.recipe, model=saved.model, result="", settings=base.settings)
         if recipe.model != base.model:
             message = f"{continued}: was trained as {saved.recipe}, not as {name}; resume it under that name"
-            raise UsageError(one_line(message))
+            raise UsageError(message)
         try:
             settings = _saved_settings(type(base.settings), saved.settings)
         except TypeError:
@@ -89,7 +88,7 @@ def resolve(
         try:
             settings.validate()
         except UsageError as error:
-            raise RunError(one_line(f"{continued}/config.json: {error}; restore the file")) from None
+            raise RunError(f"{continued}/config.json: {error}; restore the file") from None
         _check_unchanged(continued, settings, changes)
     settings.validate()
     return recipe, settings, continued

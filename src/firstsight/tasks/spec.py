@@ -11,7 +11,6 @@ from typing import Any
 
 from firstsight.errors import WeightsError
 from firstsight.models.registry import MODELS
-from firstsight.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,4 +214,4 @@ def task_of_card(kind: str, path: Path) -> TaskSpec:
         if spec.card_kind == kind:
             return spec
     text = f"{path}: has a card of unknown kind '{kind}'; it may need a newer version of firstsight"
-    raise WeightsError(one_line(text))
+    raise WeightsError(text)

@@ -12,7 +12,6 @@ from safetensors import safe_open
 from firstsight.data.fetch import find_home, get_home
 from firstsight.documents.cards import decode_card
 from firstsight.errors import FirstsightError, WeightsError
-from firstsight.text import one_line
 
 CARD = "firstsight"
 """Key of the card in the metadata of a weights file."""
@@ -80,7 +79,7 @@ def open_safetensors(path: Path, framework: Literal["np", "pt"] = "np") -> Itera
     except FirstsightError:
         raise
     except Exception as error:
-        raise WeightsError(one_line(f"{path}: not a readable safetensors file ({_reason(error)})")) from None
+        raise WeightsError(f"{path}: not a readable safetensors file ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:
@@ -123,9 +122,7 @@ def card_in(metadata: dict[str, str] | None, path: Path) -> dict[str, Any]:
     text = (metadata or {}).get(CARD)
     if text is None:
         raise WeightsError(
-            one_line(
-                f"{path}: has no firstsight card, so its network and classes are unknown; import it with its network"
-            )
+            f"{path}: has no firstsight card, so its network and classes are unknown; import it with its network"
         )
     return decode_card(text, f"{path}: its card")
 

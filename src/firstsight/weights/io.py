@@ -17,7 +17,6 @@ from firstsight.documents.cards import FORMAT
 from firstsight.engine import checkpoint
 from firstsight.errors import WeightsError
 from firstsight.migrate import migrate_tensors
-from firstsight.text import one_line
 from firstsight.weights.bundled import CARD, card_in, open_safetensors
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".xml")
@@ -108,14 +107,14 @@ def build_checked(build: Callable[[], M], weights: WeightsFile, *, finish: Calla
         with without_memory():
             net = build()
     except Exception as error:
-        raise WeightsError(one_line(f"{weights.path}: its card cannot be used ({error})")) from None
+        raise WeightsError(f"{weights.path}: its card cannot be used ({error})") from None
     if finish is None:
         _check_tensors(net, weights)
         return load_checked(build(), weights)
     expected, given = (sum(t.numel() for t in each.values()) for each in (net.state_dict(), weights.tensors))
     if expected > 2 * given:
         text = f"does not fit its network {weights.card['model']}: it has {given:,} values, the network {expected:,}"
-        raise WeightsError(one_line(f"{weights.path}: {text}"))
+        raise WeightsError(f"{weights.path}: {text}")
     return load_checked(finish(build()), weights)
 
 
@@ -165,7 +164,7 @@ def _check_tensors(model: nn.Module, weights: WeightsFile) -> None:
     mismatch = checkpoint.describe_mismatch(model, weights.tensors)
     if mismatch:
         network = weights.card["model"]
-        raise WeightsError(one_line(f"{weights.path}: does not fit its network {network}: {mismatch}"))
+        raise WeightsError(f"{weights.path}: does not fit its network {network}: {mismatch}")
     check_types(model.state_dict(), weights.tensors, weights.path)
 
 
@@ -190,7 +189,7 @@ def check_types(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], p
         is_float = tensor.is_floating_point() and tensor.layout == torch.strided
         if expected[name].is_floating_point() and not is_float:
             text = f"{name} has type {tensor.dtype}, {tensor.layout}; expected dense floating-point numbers"
-            raise WeightsError(one_line(f"{path}: {text}"))
+            raise WeightsError(f"{path}: {text}")
 
 
 def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -211,7 +210,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             reason = "the training diverged, or the file is damaged"
-            raise WeightsError(one_line(f"{path}: {name} has values that are not finite (NaN or infinity); {reason}"))
+            raise WeightsError(f"{path}: {name} has values that are not finite (NaN or infinity); {reason}")
 
 
 def not_finite(source: str | Path, outputs: str) -> WeightsError:
@@ -225,7 +224,7 @@ def not_finite(source: str | Path, outputs: str) -> WeightsError:
         What the network computes, such as "probabilities".
     """
     return WeightsError(
-        one_line(f"{source}: its {outputs} are not finite (NaN or infinity); the weights are damaged, or too large")
+        f"{source}: its {outputs} are not finite (NaN or infinity); the weights are damaged, or too large"
     )
 
 

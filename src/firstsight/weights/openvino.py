@@ -19,7 +19,6 @@ from defusedxml.ElementTree import fromstring
 from torch import Tensor
 
 from firstsight.errors import WeightsError
-from firstsight.text import one_line
 
 MAX_XML_BYTES = 8_000_000
 MAX_BIN_BYTES = 200_000_000
@@ -107,11 +106,11 @@ class OpenVinoModel:
             self.layers = dict(_parse_layers(root))
         except Exception as error:
             text = f"{xml}: its layers cannot be read ({type(error).__name__}: {error})"
-            raise WeightsError(one_line(text)) from None
+            raise WeightsError(text) from None
         unknown = sorted({layer.type for layer in self.layers.values()} - OPERATIONS.keys() - {"Parameter", "Const"})
         if unknown:
             text = f"{xml}: has layers of type {', '.join(unknown[:5])}, which cannot be converted"
-            raise WeightsError(one_line(text))
+            raise WeightsError(text)
 
     def convolutions(self) -> list[Convolution]:
         """Return the weights of all convolutions in the order of the graph, each with the bias that is added to it.
@@ -130,14 +129,14 @@ class OpenVinoModel:
             if layer.type not in ("Convolution", "GroupConvolution"):
                 continue
             if number not in biases or len(layer.inputs) != 2:
-                raise WeightsError(one_line(f"{self.xml}: layer {layer.name} has no bias"))
+                raise WeightsError(f"{self.xml}: layer {layer.name} has no bias")
             values = self._evaluate([layer.inputs[1], biases[number]], {})
             weight, bias = (value.float() for value in values)
             if layer.type == "GroupConvolution":  # (groups, O / groups, I, h, w)
                 weight = weight.flatten(0, 1)
             if weight.ndim != 4 or bias.numel() != len(weight):
                 text = f"{self.xml}: layer {layer.name} has weights of shape {tuple(weight.shape)}"
-                raise WeightsError(one_line(text))
+                raise WeightsError(text)
             convolutions.append(Convolution(layer.name, weight, bias.flatten()))
         return convolutions
 
@@ -177,7 +176,7 @@ class OpenVinoModel:
                 continue
             layer = self.layers.get(number)
             if layer is None or len(stack) > len(self.layers):
-                raise WeightsError(one_line(f"{self.xml}: its graph has a cycle, or a layer is missing (id {number})"))
+                raise WeightsError(f"{self.xml}: its graph has a cycle, or a layer is missing (id {number})")
             missing = [source for source in layer.inputs if source not in values]
             if missing:
                 stack += missing
@@ -191,7 +190,7 @@ class OpenVinoModel:
                     values[number] = self._output(layer, inputs)
             except Exception as error:
                 text = f"{self.xml}: layer {layer.name} ({layer.type}) is not valid: {error}"
-                raise WeightsError(one_line(text)) from None
+                raise WeightsError(text) from None
             stack.pop()
         return [values[number] for number in numbers]
 
@@ -273,7 +272,7 @@ def _parse_xml(path: Path) -> Element:
     except DefusedXmlException:
         raise WeightsError(f"{path}: declares a document type or entities, which OpenVINO files never do") from None
     except Exception as error:
-        raise WeightsError(one_line(f"{path}: not an XML file ({error})")) from None
+        raise WeightsError(f"{path}: not an XML file ({error})") from None
     version = root.get("version")
     if root.tag != "net" or root.find("layers") is None or root.find("edges") is None:
         raise WeightsError(f"{path}: not a network of OpenVINO (its root is <{root.tag[:40]}>, not <net> with layers)")

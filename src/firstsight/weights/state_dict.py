@@ -12,7 +12,6 @@ from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification.googlenet import GoogLeNet
 from firstsight.models.pose.openpose_mobilenet import OpenPoseMobileNet
-from firstsight.text import one_line
 from firstsight.weights.bundled import open_safetensors
 from firstsight.weights.io import check_finite, check_types
 from firstsight.weights.open_model_zoo import convert
@@ -112,12 +111,12 @@ def match(
             given.setdefault(name, tensor)
     mismatch = checkpoint.describe_mismatch(net, given)
     if mismatch:
-        raise WeightsError(one_line(f"{path} does not fit {display_name}: {mismatch}"))
+        raise WeightsError(f"{path} does not fit {display_name}: {mismatch}")
     check_types(expected, given, path)
     repeated = sum(tensor.nbytes for tensor in given.values() if tensor.nbytes > tensor.untyped_storage().nbytes())
     if repeated > MAX_REPEATED_BYTES:
         limit = f"{MAX_REPEATED_BYTES:,} bytes are possible"
-        raise WeightsError(one_line(f"{path}: repeats few values to tensors of {repeated:,} bytes; at most {limit}"))
+        raise WeightsError(f"{path}: repeats few values to tensors of {repeated:,} bytes; at most {limit}")
     return given
 
 

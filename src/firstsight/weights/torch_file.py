@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from firstsight.errors import WeightsError
-from firstsight.text import one_line
 
 KEYS = (
     "state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "weights", "module",
@@ -89,10 +88,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             tensors = _find_tensors(content)
             _check_storages(tensors, path.stat().st_size)
         except WeightsError as error:
-            raise WeightsError(one_line(f"{path}: {error}")) from None
+            raise WeightsError(f"{path}: {error}") from None
         except Exception as error:
             notes = " ".join(str(warning.message) for warning in caught)
-            raise WeightsError(one_line(f"{path}: {_explain(error, notes)}")) from None
+            raise WeightsError(f"{path}: {_explain(error, notes)}") from None
     return tensors
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.errors import DataError
-from firstsight.text import one_line
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 FOLDER = "cifar-10-batches-bin"
@@ -62,13 +61,13 @@ def read_cifar(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.in
     """
     is_pickled_folder = path.is_dir() and not (path / TEST[0]).is_file() and (path / "data_batch_1").is_file()
     if path.name in PICKLED or is_pickled_folder:
-        raise DataError(one_line(f"{path}: pickled batches can contain code; get the binary version ({ARCHIVE})"))
+        raise DataError(f"{path}: pickled batches can contain code; get the binary version ({ARCHIVE})")
     names = TRAIN if split == "train" else TEST
     images, labels = [], []
     for name, content in zip(names, _read_batches(path, names), strict=True):
         if len(content) == 0 or len(content) % RECORD or len(content) > MAX_RECORDS * RECORD:
             text = f"{name} has {len(content):,} bytes, not a multiple of {RECORD} up to {MAX_RECORDS:,} of them"
-            raise DataError(one_line(f"{path}: {text}; get it again"))
+            raise DataError(f"{path}: {text}; get it again")
         records = np.frombuffer(content, dtype=np.uint8).reshape(-1, RECORD)
         images.append(records[:, 1:].reshape(-1, 3, 32, 32))
         labels.append(records[:, 0].astype(np.int64))
@@ -96,13 +95,13 @@ def _read_batches(path: Path, names: tuple[str, ...]) -> list[bytes]:
         raise
     except OSError as error:
         reason = error.strerror or f"damaged archive ({error}); get the file again"
-        raise DataError(one_line(f"{path}: {reason}")) from error
+        raise DataError(f"{path}: {reason}") from error
     except Exception as error:  # tarfile, gzip and zlib have many types
         reason = str(error) or type(error).__name__
-        raise DataError(one_line(f"{path}: damaged archive ({reason}); get the file again")) from None
+        raise DataError(f"{path}: damaged archive ({reason}); get the file again") from None
     missing = [name for name in names if name not in batches]
     if missing:
-        raise DataError(one_line(f"{path}: {', '.join(missing)} missing"))
+        raise DataError(f"{path}: {', '.join(missing)} missing")
     return [batches[name] for name in names]
 
 
@@ -110,5 +109,5 @@ def _small_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield the members of an archive; one that is too large to be a batch ends the reading."""
     for number, member in enumerate(archive):
         if member.size > MAX_RECORDS * RECORD or number >= MAX_MEMBERS:
-            raise DataError(one_line(f"{archive.name!r}: {member.name} does not belong to {ARCHIVE}; get it again"))
+            raise DataError(f"{archive.name!r}: {member.name} does not belong to {ARCHIVE}; get it again")
         yield member

@@ -21,7 +21,6 @@ from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fra
 from firstsight.data.images.layout import Sample, find_layout
 from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
 from firstsight.errors import DataError
-from firstsight.text import one_line
 
 CHUNK = 512
 CHUNK_BYTES = 64_000_000
@@ -84,13 +83,13 @@ def read_folder(
     layout = find_layout(tree, labeled=labeled)
     left_out = layout.notes(tree)
     if left_out and strict:
-        raise DataError(one_line(f"{path}: {left_out[0]}"))
+        raise DataError(f"{path}: {left_out[0]}")
     train, test, note = _train_test(path, layout.splits, labeled=labeled, notes=left_out)
     classes = sorted({sample.label for sample in train})
     unknown = sorted({sample.label for sample in test} - set(classes))
     if unknown:
         text = f"{path}: the test split has classes that the training split lacks: {', '.join(unknown)}"
-        raise DataError(one_line(text))
+        raise DataError(text)
     samples = train if split == "train" else test
     reader = _Reader(tree, size=size, channels=channels, shorter=shorter)
     value_range, range_note = reader.find_value_range([sample.file for sample in (*train, *test)])
@@ -101,7 +100,7 @@ def read_folder(
             text = f"{path}: {len(skipped)} of {len(samples)} images are unusable, the first {first}"
         else:
             text = f"{path}: none of the {len(samples)} {split} images can be used; {first}"
-        raise DataError(one_line(text))
+        raise DataError(text)
     labels = [samples[i].label for i in usable]
     missing = sorted(set(classes) - set(labels))
     absent = [f"no {split} images of: {', '.join(missing)}"] if missing else []
@@ -125,11 +124,11 @@ def _train_test(
     train = splits.get("train", [])
     if not train:
         text = f"{path}: no training images (expected class/image.png, or train/class/image.png){more}"
-        raise DataError(one_line(text))
+        raise DataError(text)
     classes = sorted({sample.label for sample in train})
     if labeled and len(classes) < 2:
         text = f"{path}: only one class ({classes[0]}); a classifier needs at least two class folders{more}"
-        raise DataError(one_line(text))
+        raise DataError(text)
     test = splits.get("test") or splits.get("val") or []
     if test:
         return train, test, ""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError
-from firstsight.text import one_line
 
 UNSIGNED_BYTE = 0x08
 MAX_BYTES = 256_000_000
@@ -49,35 +48,33 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile) or not error.strerror:
             raise _damaged(path, error) from None
-        raise DataError(one_line(f"{path}: {error.strerror}")) from error
+        raise DataError(f"{path}: {error.strerror}") from error
     except Exception as error:  # gzip and zlib have many types
         raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
     reason = str(error) or type(error).__name__
-    return DataError(one_line(f"{path}: truncated or damaged gzip file ({reason}); get the file again"))
+    return DataError(f"{path}: truncated or damaged gzip file ({reason}); get the file again")
 
 
 def _read_values(stream: gzip.GzipFile | BufferedReader, path: Path) -> NDArray[np.uint8]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
         raise DataError(
-            one_line(
-                f"{path}: not an IDX file of bytes (it starts with {magic.hex(' ') or 'nothing'},"
-                " expected 00 00 08 and the number of axes)"
-            )
+            f"{path}: not an IDX file of bytes (it starts with {magic.hex(' ') or 'nothing'},"
+            " expected 00 00 08 and the number of axes)"
         )
     header = stream.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
-        raise DataError(one_line(f"{path}: truncated in its header; get the file again"))
+        raise DataError(f"{path}: truncated in its header; get the file again")
     shape = struct.unpack(f">{magic[3]}I", header)
     expected = 1
     for length in shape:
         expected *= length
     limit = max_bytes(MAX_BYTES)
     if expected > limit:
-        raise DataError(one_line(f"{path}: declares {expected:,} bytes of values; {describe_bytes(limit)}"))
+        raise DataError(f"{path}: declares {expected:,} bytes of values; {describe_bytes(limit)}")
     values = np.empty(expected, dtype=np.uint8)  # takes memory only where it is written
     count = 0
     while count < expected and (chunk := stream.read(min(CHUNK_BYTES, expected - count))):
@@ -87,7 +84,7 @@ def _read_values(stream: gzip.GzipFile | BufferedReader, path: Path) -> NDArray[
     if count < expected or has_more:
         declared = " x ".join(f"{n:,}" for n in shape)
         text = f"declares {declared} values but has {'more' if has_more else f'{count:,}'}; get the file again"
-        raise DataError(one_line(f"{path}: {text}"))
+        raise DataError(f"{path}: {text}")
     return values.reshape(shape)
 
 
@@ -114,7 +111,7 @@ def find_idx(folder: Path) -> dict[str, tuple[Path, Path]]:
             sets.setdefault(name, {}).setdefault(split, {}).setdefault(match["kind"], path)
         if len(sets) > 1:
             names = ", ".join(sorted(sets)[:8])
-            raise DataError(one_line(f"{folder}: several data sets ({names}); pass a folder with the files of one"))
+            raise DataError(f"{folder}: several data sets ({names}); pass a folder with the files of one")
         for splits in sets.values():
             return _check_pairs(folder, splits)
     return {}
@@ -130,5 +127,5 @@ def _check_pairs(folder: Path, splits: dict[str, dict[str, Path]]) -> dict[str, 
     for files in splits.values():
         if len(files) == 1:
             (path,) = files.values()
-            raise DataError(one_line(f"{folder}: there is only {path.name}; images and labels are both needed"))
+            raise DataError(f"{folder}: there is only {path.name}; images and labels are both needed")
     return {split: (splits[split]["images"], splits[split]["labels"]) for split in ("train", "test") if split in splits}

@@ -118,7 +118,7 @@ def find_layout(tree: ImageTree, *, labeled: bool) -> Layout:
     if not tree.files:
         hint = "expected class/image.png, or train/class/image.png"
         first = f"; {tree.other_images[0].name} has a suffix that is not read" if tree.other_images else ""
-        raise DataError(one_line(f"{tree.path}: no images ({hint}){first}"))
+        raise DataError(f"{tree.path}: no images ({hint}){first}")
     layout = None if labeled else _find_flat(tree.files)
     if layout is None:
         layout = _find_classes(tree, labeled=labeled)
@@ -182,7 +182,7 @@ def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
     else:
         names = _list([f"{name}/" for name in splits])
         raise DataError(
-            one_line(f"{tree.path}: {names} without class folders (expected train/class/image.png, or class/image.png)")
+            f"{tree.path}: {names} without class folders (expected train/class/image.png, or class/image.png)"
         )
     return layout
 
@@ -261,15 +261,13 @@ def _check_train(
     flat = [name for name, split in splits.items() if split == "train" and not depths[name]]
     others = [name for name in folders if name not in splits]
     if flat and not has_train:
-        raise DataError(one_line(f"{tree.path}: {flat[0]}/ has no class folders (expected {flat[0]}/class/image.png)"))
+        raise DataError(f"{tree.path}: {flat[0]}/ has no class folders (expected {flat[0]}/class/image.png)")
     num_used = sum(len(folders[name]) for name in splits)
     num_others = sum(len(folders[name]) for name in others)
     if others and (not has_train or num_others > num_used):
         raise DataError(
-            one_line(
-                f"{tree.path}: {_list([f'{name}/' for name in others])} next to the split folders"
-                f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only classes"
-            )
+            f"{tree.path}: {_list([f'{name}/' for name in others])} next to the split folders"
+            f" {_list([f'{name}/' for name in splits])}; expected only train/, val/ and test/, or only classes"
         )
 
 

@@ -20,7 +20,6 @@ from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.tree import plain_name
 from firstsight.errors import DataError, UsageError, similar_names, suggest
-from firstsight.text import one_line
 
 DIGITS_SIZE = 24
 DIGITS_PADDING = 4
@@ -169,7 +168,7 @@ def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
             paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
     except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DataError(one_line(f"{folder}: cannot be used for downloads ({reason})")) from error
+        raise DataError(f"{folder}: cannot be used for downloads ({reason})") from error
     return paths[0] if info.name == "cifar10" else folder
 
 
@@ -179,12 +178,12 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
     images_path, labels_path = files[only_split or split]
     images, labels = read_idx(images_path), _read_labels(labels_path)
     if images.ndim != 3:
-        raise DataError(one_line(f"{images_path}: has {images.ndim} axes; images have 3, labels 1"))
+        raise DataError(f"{images_path}: has {images.ndim} axes; images have 3, labels 1")
     if len(images) != len(labels):
         text = f"{path}: {len(images):,} images but {len(labels):,} labels; the files do not belong together"
-        raise DataError(one_line(text))
+        raise DataError(text)
     if not min(len(images), *images.shape[1:]):
-        raise DataError(one_line(f"{images_path}: no images (its shape is {images.shape})"))
+        raise DataError(f"{images_path}: no images (its shape is {images.shape})")
     info = recognize(labels_path)
     train_labels = labels if only_split or split == "train" else _read_labels(files["train"][1])
     test_labels = labels if only_split or split == "test" else _read_labels(files["test"][1])
@@ -192,7 +191,7 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
     unknown = np.setdiff1d(test_labels, values)
     if len(unknown) and info is None:
         text = f"the test split has labels that the training split lacks: {', '.join(map(str, unknown))}"
-        raise DataError(one_line(f"{path}: {text}"))
+        raise DataError(f"{path}: {text}")
     result = _image_set(
         images[:, None],
         labels.astype(np.int64) if info else np.searchsorted(values, labels),
@@ -215,7 +214,7 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
 def _read_labels(path: Path) -> NDArray[np.uint8]:
     labels = read_idx(path)
     if labels.ndim != 1:
-        raise DataError(one_line(f"{path}: has {labels.ndim} axes; images have 3, labels 1"))
+        raise DataError(f"{path}: has {labels.ndim} axes; images have 3, labels 1")
     return labels
 
 

@@ -11,7 +11,6 @@ from typing import IO
 from firstsight.data.image_io import MAX_FILE_BYTES, SUFFIXES, sniff_format
 from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError
-from firstsight.text import one_line
 
 CHUNK_BYTES = 1 << 16
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -112,7 +111,7 @@ class ImageTree:
         for info, name in zip(archive.infolist(), _member_names(archive), strict=True):
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
-                raise DataError(one_line(f"{self.path}: member '{name}' points outside the archive; refused"))
+                raise DataError(f"{self.path}: member '{name}' points outside the archive; refused")
             parts = tuple(plain_name(part) for part in path.parts)
             if not parts or any(is_hidden(part) for part in parts):
                 continue
@@ -141,11 +140,11 @@ class ImageTree:
                         chunks.append(chunk)
                         left -= len(chunk)
         except OSError as error:
-            raise DataError(one_line(error.strerror or str(error))) from None
+            raise DataError(error.strerror or str(error)) from None
         except DataError:
             raise
         except Exception as error:  # zipfile and the decompressors have many types
-            raise DataError(one_line(str(error) or type(error).__name__)) from None
+            raise DataError(str(error) or type(error).__name__) from None
         if size > limit or left <= 0:
             raise DataError(f"too large; {describe_bytes(limit)}")
         return b"".join(chunks)
@@ -203,7 +202,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except Exception as error:  # zipfile has many types
-        raise DataError(one_line(f"{path}: not a readable zip file ({error or type(error).__name__})")) from None
+        raise DataError(f"{path}: not a readable zip file ({error or type(error).__name__})") from None
 
 
 def _member_names(archive: zipfile.ZipFile) -> list[str]:

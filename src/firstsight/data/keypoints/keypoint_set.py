@@ -142,7 +142,7 @@ class KeypointSet:
         if (width, height) != (record.width, record.height):
             reason = f"is {width}x{height} pixels, but the annotations say {record.width}x{record.height}"
             hint = "was it resized or rotated? its joints would be misplaced"
-            raise DataError(one_line(f"{record.path}: {reason} ({hint})"))
+            raise DataError(f"{record.path}: {reason} ({hint})")
         return header.decode()
 
     def ignore_mask(self, index: int) -> NDArray[np.bool_]:
@@ -205,7 +205,7 @@ def load_keypoints(
     try:
         return _parse(content, path, Path(images) if images is not None else None, skeleton)
     except DataError as error:
-        raise DataError(one_line(f"{path}: {error}")) from None
+        raise DataError(f"{path}: {error}") from None
 
 
 def save_keypoints(people: KeypointSet, path: str | Path) -> Path:

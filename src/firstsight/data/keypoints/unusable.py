@@ -80,10 +80,10 @@ def leave_out(
         return people
     first = unusable[0][1]
     if len(unusable) == len(people):
-        raise DataError(one_line(f"{people.name}: none of its {len(people)} {kind} can be used; {first}"))
+        raise DataError(f"{people.name}: none of its {len(people)} {kind} can be used; {first}")
     if strict:
         count = f"{len(unusable)} of {len(people)} {kind}"
-        raise DataError(one_line(f"{people.name}: {count} cannot be used, the first {first}"))
+        raise DataError(f"{people.name}: {count} cannot be used, the first {first}")
     kept = np.setdiff1d(np.arange(len(people)), [index for index, _ in unusable])
     note = describe_unusable([reason for _, reason in unusable], len(people), kind=kind)
     return replace(people.select(kept), notes=(*people.notes, note))

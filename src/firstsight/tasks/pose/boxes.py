@@ -68,7 +68,7 @@ def select_boxes(boxes: dict[str, Floats], image: str | Path) -> Floats:
         if name in boxes:
             return boxes[name]
     names = ", ".join(list(boxes)[:4])
-    raise DataError(one_line(f"{image}: the file of boxes has no entry for this image; it has {names}"))
+    raise DataError(f"{image}: the file of boxes has no entry for this image; it has {names}")
 
 
 def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Floats:
@@ -91,7 +91,7 @@ def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Float
     try:
         array = np.asarray(boxes, np.float64).reshape(-1, 4)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(one_line(f"{name}: boxes must be x, y, width and height ({error})")) from None
+        raise DataError(f"{name}: boxes must be x, y, width and height ({error})") from None
     if len(array) > MAX_BOXES:
         raise DataError(f"{name}: {len(array):,} boxes are too many; the maximum for one image is {MAX_BOXES:,}")
     for index, (x, y, width, height) in enumerate(array.tolist()):

@@ -27,6 +27,7 @@ from firstsight.tasks.pose.estimator import Estimator, PoseModel, make_estimator
 from firstsight.tasks.pose.provenance import load_test_people
 from firstsight.tasks.pose.result import PoseResult
 from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
+from firstsight.text import one_line
 
 METRICS = {
     "ap": ("AP", "average precision, mean over OKS thresholds .50 to .95"),
@@ -373,7 +374,7 @@ def _predict(
         predictions.truths.append(ground_truth(people, index))
     if not predictions.truths:
         reason = f"none of its {len(people)} images can be used; {predictions.refused[0]}"
-        raise DataError(one_line(f"{people.name}: {reason}"))
+        raise DataError(f"{people.name}: {reason}")
     return predictions
 
 

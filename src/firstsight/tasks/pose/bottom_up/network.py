@@ -14,7 +14,6 @@ from firstsight.models.pose.openpose_mobilenet import BridgeVariant
 from firstsight.ops import fold_batch_norm
 from firstsight.pose.score import UNCALIBRATED, ScoreCalibration
 from firstsight.pose.skeleton import Skeleton
-from firstsight.text import one_line
 from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import WeightsFile, build_checked
 from firstsight.weights.memory_format import channels_last
@@ -145,4 +144,4 @@ def read_skeleton(category: Mapping[str, Any], source: str) -> Skeleton:
         skeleton = Skeleton.from_category(category)
         return replace(skeleton, paf_channels=tuple(category.get("paf_channels", ())))
     except DataError as error:
-        raise WeightsError(one_line(f"{source}: {error}")) from None
+        raise WeightsError(f"{source}: {error}") from None
