@@ -78,8 +78,8 @@ def test_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
     with pytest.raises(
         WeightsError,
-        match=r"openpose-mobilenet-coco is not stored in .* FIRSTSIGHT_OFFLINE is set; download"
-        r" https://storage.*/FP32/human-pose-estimation-0001\.xml and .*\.bin and then: firstsight weights import",
+        match=r"openpose-mobilenet-coco is not stored, and FIRSTSIGHT_OFFLINE is set; download"
+        r" https://storage.*/FP32/human-pose-estimation-0001\.xml and \.bin and then: firstsight weights import",
     ):
         get("openpose-mobilenet")
 

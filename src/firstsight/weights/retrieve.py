@@ -56,12 +56,11 @@ def retrieve(
         return target
     folder = cache_dir() / "downloads"
     originals = [folder / file.name for file in files]
-    addresses = " and ".join([url + files[0].name, *(file.name for file in files[1:])])
+    addresses = " and ".join([url + files[0].name, *(Path(file.name).suffix for file in files[1:])])
     if is_offline() and not all(path.is_file() for path in originals):
         state = "damaged" if target.exists() else "not stored"
         raise WeightsError(
-            f"{target.stem} is {state} in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set;"
-            f" download {addresses} and then: {import_command}"
+            f"{target.stem} is {state}, and FIRSTSIGHT_OFFLINE is set; download {addresses} and then: {import_command}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
