@@ -125,7 +125,7 @@ def test_offline_names_the_file_to_fetch_and_opens_no_connection(
         with pytest.raises(WeightsError) as caught:
             function("resnet18")
         assert str(caught.value) == (
-            f"resnet18-imagenet is not stored in {cache_dir()}, and FIRSTSIGHT_OFFLINE is set; download"
+            f"resnet18-imagenet is not stored, and FIRSTSIGHT_OFFLINE is set; download"
             f" {mirror.url}resnet18-f37072fd.pth and then: firstsight weights import resnet18-f37072fd.pth"
             " --model resnet18"
         )
