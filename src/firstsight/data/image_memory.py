@@ -43,15 +43,15 @@ def estimate_memory(image: Image.Image, orientation: int) -> Memory:
     orientation : int
         EXIF orientation.
     """
-    stored = _stored_bytes(image.mode)
+    base = _bytes_per_pixel(image.mode)
     result = 1 if image.mode in GRAY_MODES else 4
     is_converted = image.mode not in ("L", "RGB") or "transparency" in image.info
-    convert = stored + result if is_converted else stored
+    convert = base + result if is_converted else base
     turn = result + min(result, 3) if orientation > 1 else 0
-    decoder = _decoder_bytes(image, stored)
+    decoder = _decoder_bytes(image, base)
     if image.format == "WEBP":
-        return Memory(stored + decoder, max(convert, turn) + decoder, 3, 3)
-    return Memory(stored + decoder, max(convert, turn), 1, int(image.format in ("GIF", "TIFF")))
+        return Memory(base + decoder, max(convert, turn) + decoder, 3, 3)
+    return Memory(base + decoder, max(convert, turn), 1, int(image.format in ("GIF", "TIFF")))
 
 
 def tile_size(image: Image.Image) -> tuple[int, int]:
@@ -64,14 +64,14 @@ def tile_size(image: Image.Image) -> tuple[int, int]:
     return image.width, min(int(tags.get(ROWS_PER_STRIP, image.height)), image.height)
 
 
-def _stored_bytes(mode: str) -> int:
+def _bytes_per_pixel(mode: str) -> int:
     """Return the bytes per pixel of an image of Pillow."""
     if mode in ONE_BYTE_MODES:
         return 1
     return 2 if mode.startswith("I;16") else 4
 
 
-def _decoder_bytes(image: Image.Image, stored: int) -> float:
+def _decoder_bytes(image: Image.Image, base: int) -> float:
     """Return the bytes per pixel of the decoder's own memory."""
     if image.format == "WEBP":
         return 12  # two frames and a copy of one
@@ -82,7 +82,7 @@ def _decoder_bytes(image: Image.Image, stored: int) -> float:
     if image.format == "TIFF":
         width, height = tile_size(image)
         share = min(1.0, width * height / (image.width * image.height))
-        return stored * (share + (str(image.info.get("compression")) in TIFF_STREAMS))
+        return base * (share + (str(image.info.get("compression")) in TIFF_STREAMS))
     tiles = getattr(image, "tile", [])
     decoder = tiles[0][0] if tiles else ""
-    return 2 * stored if decoder in ("ppm", "ppm_plain", "bmp_rle") else 0  # decoders in Python have two copies
+    return 2 * base if decoder in ("ppm", "ppm_plain", "bmp_rle") else 0  # decoders in Python have two copies
