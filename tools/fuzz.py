@@ -22,14 +22,17 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fuzz_parsers import PARSERS, Parser
 
 SECONDS, MEMORY, MAX_MESSAGE = 5.0, 2**30, 300
+BATCH = 91
+"""Number of inputs that a process parses between two messages."""
 MAX_BYTES = 200_000
 """Maximum size of a mutated file in bytes."""
 INTERESTING = [
@@ -136,8 +139,21 @@ def run_input(parser: Parser, content: bytes, folder: Path) -> tuple[str, str, s
     return "ok", "", ""
 
 
-def work(connection: Connection, names: list[str], seed: int) -> None:
-    """Process jobs ``(parser, number)`` or ``(parser, content)`` until None is received."""
+@dataclass
+class Outcomes:
+    """Outcomes of a batch of inputs."""
+
+    kinds: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    slowest: float = 0.0
+    peak: int = 0
+
+
+def work(connection: Connection, started: "Synchronized[float]", names: list[str], seed: int) -> None:
+    """Process batches of jobs ``(parser, number)`` or ``(parser, content)`` until None is received.
+
+    ``started`` is set to the time at which each input begins. An input that takes too much memory ends the process.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -155,23 +171,31 @@ def work(connection: Connection, names: list[str], seed: int) -> None:
         limit = base * 1024 + 3 * MEMORY
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         connection.send(None)
-        while (job := connection.recv()) is not None:
-            name, item = job
-            content = item if isinstance(item, bytes) else make_input(name, item, seeds[name], seed)
-            begin = time.perf_counter()
-            kind, place, detail = run_input(PARSERS[name], content, folder)
-            seconds = time.perf_counter() - begin
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            if kind in ("ok", "refused") and (peak - base) * 1024 > MEMORY:
-                kind, place, detail = "memory", kind, f"{(peak - base) / 2**20:.1f} GB, then: {detail}"
-            connection.send((kind, place, detail, content if kind not in ("ok", "refused") else b"", seconds, peak))
-            if kind == "memory":
-                return  # the maximum of a process never decreases
+        while (batch := connection.recv()) is not None:
+            outcomes = Outcomes()
+            for name, item in batch:
+                content = item if isinstance(item, bytes) else make_input(name, item, seeds[name], seed)
+                started.value = begin = time.monotonic()
+                kind, place, detail = run_input(PARSERS[name], content, folder)
+                outcomes.slowest = max(outcomes.slowest, time.monotonic() - begin)
+                outcomes.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                if kind in ("ok", "refused") and (outcomes.peak - base) * 1024 > MEMORY:
+                    detail = f"{(outcomes.peak - base) / 2**20:.1f} GB, then: {detail}"
+                    kind, place = "memory", kind
+                outcomes.kinds.append(kind)
+                if kind not in ("ok", "refused"):
+                    outcomes.findings.append(Finding(name, kind, place, detail, content))
+                if kind == "memory":
+                    break  # the maximum of a process never decreases
+            connection.send(outcomes)
 
 
 def make_input(name: str, number: int, seeds: list[bytes], seed: int) -> bytes:
     """Return input ``number`` of a parser."""
     return mutate(seeds, random.Random(f"{seed} {name} {number}"))
+
+
+Job = tuple[str, int | bytes]
 
 
 class Worker:
@@ -184,26 +208,55 @@ class Worker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=work, args=(other, self.names, self.seed), daemon=True)
+        self.started = context.Value("d", 0.0)
+        self.process = context.Process(target=work, args=(other, self.started, self.names, self.seed), daemon=True)
         self.process.start()
         other.close()
         self.connection.recv()
 
-    def run(self, name: str, item: int | bytes) -> tuple[str, str, str, bytes, float, int]:
-        """Process one job and return its outcome."""
-        try:
-            self.connection.send((name, item))
-            if self.connection.poll(SECONDS):
-                result: tuple[str, str, str, bytes, float, int] = self.connection.recv()
-                if result[0] == "memory":
-                    self._restart()
-                return result
-            kind = "hang"
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            kind = "died"
+    def run(self, batch: list[Job]) -> Outcomes:
+        """Process several jobs. After a hang or the end of the process, each is processed alone."""
+        failure = self._send(batch)
+        if isinstance(failure, Outcomes):
+            outcomes = failure
+            if len(outcomes.kinds) < len(batch):
+                self._restart()
+                return self._join(outcomes, self.run(batch[len(outcomes.kinds) :]))
+            if "memory" in outcomes.kinds:
+                self._restart()
+            return outcomes
         self._restart()
-        content = item if isinstance(item, bytes) else b""
-        return kind, f"input {item}" if isinstance(item, int) else "", "", content, SECONDS, 0
+        if len(batch) == 1:
+            name, item = batch[0]
+            content = item if isinstance(item, bytes) else b""
+            place = f"input {item}" if isinstance(item, int) else ""
+            return Outcomes([failure], [Finding(name, failure, place, "", content)], SECONDS)
+        result = Outcomes()
+        for job in batch:
+            result = self._join(result, self.run([job]))
+        return result
+
+    def _send(self, batch: list[Job]) -> Outcomes | str:
+        """Return the outcomes, or "hang" or "died"."""
+        try:
+            self.started.value = time.monotonic()
+            self.connection.send(batch)
+            while not self.connection.poll(SECONDS / 4):
+                if time.monotonic() - self.started.value > SECONDS:
+                    return "hang"
+            outcomes: Outcomes = self.connection.recv()
+            return outcomes
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return "died"
+
+    @staticmethod
+    def _join(first: Outcomes, second: Outcomes) -> Outcomes:
+        return Outcomes(
+            first.kinds + second.kinds,
+            first.findings + second.findings,
+            max(first.slowest, second.slowest),
+            max(first.peak, second.peak),
+        )
 
     def _restart(self) -> None:
         self.process.kill()
@@ -223,8 +276,8 @@ def minimize(worker: Worker, finding: Finding, *, seconds: float = 3.0) -> Findi
         position = 0
         while position < len(content) and time.monotonic() < deadline:
             shorter = content[:position] + content[position + size :]
-            kind, place, *_ = worker.run(finding.parser, shorter)
-            if (kind, place) == (finding.kind, finding.place):
+            findings = worker.run([(finding.parser, shorter)]).findings
+            if [(each.kind, each.place) for each in findings] == [(finding.kind, finding.place)]:
                 content = shorter
             else:
                 position += size
@@ -247,17 +300,23 @@ def fuzz(
     weighted = [name for name in names for _ in range(PARSERS[name].weight)]
     number, reported = first, begin
     while (inputs is None or number < inputs) and (seconds is None or time.monotonic() - begin < seconds):
-        name = weighted[number // step % len(weighted)]
-        kind, place, detail, content, taken, peak = worker.run(name, number)
-        summary.inputs[name] += 1
-        summary.refused[name] += kind == "refused"
-        summary.slowest, summary.peak = max(summary.slowest, taken), max(summary.peak, peak)
-        if kind not in ("ok", "refused"):
-            if not content:
+        numbers = range(number, min(number + BATCH * step, inputs or number + BATCH * step), step)
+        batch: list[Job] = [(weighted[each // step % len(weighted)], each) for each in numbers]
+        outcomes = worker.run(batch)
+        for (name, _), kind in zip(batch, outcomes.kinds, strict=True):
+            summary.inputs[name] += 1
+            summary.refused[name] += kind == "refused"
+        summary.slowest, summary.peak = max(summary.slowest, outcomes.slowest), max(summary.peak, outcomes.peak)
+        for finding in outcomes.findings:
+            if not finding.content and finding.place:
                 with tempfile.TemporaryDirectory() as scratch:
-                    content = make_input(name, number, PARSERS[name].seeds(Path(scratch)), seed)
-            summary.add(Finding(name, kind, "" if kind in ("hang", "died") else place, detail, content))
-        number += step
+                    seeds = PARSERS[finding.parser].seeds(Path(scratch))
+                lost = int(finding.place.removeprefix("input "))
+                lost_input = make_input(finding.parser, lost, seeds, seed)
+                summary.add(replace(finding, place="", content=lost_input))
+            else:
+                summary.add(finding)
+        number += BATCH * step
         if time.monotonic() - reported > 60:
             reported = time.monotonic()
             notify(f"{sum(summary.inputs.values()):,} inputs, {len(summary.findings)} findings")

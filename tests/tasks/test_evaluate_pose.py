@@ -605,7 +605,7 @@ def test_a_skeleton_of_five_joints_is_trained_drawn_and_evaluated(run: Run, stic
     results, content = json.loads(Path("r.json").read_text()), json.loads(path.read_text())
     assert {result["image_id"] for result in results} <= {image["id"] for image in content["images"]}
     assert {len(result["keypoints"]) for result in results} == {15}
-    code, out, err = run("evaluate", "run", "--data", path, "--json", "--results", "r.json")
+    code, out, err = run("evaluate", "run", "--data", path, "--json", "--results", "r.json", "--force")
     assert code == 0 and "was trained on most of these images" in err and json.loads(out)["n"] == 24
     for record in content["annotations"]:
         record |= {"iscrowd": 0, "num_keypoints": 5}
