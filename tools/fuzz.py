@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fuzz_parsers import PARSERS, Parser
 
 SECONDS, MEMORY, MAX_MESSAGE = 5.0, 2**30, 300
+SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Folder of the inputs: memory, because replacing a file on a disk waits for the disk."""
 BATCH = 91
 """Number of inputs that a process parses between two messages."""
 MAX_BYTES = 200_000
@@ -158,7 +160,7 @@ def work(connection: Connection, started: "Synchronized[float]", names: list[str
 
     torch.set_num_threads(1)
     os.nice(5)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch:
         folder = Path(scratch)
         os.chdir(folder)
         with Path(os.devnull).open("w") as null:
