@@ -191,7 +191,7 @@ def test_newest_run_is_the_newest_one_that_has_begun(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     for name in ("1", "2", "10", "final"):
         (tmp_path / name / "config.json").write_text("{}")
-    assert [path.name for path in rundir.list_runs(tmp_path)] == ["11", "10", "2", "1"]
+    assert [path.name for path in rundir.numbered_runs(tmp_path)] == ["11", "10", "2", "1"]
     assert rundir.latest_run(tmp_path) == tmp_path / "10"
     assert rundir.create_run(tmp_path) == tmp_path / "12"
 

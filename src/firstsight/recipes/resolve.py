@@ -12,7 +12,7 @@ from firstsight.arguments import expand_user
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.documents.runs import RunConfig
-from firstsight.engine.rundir import list_runs, read_config
+from firstsight.engine.rundir import ROOT, numbered_runs, read_config
 from firstsight.errors import DataError, RunError, UsageError, similar_names, suggest
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
@@ -136,8 +136,8 @@ def launcher_id() -> str:
 def _find_latest(*names: str) -> Path | None:
     """Return the newest run of the recipes or networks with these names; after a restart, only of this job."""
     runs: list[Path] = []
-    for root in Path("runs").iterdir() if Path("runs").is_dir() else []:
-        for run in list_runs(root):
+    for root in ROOT.iterdir() if ROOT.is_dir() else []:
+        for run in numbered_runs(root):
             config = _read_if_own(run, names)
             if config is None:  # killed before it began
                 continue

@@ -17,7 +17,7 @@ from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback, Loop, TrainOutcome
-from firstsight.engine.rundir import RunDirectory, create_run, incomplete_metrics, package_versions, read_config
+from firstsight.engine.rundir import ROOT, RunDirectory, create_run, incomplete_metrics, package_versions, read_config
 from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError
 from firstsight.recipes.progress import ProgressBar
@@ -298,7 +298,7 @@ class TrainingRun:
         run: RunDirectory | None = None
         if self.is_main:
             try:
-                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name, reuse=resume)
+                path = self.options.out or continued or create_run(ROOT / self.recipe.name, reuse=resume)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
                     self.callback.note(f"nothing to resume in {path}: a new run begins")
@@ -307,7 +307,7 @@ class TrainingRun:
             except FirstsightError as error:
                 answer = [None, error]
             except OSError as error:
-                answer = [None, to_run_error(error, self.options.out or Path("runs"))]
+                answer = [None, to_run_error(error, self.options.out or ROOT)]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(answer)
         if answer[1] is not None:
