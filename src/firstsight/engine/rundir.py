@@ -32,6 +32,8 @@ from firstsight.text import shorten
 
 MAX_VALUE = 24
 """Maximum length of a value in a message, in characters."""
+EXTENDABLE = ("epochs", "max_steps")
+"""Settings that may be larger when a run is resumed."""
 NUMBER = re.compile(r"[0-9]{1,18}")
 """Name of the directory of a run in ``runs/<recipe>``."""
 ROOT = Path("runs")
@@ -94,7 +96,8 @@ class RunDirectory:
     def begin(self, config: RunConfig, *, resume: bool) -> None:
         """Write the configuration of a new run, or compare it with the saved one.
 
-        Settings that the saved configuration lacks are not compared: a later version has added them.
+        Settings that the saved configuration lacks are not compared: a later version has added them. If the run is
+        extended (see `is_extension`), the saved configuration gets the larger length, and nothing else changes in it.
 
         Parameters
         ----------
@@ -121,6 +124,10 @@ class RunDirectory:
                 f"{self.path}: already holds a run; continue it with `resume=True`, or choose another with `out`"
             )
         common = saved.settings.keys() & config.settings.keys()
+        longer = {
+            name for name in EXTENDABLE if is_extension(name, saved.settings.get(name), config.settings.get(name))
+        }
+        common -= longer
         before, now = ({name: settings[name] for name in common} for settings in (saved.settings, config.settings))
         differences = list_differences(before, now) + list_differences(saved.data, config.data)
         if differences:
@@ -128,6 +135,11 @@ class RunDirectory:
                 f"{self.path}: cannot resume with other settings or data ({'; '.join(differences)});"
                 " restore them, or start a new run without `resume`"
             )
+        if longer:
+            settings = saved.settings | {name: config.settings[name] for name in longer}
+            extended = [*saved.extended, int(saved.settings["epochs"] or 0)]
+            saved = msgspec.structs.replace(saved, settings=settings, extended=extended)
+            self.write("config.json", encode(saved, indent=2, sort_keys=True) + "\n")
 
     def _refuse_files_of_another_run(self) -> None:
         """Refuse checkpoints, metrics and weights in a directory without a configuration."""
@@ -177,6 +189,26 @@ class RunDirectory:
             kept = [line for line in history.lines if line["step"] <= step]
             self.write("metrics.jsonl", "".join(encode(line) + "\n" for line in kept))
         return history.problems
+
+
+def is_extension(name: str, saved: object, now: object) -> bool:
+    """Return whether a resumed run becomes longer by a setting.
+
+    Parameters
+    ----------
+    name : str
+        Name of the setting.
+    saved, now : object
+        Its values. 0 means no limit of ``max_steps``.
+
+    Examples
+    --------
+    >>> is_extension("epochs", 30, 50), is_extension("epochs", 30, 20), is_extension("max_steps", 500, 0)
+    (True, False, True)
+    """
+    if name not in EXTENDABLE or not isinstance(saved, int) or not isinstance(now, int):
+        return False
+    return now > saved > 0 or (name == "max_steps" and now == 0 < saved)
 
 
 class MetricsFile(NamedTuple):
