@@ -36,7 +36,8 @@ class Arguments:
     Without any, a bundled photograph of four people is used."""
     model: Maybe[str] = None
     """A run directory, latest (the newest run), the name of weights, a .safetensors file, or the published
-    checkpoint_iter_370000.pth of lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled ones)."""
+    checkpoint_iter_370000.pth of lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled
+    ones)."""
     boxes: Maybe[Path] = None
     """Images, top-down model: .json file with the boxes of people, a list of [x, y, width, height], or such a list for
     each file name."""
