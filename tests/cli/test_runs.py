@@ -71,7 +71,7 @@ def test_no_runs_is_no_error_and_an_unknown_folder_is_one(run: Run) -> None:
 def test_comparison_is_printed_and_written(run: Run, runs: list[Path]) -> None:
     code, out, err = run("runs", "compare", *runs, "--out", "both.png")
     assert code == 0, err
-    assert "settings that differ" in out and "test accuracy" in out
+    assert "setting that differs" in out and "test accuracy" in out
     assert Image.open("both.png").size[0] > 1000
     code, _, err = run("runs", "compare", *runs, "--out", "both.png")
     assert code == 2 and "both.png: exists; replace it with --force" in err

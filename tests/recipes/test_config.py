@@ -118,10 +118,10 @@ def test_a_training_from_a_configuration_can_be_resumed(data: str) -> None:
         ('{"model_type": "vit"}', "c.json: not the configuration of a run (object missing required field recipe)"),
         (
             '{"recipe": "x", "model": "vit", "settings": {}, "data": {}}',
-            "c.json: its network vit is not one of this ver",
+            "c.json: its network vit is not one of this",
         ),
         ('{"recipe": "x", "model": "mlp", "settings": {"lr": -1.0}, "data": {}}', "c.json: `lr` must be above 0"),
-        ('{"recipe": "x", "model": "mlp", "settings": {"colour": 3}, "data": {}}', "with other settings (colour)"),
+        ('{"recipe": "x", "model": "mlp", "settings": {"momenta": 3}, "data": {}}', "with other settings (momenta)"),
     ],
 )
 def test_a_damaged_or_foreign_configuration_is_refused_in_one_line(content: str, message: str) -> None:

@@ -190,7 +190,7 @@ def test_comparison_has_the_settings_that_differ_and_the_last_metrics() -> None:
     comparison = compare_runs("lenet-digits/1", "runs/lenet-digits/2")
     assert comparison.labels == ["lenet-digits/1", "lenet-digits/2"]
     assert comparison.settings["lr"] == ["0.02", "0.3"]
-    assert comparison.settings["data"] == ["one/photos", "two/photos"]  # as much of the paths as tells them apart
+    assert comparison.settings["data"] == ["one/photos", "two/photos"]  # the shortest paths that differ
     assert "epochs" not in comparison.settings and "seed" not in comparison.settings
     assert comparison.metrics["test accuracy"] == ["80.00%", "70.00%"]
     assert comparison.metrics["best test accuracy"] == ["90.00% (epoch 2)", "70.00% (epoch 3)"]

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from firstsight.recipes.runs import RunComparison
 
 EXAMPLES = (
     "firstsight runs",
@@ -108,11 +112,28 @@ def _list(arguments: Arguments) -> int:
 
 
 def _compare(arguments: CompareArguments) -> int:
-    from firstsight.atomic_io import replace_file
-    from firstsight.cli.console import log, open_in_browser, out, print_json, say, table, write_figure
-    from firstsight.cli.outputs import check_outputs, choose_output
-    from firstsight.errors import UsageError
+    from firstsight.cli.console import log, open_in_browser, print_json
     from firstsight.recipes.runs import compare_runs
+
+    path = _checked_output(arguments)
+    comparison = compare_runs(*arguments.runs, notify=log)
+    for note in comparison.notes:
+        log(note)
+    if arguments.json:
+        print_json(comparison.to_dict())
+    else:
+        _print_tables(comparison)
+    if path is not None:
+        _write(comparison, path)
+        log(f"written: {path}")
+        if arguments.open:
+            open_in_browser(path)
+    return 0
+
+
+def _checked_output(arguments: CompareArguments) -> Path | None:
+    """Return the file to write, or None without any."""
+    from firstsight.cli.outputs import check_outputs, choose_output
 
     path = arguments.out
     if arguments.open:
@@ -121,28 +142,29 @@ def _compare(arguments: CompareArguments) -> int:
             raise UsageError(f"`open` needs an .html file; got `out={path}`")
     if path is not None:
         check_outputs([path], force=arguments.force, suffixes=(".html", ".png"))
-    comparison = compare_runs(*arguments.runs, notify=log)
-    for note in comparison.notes:
-        log(note)
-    if arguments.json:
-        print_json(comparison.to_dict())
+    return path
+
+
+def _print_tables(comparison: "RunComparison") -> None:
+    from firstsight.cli.console import out, say, table
+
+    for title, values in (("result", comparison.metrics), ("setting that differs", comparison.settings)):
+        if not values:
+            say("all settings are the same")
+            continue
+        rows = table(title, *comparison.labels)
+        for name, cells in values.items():
+            rows.add_row(name, *cells)
+        out().print(rows)
+        if title == "result":
+            say("")
+
+
+def _write(comparison: "RunComparison", path: Path) -> None:
+    from firstsight.atomic_io import replace_file
+    from firstsight.cli.console import write_figure
+
+    if path.suffix.lower() == ".html":
+        replace_file(path, comparison.html().encode())
     else:
-        tables: list[tuple[str, Any]] = [("metrics", comparison.metrics), ("settings that differ", comparison.settings)]
-        for title, values in tables:
-            if values:
-                rows = table(title, *comparison.labels)
-                for name, cells in values.items():
-                    rows.add_row(name, *cells)
-                out().print(rows)
-                say("")
-        if not comparison.settings:
-            say("all settings are the same", "")
-    if path is not None:
-        if path.suffix.lower() == ".html":
-            replace_file(path, comparison.html().encode())
-        else:
-            write_figure(comparison.figure(), path)
-        log(f"written: {path}")
-        if arguments.open:
-            open_in_browser(path)
-    return 0
+        write_figure(comparison.figure(), path)

@@ -124,9 +124,7 @@ class RunDirectory:
                 f"{self.path}: already holds a run; continue it with `resume=True`, or choose another with `out`"
             )
         common = saved.settings.keys() & config.settings.keys()
-        longer = {
-            name for name in EXTENDABLE if is_extension(name, saved.settings.get(name), config.settings.get(name))
-        }
+        longer = {name for name in common if is_extension(name, saved.settings[name], config.settings[name])}
         common -= longer
         before, now = ({name: settings[name] for name in common} for settings in (saved.settings, config.settings))
         differences = list_differences(before, now) + list_differences(saved.data, config.data)

@@ -149,9 +149,7 @@ def describe_changes(saved: SavedConfig, now: RunConfig) -> list[str]:
         sentences.append(f"the last bits may differ from those of {file.parent}: {'; '.join(machine)}")
     if before.extended:
         lengths = ", ".join(map(str, before.extended))
-        sentences.append(
-            f"{file.parent} was extended (from {lengths} epochs); a run without interruption differs from it"
-        )
+        sentences.append(f"{file.parent} was extended (from {lengths} epochs); a run of this length has other bits")
     return sentences
 
 

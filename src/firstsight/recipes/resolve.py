@@ -71,10 +71,10 @@ def resolve(
         if name and find_recipe(name).model != config.config.model:
             raise UsageError(f"`config={config.file}`: is of a run of {config.config.model}, not of {name}")
         recipe, settings = _settings_of_config(config, changes)
-        name, names, changes = config.name, (recipe.name,), asdict(settings)
+        name, names, changes = config.name, [recipe.name], asdict(settings)
     else:
         recipe, settings = _new_settings(name, changes)
-        names = (name, recipe.name)
+        names = [name, recipe.name]
     continued = None
     if resume and out is not None:
         continued = out if read_config(out) else None

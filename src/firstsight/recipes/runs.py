@@ -451,7 +451,7 @@ def _text(value: object) -> str:
 
 
 def _short_paths(paths: Sequence[str], parts: int) -> list[str]:
-    """Return the last parts of each path: at least some, and as many as tell the paths apart.
+    """Return the last parts of each path: at least some, and as many as make the paths different.
 
     >>> _short_paths(["runs/a/1", "/x/runs/b/1"], 2), _short_paths(["x/a", "y/a", "-"], 1)
     (['a/1', 'b/1'], ['x/a', 'y/a', '-'])

@@ -210,7 +210,7 @@ def train(
         named = run_of(recipe, notify=listener.note) if resume and config is None and options.out is None else None
         if named:
             recipe, options = named.name, replace(options, out=named.file.parent)
-        if latest := find_latest(changes.get("weights", "none"), notify=listener.note):
+        if latest := find_latest(str(changes.get("weights")), notify=listener.note):
             changes["weights"] = str(latest)  # the newest run will be another one when the run is resumed
         if not named:
             check_recipe_name(recipe)
@@ -413,7 +413,8 @@ class TrainingRun:
 
     def _describe_extension(self, step: int, steps: int) -> str:
         """Return a sentence that says how the training continues after ``step``, with some steps per epoch."""
-        epochs, schedule = self.builder.epochs, getattr(self.settings, "schedule", "constant")
+        epochs = self.builder.epochs
+        schedule: Any = getattr(self.settings, "schedule", "constant")
         text = f"extended to {epochs} epochs; the rest is trained as in a run of {epochs} epochs"
         if schedule in ("linear", "cosine"):
             factor = learning_rate_factor(step / (epochs * steps), schedule, getattr(self.settings, "warmup", 0.0))
