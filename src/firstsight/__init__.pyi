@@ -25,6 +25,10 @@ from .errors import WeightsError as WeightsError
 from .models.registry import list_models as list_models
 from .pose.parts import Pose as Pose
 from .recipes.registry import list_recipes as list_recipes
+from .recipes.runs import RunComparison as RunComparison
+from .recipes.runs import RunSummary as RunSummary
+from .recipes.runs import compare_runs as compare_runs
+from .recipes.runs import list_runs as list_runs
 from .recipes.train import RunOptions as RunOptions
 from .recipes.train import TrainResult as TrainResult
 from .recipes.train import train as train

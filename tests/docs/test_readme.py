@@ -21,6 +21,7 @@ from firstsight.data.image_io import open_image
 from firstsight.data.images.loading import load_data
 from firstsight.data.sample_image import sample_photo
 from firstsight.data.video import VideoWriter
+from firstsight.documents.runs import RunConfig, encode
 from firstsight.recipes import RECIPES
 from firstsight.tasks.pose.evaluate_options import PoseOptions
 from firstsight.weights.bundled import bundled
@@ -68,11 +69,16 @@ def test_commands_are_found_in_every_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_every_page_can_be_parsed(page: str) -> None:
-    """Those after torchrun too; nothing is run."""
+    """Those after torchrun too; nothing is run. ``runs/mine`` is a run of LeNet."""
+    Path("runs/mine").mkdir(parents=True)
+    config = RunConfig(recipe="lenet-digits", model="lenet", settings={"data": "digits"}, data={})
+    Path("runs/mine/config.json").write_text(encode(config))
     for command, *words in [*commands_of(PAGES[page]), *commands_of(PAGES[page], before=".*-m ")]:
         module = import_module(f"firstsight.cli.{command}")
         if command == "train":
             read_train(words)
+        elif command == "runs" and words[:1] == ["compare"]:
+            parse(module.CompareArguments, "runs compare", words[1:])
         elif command == "evaluate":
             parse_given(module.Arguments, command, words, settings=[PoseOptions()])
         elif command == "weights":

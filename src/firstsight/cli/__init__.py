@@ -8,6 +8,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "demo": "train LeNet on digits, evaluate, predict, write a report (under a minute)",
     "train": "train a recipe or a model: firstsight train lenet [--data PATH]",
+    "runs": "list runs, or compare them: firstsight runs compare RUN RUN",
     "evaluate": "evaluate a run or weights on a test set",
     "predict": "predict the classes of images",
     "generate": "generate images with a trained generator",

@@ -177,6 +177,18 @@ def write_figure(figure: Any, path: Path) -> None:
     replace_file(path, encode_png(figure))
 
 
+def open_in_browser(path: Path) -> None:
+    """Open a file in the browser; without any, say so in one line on stderr."""
+    import webbrowser
+
+    try:
+        is_open = webbrowser.open(path.resolve().as_uri())
+    except (webbrowser.Error, OSError):
+        is_open = False
+    if not is_open:
+        log(f"no browser was found on this machine; open {path} yourself")
+
+
 class TextTable(Table):
     """Table whose cells have one line each, also if a name has a line break."""
 

@@ -22,8 +22,8 @@ class Arguments:
     """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, the name of weights (see: firstsight weights list), a .safetensors file, or the published
-    checkpoint_iter_370000.pth of lightweight OpenPose."""
+    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), a .safetensors
+    file, or the published checkpoint_iter_370000.pth of lightweight OpenPose."""
     data: Maybe[str] = None
     """Data set: a name or a path (default: the data that the model was trained on). For a pose network a JSON file of
     COCO keypoints, or its folder."""
@@ -47,19 +47,21 @@ def run(argv: list[str]) -> int:
     arguments, options = _read(argv, [*kinds.values()])
     from firstsight.cli.console import log, out, print_json, progress, say, table
     from firstsight.cli.outputs import check_outputs
+    from firstsight.engine.rundir import find_latest
     from firstsight.tasks.evaluate import evaluate
     from firstsight.tasks.load import kind_of
 
-    spec = kind_of(arguments.weights, notify=log)
+    weights = find_latest(arguments.weights, notify=log) or arguments.weights
+    spec = kind_of(weights, notify=log)
     known = {f.name for f in fields(kinds[spec.evaluate_options])} if spec.evaluate_options else set()
     for name in options:
         if name not in known:
-            raise UsageError(f"`{name}` is not for a {spec.title}, which {arguments.weights} is")
+            raise UsageError(f"`{name}` is not for a {spec.title}, which {weights} is")
     if "results" in options:
-        inputs: list[str | Path] = [arguments.weights, *_files_of(arguments.data)]
+        inputs: list[str | Path] = [weights, *_files_of(arguments.data)]
         check_outputs([options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",))
     evaluation = evaluate(
-        arguments.weights,
+        weights,
         arguments.data,
         device=arguments.device,
         strict=arguments.strict,

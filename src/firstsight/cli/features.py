@@ -20,7 +20,8 @@ class Arguments:
     """Draw the filters of a layer and its feature maps for an image."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, the name of weights (see: firstsight weights list), or a .safetensors file."""
+    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
+    file."""
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
     """Image file; without one, a bundled photograph is used."""
     layer: Maybe[str] = None

@@ -35,7 +35,8 @@ class Arguments:
     """Generate images: samples, latent traversals, interpolations, latent arithmetic."""
 
     generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, the name of weights (see: firstsight weights list), or a .safetensors file."""
+    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
+    file."""
     n: Maybe[int] = None
     """Number of images (default: 64, with --nearest 16; a traversal has as many as it needs)."""
     seed: int = 0

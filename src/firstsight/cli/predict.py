@@ -24,7 +24,8 @@ class Arguments:
     """Predict the classes of images."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, the name of weights (see: firstsight weights list), or a .safetensors file."""
+    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
+    file."""
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
     """Image files: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     top: int = 5

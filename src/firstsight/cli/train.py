@@ -12,12 +12,15 @@ from firstsight.cli import is_first_process
 from firstsight.cli.parse import ADVANCED, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 from firstsight.recipes import RECIPES, find_recipe
+from firstsight.recipes.config import check_recipe_name, load_config, run_of
 from firstsight.recipes.zoo import DEFAULTS
 
 EXAMPLES = (
     "firstsight train lenet",
     "firstsight train resnet18 --data photos/ --weights imagenet --epochs 5 --out runs/mine",
 )
+FLAGS = ("--resume", "--open", "--quiet", "--strict", "--json")
+"""Options without a value, which can be in front of the name."""
 DEFAULT = "lenet"
 """Recipe whose settings the help shows if none is named."""
 
@@ -30,12 +33,17 @@ class Arguments:
     recipes: firstsight train RECIPE --help shows those of one.
     """
 
-    recipe: Annotated[Positional[str], tyro.conf.arg(metavar="RECIPE_OR_MODEL")]
-    """Name of a recipe or a model."""
+    recipe: Annotated[Positional[str], tyro.conf.arg(metavar="[RECIPE_OR_MODEL]")] = ""
+    """Name of a recipe or a model. With --resume also a run directory, or latest (the newest run)."""
+    config: Maybe[str] = None
+    """Train again with the settings of a run, given by its config.json, its directory or latest; options replace some
+    of them."""
     out: Maybe[Path] = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
     resume: Flag = False
-    """Continue the run in --out, or the latest of this recipe, with the settings it was started with."""
+    """Continue the run in --out, or the latest of this recipe, with its settings. A larger --epochs extends it."""
+    open: Flag = False
+    """Open the report in the browser at the end."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     strict: Annotated[bool, ADVANCED] = False
@@ -53,13 +61,14 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, train, print."""
     arguments, changes = read(argv)
-    from firstsight.cli.console import as_options, print_json, say
+    from firstsight.cli.console import as_options, open_in_browser, print_json, say
     from firstsight.recipes.progress import ProgressBar
     from firstsight.recipes.train import train
 
     with ProgressBar(quiet=arguments.quiet, translate=as_options) as callback:
         result = train(
             arguments.recipe,
+            config=arguments.config,
             out=arguments.out,
             resume=arguments.resume,
             device=arguments.device,
@@ -78,13 +87,16 @@ def run(argv: list[str]) -> int:
         speed = f"{result.samples_per_second:,.0f} training images/s"
         say(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
         say(f"report: {result.run_dir / 'report.html'}")
+    if arguments.open:
+        open_in_browser(result.report)
     return 0
 
 
 def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     """Return the arguments, and the settings that were given on the command line."""
-    named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None)
+    named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None) or _named_by_run(argv)
     if named is None and argv and not argv[0].startswith("-"):
+        check_recipe_name(argv[0])
         find_recipe(argv[0])  # refuses an unknown name before its options
         named = argv[0]
     recipe = find_recipe(named or DEFAULT)
@@ -101,9 +113,23 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
         examples=_examples(named),
         target=named or "",
     )
+    if not given.get("recipe") and "config" not in given:
+        raise UsageError("missing: RECIPE_OR_MODEL (see: firstsight train --help)")
     if named is None:
         find_recipe(given["recipe"])
     return Arguments(**given), changes
+
+
+def _named_by_run(argv: list[str]) -> str | None:
+    """Return the recipe or the network of the run that ``--config``, or a name with ``--resume``, means."""
+    if config := _value_of("--config", argv):
+        return load_config(config).name
+    if "--resume" not in argv:
+        return None
+    pairs = itertools.pairwise(["", *argv])
+    words = [word for before, word in pairs if word[:1] != "-" and (before[:2] != "--" or before in FLAGS)]
+    runs = (run_of(word) for word in words)
+    return next((run.name for run in runs if run), None)
 
 
 def _value_of(option: str, argv: list[str]) -> str | None:

@@ -50,6 +50,8 @@ class RunConfig(msgspec.Struct, kw_only=True):
         Number of threads of torch, on which the bits of the result depend.
     launcher : str
         Identifier of the torchrun process that started the run; empty without torchrun.
+    extended : list[int]
+        Planned epochs before each extension of the run.
     """
 
     recipe: str
@@ -62,6 +64,7 @@ class RunConfig(msgspec.Struct, kw_only=True):
     device: str = ""
     threads: Threads | None = None
     launcher: str = ""
+    extended: list[Count] = []
 
 
 class TrainState(msgspec.Struct):

@@ -3,10 +3,29 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from firstsight.text import printable
+
+
+class Grid(NamedTuple):
+    """Table with a heading of its columns.
+
+    Parameters
+    ----------
+    title : str
+        Title of the table.
+    columns : Sequence[str]
+        Headings of the columns.
+    rows : Sequence[Sequence[str]]
+        Cells of each row.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,8 @@ class Report:
         Command lines that use the run.
     tables : Sequence[tuple[str, Mapping[str, object]]]
         (title, rows of name and value).
+    grids : Sequence[Grid]
+        Tables with several columns, above the figures.
     """
 
     title: str
@@ -38,6 +59,7 @@ class Report:
     notes: Sequence[str]
     commands: Sequence[str]
     tables: Sequence[tuple[str, Mapping[str, object]]]
+    grids: Sequence[Grid] = ()
 
     def html(self) -> str:
         """Return the report as one HTML page."""

@@ -1,5 +1,6 @@
 """All figures. This is the only package that imports matplotlib; figures need no display."""
 
+from firstsight.plots.compare import compare_runs
 from firstsight.plots.cost import cost
 from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
@@ -21,6 +22,7 @@ __all__ = [
     "STANDALONE_MIN_SIDE",
     "TRAIN",
     "WRONG",
+    "compare_runs",
     "confusion",
     "cost",
     "curves",

@@ -4,7 +4,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from firstsight.arguments import expand_user
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.documents.runs import RunConfig
-from firstsight.engine.rundir import list_runs, read_config
+from firstsight.engine.rundir import ROOT, is_extension, numbered_runs, read_config
 from firstsight.errors import DataError, RunError, UsageError, similar_names, suggest
+from firstsight.recipes.config import SavedConfig, saved_settings, settings_of
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.registry import find_recipe, recipe_for
 from firstsight.tasks.settings import Settings
 
+IDENTITY = ("data", "weights")
+"""Settings that change the name of a run."""
 SYNONYMS = {
     "learning_rate": "lr",
     "wd": "weight_decay",
@@ -31,67 +34,88 @@ SYNONYMS = {
 
 
 def resolve(
-    name: str, changes: Mapping[str, Any], *, resume: bool = False, out: Path | None = None
+    name: str,
+    changes: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    out: Path | None = None,
+    config: SavedConfig | None = None,
 ) -> tuple[Recipe, Settings, Path | None]:
     """Return the recipe, its settings with the changes, and the directory of the run to continue, or None.
 
-    A continued run keeps its saved settings. The changes must agree with them.
+    A continued run keeps its saved settings. The changes must agree with them, except for a larger ``epochs`` or
+    ``max_steps``, which extends the run.
 
     Parameters
     ----------
     name : str
-        Name of a recipe or of a network.
+        Name of a recipe or of a network; empty with ``config``.
     changes : Mapping[str, Any]
         Settings to change.
     resume : bool
         Continue the run in ``out``, or the latest run of the recipe.
     out : Path | None
         Run directory.
+    config : SavedConfig | None
+        Configuration of a run, whose settings replace those of the recipe.
 
     Raises
     ------
     UsageError
-        If the recipe or a setting is unknown, a value is impossible, or a change differs from the saved settings.
+        If the recipe or a setting is unknown, a value is impossible, a change differs from the saved settings, or
+        ``config`` is of another network.
     RunError
         If the saved settings are not those of a run.
     """
-    base = find_recipe(name)
-    if not resume:
-        continued = None
-    elif out is not None:
+    if config:
+        if name and find_recipe(name).model != config.config.model:
+            raise UsageError(f"`config={config.file}`: is of a run of {config.config.model}, not of {name}")
+        recipe, settings = _settings_of_config(config, changes)
+        name, names, changes = config.name, [recipe.name], asdict(settings)
+    else:
+        recipe, settings = _new_settings(name, changes)
+        names = [name, recipe.name]
+    continued = None
+    if resume and out is not None:
         continued = out if read_config(out) else None
-    else:
-        continued = _find_latest(name, _initial_settings(name, changes)[0].name)
+    elif resume:
+        continued = _find_latest(*names)
     saved = read_config(continued) if continued else None
-    if saved is None:
-        recipe, initial = _initial_settings(name, changes)
-        known = [f.name for f in fields(initial)]
-        unknown = sorted(set(changes) - set(known))
-        if unknown:
-            raise UsageError(
-                f"{recipe.name} has no setting {_describe_unknown(unknown, known)} (all: firstsight train"
-                f" {name} --help-all)"
-            )
-        settings = replace(initial, **changes)
-    else:
-        recipe = Recipe(name=saved.recipe, model=saved.model, result="", settings=base.settings)
-        if recipe.model != base.model:
-            message = f"{continued}: was trained as {saved.recipe}, not as {name}; resume it under that name"
-            raise UsageError(message)
-        try:
-            settings = _saved_settings(type(base.settings), saved.settings)
-        except TypeError:
-            raise UsageError(
-                f"{continued}: was started by another version of firstsight with other settings;"
-                " start a new run without `resume`"
-            ) from None
-        try:
-            settings.validate()
-        except UsageError as error:
-            raise RunError(f"{continued}/config.json: {error}; restore the file") from None
-        _check_unchanged(continued, settings, changes)
+    if continued and saved:
+        recipe, settings = _continued_settings(name, continued, saved, changes)
     settings.validate()
     return recipe, settings, continued
+
+
+def _new_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
+    """Return the recipe and the settings of a new run with the changes."""
+    recipe, initial = _initial_settings(name, changes)
+    known = [f.name for f in fields(initial)]
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise UsageError(
+            f"{recipe.name} has no setting {_describe_unknown(unknown, known)} (all: firstsight train"
+            f" {name} --help-all)"
+        )
+    return recipe, replace(initial, **changes)
+
+
+def _settings_of_config(config: SavedConfig, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
+    """Return the recipe and the settings of a saved configuration; on other data the run has another name."""
+    recipe, settings = settings_of(config, changes)
+    if any(changes.get(key, config.config.settings.get(key)) != config.config.settings.get(key) for key in IDENTITY):
+        recipe = replace(recipe, name=_initial_settings(config.name, asdict(settings))[0].name)
+    return recipe, settings
+
+
+def _continued_settings(name: str, run: Path, saved: RunConfig, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
+    """Return the recipe and the settings of a run to continue."""
+    base = find_recipe(name)
+    recipe = Recipe(name=saved.recipe, model=saved.model, result="", settings=base.settings)
+    if recipe.model != base.model:
+        raise UsageError(f"{run}: was trained as {saved.recipe}, not as {name}; resume it under that name")
+    settings = saved_settings(type(base.settings), saved.settings, run / "config.json")
+    return recipe, _extend(run, settings, changes)
 
 
 def _initial_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
@@ -136,8 +160,8 @@ def launcher_id() -> str:
 def _find_latest(*names: str) -> Path | None:
     """Return the newest run of the recipes or networks with these names; after a restart, only of this job."""
     runs: list[Path] = []
-    for root in Path("runs").iterdir() if Path("runs").is_dir() else []:
-        for run in list_runs(root):
+    for root in ROOT.iterdir() if ROOT.is_dir() else []:
+        for run in numbered_runs(root):
             config = _read_if_own(run, names)
             if config is None:  # killed before it began
                 continue
@@ -160,34 +184,34 @@ def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
         return None
 
 
-def _saved_settings(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:
-    """Return the settings of a run directory, which an earlier version may have written.
-
-    Raises
-    ------
-    TypeError
-        If a setting that no longer exists has a value other than 0 or "none".
-    """
-    known = {f.name for f in fields(kind)}
-    return kind(**{name: value for name, value in saved.items() if name in known or value not in (0, "none")})
-
-
 def _slug(data: str) -> str:
     """Return the part of a run directory's name for a data set, given by name or path."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", Path(data).stem).strip("-.") or "data"
 
 
-def _check_unchanged(run: Path | None, saved: Settings, changes: Mapping[str, Any]) -> None:
-    different = [
-        f"{key} was {getattr(saved, key)}, now {value}"
+def _extend(run: Path, saved: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings of a run to continue: the saved ones, and a larger length from the changes.
+
+    Raises
+    ------
+    UsageError
+        If another change differs from the saved settings.
+    """
+    differing = {
+        key: value
         for key, value in changes.items()
         if getattr(saved, key) != value and (key, value) != ("precision", "auto")
+    }
+    longer = {key: value for key, value in differing.items() if is_extension(key, getattr(saved, key), value)}
+    different = [
+        f"{key} was {getattr(saved, key)}, now {value}" for key, value in differing.items() if key not in longer
     ]
     if different:
         raise UsageError(
             f"{run}: cannot resume with other settings ({'; '.join(different)});"
             " omit them, or start a new run without `resume`"
         )
+    return replace(saved, **longer)
 
 
 def _dataset_name(data: str) -> str:

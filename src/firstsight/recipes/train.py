@@ -17,9 +17,19 @@ from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback, Loop, TrainOutcome
-from firstsight.engine.rundir import RunDirectory, create_run, incomplete_metrics, package_versions, read_config
+from firstsight.engine.rundir import (
+    ROOT,
+    RunDirectory,
+    create_run,
+    find_latest,
+    incomplete_metrics,
+    package_versions,
+    read_config,
+)
 from firstsight.engine.task import Task
-from firstsight.errors import FirstsightError
+from firstsight.errors import FirstsightError, UsageError
+from firstsight.optim.schedule import learning_rate_factor
+from firstsight.recipes.config import SavedConfig, check_recipe_name, describe_changes, load_config, run_of
 from firstsight.recipes.progress import ProgressBar
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.report import RunInfo, write_results
@@ -127,8 +137,9 @@ class RunOptions:
 
 
 def train(
-    recipe: str,
+    recipe: str = "",
     *,
+    config: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     device: Device = "auto",
@@ -144,11 +155,16 @@ def train(
     Parameters
     ----------
     recipe : str
-        Name of a recipe (see `list_recipes`) or of a network (see `list_models`).
+        Name of a recipe (see `list_recipes`) or of a network (see `list_models`); not needed with ``config``. With
+        ``resume`` also a run directory, or "latest" for the newest run in ``runs``.
+    config : str | Path | None
+        Train with the settings of this ``config.json`` of a run, or of a run directory; ``settings`` replace some of
+        them. A note says what differs from that run.
     out : str | Path | None
         Run directory; None for ``runs/<recipe>/<n>``.
     resume : bool
-        Continue the run in ``out``, or the latest run of the recipe. If there is none, a new run starts.
+        Continue the run in ``out``, or the latest run of the recipe. If there is none, a new run starts. Larger
+        ``epochs`` extend a run: the remaining epochs are trained as those of a run of this length.
     device : Device
         Where to compute: "cpu", "cuda", "mps", or "auto" for a GPU if there is one.
     strict : bool
@@ -190,9 +206,19 @@ def train(
     )
     changes = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     resume = resume or is_restart()
-    resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out)
     with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:
-        return TrainingRun(resolved, chosen, options, listener).run(resume=resume, continued=continued)
+        named = run_of(recipe, notify=listener.note) if resume and config is None and options.out is None else None
+        if named:
+            recipe, options = named.name, replace(options, out=named.file.parent)
+        if latest := find_latest(str(changes.get("weights")), notify=listener.note):
+            changes["weights"] = str(latest)  # the newest run will be another one when the run is resumed
+        if not named:
+            check_recipe_name(recipe)
+        source = None if config is None else load_config(config, notify=listener.note)
+        if not recipe and not source:
+            raise UsageError("name a recipe or a network, or use `config` (see: firstsight models)")
+        resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out, config=source)
+        return TrainingRun(resolved, chosen, options, listener).run(resume=resume, continued=continued, source=source)
 
 
 class TrainingRun:
@@ -224,6 +250,7 @@ class TrainingRun:
         if uses_bfloat16 and device != "mps" and not supports_bfloat16(device):  # mps was not measured
             self.callback.warn(BF16_EMULATED)
         self.builder = self._make_builder()
+        self.was_extended = self.is_extension = False  # on the first process only
 
     def _make_builder(self) -> Builder[Task]:
         """Return the experiment builder of the task."""
@@ -238,7 +265,7 @@ class TrainingRun:
         )
         return builder
 
-    def run(self, *, resume: bool, continued: Path | None) -> TrainResult:
+    def run(self, *, resume: bool, continued: Path | None, source: SavedConfig | None = None) -> TrainResult:
         """Load the data, train, and write the results.
 
         Parameters
@@ -247,10 +274,15 @@ class TrainingRun:
             Continue from the newest checkpoint if there is one.
         continued : Path | None
             Directory of the run to continue, if ``options.out`` is None.
+        source : SavedConfig | None
+            Configuration whose settings a new run uses, for the differences and the number of threads.
         """
-        if continued and self.accelerator.device.type == "cpu":
-            self._restore_threads(continued)
+        if continued or source:
+            self._restore_threads(read_config(continued) if continued else source and source.config)
         train_set, test_set = self.builder.load()
+        if source and not continued:
+            for line in describe_changes(source, self._config()):
+                self.callback.note(line)
         task = self.make_task(train_set, test_set)
         run = self._open(task, resume=resume, continued=continued)
         try:
@@ -282,10 +314,9 @@ class TrainingRun:
         destroy_process_group_at_exit()
         return result
 
-    def _restore_threads(self, run: Path) -> None:
+    def _restore_threads(self, config: RunConfig | None) -> None:
         """Set torch's number of threads as at the start of a run; the bits depend on it from the first step on."""
-        config = read_config(run)
-        if config and config.threads:
+        if config and config.threads and self.accelerator.device.type == "cpu":
             torch.set_num_threads(config.threads)
 
     def make_task(self, train: Any, test: Any) -> Task:
@@ -298,16 +329,18 @@ class TrainingRun:
         run: RunDirectory | None = None
         if self.is_main:
             try:
-                path = self.options.out or continued or create_run(Path("runs") / self.recipe.name, reuse=resume)
+                path = self.options.out or continued or create_run(ROOT / self.recipe.name, reuse=resume)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
                     self.callback.note(f"nothing to resume in {path}: a new run begins")
+                before = read_config(path)
                 run.begin(self._config(), resume=resume)
+                self._note_extensions(before, read_config(path))
                 answer = [path, None]
             except FirstsightError as error:
                 answer = [None, error]
             except OSError as error:
-                answer = [None, to_run_error(error, self.options.out or Path("runs"))]
+                answer = [None, to_run_error(error, self.options.out or ROOT)]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(answer)
         if answer[1] is not None:
@@ -320,6 +353,15 @@ class TrainingRun:
         duration = f"{epochs} epoch{'s' if epochs > 1 else ''} on {device}, in {self.run_dir}"
         self.callback.note(f"{self.recipe.name}: {self.recipe.model} on {data['name']} ({sizes}), {duration}")
         return run
+
+    def _note_extensions(self, before: RunConfig | None, now: RunConfig | None) -> None:
+        """Add a note to the report of a run that was extended, now or earlier."""
+        if not now or not now.extended:
+            return
+        self.was_extended, self.is_extension = True, before is not None and before.extended != now.extended
+        lengths = ", then ".join(map(str, [*now.extended, self.settings.epochs]))
+        note = f"the run was extended (planned epochs: {lengths}); the epochs after an extension are those of a run"
+        self.builder.notes = (*self.builder.notes, f"{note} of the new length")
 
     def _config(self) -> RunConfig:
         """Return the content of ``config.json``."""
@@ -356,14 +398,28 @@ class TrainingRun:
                 steps = self.builder.epochs * task.batches.steps
                 is_finished = loop.state.step >= steps
                 progress = (
-                    "is finished, nothing is left to train"
+                    "is finished, nothing is left to train (a larger `epochs` extends it)"
                     if is_finished
                     else f"continues after step {loop.state.step} of {steps}"
                 )
                 self.callback.note(f"{self.run_dir} {progress}")
+                if run and self.was_extended and not is_finished:  # until the end, the newest checkpoint is the result
+                    (run.path / "model.safetensors").unlink(missing_ok=True)
+                if self.is_extension:
+                    self.callback.note(self._describe_extension(loop.state.step, task.batches.steps))
             else:
                 loop.rewind_metrics(-1)
         return loop.train()
+
+    def _describe_extension(self, step: int, steps: int) -> str:
+        """Return a sentence that says how the training continues after ``step``, with some steps per epoch."""
+        epochs = self.builder.epochs
+        schedule: Any = getattr(self.settings, "schedule", "constant")
+        text = f"extended to {epochs} epochs; the rest is trained as in a run of {epochs} epochs"
+        if schedule in ("linear", "cosine"):
+            factor = learning_rate_factor(step / (epochs * steps), schedule, getattr(self.settings, "warmup", 0.0))
+            text += f": the {schedule} schedule continues at {factor:.0%} of the maximum learning rate"
+        return text
 
     def run_info(self, parameters: int) -> RunInfo:
         """Return the description of this run for the report.

@@ -25,9 +25,9 @@ def load(
     ----------
     name_or_path : str | Path
         Tried in this order: the name of bundled weights ("lenet-fashion"); a run directory, a ``.safetensors`` file
-        that firstsight wrote, or the published ``.pth`` checkpoint of lightweight OpenPose; the name of cached weights
-        ("resnet34-imagenet"); a network with published weights ("resnet34"), which are downloaded unless they are
-        cached (never when ``FIRSTSIGHT_OFFLINE=1``).
+        that firstsight wrote, or the published ``.pth`` checkpoint of lightweight OpenPose; "latest" for the newest run
+        in ``runs``; the name of cached weights ("resnet34-imagenet"); a network with published weights ("resnet34"),
+        which are downloaded unless they are cached (never when ``FIRSTSIGHT_OFFLINE=1``).
     device : str | torch.device
         Device: "cpu", "cuda", "mps", or "auto" for a GPU if there is one.
     notify : Callable[[str], None]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from firstsight.arguments import expand_user
 from firstsight.engine import checkpoint
-from firstsight.engine.rundir import latest_run
+from firstsight.engine.rundir import LATEST, find_latest, latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.weights.bundled import bundled, cached, card_of
@@ -21,25 +21,25 @@ def resolve(
     Parameters
     ----------
     name_or_path : str | Path
-        Tried in this order: the name of bundled weights ("lenet-fashion"); a file or a run directory; the name of
-        cached weights ("resnet34-imagenet"); a network with published weights ("resnet34"), which are downloaded
-        unless they are cached (never when ``FIRSTSIGHT_OFFLINE=1``).
+        Tried in this order: the name of bundled weights ("lenet-fashion"); a file or a run directory; "latest" for the
+        newest run in ``runs``; the name of cached weights ("resnet34-imagenet"); a network with published weights
+        ("resnet34"), which are downloaded unless they are cached (never when ``FIRSTSIGHT_OFFLINE=1``).
     notify : Callable[[str], None]
-        Called with a line for every download.
+        Called with a line for every download, and with the run that "latest" means.
     other_names : Iterable[str]
         Other names that the caller accepts; the error for an unknown name may suggest them.
 
     Raises
     ------
     UsageError
-        If it is neither a known name nor an existing path.
+        If it is neither a known name nor an existing path, or "latest" and there is no run.
     WeightsError
         If the run directory has no weights, or published weights cannot be downloaded.
     """
     if not isinstance(name_or_path, str | Path):
         raise UsageError(f"`name_or_path` must be a str or Path; got {type(name_or_path).__name__}")
     name = str(name_or_path)
-    path = bundled().get(name) or expand_user(name)
+    path = bundled().get(name) or find_latest(name, notify=notify) or expand_user(name)
     if path.exists():
         return weights_of_run(path) if path.is_dir() else path
     if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
@@ -58,7 +58,7 @@ def resolve(
 def _unknown_weights(name: str, other_names: Iterable[str]) -> UsageError:
     """Return the error for a name without weights: those of the same network if it names one, else similar names."""
     published = [*PUBLISHED, *(entry.name for entry in PUBLISHED.values()), *PUBLISHED_POSE]
-    known = [*bundled(), *cached(), *published, *other_names]
+    known = [*bundled(), *cached(), *published, *other_names, LATEST]
     model = name if name in MODELS else name.rpartition("-")[0]
     if model in MODELS:
         files = (bundled() | cached()).items()

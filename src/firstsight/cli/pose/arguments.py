@@ -35,8 +35,9 @@ class Arguments:
     """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1.
     Without any, a bundled photograph of four people is used."""
     model: Maybe[str] = None
-    """A run directory, the name of weights, a .safetensors file, or the published checkpoint_iter_370000.pth of
-    lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled ones)."""
+    """A run directory, latest (the newest run), the name of weights, a .safetensors file, or the published
+    checkpoint_iter_370000.pth of lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled
+    ones)."""
     boxes: Maybe[Path] = None
     """Images, top-down model: .json file with the boxes of people, a list of [x, y, width, height], or such a list for
     each file name."""

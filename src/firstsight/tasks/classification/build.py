@@ -20,7 +20,7 @@ from firstsight.tasks.builder import ExperimentBuilder, optimizer_config_of, red
 from firstsight.tasks.classification.classifier import Classifier
 from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.classification.train import ClassificationTask
-from firstsight.tasks.classification.transfer import freeze, load_pretrained, transfer
+from firstsight.tasks.classification.transfer import describe_head, freeze, load_pretrained, transfer
 
 MIN_BATCH = 2
 """Minimum number of images per batch and process that every batch norm accepts."""
@@ -62,6 +62,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         )
         if self.base:
             head = transfer(net, self.base, train.classes)
+            self.callback.note(describe_head(self.base, train.classes))
             if settings.freeze:
                 freeze(net, head)
         batches = self.batches(train, preprocess, cutout=settings.cutout)

@@ -13,6 +13,8 @@ from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.tasks.classification.classifier import Classifier, load_classifier
+from firstsight.text import shorten
+from firstsight.weights.bundled import display_name
 from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights, without_memory
 from firstsight.weights.published import get, import_weights
 
@@ -91,6 +93,28 @@ def transfer(net: nn.Module, base: Classifier, classes: Sequence[str]) -> frozen
         raise WeightsError(f"{base.source}: does not fit this {base.card['model']}: {mismatch}")
     net.load_state_dict(tensors)
     return head
+
+
+def describe_head(base: Classifier, classes: Sequence[str]) -> str:
+    """Return a sentence that says whether `transfer` keeps the head of a trained classifier, and why.
+
+    Parameters
+    ----------
+    base : Classifier
+        Trained network.
+    classes : Sequence[str]
+        Classes of the new network.
+    """
+    name = display_name(base.source)
+    if tuple(classes) == base.classes:
+        return f"{name}: the head is kept, because the {len(classes)} classes are the same"
+    if sorted(classes) == sorted(base.classes):
+        return f"{name}: the head is new, because the classes have another order"
+    if len(classes) == len(base.classes):
+        other = next(pair for pair in zip(base.classes, classes, strict=True) if pair[0] != pair[1])
+        reason = f"the classes have other names ({shorten(other[0], 24)} was trained, not {shorten(other[1], 24)})"
+        return f"{name}: the head is new, because {reason}"
+    return f"{name}: the head is new, because the data have {len(classes)} classes, and the weights {len(base.classes)}"
 
 
 def head_of(card: Mapping[str, Any], num_classes: int) -> frozenset[str]:
