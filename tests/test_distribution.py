@@ -117,9 +117,7 @@ def test_links_and_images_of_the_description_are_absolute(metadata: Message) -> 
     description = metadata.get_payload()
     assert metadata["Description-Content-Type"] == "text/markdown"
     tag = f"v{firstsight.__version__}"
-    targets = [
-        re.sub(rf"^{re.escape(base)}/(blob|raw)/{re.escape(tag)}/", "", target) for target in links(description)
-    ]
+    targets = [re.sub(rf"^{re.escape(base)}/(blob|raw)/{re.escape(tag)}/", "", target) for target in links(description)]
     assert targets == links(readme)
     assert len(targets) > 15
     relative = [target for target in links(description) if not target.startswith(("https://", "#"))]
@@ -138,7 +136,8 @@ def test_an_environment_with_the_wheel_alone_runs_the_demo(wheel: Path, tmp_path
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     subprocess.run([*command, "--no-deps", "--no-index", "--quiet", str(wheel)], env=variables, check=True)
     (site,) = environment.glob("lib/python*/site-packages")
-    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))  # .pth files there, as of this tree, are not read
+    # Python does not read the .pth files of a folder that a .pth file names, so the source tree is not found.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     (empty := tmp_path / "empty").mkdir()
 
     def run(*words: str | Path) -> str:
