@@ -21,9 +21,7 @@ from firstsight.models.registry import MODELS
 from firstsight.tasks.export_plan import ExportPlan
 from firstsight.tasks.load import load, read_any
 from firstsight.tasks.spec import TASKS, task_of
-from firstsight.weights.bundled import bundled, cached
 from firstsight.weights.io import write_weights
-from firstsight.weights.table import PUBLISHED
 
 FORMATS = {
     ".safetensors": "tensors by name, with the card as metadata",
@@ -89,16 +87,9 @@ def export(
     check_type("check", check, bool)
     check_type("random_weights", random_weights, bool)
     target = expand_user(path)
-    suffix = target.suffix.lower()
-    if suffix not in FORMATS:
-        known = "; ".join(f"{suffix} ({text})" for suffix, text in FORMATS.items())
-        raise UsageError(f"`path` must end in one of: {known}; got {target}")
     if not target.parent.is_dir():
         raise UsageError(f"`path={target}`: the folder {target.parent} does not exist")
-    if suffix == ".safetensors" and (check or random_weights):
-        raise UsageError("`check` and `random_weights` are for .onnx and .pt2 files")
-    if suffix == ".onnx":
-        _require_onnx()
+    suffix = check_format(target, is_program=check or random_weights)
     loaded = find_model(model, random_weights=random_weights, notify=notify)
     plan = make_plan(loaded)
     if suffix == ".safetensors":
@@ -113,9 +104,33 @@ def export(
     return target
 
 
-def find_model(
-    model: Any, *, random_weights: bool = False, notify: Callable[[str], None] = lambda line: None
-) -> Any:
+def check_format(path: Path, *, is_program: bool = False) -> str:
+    """Return the suffix of a file to export, in lower case, after checking that it can be written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    is_program : bool
+        Whether the file must contain the network, not only its tensors.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is unknown, does not support the options, or needs packages that are not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        known = "; ".join(f"{suffix} ({text})" for suffix, text in FORMATS.items())
+        raise UsageError(f"`path` must end in one of: {known}; got {path}")
+    if suffix == ".safetensors" and is_program:
+        raise UsageError("`check` and `random_weights` are for .onnx and .pt2 files")
+    if suffix == ".onnx":
+        _require_onnx()
+    return suffix
+
+
+def find_model(model: Any, *, random_weights: bool = False, notify: Callable[[str], None] = lambda line: None) -> Any:
     """Return the object to export: a loaded model, or a network with random weights.
 
     Parameters
@@ -132,21 +147,13 @@ def find_model(
     UsageError
         If the model is unknown, or a network without weights.
     """
-    is_network = isinstance(model, str) and model in MODELS
     if random_weights:
-        if not is_network:
+        if not isinstance(model, str) or model not in MODELS:
             raise UsageError(f"`random_weights` is for the name of a network (see: firstsight models); got {model}")
         spec = task_of(model)
         if not spec.untrained:
             raise UsageError(f"`random_weights`: not available for a {spec.title}")
         return spec.resolve("untrained")(model)
-    if is_network and model not in {**bundled(), **cached(), **PUBLISHED} and not Path(model).exists():
-        trained = [name for name in bundled() if name.startswith(f"{model}-")]
-        hint = f" (like {trained[0]})" if trained else ""
-        raise UsageError(
-            f"{model} is a network without trained weights; name weights{hint} or a run,"
-            " or export random weights with `random_weights`"
-        )
     return load(model, notify=notify) if isinstance(model, str | Path) else model
 
 

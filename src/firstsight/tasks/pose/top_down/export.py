@@ -1,13 +1,9 @@
 """Export of top-down pose networks."""
 
-from typing import cast
-
 from torch import Tensor
 
 from firstsight.models.pose import create_top_down
 from firstsight.models.pose.heads import HeatmapHead
-from firstsight.models.pose.top_down import TopDown
-from firstsight.ops import fold_batch_norm
 from firstsight.pose.skeleton import COCO_17
 from firstsight.tasks.export_plan import POSE_SCALING, ExportPlan, LastOutputs, describe_scaling, sample_pose_inputs
 from firstsight.tasks.pose.top_down.estimate import PADDING, TopDownEstimator
@@ -63,6 +59,6 @@ def plan_export(estimator: TopDownEstimator) -> ExportPlan:
 
 def make_untrained(name: str) -> TopDownEstimator:
     """Return an estimator with random weights: a network of the registry with its default options."""
-    net = fold_batch_norm(create_top_down(name, skeleton=COCO_17, size=SIZE).eval())
+    net = create_top_down(name, skeleton=COCO_17, size=SIZE)
     card = {"kind": "top-down", "model": name, "about": {"data": "none (random weights)"}}
-    return TopDownEstimator(TopDownNetwork(cast(TopDown, net), COCO_17, SIZE, card, "", name))
+    return TopDownEstimator(TopDownNetwork(net.eval(), COCO_17, SIZE, card, "", name))
