@@ -120,7 +120,7 @@ def test_a_file_that_differs_is_refused(tmp_path: Path) -> None:
     path = export(model, tmp_path / "net.pt2", check=True)
     with torch.no_grad():
         next(model.model.parameters()).mul_(1.01)
-    with pytest.raises(WeightsError, match="logits differs from the network by .* standard deviations, more than"):
+    with pytest.raises(WeightsError, match=r"logits differs from the network by .* standard deviations, more than"):
         check_export(model, path)
 
 
