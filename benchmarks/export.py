@@ -1,7 +1,8 @@
 """Export every network to ONNX, compare it in onnxruntime with PyTorch, and print the size of the files.
 
 Networks have random weights and their default options; batch norms get the statistics of the inputs. Each file is
-compared on 16 inputs in batches of three, where the export has traced a batch of two. Needs about 3 GB of memory and half an hour on one core.
+compared on 16 inputs in batches of three, where the export has traced a batch of two. Needs about 3 GB of memory and
+half an hour on one core.
 
     python benchmarks/export.py            # all networks
     python benchmarks/export.py lenet gan  # some of them
