@@ -26,6 +26,8 @@ def gan(name: str, index: int, **options: Any) -> Case:
         options = {"latent_dim": 74, "categories": (10,), "continuous": 2} | options
     nets: tuple[nn.Module, nn.Module] = create_gan(name, **options)
     latent = options.get("latent_dim", 100)
+    if options.get("num_classes"):
+        return nets[index], (torch.randn(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
     return nets[index], (torch.randn(2, latent) if index == 0 else torch.randn(2, 1, 28, 28),)
 
 
@@ -89,7 +91,7 @@ def test_every_network_can_be_converted(case: str, way: str) -> None:
         net, inputs = {**CASES, **OPTIONS}[case]()
     if way == "trace" and not is_small:  # a trace needs values; they are those that the memory has
         net.to_empty(device="cpu")
-        inputs = tuple(torch.zeros(values.shape) for values in inputs)
+        inputs = tuple(torch.zeros(values.shape, dtype=values.dtype) for values in inputs)
     net.eval()
     if (case, way) in UNSUPPORTED:
         with pytest.raises(Exception):  # noqa: B017 - PyTorch raises many types

@@ -1,4 +1,4 @@
-"""What an exported file contains: the network with one input, the names and sizes of its tensors, and metadata."""
+"""Content of an exported file: the network with one input, the names and sizes of its tensors, and metadata."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from firstsight.data.sample_image import sample_people
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPlan:
-    """What an exported file contains.
+    """Content of an exported file.
 
     Attributes
     ----------

@@ -68,7 +68,7 @@ def build_torchvision_features(in_channels: int) -> nn.Sequential:
 def check_size(images: Tensor) -> None:
     """Raise ValueError unless images (N, C, H, W) have at least 63x63 pixels."""
     height, width = images.shape[-2:]
-    if not torch.jit.is_tracing() and (height < 63 or width < 63):
+    if not torch.jit.is_tracing() and (height < 63 or width < 63):  # type: ignore[attr-defined]
         raise ValueError(
             f"alexnet needs images of at least 63x63 pixels; got {height}x{width}"
             " (resize them, or use convnet or resnet20)"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 def check_size(images: Tensor) -> None:
     """Raise ValueError unless images (N, C, H, W) have 32x32 pixels."""
     height, width = images.shape[-2:]
-    if not torch.jit.is_tracing() and (height != 32 or width != 32):
+    if not torch.jit.is_tracing() and (height != 32 or width != 32):  # type: ignore[attr-defined]
         raise ValueError(f"lenet needs images of 32x32 pixels; got {height}x{width} (resize them, or use convnet)")
 
 

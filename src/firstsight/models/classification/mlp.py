@@ -16,7 +16,7 @@ from torch import Tensor, nn
 def check_shape(images: Tensor, shape: tuple[int, int, int]) -> None:
     """Raise ValueError unless images (N, C, H, W) have the ``shape`` (C, H, W)."""
     c, h, w = shape
-    if not torch.jit.is_tracing() and images.shape[1:] != torch.Size([c, h, w]):
+    if not torch.jit.is_tracing() and images.shape[1:] != torch.Size([c, h, w]):  # type: ignore[attr-defined]
         got = "x".join([str(size) for size in images.shape[1:]])
         raise ValueError(
             f"this mlp was built for images of {c}x{h}x{w}; got {got} (resize them, or build an mlp for this size)"

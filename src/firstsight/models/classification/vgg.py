@@ -30,7 +30,7 @@ GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
 def check_size(images: Tensor) -> None:
     """Raise ValueError unless images (N, C, H, W) have at least 32x32 pixels."""
     height, width = images.shape[-2:]
-    if not torch.jit.is_tracing() and (height < 32 or width < 32):
+    if not torch.jit.is_tracing() and (height < 32 or width < 32):  # type: ignore[attr-defined]
         raise ValueError(f"vgg needs images of at least 32x32 pixels; got {height}x{width} (resize them)")
 
 

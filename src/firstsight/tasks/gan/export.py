@@ -46,8 +46,7 @@ def plan_export(generator: Generator) -> ExportPlan:
 def make_untrained(name: str) -> Generator:
     """Return a generator with random weights: a network of the registry with its default options."""
     latent = CODES.get(name, Latent(noise=100))
-    codes = {"categories": latent.categories, "continuous": latent.continuous}
-    net, _ = create_gan(name, latent_dim=latent.length, **codes)
+    net, _ = create_gan(name, latent_dim=latent.length, categories=latent.categories, continuous=latent.continuous)
     info = MODELS[name]
     preprocess = Preprocess(channels=1, resize=info.image_size, pad=0, mean=(0.5,), std=(0.5,))
     card = {"kind": "generator", "model": name, "about": {"data": "none (random weights)"}}
