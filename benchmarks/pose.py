@@ -39,7 +39,7 @@ class ReplacedOutput(nn.Module):
         self.network, self.people = network, people
         self.maps: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Run the network, and replace the maps of the last stage."""
         outputs = self.network(images)
         cells = (images.shape[2] // 8, images.shape[3] // 8)
@@ -47,8 +47,7 @@ class ReplacedOutput(nn.Module):
             keypoints, visible = crowd(self.people, seed=1, cells=cells, sizes=(0.4, 0.8))
             heatmaps = heatmap_targets(keypoints, visible, size=cells).float()
             self.maps[cells] = (heatmaps, paf_targets(keypoints, visible, OPENPOSE_18, size=cells).float())
-        outputs[-1] = self.maps[cells]
-        return list(outputs)
+        return [*outputs[:-2], *self.maps[cells]]
 
 
 def seconds(call: Callable[[], Any]) -> float:

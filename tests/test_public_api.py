@@ -12,6 +12,7 @@ from PIL import Image
 
 import firstsight
 from firstsight.data.sample_image import sample_photo
+from firstsight.tasks.export import make_plan
 from firstsight.weights.io import read_weights
 
 
@@ -185,13 +186,15 @@ def test_exported_weights_are_loaded_again(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
-@pytest.mark.parametrize("name", ["lenet-digits", "dcgan-fashion", "pose-tiny-lsp"])
+@pytest.mark.parametrize(
+    "name", ["lenet-digits", "dcgan-fashion", pytest.param("pose-tiny-lsp", marks=pytest.mark.slow)]
+)
 def test_an_exported_program_computes_the_same(name: str, tmp_path: Path) -> None:
     model = firstsight.load(name)
     path = firstsight.export(model, tmp_path / "program.pt2")
     extra = {"firstsight.json": ""}
     program = torch.export.load(path, extra_files=extra)
-    net = model.network.model if hasattr(model, "network") else model.model
+    net = make_plan(model).net
     inputs = torch.randn(3, *model.input_shape)
     with torch.no_grad():
         torch.testing.assert_close(program.module()(inputs), net(inputs), rtol=1e-4, atol=1e-5)

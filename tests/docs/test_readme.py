@@ -36,7 +36,7 @@ RESULTS = (ROOT / "docs" / "results.md").read_text()
 HOWTOS = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "howto").glob("*.md"))}
 CHAPTERS = {path.stem: path.read_text() for path in sorted((ROOT / "notebooks" / "source").glob("*.md"))}
 PAGES = {"README": README, **{path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}, **HOWTOS}
-SHORT_HOWTOS = ("export", "resume")
+SHORT_HOWTOS = ("resume",)
 """The how-tos that `make test` runs too."""
 
 

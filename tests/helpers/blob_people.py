@@ -71,13 +71,13 @@ class BlobNetwork(nn.Module):
         self.skeleton = skeleton
         self.input_shapes: list[tuple[int, ...]] = []
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         self.input_shapes.append(tuple(images.shape))
         keypoints, visible = zip(*(self.find(image) for image in images), strict=True)
         size = (images.shape[2] // 8, images.shape[3] // 8)
         joints = torch.stack(keypoints), torch.stack(visible)
         heatmaps = heatmap_targets(*joints, size=size).float()
-        return [(heatmaps, paf_targets(*joints, self.skeleton, size=size).float())]
+        return [heatmaps, paf_targets(*joints, self.skeleton, size=size).float()]
 
     def find(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the keypoints (3, K, 2) of an input (3, H, W), and which of them (3, K) are visible."""

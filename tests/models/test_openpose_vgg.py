@@ -42,11 +42,12 @@ def test_stages_equal_convolutions_written_out() -> None:
         inputs = features = written_out(
             state, "cpm", written_out(state, "features", images, last_relu=True), last_relu=True
         )
-        for part, output in zip(("initial_stage", "refinement_stages.0", "refinement_stages.1"), maps, strict=True):
+        parts = ("initial_stage", "refinement_stages.0", "refinement_stages.1")
+        for part, *output in zip(parts, maps[::2], maps[1::2], strict=True):
             heatmaps, pafs = (
                 written_out(state, f"{part}.{name}", inputs, last_relu=False) for name in ("heatmaps", "pafs")
             )
-            torch.testing.assert_close(output, (heatmaps, pafs), rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(output, [heatmaps, pafs], rtol=1e-9, atol=1e-12)
             assert heatmaps.shape == (2, 5, 2, 3) and pafs.shape == (2, 6, 2, 3) and heatmaps.std() > 1e-4
             inputs = torch.cat([pafs, heatmaps, features], 1)
     first, later = (

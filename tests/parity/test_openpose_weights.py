@@ -46,7 +46,8 @@ def write(net: nn.Module, *, prefix: str = "", legacy: bool = False) -> Path:
 
 def maps_of(net: nn.Module, images: Tensor) -> list[Tensor]:
     with torch.inference_mode():
-        return [part for stage in net(images) for part in stage]
+        maps: list[Tensor] = net(images)
+        return maps
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def make_task(path: Path, name: str = "openpose-tiny-lsp", **changes: Any) -> Bo
     return task
 
 
-def predict(task: BottomUpTask, batch: SceneBatch) -> list[tuple[Tensor, Tensor]]:
+def predict(task: BottomUpTask, batch: SceneBatch) -> list[Tensor]:
     with torch.no_grad():
-        maps: list[tuple[Tensor, Tensor]] = task.models["net"](network_input(batch.images, torch.float64))
+        maps: list[Tensor] = task.models["net"](network_input(batch.images, torch.float64))
     return maps
 
 
@@ -62,18 +62,18 @@ def test_the_loss_by_hand(sticks: Callable[..., Path]) -> None:
     counts = torch.rand(batch.loss_mask.shape, generator=torch.Generator().manual_seed(0)) < 0.7
     batch = replace(batch, loss_mask=counts)
     maps = predict(task, batch)
-    assert [heatmaps.shape[1:] for heatmaps, _ in maps] == [(6, 4, 4)] * 3
+    assert [heatmaps.shape[1:] for heatmaps in maps[::2]] == [(6, 4, 4)] * 3
     heatmaps = heatmap_targets(batch.keypoints, batch.visible, size=(4, 4), sigma=7.0)
     pafs = paf_targets(batch.keypoints, batch.visible, task.skeleton, size=(4, 4), align=task.align)
     expected = 0.0
     for sample, row, column in np.argwhere(counts.numpy()).tolist():
-        for stage in maps:
+        for stage in zip(maps[::2], maps[1::2], strict=True):
             cell = (sample, slice(None), row, column)
             expected += 0.5 * float((stage[0][cell] - heatmaps[cell]).square().sum())
             expected += 0.25 * float((stage[1][cell] - pafs[cell]).square().sum())
     losses, (last, _) = task.losses(maps, batch)
     assert float(batch.mean(losses)) == pytest.approx(expected / len(batch.ids), rel=1e-10)
-    part = ((maps[-1][0] - heatmaps) * counts[:, None]).square().sum() / 2
+    part = ((maps[-2] - heatmaps) * counts[:, None]).square().sum() / 2
     assert float(last.sum()) == pytest.approx(float(part), rel=1e-10)
 
 
@@ -87,10 +87,10 @@ def test_foreground_weights_joints_and_limbs_by_hand(sticks: Callable[..., Path]
     assert heatmaps[:, :-1].max() > 0.5 and pafs.abs().max() > 0.5
     counts = batch.loss_mask[:, None]
     expected = torch.zeros(len(batch.ids), dtype=torch.float64)
-    for found, _ in maps:
+    for found in maps[::2]:
         squares = (found - heatmaps).square() * counts
         expected += squares.flatten(1).sum(1) / 2 + (3 * squares * heatmaps)[:, :-1].flatten(1).sum(1) / 2
-    for _, found in maps:
+    for found in maps[1::2]:
         squares = ((found - pafs).square() * counts).unflatten(1, (-1, 2))
         lengths = pafs.unflatten(1, (-1, 2)).square().sum(2, keepdim=True).sqrt()
         expected += (squares * (1 + 3 * lengths)).flatten(1).sum(1) / 2
@@ -105,23 +105,18 @@ def test_maps_have_no_gradient_around_uncertain_joints(sticks: Callable[..., Pat
     visible, uncertain = batch.visible.clone(), torch.zeros_like(batch.visible)
     visible[0, 0, 1], uncertain[0, 0, 1] = False, True
     n, (height, width) = len(batch.ids), batch.loss_mask.shape[1:]
-    maps = [
-        (
-            torch.rand(n, 6, height, width).double().requires_grad_(),
-            torch.rand(n, 8, height, width).double().requires_grad_(),
-        )
-    ]
+    maps = [torch.rand(n, channels, height, width).double().requires_grad_() for channels in (6, 8)]
     losses, _ = task.losses(maps, replace(batch, visible=visible, uncertain=uncertain))
     losses.sum().backward()
     gaussian = heatmap_targets(batch.keypoints, uncertain, size=(height, width), sigma=7.0)[0, 1] > 0
     assert gaussian.any()
-    grad = maps[0][0].grad
+    grad = maps[0].grad
     assert grad is not None
     for channel in range(6):
         is_masked = gaussian if channel in (1, 5) else torch.zeros_like(gaussian)  # 5 is the background
         assert torch.equal(grad[0, channel] == 0, is_masked)
     assert (grad[1:] != 0).all()
-    limbs, field_grad = task.skeleton.limbs, maps[0][1].grad
+    limbs, field_grad = task.skeleton.limbs, maps[1].grad
     assert field_grad is not None
     fields = paf_targets(batch.keypoints, visible | uncertain, task.skeleton, size=(height, width), align=task.align)
     for (a, b), channel in zip(limbs, task.skeleton.paf_channels, strict=True):
@@ -136,15 +131,15 @@ def test_masked_cells_have_no_gradient(sticks: Callable[..., Path]) -> None:
     counts = torch.ones_like(batch.loss_mask)
     counts[:, :3] = False
     n = len(batch.ids)
-    maps = [(torch.rand(n, 6, 8, 8).double().requires_grad_(), torch.rand(n, 8, 8, 8).double().requires_grad_())]
+    maps = [torch.rand(n, channels, 8, 8).double().requires_grad_() for channels in (6, 8)]
     losses, _ = task.losses(maps, replace(batch, loss_mask=counts))
     batch.mean(losses).backward()
     target = heatmap_targets(batch.keypoints, batch.visible, size=(8, 8), sigma=7.0)
-    for found in maps[0]:
+    for found in maps:
         assert found.grad is not None and (found.grad[:, :, :3] == 0).all() and (found.grad[:, :, 3:] != 0).any()
-    grad = maps[0][0].grad
+    grad = maps[0].grad
     assert grad is not None
-    torch.testing.assert_close(grad[:, :, 3:], (maps[0][0] - target)[:, :, 3:].detach() / n)
+    torch.testing.assert_close(grad[:, :, 3:], (maps[0] - target)[:, :, 3:].detach() / n)
 
 
 def test_a_step_equals_plain_torch_and_updates_the_average(sticks: Callable[..., Path]) -> None:
@@ -253,16 +248,15 @@ class LabelNetwork(nn.Module):
         ids = np.arange(n) * scenes.samples // n
         self.task, self.batches = task, [scenes.get_samples(0, ids), scenes.get_letterboxed(ids)]
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         for batch in self.batches:
             same = (network_input(batch.images)[None] == images[:, None]).flatten(2).all(2)  # (images, scenes)
             if same.any(1).all():
                 scenes, size = same.int().argmax(1), tuple(batch.loss_mask.shape[1:])
                 keypoints, visible = batch.keypoints[scenes], batch.visible[scenes]
                 heatmaps = heatmap_targets(keypoints, visible, size=size, sigma=self.task.sigma)
-                return [
-                    (heatmaps, paf_targets(keypoints, visible, self.task.skeleton, size=size, align=self.task.align))
-                ]
+                fields = paf_targets(keypoints, visible, self.task.skeleton, size=size, align=self.task.align)
+                return [heatmaps, fields]
         raise AssertionError("images that are not evaluated on")
 
 
@@ -283,8 +277,8 @@ def test_ground_truth_maps_score_one_and_empty_maps_zero(recipe: str, sticks: Ca
     assert worst < 3
 
     class EmptyMaps(nn.Module):
-        def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-            return [(torch.zeros(len(x), 6, 23, 23), torch.zeros(len(x), 8, 23, 23))]
+        def forward(self, x: Tensor) -> list[Tensor]:
+            return [torch.zeros(len(x), 6, 23, 23), torch.zeros(len(x), 8, 23, 23)]
 
     empty = task.evaluator(EmptyMaps(), task.losses)
     assert empty["ap"] == empty["ar"] == empty.get("pck", 0.0) == 0 and empty["loss"] > 1

@@ -257,7 +257,7 @@ class LabelNetwork(nn.Module):
         super().__init__()
         self.people, self.height, self.error, self.calls = people, height, error, 0
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         index, rng = self.calls % len(self.people), np.random.default_rng(self.calls % len(self.people))
         self.calls += 1
         image, ids = self.people.images[index], self.people.people_in(index)
@@ -273,7 +273,7 @@ class LabelNetwork(nn.Module):
             heatmap_targets(keypoints, visible, size=size),
             paf_targets(keypoints, visible, self.people.skeleton, size=size),
         )
-        return [(heatmaps.float(), pafs.float())]
+        return [heatmaps.float(), pafs.float()]
 
 
 def label_network(people: KeypointSet, *, height: int, error: float) -> BottomUpNetwork:

@@ -16,6 +16,7 @@ COMMANDS = {
     "summary": "print parameters, MACs and receptive field of every layer",
     "filter": "convolve an image with a kernel; print the arithmetic of one pixel",
     "features": "draw the filters of a layer and its feature maps",
+    "export": "write a network to a file for other programs (ONNX, torch.export)",
     "models": "list networks and recipes, with their size and result",
     "data": "list data sets, and where each was found",
     "weights": "list trained weights, download published ones, import a .pth file",

@@ -66,6 +66,12 @@ class TaskSpec:
     recognize : str
         "module:function" that recognizes PyTorch files without a card: ``(path, tensors, *, notify) -> WeightsFile or
         None``; empty if there are none.
+    export : str
+        "module:function" that describes an exported file: ``(model) -> ExportPlan``; empty for a plan of one input and
+        one output.
+    untrained : str
+        "module:function" that returns a network with random weights as ``load`` does: ``(name) -> object``; empty if
+        there is none.
     metrics : tuple[Metric, ...]
         Metrics that the command line shows, in this order.
     results : tuple[Metric, ...]
@@ -84,6 +90,8 @@ class TaskSpec:
     evaluate: str
     evaluate_options: str = ""
     recognize: str = ""
+    export: str = ""
+    untrained: str = ""
     metrics: tuple[Metric, ...] = ()
     results: tuple[Metric, ...] = ()
 
@@ -116,6 +124,8 @@ TASKS: dict[str, TaskSpec] = {
         build="firstsight.tasks.classification.build:ClassificationBuilder",
         load="firstsight.tasks.classification.classifier:load_classifier",
         evaluate="firstsight.tasks.classification.evaluate:evaluate_classifier",
+        export="firstsight.tasks.classification.export:plan_export",
+        untrained="firstsight.tasks.classification.export:make_untrained",
         metrics=(
             Metric(key="train/loss", label="train loss"),
             Metric(key="test/loss", label="test loss"),
@@ -135,6 +145,8 @@ TASKS: dict[str, TaskSpec] = {
         load="firstsight.tasks.gan.generator:load_generator",
         evaluate="firstsight.tasks.gan.evaluate:evaluate_generator",
         evaluate_options="firstsight.tasks.gan.evaluate_options:GANOptions",
+        export="firstsight.tasks.gan.export:plan_export",
+        untrained="firstsight.tasks.gan.export:make_untrained",
         metrics=(
             Metric(key="train/d_loss", label="D loss", format=".3f"),
             Metric(key="train/g_loss", label="G loss", format=".3f"),
@@ -159,6 +171,8 @@ TASKS: dict[str, TaskSpec] = {
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         recognize="firstsight.weights.published_pose:recognize_pose",
+        export="firstsight.tasks.pose.bottom_up.export:plan_export",
+        untrained="firstsight.tasks.pose.bottom_up.export:make_untrained",
         metrics=POSE_METRICS,
         results=(
             Metric(key="ap", label="AP", format=".1%", higher_is_better=True),
@@ -176,6 +190,8 @@ TASKS: dict[str, TaskSpec] = {
         build="firstsight.tasks.pose.top_down.build:TopDownBuilder",
         load="firstsight.tasks.pose.top_down.estimate:load_estimator",
         recognize="firstsight.tasks.pose.top_down.published:recognize",
+        export="firstsight.tasks.pose.top_down.export:plan_export",
+        untrained="firstsight.tasks.pose.top_down.export:make_untrained",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         metrics=POSE_METRICS,

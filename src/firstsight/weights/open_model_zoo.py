@@ -103,7 +103,7 @@ def _compare(model: OpenVinoModel, net: OpenPoseMobileNet) -> None:
     pixels = torch.randint(0, 256, PROBE, generator=torch.Generator().manual_seed(0)).float()
     outputs = model.run(pixels)
     with torch.no_grad():
-        heatmaps, fields = net((pixels - 128) / 256)[-1]
+        heatmaps, fields = net((pixels - 128) / 256)[-2:]
     for maps in (heatmaps, fields):
         candidates = [output for output in outputs.values() if output.shape == maps.shape]
         difference = float((candidates[0] - maps).abs().max()) if len(candidates) == 1 else float("inf")

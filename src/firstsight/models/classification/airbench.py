@@ -23,21 +23,19 @@ WIDTHS = (64, 256, 256)
 LOGIT_SCALE = 1 / 9
 
 
-class Conv(nn.Conv2d):
-    """3x3 convolution initialized as the identity; output channels beyond the input's have random weights."""
+def identity_conv(channels_in: int, channels: int) -> nn.Conv2d:
+    """Return a 3x3 convolution initialized as the identity; channels beyond the input's have random weights."""
+    conv = nn.Conv2d(channels_in, channels, kernel_size=3, padding=1, bias=False)
+    with torch.no_grad():
+        nn.init.dirac_(conv.weight[:channels_in])
+    return conv
 
-    def __init__(self, channels_in: int, channels: int) -> None:
-        super().__init__(channels_in, channels, kernel_size=3, padding=1, bias=False)
-        with torch.no_grad():
-            nn.init.dirac_(self.weight[:channels_in])
 
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm with a shift but no scale; its running statistics follow the last few batches."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, momentum=0.4, eps=1e-12)
-        self.weight.requires_grad_(False)
+def shift_norm(channels: int) -> nn.BatchNorm2d:
+    """Return batch norm with a shift but no scale; its running statistics follow the last few batches."""
+    norm = nn.BatchNorm2d(channels, momentum=0.4, eps=1e-12)
+    norm.weight.requires_grad_(False)
+    return norm
 
 
 class Stage(nn.Module):
@@ -45,12 +43,12 @@ class Stage(nn.Module):
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
-        self.conv1 = Conv(channels_in, channels)
-        self.norm1 = BatchNorm(channels)
-        self.conv2 = Conv(channels, channels)
-        self.norm2 = BatchNorm(channels)
-        self.conv3 = Conv(channels, channels)
-        self.norm3 = BatchNorm(channels)
+        self.conv1 = identity_conv(channels_in, channels)
+        self.norm1 = shift_norm(channels)
+        self.conv2 = identity_conv(channels, channels)
+        self.norm2 = shift_norm(channels)
+        self.conv3 = identity_conv(channels, channels)
+        self.norm3 = shift_norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return feature maps (N, channels, H // 2, W // 2) for an input (N, channels_in, H, W)."""
@@ -84,6 +82,7 @@ class AirBench(nn.Module):
         self.stage2 = Stage(widths[0], widths[1])
         self.stage3 = Stage(widths[1], widths[2])
         self.classifier = nn.Linear(widths[2], num_classes, bias=False)
+        self.logit_scale = LOGIT_SCALE
 
     @torch.no_grad()
     def whiten(self, images: Tensor, *, eps: float = 0.03) -> None:
@@ -114,7 +113,7 @@ class AirBench(nn.Module):
         x = self.stage2(x)  # (N, 256, H/4-1, W/4-1)
         x = self.stage3(x)  # (N, 256, H/8-1, W/8-1)
         x = x.amax((2, 3))  # (N, 256)
-        return self.classifier(x) * LOGIT_SCALE  # (N, num_classes)
+        return self.classifier(x) * self.logit_scale  # (N, num_classes)
 
 
 def airbench(*, num_classes: int = 10, in_channels: int = 3) -> AirBench:

@@ -19,6 +19,7 @@ Size for 1000 classes: "torchvision" 61,100,840 parameters, 0.714 G multiply-acc
 
 from typing import Literal
 
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,6 +64,17 @@ def build_torchvision_features(in_channels: int) -> nn.Sequential:
     )
 
 
+@torch.fx.wrap  # torch.fx records the call: a symbolic trace has no sizes
+def check_size(images: Tensor) -> None:
+    """Raise ValueError unless images (N, C, H, W) have at least 63x63 pixels."""
+    height, width = images.shape[-2:]
+    if not torch.jit.is_tracing() and (height < 63 or width < 63):  # type: ignore[attr-defined]
+        raise ValueError(
+            f"alexnet needs images of at least 63x63 pixels; got {height}x{width}"
+            " (resize them, or use convnet or resnet20)"
+        )
+
+
 class AlexNet(nn.Module):
     """Five convolutions and three linear layers."""
 
@@ -94,12 +106,7 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for normalized images (N, C, H, W) of at least 63x63 pixels."""
-        if min(images.shape[-2:]) < 63:
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"alexnet needs images of at least 63x63 pixels; got {height}x{width}"
-                " (resize them, or use convnet or resnet20)"
-            )
+        check_size(images)
         x = self.features(images)  # (N, 256, H/32-1, W/32-1)
         x = F.adaptive_avg_pool2d(x, 6)  # (N, 256, 6, 6)
         x = x.flatten(1)  # (N, 9216)

@@ -109,8 +109,16 @@ class GoogLeNet(nn.Module):
         self.conv1 = ConvNorm(in_channels, 64, 7, stride=2)
         self.conv2 = ConvNorm(64, 64, 1)
         self.conv3 = ConvNorm(64, 192, 3)
-        for name, channels in BLOCKS.items():
-            self.add_module(f"inception{name}", Inception(channels, large=5 if variant == "paper" else 3))
+        large = 5 if variant == "paper" else 3
+        self.inception3a = Inception(BLOCKS["3a"], large=large)
+        self.inception3b = Inception(BLOCKS["3b"], large=large)
+        self.inception4a = Inception(BLOCKS["4a"], large=large)
+        self.inception4b = Inception(BLOCKS["4b"], large=large)
+        self.inception4c = Inception(BLOCKS["4c"], large=large)
+        self.inception4d = Inception(BLOCKS["4d"], large=large)
+        self.inception4e = Inception(BLOCKS["4e"], large=large)
+        self.inception5a = Inception(BLOCKS["5a"], large=large)
+        self.inception5b = Inception(BLOCKS["5b"], large=large)
         self.aux1 = AuxiliaryClassifier(512, num_classes) if auxiliary else None
         self.aux2 = AuxiliaryClassifier(528, num_classes) if auxiliary else None
         self.fc = nn.Linear(1024, num_classes)
@@ -120,20 +128,21 @@ class GoogLeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor | GoogLeNetOutputs:
         """Return logits (N, num_classes) for images (N, C, H, W); in training with auxiliaries, `GoogLeNetOutputs`."""
-        block = self.get_submodule
         x = pool(self.conv1(images))  # (N, 64, H/4, W/4)
         x = pool(self.conv3(self.conv2(x)))  # (N, 192, H/8, W/8)
-        x = block("inception3b")(block("inception3a")(x))  # (N, 480, H/8, W/8)
-        x = block("inception4a")(pool(x))  # (N, 512, H/16, W/16)
+        x = self.inception3b(self.inception3a(x))  # (N, 480, H/8, W/8)
+        x = self.inception4a(pool(x))  # (N, 512, H/16, W/16)
         aux1 = self.aux1(x) if self.training and self.aux1 is not None else None
-        x = block("inception4d")(block("inception4c")(block("inception4b")(x)))  # (N, 528, H/16, W/16)
+        x = self.inception4d(self.inception4c(self.inception4b(x)))  # (N, 528, H/16, W/16)
         aux2 = self.aux2(x) if self.training and self.aux2 is not None else None
-        x = block("inception4e")(x)  # (N, 832, H/16, W/16)
+        x = self.inception4e(x)  # (N, 832, H/16, W/16)
         x = F.max_pool2d(x, 2, ceil_mode=True)  # (N, 832, H/32, W/32)
-        x = block("inception5b")(block("inception5a")(x))  # (N, 1024, H/32, W/32)
+        x = self.inception5b(self.inception5a(x))  # (N, 1024, H/32, W/32)
         x = F.dropout(x.mean((2, 3)), 0.2, self.training)  # (N, 1024)
         x = self.fc(x)  # (N, num_classes)
-        return x if aux1 is None or aux2 is None else GoogLeNetOutputs(x, aux2, aux1)
+        if aux1 is not None and aux2 is not None:
+            return GoogLeNetOutputs(x, aux2, aux1)
+        return x
 
 
 def pool(x: Tensor) -> Tensor:

@@ -13,10 +13,17 @@ Size: 61,706 parameters and 416,520 multiply-accumulates for one 1x32x32 image a
 Measured: see the recipes ``lenet-digits`` and ``lenet-fashion``.
 """
 
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-IMAGE_SIZE = 32
+
+@torch.fx.wrap  # torch.fx records the call: a symbolic trace has no sizes
+def check_size(images: Tensor) -> None:
+    """Raise ValueError unless images (N, C, H, W) have 32x32 pixels."""
+    height, width = images.shape[-2:]
+    if not torch.jit.is_tracing() and (height != 32 or width != 32):  # type: ignore[attr-defined]
+        raise ValueError(f"lenet needs images of 32x32 pixels; got {height}x{width} (resize them, or use convnet)")
 
 
 class LeNet(nn.Module):
@@ -32,9 +39,7 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for normalized images (N, C, 32, 32)."""
-        if images.shape[-2:] != (IMAGE_SIZE, IMAGE_SIZE):
-            height, width = images.shape[-2:]
-            raise ValueError(f"lenet needs images of 32x32 pixels; got {height}x{width} (resize them, or use convnet)")
+        check_size(images)
         x = F.relu(F.max_pool2d(self.conv1(images), 2))  # (N, 6, 14, 14)
         x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 16, 5, 5)
         x = x.flatten(1)  # (N, 400)

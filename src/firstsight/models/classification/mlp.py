@@ -7,8 +7,20 @@ Size: 103,510 parameters for one 1x32x32 image, 100 hidden units and 10 classes.
 Measured: see the recipe ``mlp-digits``.
 """
 
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@torch.fx.wrap  # torch.fx records the call: a symbolic trace has no sizes
+def check_shape(images: Tensor, shape: tuple[int, int, int]) -> None:
+    """Raise ValueError unless images (N, C, H, W) have the ``shape`` (C, H, W)."""
+    c, h, w = shape
+    if not torch.jit.is_tracing() and images.shape[1:] != torch.Size([c, h, w]):  # type: ignore[attr-defined]
+        got = "x".join([str(size) for size in images.shape[1:]])
+        raise ValueError(
+            f"this mlp was built for images of {c}x{h}x{w}; got {got} (resize them, or build an mlp for this size)"
+        )
 
 
 class MLP(nn.Module):
@@ -22,11 +34,7 @@ class MLP(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for normalized images (N, C, H, W) of the size given to the constructor."""
-        if tuple(images.shape[1:]) != self.input_shape:
-            expected, got = ("x".join(map(str, shape)) for shape in (self.input_shape, images.shape[1:]))
-            raise ValueError(
-                f"this mlp was built for images of {expected}; got {got} (resize them, or build an mlp for this size)"
-            )
+        check_shape(images, self.input_shape)
         x = images.flatten(1)  # (N, C*H*W)
         x = F.relu(self.fc1(x))  # (N, hidden)
         return self.fc2(x)  # (N, num_classes)

@@ -13,6 +13,7 @@ Size for 1000 classes (parameters, multiply-accumulates at 3x224x224): vgg11 132
 channel.
 """
 
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,6 +24,14 @@ GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
     19: ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512)),
 }
 """Output channels of the convolutions in the five groups, by depth (Table 1 of the paper: A, B, D, E)."""
+
+
+@torch.fx.wrap  # torch.fx records the call: a symbolic trace has no sizes
+def check_size(images: Tensor) -> None:
+    """Raise ValueError unless images (N, C, H, W) have at least 32x32 pixels."""
+    height, width = images.shape[-2:]
+    if not torch.jit.is_tracing() and (height < 32 or width < 32):  # type: ignore[attr-defined]
+        raise ValueError(f"vgg needs images of at least 32x32 pixels; got {height}x{width} (resize them)")
 
 
 class VGG(nn.Module):
@@ -60,9 +69,7 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for normalized images (N, C, H, W) of at least 32x32 pixels."""
-        if min(images.shape[-2:]) < 32:
-            height, width = images.shape[-2:]
-            raise ValueError(f"vgg needs images of at least 32x32 pixels; got {height}x{width} (resize them)")
+        check_size(images)
         x = self.features(images)  # (N, 512, H/32, W/32)
         x = F.adaptive_avg_pool2d(x, 7)  # (N, 512, 7, 7)
         x = x.flatten(1)  # (N, 25088)

@@ -168,6 +168,7 @@ class Discriminator(nn.Module):
                 apply_spectral_norm(module)
 
     @property
+    @torch.jit.unused  # TorchScript has no type of an optional module
     def class_filters(self) -> nn.Conv2d | None:
         """Convolution with one filter per class, or None for an unconditional discriminator."""
         return self.own
@@ -192,9 +193,9 @@ class Discriminator(nn.Module):
         for stage in self.stages:
             x = stage(x)  # twice the channels, half the side
         logits = self.last(x).flatten()  # (N,)
-        if self.class_filters is None or labels is None:
+        if self.own is None or labels is None:
             return logits
-        class_logits = self.class_filters(x).flatten(1)  # (N, classes)
+        class_logits = self.own(x).flatten(1)  # (N, classes)
         return logits + class_logits.gather(1, labels[:, None]).squeeze(1)  # (N,)
 
 

@@ -111,8 +111,8 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N,), positive for "real", for images (N, channels, size, size)."""
         x = images.flatten(1)  # (N, channels*size*size)
-        *hidden, last = self.layers
-        for layer in hidden:
-            x = self.activation(layer(x))  # 8, then 4 times ``width`` units
-        x = self.norm(last(x))  # (N, 1)
+        for i, layer in enumerate(self.layers):
+            x = self.activation(x) if i else x
+            x = layer(x)  # 8, then 4 times ``width`` units, then 1
+        x = self.norm(x)  # (N, 1)
         return x.squeeze(1)  # (N,)

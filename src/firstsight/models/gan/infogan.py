@@ -26,7 +26,7 @@ class CodePrediction(NamedTuple):
 
     Attributes
     ----------
-    categories : tuple[Tensor, ...]
+    categories : list[Tensor]
         Logits (N, k) for each categorical code with k values.
     means : Tensor
         Means (N, continuous) of the continuous codes.
@@ -34,13 +34,13 @@ class CodePrediction(NamedTuple):
         Logarithms (N, continuous) of the variances of the continuous codes.
     """
 
-    categories: tuple[Tensor, ...]
+    categories: list[Tensor]
     means: Tensor
     log_variances: Tensor
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "CodePrediction":
         """Apply a function to every tensor."""
-        categories = tuple(function(logits) for logits in self.categories)
+        categories = [function(logits) for logits in self.categories]
         return CodePrediction(categories, function(self.means), function(self.log_variances))
 
 
@@ -140,6 +140,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.categories = categories
         self.continuous = continuous
+        self.split_sizes = [*categories, 2 * continuous]  # of Q's output
         self.trunk = Trunk(size=size, channels=channels, width=width, batch_norm=batch_norm)
         self.real = nn.Linear(self.trunk.features, 1)
         self.q = nn.Sequential(
@@ -152,10 +153,11 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, CodePrediction]:
         """Return logits (N,), positive for "real", and Q's prediction for images (N, channels, size, size)."""
         x = self.trunk(images)  # (N, 16*width)
-        *categories, normals = self.q(x).split((*self.categories, 2 * self.continuous), dim=1)
-        means, log_variances = normals.chunk(2, dim=1)
+        parts = self.q(x).split(self.split_sizes, dim=1)
+        categories = [parts[i] for i in range(len(self.split_sizes) - 1)]
+        means, log_variances = parts[-1].chunk(2, dim=1)
         x = self.real(x).squeeze(1)  # (N,)
-        return x, CodePrediction(tuple(categories), means, log_variances)
+        return x, CodePrediction(categories, means, log_variances)
 
 
 def check_size(size: int) -> None:

@@ -43,7 +43,8 @@ def create_bottom_up(
     Returns
     -------
     nn.Module
-        Network from images (N, 3, H, W), BGR, (pixel - 128) / 256, to heatmaps and part affinity fields of every stage.
+        Network from images (N, 3, H, W), BGR, (pixel - 128) / 256, to a list: heatmaps and part affinity fields, in
+        turn, of every stage.
 
     Raises
     ------

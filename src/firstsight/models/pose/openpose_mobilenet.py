@@ -132,24 +132,24 @@ class OpenPoseMobileNet(nn.Module):
         self.model = nn.Sequential(*blocks)
         self.cpm = Bridge(channels_in, CHANNELS, variant=bridge)
         heatmaps, pafs = joints + 1, 2 * limbs
-        trunk = nn.Sequential(*(conv(CHANNELS, CHANNELS, 3) for _ in range(3)))
-        self.initial_stage = Stage(trunk, 512, heatmaps, pafs)
+        self.initial_stage = Stage(nn.Sequential(*(conv(CHANNELS, CHANNELS, 3) for _ in range(3))), 512, heatmaps, pafs)
         self.refinement_stages = nn.ModuleList()
         for _ in range(stages):
             first = RefinementBlock(CHANNELS + heatmaps + pafs, CHANNELS)
             trunk = nn.Sequential(first, *(RefinementBlock(CHANNELS, CHANNELS) for _ in range(4)))
             self.refinement_stages.append(Stage(trunk, CHANNELS, heatmaps, pafs))
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8), in turn, of every stage.
 
         The input is (N, 3, H, W), BGR, (pixel - 128) / 256.
         """
         x = self.cpm(self.model(images))  # (N, 128, H/8, W/8)
-        outputs = [self.initial_stage(x)]
+        heatmaps, pafs = self.initial_stage(x)
+        outputs = [heatmaps, pafs]
         for stage in self.refinement_stages:
-            heatmaps, pafs = outputs[-1]
-            outputs.append(stage(cat([x, heatmaps, pafs], dim=1)))
+            heatmaps, pafs = stage(cat([x, heatmaps, pafs], dim=1))
+            outputs += [heatmaps, pafs]
         return outputs
 
 

@@ -113,8 +113,8 @@ class OpenPoseTiny(nn.Module):
             trunk = nn.Sequential(conv_norm(c8 + heatmaps + pafs, c8, 1), Block(c8, c8))
             self.refinement_stages.append(Stage(trunk, c8, heatmaps, pafs))
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8), in turn, of every stage.
 
         The input is (N, 3, H, W), BGR, (pixel - 128) / 256. The comments have the channels of `TINY`.
         """
@@ -124,10 +124,11 @@ class OpenPoseTiny(nn.Module):
         x = self.to_least(x16)  # (N, 128, H/32, W/32)
         x = self.at_sixteenth(upsample_add(self.from_least(x), x16))  # (N, 96, H/16, W/16)
         x = self.at_eighth(upsample_add(self.from_sixteenth(x), self.from_eighth(x8)))  # (N, 64, H/8, W/8)
-        outputs = [self.initial_stage(x)]
+        heatmaps, pafs = self.initial_stage(x)
+        outputs = [heatmaps, pafs]
         for stage in self.refinement_stages:
-            heatmaps, pafs = outputs[-1]
-            outputs.append(stage(torch.cat([x, heatmaps, pafs], dim=1)))
+            heatmaps, pafs = stage(torch.cat([x, heatmaps, pafs], dim=1))
+            outputs += [heatmaps, pafs]
         return outputs
 
 

@@ -84,17 +84,18 @@ class OpenPoseVGG(nn.Module):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
-    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8) of every stage.
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return heatmaps (N, joints + 1, H/8, W/8) and fields (N, 2 limbs, H/8, W/8), in turn, of every stage.
 
         The input is (N, 3, H, W), BGR, (pixel - 128) / 256.
         """
         x = self.features(images)  # (N, 512, H/8, W/8)
         x = self.cpm(x)  # (N, 128, H/8, W/8)
-        outputs = [self.initial_stage(x)]
+        heatmaps, pafs = self.initial_stage(x)
+        outputs = [heatmaps, pafs]
         for stage in self.refinement_stages:
-            heatmaps, pafs = outputs[-1]
-            outputs.append(stage(cat([pafs, heatmaps, x], dim=1)))
+            heatmaps, pafs = stage(cat([pafs, heatmaps, x], dim=1))
+            outputs += [heatmaps, pafs]
         return outputs
 
 

@@ -209,7 +209,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         model = self.network.model
         if self.flip:
             images = torch.cat([images, images.flip(3)]).contiguous(memory_format=torch.channels_last)
-        heatmaps, pafs = (maps.cpu().float() for maps in model(images.to(device_of(model)))[-1])
+        heatmaps, pafs = (maps.cpu().float() for maps in model(images.to(device_of(model)))[-2:])
         if not self.flip:
             return heatmaps, pafs
         unflipped_heatmaps, unflipped_pafs = unflip_maps(heatmaps[1:], pafs[1:], self.skeleton)

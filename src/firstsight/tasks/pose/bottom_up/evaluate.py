@@ -19,8 +19,8 @@ EXAMPLES = 8
 
 People = list[list[Pose]]
 """Poses in each image, in its pixels, pixel centers at integers."""
-Maps = list[tuple[Tensor, Tensor]]
-"""Heatmaps and part affinity fields of every stage."""
+Maps = list[Tensor]
+"""Heatmaps and part affinity fields, in turn, of every stage."""
 Losses = Callable[[Maps, SceneBatch], tuple[Tensor, tuple[Tensor, Tensor]]]
 """`BottomUpTask.losses`."""
 
@@ -132,7 +132,7 @@ class BottomUpEvaluator:
     def _predict(self, net: nn.Module, batch: SceneBatch) -> tuple[Maps, People]:
         """Return the maps of all stages, and the poses in each scene."""
         maps: Maps = net(network_input(batch.images, self.scenes.dtype))
-        heatmaps, pafs = (last.float().cpu() for last in maps[-1])
+        heatmaps, pafs = (last.float().cpu() for last in maps[-2:])
         poses = [decode(*both, self.skeleton) for both in zip(heatmaps, pafs, strict=True)]
         return maps, [[enlarge_pose(pose, self.scenes.stride) for pose in people] for people in poses]
 

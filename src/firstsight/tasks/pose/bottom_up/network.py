@@ -41,7 +41,8 @@ class BottomUpNetwork:
     Attributes
     ----------
     model : nn.Module
-        In eval mode, batch norms folded; (N, 3, H, W) to heatmaps and part affinity fields of every stage.
+        In eval mode, batch norms folded; (N, 3, H, W) to a list: heatmaps and part affinity fields, in turn, of
+        every stage.
     skeleton : Skeleton
         Keypoints and limbs of its outputs.
     height : int

@@ -28,7 +28,7 @@ class BottomUpTask(EmaTask[nn.Module]):
     Parameters
     ----------
     net : nn.Module
-        (N, 3, S, S) images to heatmaps and part affinity fields of every stage.
+        (N, 3, S, S) images to heatmaps and part affinity fields, in turn, of every stage.
     batches : Scenes
         Training scenes.
     evaluator : BottomUpEvaluator
@@ -119,7 +119,7 @@ class BottomUpTask(EmaTask[nn.Module]):
         Parameters
         ----------
         maps : Maps
-            Heatmaps (N, K + 1, h, w) and part affinity fields (N, 2L, h, w) of every stage.
+            Heatmaps (N, K + 1, h, w) and part affinity fields (N, 2L, h, w), in turn, of every stage.
         batch : SceneBatch
             The scenes, with their labels and loss masks.
 
@@ -140,10 +140,10 @@ class BottomUpTask(EmaTask[nn.Module]):
             paf_weights = paf_weights * (1 + self.foreground_weight * lengths)
         stages = [
             (
-                _half_squared_errors(stage[0], heatmaps, heatmap_weights),
-                _half_squared_errors(stage[1], pafs, paf_weights),
+                _half_squared_errors(stage_heatmaps, heatmaps, heatmap_weights),
+                _half_squared_errors(stage_pafs, pafs, paf_weights),
             )
-            for stage in maps
+            for stage_heatmaps, stage_pafs in zip(maps[::2], maps[1::2], strict=True)
         ]
         losses = torch.stack([of_heatmaps + self.paf_weight * of_pafs for of_heatmaps, of_pafs in stages]).sum(0)
         return losses, stages[-1]
