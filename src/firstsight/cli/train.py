@@ -24,14 +24,14 @@ DEFAULT = "lenet"
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train a recipe, or a model with the recipe made for the data (see: firstsight models).
+    """Train a recipe, or a model with the recipe made for the data.
 
     Writes a run directory with the trained model, metrics, figures and report.html. The defaults differ between
     recipes: firstsight train RECIPE --help shows those of one.
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="RECIPE_OR_MODEL")]
-    """Name of a recipe or a model."""
+    """Name of a recipe or a model (see: firstsight models)."""
     out: Maybe[Path] = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
     resume: Flag = False
