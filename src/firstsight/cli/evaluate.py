@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_data, check_weights
 from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 
@@ -45,12 +46,16 @@ def run(argv: list[str]) -> int:
         spec.evaluate_options: spec.resolve("evaluate_options")() for spec in TASKS.values() if spec.evaluate_options
     }
     arguments, options = _read(argv, [*kinds.values()])
+    spec = check_weights(arguments.weights, "evaluate")
+    if spec is not None and spec.command != "pose" and arguments.data is not None:
+        check_data(arguments.data)
     from firstsight.cli.console import log, out, print_json, progress, say, table
     from firstsight.cli.outputs import check_outputs
-    from firstsight.tasks.evaluate import evaluate
-    from firstsight.tasks.load import kind_of
 
-    spec = kind_of(arguments.weights, notify=log)
+    if spec is None:
+        from firstsight.tasks.load import kind_of
+
+        spec = kind_of(arguments.weights, notify=log)
     known = {f.name for f in fields(kinds[spec.evaluate_options])} if spec.evaluate_options else set()
     for name in options:
         if name not in known:
@@ -58,6 +63,8 @@ def run(argv: list[str]) -> int:
     if "results" in options:
         inputs: list[str | Path] = [arguments.weights, *_files_of(arguments.data)]
         check_outputs([options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",))
+    from firstsight.tasks.evaluate import evaluate
+
     evaluation = evaluate(
         arguments.weights,
         arguments.data,

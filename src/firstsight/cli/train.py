@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
+from firstsight.cli.names import check_recipe, check_training
 from firstsight.cli.parse import ADVANCED, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 from firstsight.recipes import RECIPES, find_recipe
@@ -85,7 +86,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     """Return the arguments, and the settings that were given on the command line."""
     named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None)
     if named is None and argv and not argv[0].startswith("-"):
-        find_recipe(argv[0])  # refuses an unknown name before its options
+        check_recipe(argv[0])  # before its options
         named = argv[0]
     recipe = find_recipe(named or DEFAULT)
     weights = _value_of("--weights", argv)
@@ -102,7 +103,8 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
         target=named or "",
     )
     if named is None:
-        find_recipe(given["recipe"])
+        check_recipe(given["recipe"])
+    check_training(given["recipe"], changes, resume=given.get("resume", False), out=given.get("out"))
     return Arguments(**given), changes
 
 

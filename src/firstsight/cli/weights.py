@@ -249,6 +249,9 @@ def _count(values: Any) -> int | None:
 def _get(argv: list[str]) -> int:
     arguments = parse(GetArguments, "weights get", argv, examples=GET_EXAMPLES)
     from firstsight.cli.console import log
+    from firstsight.cli.names import check_published
+
+    check_published(arguments.name)
     from firstsight.weights.published import get
 
     return _print_stored(get(arguments.name, notify=log), as_json=arguments.json)
@@ -262,7 +265,12 @@ def _import(argv: list[str]) -> int:
         inputs, suffixes = [arguments.file, arguments.classes], (".safetensors",)
         check_outputs([arguments.out], inputs=inputs, force=arguments.force, suffixes=suffixes, makes_folder=True)
     from firstsight.cli.console import log
+    from firstsight.cli.names import check_image, check_published
     from firstsight.weights.pose_table import MODEL
+
+    check_image(str(arguments.file))
+    if arguments.model not in (None, MODEL):
+        check_published(arguments.model)
     from firstsight.weights.published import import_weights
     from firstsight.weights.published_pose import import_pose, is_pose_file
     from firstsight.weights.table import read_classes

@@ -26,7 +26,6 @@ from filelock import FileLock, Timeout
 from firstsight.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.documents.decode import read_document
 from firstsight.documents.runs import RunConfig, decode_metrics_line, encode
-from firstsight.engine.checkpoint import list_steps
 from firstsight.errors import RunError, UsageError
 from firstsight.migrate import migrate_config
 from firstsight.text import shorten
@@ -126,6 +125,8 @@ class RunDirectory:
 
     def _refuse_files_of_another_run(self) -> None:
         """Refuse checkpoints, metrics and weights in a directory without a configuration."""
+        from firstsight.engine.checkpoint import list_steps  # imports torch
+
         names = ("metrics.jsonl", "model.safetensors")
         existing = [name for name in names if (self.path / name).is_file()]
         if list_steps(self.checkpoints):

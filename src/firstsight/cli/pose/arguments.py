@@ -69,7 +69,7 @@ class Arguments:
     maps: Annotated[bool, NO_DEFAULT, ADVANCED] = False
     """Images, with --out: also draw the heatmaps and part affinity fields."""
     out: Maybe[Path] = None
-    """Draw the poses: a .png or .jpg file for one image, an .mp4 file for a video, or a folder."""
+    """Draw the poses: a .png, .jpg, .svg or .pdf file for one image, an .mp4 file for a video, or a folder."""
     force: Flag = False
     """Replace existing files."""
     device: Device = "auto"

@@ -14,12 +14,12 @@ from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
-from firstsight.data.images.find import embedded_folder, find_dataset, recognize
+from firstsight.data.images.find import check_exists, embedded_folder, find_dataset, recognize
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.tree import plain_name
-from firstsight.errors import DataError, UsageError, similar_names, suggest
+from firstsight.errors import DataError, UsageError
 
 DIGITS_SIZE = 24
 DIGITS_PADDING = 4
@@ -99,26 +99,6 @@ def load_data(
         return replace(read_split(path, split, options), name=name, classes=info.classes)
     check_exists(name)
     return read_split(expand_user(name_or_path), split, options)
-
-
-def check_exists(name_or_path: str) -> None:
-    """Check that a data set of that name or a path exists.
-
-    Raises
-    ------
-    UsageError
-        If neither exists. The message suggests similar names.
-    """
-    path = expand_user(name_or_path)
-    if name_or_path in DATASETS or path.exists():
-        return
-    if not ({"/", "\\"} & set(name_or_path) or path.suffix):
-        hint = suggest(similar_names(name_or_path, DATASETS))
-        raise UsageError(
-            f"'{name_or_path}' is neither a data set (see: firstsight data) nor an existing path"
-            f"{f'; {hint}' if hint else ''}"
-        )
-    raise UsageError(f"no such file or folder: {path}")
 
 
 def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
