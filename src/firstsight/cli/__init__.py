@@ -18,6 +18,7 @@ COMMANDS = {
     "models": "list networks and recipes, with their size and result",
     "data": "list data sets, and where each was found",
     "weights": "list trained weights, download published ones, import a .pth file",
+    "completion": "print a script that completes commands and names in your shell",
 }
 
 USAGE = """firstsight {version} - the classic networks of computer vision

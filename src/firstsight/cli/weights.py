@@ -265,10 +265,9 @@ def _import(argv: list[str]) -> int:
         inputs, suffixes = [arguments.file, arguments.classes], (".safetensors",)
         check_outputs([arguments.out], inputs=inputs, force=arguments.force, suffixes=suffixes, makes_folder=True)
     from firstsight.cli.console import log
-    from firstsight.cli.names import check_image, check_published
+    from firstsight.cli.names import check_published
     from firstsight.weights.pose_table import MODEL
 
-    check_image(str(arguments.file))
     if arguments.model not in (None, MODEL):
         check_published(arguments.model)
     from firstsight.weights.published import import_weights
