@@ -67,7 +67,7 @@ def _with_sample(arguments: Arguments) -> Arguments:
 def _check(arguments: Arguments) -> None:
     """Refuse impossible combinations of options before anything is loaded."""
     is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
-    for option in ("track", "smooth", "frames"):
+    for option in ("track", "smooth", "frames", "show"):
         if getattr(arguments, option) not in (False, None):
             raise UsageError(f"`{option}` works for a video or a camera only; {arguments.images[0]} is neither")
     if arguments.compare:

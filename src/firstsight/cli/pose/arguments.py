@@ -24,6 +24,7 @@ EXAMPLES = (
     "firstsight pose --out people.png",
     "firstsight pose photo.jpg --out people.png",
     "firstsight pose video.mp4 --track --out people.mp4",
+    "firstsight pose camera --show",
 )
 
 
@@ -64,6 +65,8 @@ class Arguments:
     """Video: keep the identity of each person from frame to frame."""
     smooth: Flag = False
     """Video: reduce jitter (1 euro filter); implies --track."""
+    show: Flag = False
+    """Video or camera: show the poses in a window, until q, Esc or its button."""
     frames: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
     """Video: process only this many frames."""
     maps: Annotated[bool, NO_DEFAULT, ADVANCED] = False
