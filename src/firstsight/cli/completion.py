@@ -25,7 +25,7 @@ from firstsight.weights.pose_table import PUBLISHED_POSE
 from firstsight.weights.table import PUBLISHED
 
 EXAMPLES = (
-    'eval "$(firstsight completion bash)"       # in ~/.bashrc; zsh: the same in ~/.zshrc',
+    'eval "$(firstsight completion bash)"  # in ~/.bashrc; zsh: in ~/.zshrc',
     "firstsight completion fish > ~/.config/fish/completions/firstsight.fish",
     "firstsight completion powershell >> $PROFILE",
 )

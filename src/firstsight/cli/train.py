@@ -17,7 +17,7 @@ from firstsight.recipes.zoo import DEFAULTS
 
 EXAMPLES = (
     "firstsight train lenet",
-    "firstsight train resnet18 --data photos/ --weights imagenet --epochs 5 --out runs/mine",
+    "firstsight train resnet18 --data photos/ --weights imagenet --out runs/mine",
 )
 DEFAULT = "lenet"
 """Recipe whose settings the help shows if none is named."""
