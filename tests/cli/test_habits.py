@@ -44,15 +44,24 @@ def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> Non
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("train FashionMNIST", "'FashionMNIST' is a data set, not a recipe or model; type: firstsight train lenet --data"),
+        (
+            "train FashionMNIST",
+            "'FashionMNIST' is a data set, not a recipe or model; type: firstsight train lenet --data",
+        ),
         ("train fashion_mnist", "type: firstsight train lenet --data fashion-mnist (recipes for it: lenet-fashion, "),
-        ("train ResNet50", "unknown recipe or model 'ResNet50': did you mean resnet50? type: firstsight train resnet50"),
+        (
+            "train ResNet50",
+            "unknown recipe or model 'ResNet50': did you mean resnet50? type: firstsight train resnet50",
+        ),
         ("train resnet", "unknown recipe or model 'resnet': did you mean resnet18 or "),
         ("train resnet34-imagenet", "is the name of weights, not a recipe or model; type: firstsight train resnet34"),
         ("train .", "'.' is a folder, not a recipe or model; type: firstsight train lenet --data ."),
         ("train lenet --weights lenett", "did you mean lenet-digits or lenet-fashion or lenet-mnist?"),
         ("train lenet --data convnet", "'convnet' is a network, not a data set; data sets: digits, "),
-        ("generate gan", "gan is a network, not weights; its trained weights: gan-digits; type: firstsight generate gan"),
+        (
+            "generate gan",
+            "gan is a network, not weights; its trained weights: gan-digits; type: firstsight generate gan",
+        ),
         ("generate lenet-digits", "holds a classifier, not a generator (type: firstsight predict lenet-digits IMAGE)"),
         ("predict lenet x.png", "lenet-fashion, lenet-mnist; type: firstsight predict lenet-digits IMAGE"),
         ("predict gan-digits x.png", "holds a generator, not a classifier (type: firstsight generate gan-digits)"),
@@ -224,7 +233,7 @@ def test_completion_imports_no_torch_and_works_in_bash(run: Run) -> None:
     Path("firstsight.bash").write_text(run("completion", "bash")[1])
     script = (
         f'firstsight() {{ {sys.executable} -c "import sys; from firstsight.cli import main; code = main(sys.argv[1:]);'
-        " assert 'torch' not in sys.modules; sys.exit(code)\" \"$@\"; }; source firstsight.bash;"
+        ' assert \'torch\' not in sys.modules; sys.exit(code)" "$@"; }; source firstsight.bash;'
         " COMP_WORDS=(firstsight train lenet --data fash); COMP_CWORD=4; _firstsight; echo ${COMPREPLY[@]}"
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)

@@ -32,26 +32,26 @@ class Screen:
         self.titles: list[str] = []
         self.is_open = False
 
-    def getBuildInformation(self) -> str:  # noqa: N802
+    def getBuildInformation(self) -> str:
         return "  GUI:                           QT5"
 
-    def namedWindow(self, name: str, flags: int) -> None:  # noqa: N802
+    def namedWindow(self, name: str, flags: int) -> None:
         self.is_open = True
 
     def imshow(self, name: str, image: Any) -> None:
         self.images.append(image)
 
-    def setWindowTitle(self, name: str, title: str) -> None:  # noqa: N802
+    def setWindowTitle(self, name: str, title: str) -> None:
         self.titles.append(title)
 
-    def waitKey(self, milliseconds: int) -> int:  # noqa: N802
+    def waitKey(self, milliseconds: int) -> int:
         assert milliseconds >= 1
         return self.key if len(self.images) == 3 else -1
 
-    def getWindowProperty(self, name: str, prop: int) -> float:  # noqa: N802
+    def getWindowProperty(self, name: str, prop: int) -> float:
         return self.visible if len(self.images) == 3 else 1.0
 
-    def destroyAllWindows(self) -> None:  # noqa: N802
+    def destroyAllWindows(self) -> None:
         self.is_open = False
 
 
@@ -76,9 +76,7 @@ def use_screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[Screen], None]:
     return install
 
 
-def test_without_a_display_one_sentence_says_what_to_do(
-    run: Run, files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_display_one_sentence_says_what_to_do(run: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")

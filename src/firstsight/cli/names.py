@@ -290,9 +290,13 @@ def check_published(name: str) -> None:
     if name in bundled():
         raise UsageError(f"{name} is in the package, so it needs no download; type: {_use(name)}")
     if other := spelled(name, [*PUBLISHED, *PUBLISHED_POSE]):
-        raise UsageError(f"unknown published weights '{name}': did you mean {other}? type: firstsight weights get {other}")
+        raise UsageError(
+            f"unknown published weights '{name}': did you mean {other}? type: firstsight weights get {other}"
+        )
     if name in MODELS and (trained := _weights_of(name)):
-        raise UsageError(f"no weights of {name} are published; in the package: {_some(trained)}; type: {_use(trained[0])}")
+        raise UsageError(
+            f"no weights of {name} are published; in the package: {_some(trained)}; type: {_use(trained[0])}"
+        )
     find_published(name)
 
 

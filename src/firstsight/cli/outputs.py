@@ -7,7 +7,6 @@ from pathlib import Path
 from firstsight.arguments import expand_user
 from firstsight.errors import UsageError
 
-
 FIGURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf")
 """Suffixes of figures, see `firstsight.plots.encode_figure`."""
 

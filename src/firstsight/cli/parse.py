@@ -176,9 +176,7 @@ def _option(hint: Any, default: Any, *, is_flag: bool) -> Any:
     return Required[annotated] if default is dataclasses.MISSING else annotated
 
 
-def _run(
-    schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], target: str
-) -> dict[str, Any]:
+def _run(schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], target: str) -> dict[str, Any]:
     """Run tyro; turn its complaints into one sentence."""
     complaint = io.StringIO()
     try:

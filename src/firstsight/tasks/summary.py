@@ -36,8 +36,9 @@ def summary(
     model : nn.Module | str | Path | Any
         A network; the name of one (see `list_models`); or what `load` returns or takes.
     input_shape : tuple[int, int, int] | Sequence[tuple[int, ...]] | None
-        Shape of one image (C, H, W), for a GAN that of its images; None for the size that the network is made for, (3, 224, 224) for a module. For a
-        network with several inputs, their shapes without the batch axis, of which the first is that of the image.
+        Shape of one image (C, H, W), for a GAN that of its images; None for the size that the network is made for,
+        (3, 224, 224) for a module. For a network with several inputs, their shapes without the batch axis, of which
+        the first is that of the image.
     variant : str | None
         "paper" or "torchvision", for the networks that have both.
     runs : int
@@ -93,7 +94,9 @@ def _network(
     if not isinstance(net, nn.Module):
         raise UsageError(f"`model` must be a network, or the name of one; got {type(model).__name__}")
     if shape is not None and len(loaded.input_shape) == 1:
-        raise UsageError(f"`input_shape`: a {type(loaded).__name__} takes latent vectors of {loaded.input_shape[0]} values")
+        raise UsageError(
+            f"`input_shape`: a {type(loaded).__name__} takes latent vectors of {loaded.input_shape[0]} values"
+        )
     return net, shape or loaded.input_shape
 
 

@@ -87,7 +87,9 @@ def read_folder(
     left_out = layout.notes(tree)
     if left_out and strict:
         raise DataError(f"{path}: {left_out[0]}")
-    train, test, note = _train_test(path, layout.splits, labeled=labeled, notes=left_out, whole=whole and split == "test")
+    train, test, note = _train_test(
+        path, layout.splits, labeled=labeled, notes=left_out, whole=whole and split == "test"
+    )
     classes = sorted({sample.label for sample in train})
     unknown = sorted({sample.label for sample in test} - set(classes))
     if unknown:
