@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
-from firstsight.cli.parse import attribute_docs
+from firstsight.cli.help import attribute_docs
 from firstsight.tasks.spec import TASKS
 
 PATHS = ("data", "weights")

@@ -248,7 +248,7 @@ def test_options_are_those_of_the_estimator_in_python(pose: Run, photo: Path, we
     ("arguments", "message"),
     [
         ("x.png --maps", "--maps writes a file next to that of the poses; give --out too"),
-        ("x.png --out x.gif", "--out must be a .png or .jpg file or a folder; got x.gif"),
+        ("x.png --out x.gif", "--out must be a .png, .jpg, .svg or .pdf file or a folder; got x.gif"),
         ("x.png y.png --out x.png", "several images need a folder"),
         ("x.png --out no/x.png", "--out no/x.png: the folder no does not exist"),
         ("x.png --coco r.txt", "--coco must be a .json file; got r.txt"),

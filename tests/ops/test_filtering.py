@@ -130,7 +130,7 @@ def test_filter_command_writes_json_and_a_figure(run: Run) -> None:
             2,
             "firstsight: the kernel spans 1801x1801 pixels, but the padded image has only",
         ),
-        (["--out", "figure.gif"], 2, "--out must be a .png file"),
+        (["--out", "figure.gif"], 2, "--out must be a .png, .jpg, .jpeg, .svg or .pdf file"),
         (["nothing.png"], 1, "nothing.png"),
     ],
 )

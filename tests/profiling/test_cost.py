@@ -161,7 +161,7 @@ def test_summary_command_takes_a_module_of_the_user(run: Run) -> None:
         (["lenet", "--input", "1x28x28"], "lenet needs images of 32x32 pixels; got 28"),
         (["alexnet", "--input", "3x40x40"], "alexnet needs images of at least 63x63 pixels; got 40x40"),
         (["lenet", "--variant", "paper"], "lenet has no variant 'paper'"),
-        (["lenet", "--out", "cost.pdf"], "--out must be a .png file"),
+        (["lenet", "--out", "cost.gif"], "--out must be a .png, .jpg, .jpeg, .svg or .pdf file"),
         (["lenet", "--out", "no/cost.png"], "--out no/cost.png: the folder no does not exist"),
         (["lenet-digits", "--input", "3x32x32"], "LeNet does not accept an image of 3x32x32"),
     ],

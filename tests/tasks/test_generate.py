@@ -199,7 +199,7 @@ def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: P
     with pytest.raises(UsageError, match=r"a run directory, a file, or a generator; got int"):
         load_as("gan", 3)
     for arguments, words in (
-        (["--out", "x.jpg"], "--out must be a .png file, a .gif file or a folder"),
+        (["--out", "x.bmp"], "--out must be a .png, .jpg, .svg, .pdf or .gif file, or a folder"),
         (["--out", "no/x.png"], "the folder no does not exist"),
         (["--class", "3", "--interpolate", "1", "2"], "choose one"),
         (["--nearest", "99"], "--nearest must be between 0 and 20"),

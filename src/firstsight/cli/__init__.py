@@ -20,6 +20,7 @@ COMMANDS = {
     "models": "list networks and recipes, with their size and result",
     "data": "list data sets, and where each was found",
     "weights": "list trained weights, download published ones, import a .pth file",
+    "completion": "print a script that completes commands and names in your shell",
 }
 
 USAGE = """firstsight {version} - the classic networks of computer vision
@@ -32,7 +33,8 @@ usage: firstsight COMMAND [options]
   firstsight COMMAND --help-all    all options
   firstsight --version
 
-All commands: --json prints one JSON document on stdout; --debug shows the traceback of an error.
+All commands: --json prints one JSON document on stdout; --debug shows the traceback of an error;
+  --color auto|always|never (default: auto, colors on a terminal)
 Environment variables:
   FIRSTSIGHT_HOME         folder of downloads
   FIRSTSIGHT_OFFLINE=1    never open a connection
@@ -41,7 +43,7 @@ Environment variables:
   FIRSTSIGHT_MAX_MB          largest size of a file that is read, in MB
   FIRSTSIGHT_MAX_MEGAPIXELS  largest image that is decoded
   OMP_WAIT_POLICY         wait policy of OpenMP threads (default: chosen from the machine's load)
-  NO_COLOR                no colors
+  NO_COLOR, FORCE_COLOR   no colors; colors also in a pipe
 """
 
 
@@ -76,16 +78,24 @@ def main(argv: list[str] | None = None) -> int:
 
     Every exception ends here: with one sentence on stderr, or with ``--debug`` in a traceback.
     """
+    from firstsight.cli.color import color_variables, split_color
+    from firstsight.errors import UsageError
+
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         try:
-            return _run(arguments)
-        except Exception as error:
-            if debug and not isinstance(error, BrokenPipeError):
-                raise
+            mode, arguments = split_color(arguments)
+        except UsageError as error:
             return _report(error)
+        with color_variables(mode):
+            try:
+                return _run(arguments)
+            except Exception as error:
+                if debug and not isinstance(error, BrokenPipeError):
+                    raise
+                return _report(error)
     except KeyboardInterrupt:
         print("firstsight: stopped", file=sys.stderr)
         return INTERRUPTED
@@ -171,6 +181,10 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     command, *rest = arguments
     if command not in COMMANDS:
-        raise unknown_name("command", command, COMMANDS, "see: firstsight --help")
+        from firstsight.cli.names import describe_name
+        from firstsight.errors import UsageError
+
+        text = describe_name(command)
+        raise UsageError(text) if text else unknown_name("command", command, COMMANDS, "see: firstsight --help")
     result: int = import_module(f"firstsight.cli.{command}").run(rest)
     return result

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -20,6 +21,22 @@ WIDTH = 160
 """Width of a table in a pipe or a file, in characters."""
 
 
+YELLOW, RED, RESET = "\x1b[33m", "\x1b[1;31m", "\x1b[0m"
+"""Escape sequences of a terminal."""
+
+
+def has_colors(stream: Any) -> bool:
+    """Return whether to write colors: never with ``NO_COLOR``, always with ``FORCE_COLOR``, else on a terminal.
+
+    ``--color`` sets these variables, see `firstsight.cli.color`.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
 class TextConsole(Console):
     """Console that prints text unchanged: names are no markup, no emoji codes and no control characters."""
 
@@ -30,6 +47,8 @@ class TextConsole(Console):
             markup=False,
             emoji=False,
             highlight=False,
+            color_system="standard" if has_colors(stream) else None,
+            force_terminal=stream.isatty(),
             soft_wrap=not stream.isatty(),
             width=None if stream.isatty() else WIDTH,
         )
@@ -66,7 +85,14 @@ def log(line: str) -> None:
 
 def warn(line: str) -> None:
     """Print a warning on stderr."""
-    log(f"warning: {line}")
+    _print_labeled("warning:", YELLOW, line)
+
+
+def _print_labeled(label: str, color: str, line: str) -> None:
+    """Print a line on stderr that begins with a word, in color where colors are wanted."""
+    if has_colors(sys.stderr):
+        label = f"{color}{label}{RESET}"
+    print(label, printable(line), file=sys.stderr)
 
 
 def as_options(message: str) -> str:
@@ -87,8 +113,8 @@ def as_options(message: str) -> str:
 
 def fail(reason: str) -> None:
     """Print why a command fails, as one line of at most `firstsight.text.MAX_MESSAGE` characters."""
-    prefix = "firstsight: "
-    log(prefix + one_line(reason, MAX_MESSAGE - len(prefix)))
+    label = "firstsight:"
+    _print_labeled(label, RED, one_line(reason, MAX_MESSAGE - len(label) - 1))
 
 
 def print_json(document: object) -> None:
@@ -170,11 +196,11 @@ def report_failures(refused: Sequence[str]) -> int:
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a figure as a PNG file, whose path `firstsight.cli.outputs.check_outputs` has checked."""
+    """Write a figure; the suffix of the path, which `check_outputs` has checked, chooses the format."""
     from firstsight.atomic_io import replace_file
-    from firstsight.plots import encode_png
+    from firstsight.plots import encode_figure
 
-    replace_file(path, encode_png(figure))
+    replace_file(path, encode_figure(figure, path.suffix))
 
 
 def open_in_browser(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_data, check_weights
 from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 
@@ -48,11 +49,15 @@ def run(argv: list[str]) -> int:
     from firstsight.cli.console import log, out, print_json, progress, say, table
     from firstsight.cli.outputs import check_outputs
     from firstsight.engine.rundir import find_latest
-    from firstsight.tasks.evaluate import evaluate
-    from firstsight.tasks.load import kind_of
 
     weights = find_latest(arguments.weights, notify=log) or arguments.weights
-    spec = kind_of(weights, notify=log)
+    spec = check_weights(str(weights), "evaluate")
+    if spec is not None and spec.command != "pose" and arguments.data is not None:
+        check_data(arguments.data)
+    if spec is None:
+        from firstsight.tasks.load import kind_of
+
+        spec = kind_of(weights, notify=log)
     known = {f.name for f in fields(kinds[spec.evaluate_options])} if spec.evaluate_options else set()
     for name in options:
         if name not in known:
@@ -60,6 +65,8 @@ def run(argv: list[str]) -> int:
     if "results" in options:
         inputs: list[str | Path] = [weights, *_files_of(arguments.data)]
         check_outputs([options["results"]], inputs=inputs, force=arguments.force, option="results", suffixes=(".json",))
+    from firstsight.tasks.evaluate import evaluate
+
     evaluation = evaluate(
         weights,
         arguments.data,

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_image, check_weights
 from firstsight.cli.parse import Flag, Maybe, parse
 
 EXAMPLES = (
@@ -27,7 +28,7 @@ class Arguments:
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     out: Maybe[Path] = None
-    """Output file (default: features.png, with a number if it exists)."""
+    """Figure: .png, .jpg, .svg or .pdf (default: features.png, with a number if it exists)."""
     force: Flag = False
     """Replace an existing file."""
     json: Flag = False
@@ -37,11 +38,14 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, compute, draw, print."""
     arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
 
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
-    check_outputs([target], inputs=inputs, force=arguments.force, suffixes=(".png",))
+    check_outputs([target], inputs=inputs, force=arguments.force, suffixes=FIGURES)
+    check_weights(arguments.weights, "features")
+    if arguments.image:
+        check_image(arguments.image)
     from firstsight import plots
     from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo

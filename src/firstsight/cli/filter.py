@@ -1,5 +1,6 @@
 """``firstsight filter``."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,8 +8,15 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_image
 from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.errors import UsageError, unknown_name
 
+KERNELS = (
+    *("identity", "sharpen", "sobel-x", "sobel-y", "prewitt-x", "prewitt-y", "laplacian", "emboss"),
+    *("box", "gaussian", "motion"),
+)
+"""Names of kernels, those of `firstsight.ops.kernels` without importing torch."""
 EXAMPLES = ("firstsight filter", 'firstsight filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0" --color')
 
 
@@ -37,7 +45,7 @@ class Arguments:
     at: Maybe[str] = None
     """Output pixel whose arithmetic to print, as X,Y from 0 (default: the strongest response away from the border)."""
     out: Maybe[Path] = None
-    """Output file (default: filter.png, with a number if it exists)."""
+    """Figure: .png, .jpg, .svg or .pdf (default: filter.png, with a number if it exists)."""
     force: Flag = False
     """Replace an existing file."""
     json: Flag = False
@@ -47,10 +55,16 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, filter, draw, print."""
     arguments = parse(Arguments, "filter", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
 
     target = choose_output(arguments.out, "filter.png", force=arguments.force)
-    check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=(".png",))
+    check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=FIGURES)
+    padding, at = _parse_padding(arguments.padding), _parse_pixel(arguments.at)
+    if arguments.kernel not in KERNELS and not re.search(r"\d", arguments.kernel):
+        hint = 'or give its numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
+        raise unknown_name("kernel", arguments.kernel, KERNELS, hint)
+    if arguments.image:
+        check_image(arguments.image)
     from firstsight import plots
     from firstsight.cli.console import print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
@@ -62,10 +76,10 @@ def run(argv: list[str]) -> int:
         arguments.kernel,
         size=arguments.size,
         stride=arguments.stride,
-        padding=_parse_padding(arguments.padding),
+        padding=padding,
         dilation=arguments.dilation,
         color=arguments.color,
-        at=_parse_pixel(arguments.at),
+        at=at,
     )
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
@@ -85,7 +99,6 @@ def run(argv: list[str]) -> int:
 
 def _parse_padding(text: str) -> int | Literal["same"]:
     from firstsight.arguments import is_digits
-    from firstsight.errors import UsageError
     from firstsight.text import one_line
 
     if text == "same":
@@ -97,7 +110,6 @@ def _parse_padding(text: str) -> int | Literal["same"]:
 
 def _parse_pixel(text: str | None) -> tuple[int, int] | None:
     from firstsight.arguments import is_digits
-    from firstsight.errors import UsageError
     from firstsight.text import one_line
 
     if text is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_weights
 from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe, parse
 from firstsight.errors import UsageError
 
@@ -60,8 +61,8 @@ class Arguments:
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     out: Maybe[Path] = None
-    """A .png file with all images, a .gif animation, or a folder for one file per image (default: generated.png, with a
-    number if it exists)."""
+    """A .png, .jpg, .svg or .pdf file with all images, a .gif animation, or a folder for one file per image (default:
+    generated.png, with a number if it exists)."""
     force: Flag = False
     """Replace existing files."""
     json: Flag = False
@@ -75,6 +76,7 @@ def run(argv: list[str]) -> int:
 
     out = choose_output(arguments.out, "generated.png", force=arguments.force)
     _check(arguments, out, [word.split("=")[0] for word in argv])
+    check_weights(arguments.generator, "generate", "gan")
     from firstsight.cli.console import log, print_json, say
     from firstsight.tasks.load import load_as
 
@@ -157,7 +159,7 @@ def _check(arguments: Arguments, out: Path, given: list[str]) -> None:
 
 def _check_values(arguments: Arguments, out: Path) -> None:
     """Refuse impossible values."""
-    from firstsight.cli.outputs import check_outputs
+    from firstsight.cli.outputs import FIGURES, check_outputs
     from firstsight.tasks.settings import Settings
 
     if not 0 <= arguments.nearest <= 20:
@@ -167,10 +169,10 @@ def _check_values(arguments: Arguments, out: Path) -> None:
         if not least <= seed <= most:
             raise UsageError(f"a seed must be between {least} and {most}; got {seed}")
     suffix = out.suffix.lower()
-    if arguments.nearest and suffix != ".png":
-        raise UsageError(f"--nearest needs a .png file; got {out}")
-    if suffix not in ("", ".png", ".gif"):
-        raise UsageError(f"--out must be a .png file, a .gif file or a folder; got {out}")
+    if arguments.nearest and suffix not in FIGURES:
+        raise UsageError(f"--nearest needs a figure, as in nearest.png; got {out}")
+    if suffix not in ("", *FIGURES, ".gif"):
+        raise UsageError(f"--out must be a .png, .jpg, .svg, .pdf or .gif file, or a folder; got {out}")
     first = out if suffix else _file_in(out, 0)  # more files are checked when their number is known
     inputs = [arguments.generator, arguments.data]
     check_outputs([first], inputs=inputs, force=arguments.force, makes_folder=not suffix)

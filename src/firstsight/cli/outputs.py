@@ -7,6 +7,9 @@ from pathlib import Path
 from firstsight.arguments import expand_user
 from firstsight.errors import UsageError
 
+FIGURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf")
+"""Suffixes of figures, see `firstsight.plots.encode_figure`."""
+
 
 def check_outputs(
     paths: Iterable[Path],
@@ -46,7 +49,7 @@ def check_outputs(
     read = [name for name in names if os.path.exists(name)]  # noqa: PTH110 - Path.exists refuses long names
     for path in files:
         if suffixes and path.suffix.lower() not in suffixes:
-            raise UsageError(f"`{option}` must be a {' or '.join(suffixes)} file; got {path}")
+            raise UsageError(f"`{option}` must be a {_alternatives(suffixes)} file; got {path}")
         if not makes_folder and not path.parent.is_dir():
             raise UsageError(f"`{option}={path}`: the folder {path.parent} does not exist")
         if makes_folder:
@@ -61,6 +64,15 @@ def check_outputs(
         raise UsageError(
             f"{existing[0]}{more}: exists; replace it with `force`, or choose another name with `{option}`"
         )
+
+
+def _alternatives(words: tuple[str, ...]) -> str:
+    """Return words with commas and "or".
+
+    >>> _alternatives((".png", ".jpg", ".svg"))
+    '.png, .jpg or .svg'
+    """
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def choose_output(out: Path | None, default: str, *, force: bool) -> Path:

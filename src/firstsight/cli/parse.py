@@ -5,35 +5,28 @@ are a second dataclass. Both are converted to typed dictionaries for tyro, so th
 back.
 """
 
-import ast
 import dataclasses
 import inspect
 import io
 import itertools
 import re
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Required, TypedDict, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Required, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
 from firstsight.arguments import expand_user
+from firstsight.cli.help import ADVANCED, NO_DEFAULT, Marker, as_list, groups_of, help_text, list_options, title_of
 from firstsight.errors import UsageError
+
+__all__ = ["ADVANCED", "NO_DEFAULT", "Device", "Flag", "Maybe", "parse", "parse_given"]
 
 T = TypeVar("T")
 
 
-class _Marker:
-    """Marker in the annotation of an option."""
-
-
-ADVANCED = _Marker()
-"""The option is shown by --help-all only."""
-NO_DEFAULT = _Marker()
-"""The help text says what happens without the option: no default is added to it."""
 Maybe = Annotated[T | None, NO_DEFAULT]
 """Type of an option without a default."""
 Flag = Annotated[bool, NO_DEFAULT]
@@ -121,17 +114,18 @@ def parse_given(
     UsageError
         See `parse`.
     """
-    wants_all = "--help-all" in arguments
-    wants_help = wants_all or bool({"-h", "--help"} & set(arguments))
-    schema, defaults, hidden = _schema(kind, settings, basic if wants_help and not wants_all else None)
-    if wants_help:
-        text = _help(schema, defaults, command, inspect.getdoc(kind) or "")
-        print(text.rstrip() + "\n" + _footer(examples, hidden, f"{command} {target}".rstrip()), end="")
+    if {"-h", "--help", "--help-all"} & set(arguments):
+        options = list_options(kind, settings, basic)
+        more = f"firstsight {f'{command} {target}'.rstrip()} --help-all"
+        show_all = "--help-all" in arguments
+        description = inspect.getdoc(kind) or ""
+        print(help_text(command, description, options, examples=examples, show_all=show_all, more=more), end="")
         sys.exit(0)
-    parsed = _run(schema, defaults, command, list(arguments), "", target)
+    schema, defaults = _schema(kind, settings)
+    parsed = _run(schema, defaults, command, list(arguments), target)
     groups = [parsed.pop(title) for title in [*parsed] if title.startswith("group:")]
-    options = {name: _expand(value) for name, value in parsed.items() if value is not None}
-    return options, {name: _expand(value) for group in groups for name, value in group.items()}
+    given = {name: _expand(value) for name, value in parsed.items() if value is not None}
+    return given, {name: _expand(value) for group in groups for name, value in group.items()}
 
 
 def _expand(value: Any) -> Any:
@@ -139,8 +133,8 @@ def _expand(value: Any) -> Any:
     return expand_user(value) if isinstance(value, Path) else value
 
 
-def _schema(kind: type[Any], settings: Any, basic: Sequence[str] | None) -> tuple[Any, dict[str, Any], int]:
-    """Return the typed dictionary for tyro, its defaults, and the number of hidden options.
+def _schema(kind: type[Any], settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the typed dictionary for tyro, and its defaults.
 
     Parameters
     ----------
@@ -148,39 +142,21 @@ def _schema(kind: type[Any], settings: Any, basic: Sequence[str] | None) -> tupl
         Dataclass of the options.
     settings : Any
         Dataclass instance of the settings, a list of them, or None.
-    basic : Sequence[str] | None
-        Names of the settings to show; None shows all options.
     """
     entries: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
-    hidden = 0
-    docs = attribute_docs(kind)
     hints = get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
-        hint = hints[field.name]
-        if basic is not None and _has(hint, ADVANCED):
-            hidden += 1
-            continue
-        entries[field.name] = _option(hint, docs[field.name], field.default, is_flag=True)
+        entries[field.name] = _option(hints[field.name], field.default, is_flag=True)
         if field.default is False:
             defaults[field.name] = False
-    instances = settings if isinstance(settings, list) else [settings] if settings is not None else []
-    for instance in instances:
-        docs = attribute_docs(type(instance))
-        for group, fields in _groups(type(instance)).items():
-            shown = {name: hint for name, hint in fields.items() if basic is None or name in basic}
-            hidden += len(fields) - len(shown)
-            if not shown:
-                continue
-            options = {
-                name: _option(hint, docs[name], getattr(instance, name), is_flag=False) for name, hint in shown.items()
-            }
+    for instance in as_list(settings):
+        for group, fields in groups_of(type(instance)).items():
+            options = {name: _option(hint, getattr(instance, name), is_flag=False) for name, hint in fields.items()}
             title = f"group:{group.__name__}"
-            nested = _typed_dict(title, options)
-            nested.__doc__ = (inspect.getdoc(group) or "").splitlines()[0]
-            entries[title] = Annotated[nested, tyro.conf.arg(name=_title(group))]
+            entries[title] = Annotated[_typed_dict(title, options), tyro.conf.arg(name=title_of(group))]
             defaults[title] = {}
-    return _typed_dict("Options", entries), defaults, hidden
+    return _typed_dict("Options", entries), defaults
 
 
 def _typed_dict(name: str, entries: dict[str, Any]) -> Any:
@@ -189,89 +165,18 @@ def _typed_dict(name: str, entries: dict[str, Any]) -> Any:
     return functional(name, entries, total=False)
 
 
-def _groups(kind: type[Any]) -> dict[type[Any], dict[str, Any]]:
-    """Return the fields of a dataclass by the class that defines them, base classes first."""
-    hints = get_type_hints(kind, include_extras=True)
-    names = [field.name for field in dataclasses.fields(kind)]
-    owners: dict[type[Any], dict[str, Any]] = {}
-    for name in names:
-        first = next(base for base in reversed(kind.__mro__) if name in vars(base).get("__annotations__", {}))
-        owners.setdefault(first, {})[name] = hints[name]
-    return owners
-
-
-def _option(hint: Any, text: str, default: Any, *, is_flag: bool) -> Any:
+def _option(hint: Any, default: Any, *, is_flag: bool) -> Any:
     """Return the annotation of an option for tyro."""
     parts: tuple[Any, ...] = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    base, extras = parts[0], parts[1:]
-    config: Any = next((extra for extra in extras if hasattr(extra, "metavar")), tyro.conf.arg())
-    rest = [extra for extra in extras if not isinstance(extra, _Marker) and not hasattr(extra, "metavar")]
-    is_required = default is dataclasses.MISSING
-    shows_default = not (is_required or default is None or default == "" or _has(hint, NO_DEFAULT) or default == ())
-    config = dataclasses.replace(
-        config, help=text, help_behavior_hint=f"(default: {_shown(default)})" if shows_default else ""
-    )
-    if is_flag and base is bool:
-        rest += [tyro.conf.FlagCreatePairsOff]
+    extras = [extra for extra in parts[1:] if not isinstance(extra, Marker)]
+    if is_flag and parts[0] is bool:
+        extras += [tyro.conf.FlagCreatePairsOff]
     form: Any = Annotated
-    annotated = form[(base, config, *rest)]
-    return Required[annotated] if is_required else annotated
+    annotated = form[(parts[0], *extras, tyro.conf.arg())] if not extras else form[(parts[0], *extras)]
+    return Required[annotated] if default is dataclasses.MISSING else annotated
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _has(hint: Any, marker: _Marker) -> bool:
-    return get_origin(hint) is Annotated and any(extra is marker for extra in get_args(hint)[1:])
-
-
-def attribute_docs(kind: Any) -> dict[str, str]:
-    """Return the strings below the fields of a dataclass and its bases, by field, in one line each."""
-    docs: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(cast(type[Any], base)))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for statement, following in itertools.pairwise(body.body):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-            ):
-                docs[statement.target.id] = " ".join(str(following.value.value).split())
-    return docs
-
-
-def _title(group: type[Any]) -> str:
-    """Return the title of a group of settings: its own ``TITLE``, or else the words of its class name."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", group.__name__.removesuffix("Settings"))
-    return str(vars(group).get("TITLE", words.lower()))
-
-
-def _help(schema: Any, defaults: Mapping[str, Any], command: str, description: str) -> str:
-    """Return the help text of tyro."""
-    output = io.StringIO()
-    with redirect_stdout(output), suppress(SystemExit):
-        _run(schema, defaults, command, ["--help"], description)
-    return output.getvalue()
-
-
-def _footer(examples: Sequence[str], hidden: int, command: str) -> str:
-    """Return the end of the help: examples, and how to see the hidden options."""
-    lines = ["", "examples:", *(f"  {line}" for line in examples)] if examples else []
-    if hidden:
-        lines += ["", f"{hidden} more options: firstsight {command} --help-all"]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _run(
-    schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], description: str, target: str = ""
-) -> dict[str, Any]:
+def _run(schema: Any, defaults: Mapping[str, Any], command: str, arguments: list[str], target: str) -> dict[str, Any]:
     """Run tyro; turn its complaints into one sentence."""
     complaint = io.StringIO()
     try:
@@ -281,7 +186,6 @@ def _run(
                 prog=f"firstsight {command}",
                 args=arguments,
                 default=dict(defaults),
-                description=description,
                 config=CONFIG,
             )
     except SystemExit as stop:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_weights
 from firstsight.cli.parse import Device, Flag, parse
+from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,13 +41,13 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print; report unreadable images on stderr, with exit code 1, and classify the others."""
     arguments = parse(Arguments, "predict", argv, examples=EXAMPLES)
+    if not arguments.images:
+        raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
+    check_weights(arguments.weights, "predict", "classification")
     from firstsight.cli.console import log, out, print_json, report_failures, table
-    from firstsight.errors import UsageError
     from firstsight.tasks.classification.predict import predict
     from firstsight.tasks.load import load_as
 
-    if not arguments.images:
-        raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
     images, refused = _read(arguments.images)
     predictions = []
     if images:

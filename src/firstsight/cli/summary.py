@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_network
 from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.models.registry import CLASSIFICATION_MODELS, check_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +44,7 @@ class Arguments:
     time: Flag = False
     """Measure the time of every layer on one image (median of 5 runs)."""
     out: Maybe[Path] = None
-    """Write a figure of parameters and MACs to this .png file."""
+    """Write a figure of parameters and MACs to this file: .png, .jpg, .svg or .pdf."""
     force: Flag = False
     """Replace an existing file."""
     json: Flag = False
@@ -53,15 +55,21 @@ def run(argv: list[str]) -> int:
     """Parse, trace, print."""
     arguments = parse(Arguments, "summary", argv, examples=EXAMPLES)
     from firstsight.cli.console import print_json, say, write_figure
-    from firstsight.cli.outputs import check_outputs
-    from firstsight.tasks.summary import summary
+    from firstsight.cli.outputs import FIGURES, check_outputs
 
     if arguments.out:
-        check_outputs([arguments.out], inputs=[arguments.model], force=arguments.force, suffixes=(".png",))
+        check_outputs([arguments.out], inputs=[arguments.model], force=arguments.force, suffixes=FIGURES)
+    shapes = _parse_shapes(arguments.input)
+    if ":" not in arguments.model:
+        check_network(arguments.model)
+        if arguments.model in CLASSIFICATION_MODELS:
+            check_options(CLASSIFICATION_MODELS[arguments.model], None, None, arguments.variant)
+    from firstsight.tasks.summary import summary
+
     model = _import_network(arguments.model) if ":" in arguments.model else arguments.model
     result = summary(
         model,
-        _parse_shapes(arguments.input),
+        shapes,
         variant=arguments.variant,
         runs=TIMED_RUNS if arguments.time else 0,
     )

@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstsight.cli import is_first_process
+from firstsight.cli.names import check_recipe, check_training
 from firstsight.cli.parse import ADVANCED, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 from firstsight.recipes import RECIPES, find_recipe
@@ -17,7 +18,7 @@ from firstsight.recipes.zoo import DEFAULTS
 
 EXAMPLES = (
     "firstsight train lenet",
-    "firstsight train resnet18 --data photos/ --weights imagenet --epochs 5 --out runs/mine",
+    "firstsight train resnet18 --data photos/ --weights imagenet --out runs/mine",
 )
 FLAGS = ("--resume", "--open", "--quiet", "--strict", "--json")
 """Options without a value, which can be in front of the name."""
@@ -27,14 +28,14 @@ DEFAULT = "lenet"
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train a recipe, or a model with the recipe made for the data (see: firstsight models).
+    """Train a recipe, or a model with the recipe made for the data.
 
     Writes a run directory with the trained model, metrics, figures and report.html. The defaults differ between
     recipes: firstsight train RECIPE --help shows those of one.
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="[RECIPE_OR_MODEL]")] = ""
-    """Name of a recipe or a model. With --resume also a run directory, or latest (the newest run)."""
+    """Name of a recipe or a model (see: firstsight models). With --resume also a run directory, or latest (the newest run)."""
     config: Maybe[str] = None
     """Train again with the settings of a run, given by its config.json, its directory or latest; options replace some
     of them."""
@@ -97,7 +98,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     named = next((word for word in argv if word in RECIPES or word in DEFAULTS), None) or _named_by_run(argv)
     if named is None and argv and not argv[0].startswith("-"):
         check_recipe_name(argv[0])
-        find_recipe(argv[0])  # refuses an unknown name before its options
+        check_recipe(argv[0])  # before its options
         named = argv[0]
     recipe = find_recipe(named or DEFAULT)
     weights = _value_of("--weights", argv)
@@ -115,8 +116,10 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     )
     if not given.get("recipe") and "config" not in given:
         raise UsageError("missing: RECIPE_OR_MODEL (see: firstsight train --help)")
-    if named is None:
-        find_recipe(given["recipe"])
+    if named is None and given.get("recipe"):
+        check_recipe(given["recipe"])
+    if given.get("recipe"):
+        check_training(named or given["recipe"], changes, resume=given.get("resume", False), out=given.get("out"))
     return Arguments(**given), changes
 
 

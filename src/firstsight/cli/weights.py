@@ -14,17 +14,23 @@ USAGE = """usage: firstsight weights {list,get,import} [options]
 
 List trained weights, download published ones, import a file of PyTorch.
 
+examples:
   firstsight weights list                            list bundled, published and imported weights
   firstsight weights get resnet34                    download published weights, verify and store them
-  firstsight weights get openpose-mobilenet          the same for pose estimation
   firstsight weights import FILE --model resnet34    the same from a .pth or .safetensors file
-  firstsight weights import human-pose-estimation-0001.xml    the same from files of OpenVINO
 
   firstsight weights list --help, ... get --help, ... import --help    the options of each
 
 Use cached weights by their name: firstsight predict resnet34 PHOTO
 They are stored in $FIRSTSIGHT_HOME/weights (default: ~/.cache/firstsight/weights).
 """
+
+LIST_EXAMPLES = ("firstsight weights list", "firstsight weights list --json")
+GET_EXAMPLES = ("firstsight weights get resnet34", "firstsight weights get openpose-mobilenet")
+IMPORT_EXAMPLES = (
+    "firstsight weights import resnet34-b627a593.pth --model resnet34",
+    "firstsight weights import human-pose-estimation-0001.xml",
+)
 
 
 EMPTY: dict[str, Any] = {
@@ -96,7 +102,7 @@ def run(argv: list[str]) -> int:
 
 
 def _list(argv: list[str]) -> int:
-    arguments = parse(ListArguments, "weights list", argv)
+    arguments = parse(ListArguments, "weights list", argv, examples=LIST_EXAMPLES)
     from firstsight.cli.console import out, print_json, say, table
     from firstsight.data.fetch import find_home
     from firstsight.weights.table import TERMS
@@ -241,22 +247,29 @@ def _count(values: Any) -> int | None:
 
 
 def _get(argv: list[str]) -> int:
-    arguments = parse(GetArguments, "weights get", argv)
+    arguments = parse(GetArguments, "weights get", argv, examples=GET_EXAMPLES)
     from firstsight.cli.console import log
+    from firstsight.cli.names import check_published
+
+    check_published(arguments.name)
     from firstsight.weights.published import get
 
     return _print_stored(get(arguments.name, notify=log), as_json=arguments.json)
 
 
 def _import(argv: list[str]) -> int:
-    arguments = parse(ImportArguments, "weights import", argv)
+    arguments = parse(ImportArguments, "weights import", argv, examples=IMPORT_EXAMPLES)
     from firstsight.cli.outputs import check_outputs
 
     if arguments.out is not None:
         inputs, suffixes = [arguments.file, arguments.classes], (".safetensors",)
         check_outputs([arguments.out], inputs=inputs, force=arguments.force, suffixes=suffixes, makes_folder=True)
     from firstsight.cli.console import log
+    from firstsight.cli.names import check_published
     from firstsight.weights.pose_table import MODEL
+
+    if arguments.model not in (None, MODEL):
+        check_published(arguments.model)
     from firstsight.weights.published import import_weights
     from firstsight.weights.published_pose import import_pose, is_pose_file
     from firstsight.weights.table import read_classes

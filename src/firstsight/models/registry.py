@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from firstsight.errors import UsageError
+
 Kind = str
 """Name of a kind of task: "classification", "gan", "bottom-up", "top-down", or one that was registered."""
 
@@ -286,3 +288,25 @@ def _natural_key(name: str) -> list[tuple[str, int]]:
     ['a9', 'a9_x', 'a10', 'b1']
     """
     return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D+)(\d*)", name)]
+
+
+def check_options(info: ModelInfo, num_classes: int | None, image_size: int | None, variant: str | None) -> None:
+    """Check the options of a classification network.
+
+    Raises
+    ------
+    UsageError
+        If the network does not accept one.
+    """
+    name = info.name
+    if num_classes is not None and num_classes < 2:
+        raise UsageError(f"`num_classes` must be at least 2; got {num_classes}")
+    if info.is_fixed_size and image_size not in (None, info.image_size):
+        side = info.image_size
+        raise UsageError(f"{name} needs images of {side}x{side} pixels; got {image_size} (resize them, or use convnet)")
+    if image_size is not None and image_size < info.min_size:
+        least = f"at least {info.min_size}x{info.min_size} pixels; got {image_size}x{image_size}"
+        raise UsageError(f"{name} needs images of {least} (resize them, or use convnet or resnet20)")
+    if variant is not None and variant not in info.variants:
+        known = " or ".join(info.variants) or "it has only one"
+        raise UsageError(f"{name} has no variant '{variant}' ({known})")

@@ -2,9 +2,10 @@
 
 from firstsight.plots.compare import compare_runs
 from firstsight.plots.cost import cost
+from firstsight.plots.encode import encode_figure, encode_image, encode_png
 from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
-from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, encode_image, tile_png
+from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, tile, tile_png
 from firstsight.plots.maps import features
 from firstsight.plots.poses import (
     pck_by_joint,
@@ -15,7 +16,7 @@ from firstsight.plots.poses import (
     top_down_curves,
 )
 from firstsight.plots.skeletons import draw_people, pose_maps
-from firstsight.plots.style import TRAIN, WRONG, encode_png, text_figure
+from firstsight.plots.style import TRAIN, WRONG, text_figure
 from firstsight.plots.training import confusion, curves, gallery
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "cost",
     "curves",
     "draw_people",
+    "encode_figure",
     "encode_gif",
     "encode_image",
     "encode_png",
@@ -42,6 +44,7 @@ __all__ = [
     "side_by_side",
     "swaps_and_errors",
     "text_figure",
+    "tile",
     "tile_png",
     "top_down_curves",
 ]

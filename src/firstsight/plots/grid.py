@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from firstsight.plots.encode import encode_image
+
 BACKGROUND = 255
 GAP = 2
 """Width of the gaps between images in pixels."""
@@ -83,28 +85,3 @@ def encode_gif(frames: Sequence[bytes], *, milliseconds: int = 150) -> bytes:
     images = [Image.open(io.BytesIO(frame)).convert("RGB").quantize(64) for frame in frames]
     duration = [milliseconds] * (len(images) - 1) + [2000]
     return encode_image(images[0], ".gif", save_all=True, append_images=images[1:], duration=duration, loop=0)
-
-
-def encode_image(image: Image.Image, suffix: str, **options: object) -> bytes:
-    """Return the content of an image file.
-
-    Parameters
-    ----------
-    image : Image.Image
-        The image.
-    suffix : str
-        Suffix of the file, which chooses the format, as in ".png".
-    **options : object
-        Options of Pillow for this format.
-
-    Raises
-    ------
-    ValueError
-        If Pillow does not know the suffix, or the format cannot hold the image.
-    """
-    formats = Image.registered_extensions()
-    if suffix.lower() not in formats:
-        raise ValueError(f"unknown suffix of an image file: {suffix}")
-    out = io.BytesIO()
-    image.save(out, format=formats[suffix.lower()], **options)
-    return out.getvalue()

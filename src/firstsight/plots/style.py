@@ -1,6 +1,5 @@
-"""Colors and axis styles shared by all figures, and the conversion of a figure to a PNG file."""
+"""Colors and axis styles shared by all figures."""
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,13 +17,6 @@ MAX_LABEL = 24
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty white figure of this size in inches, whose text is drawn unchanged."""
     return TextFigure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
-
-
-def encode_png(fig: Figure) -> bytes:
-    """Return the content of a PNG file of a figure."""
-    out = io.BytesIO()
-    fig.savefig(out, format="png")
-    return out.getvalue()
 
 
 def despine(ax: Any) -> None:

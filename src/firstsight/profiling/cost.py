@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, ClassVar
 
@@ -119,8 +119,8 @@ class Summary:
 
     Attributes
     ----------
-    input_shape : tuple[int, int, int]
-        Shape of the image (C, H, W).
+    input_shape : tuple[int, int, int] | tuple[int]
+        Shape of the image (C, H, W), or (D,) of the latent vector.
     parameters : int
         Number of parameters of the whole network, including unused parts.
     layers : tuple[Layer, ...]
@@ -131,7 +131,7 @@ class Summary:
         Shapes of the inputs after the image, without the batch axis.
     """
 
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, int, int] | tuple[int]
     parameters: int
     layers: tuple[Layer, ...]
     unused: Mapping[str, int]
@@ -201,8 +201,9 @@ class Summary:
     def totals(self) -> list[str]:
         """Return lines with the totals of the network."""
         size = " and ".join("x".join(map(str, shape)) for shape in (self.input_shape, *self.other_shapes))
+        what = "latent vector" if len(self.input_shape) == 1 else "image"
         lines = [
-            f"{self.parameters:,} parameters; one image of {size}: {self.macs:,} MACs,"
+            f"{self.parameters:,} parameters; one {what} of {size}: {self.macs:,} MACs,"
             f" {self.activation_bytes / 1024:,.0f} kB of activations"
         ]
         for group, (parameters, macs) in self.shares().items():
@@ -235,7 +236,7 @@ class Summary:
 
 
 def summarize(
-    net: nn.Module, input_shape: tuple[int, int, int], *other_shapes: tuple[int, ...], runs: int = 0
+    net: nn.Module, input_shape: tuple[int, int, int] | tuple[int], *other_shapes: tuple[int, ...], runs: int = 0
 ) -> Summary:
     """Compute the cost table of a network in eval mode.
 
@@ -244,8 +245,8 @@ def summarize(
     net : nn.Module
         Any module that accepts (N, C, H, W) images. On the meta device nothing is computed. A network with lazy
         modules is copied, and the copy is initialized.
-    input_shape : tuple[int, int, int]
-        Shape of one image (C, H, W).
+    input_shape : tuple[int, int, int] | tuple[int]
+        Shape of one image (C, H, W), or (D,) of one latent vector of a generator.
     *other_shapes : tuple[int, ...]
         Shapes of the inputs after the image, without the batch axis.
     runs : int
@@ -272,6 +273,8 @@ def summarize(
     except Exception as error:  # the forward is code of the user
         raise UsageError(_describe(error, net, (input_shape, *other_shapes))) from None
     layers = tuple(_to_layer(step, [run[i].seconds for run in timed_runs]) for i, step in enumerate(steps))
+    if len(input_shape) == 1:  # a latent vector has no pixels
+        layers = tuple(replace(layer, receptive_field=None) for layer in layers)
     total = sum(_size(p) for p in net.parameters())
     return Summary(input_shape, total, layers, _find_unused(net, steps), other_shapes)
 

@@ -1,7 +1,9 @@
 """Progress of a run on stderr: a bar on a terminal, and a line per epoch."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -25,8 +27,16 @@ class ProgressBar:
     """
 
     def __init__(self, *, quiet: bool = False, translate: Callable[[str], str] = str) -> None:
-        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-        self.console.soft_wrap = not self.console.is_terminal
+        is_terminal = sys.stderr.isatty()  # FORCE_COLOR wants colors in a file, but no bar
+        self.console = Console(
+            stderr=True,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            force_terminal=is_terminal,
+            color_system=_color_system(),
+        )
+        self.console.soft_wrap = not is_terminal
         self.quiet = quiet
         self.translate = translate
         self._bar: Progress | None = None
@@ -78,6 +88,13 @@ class ProgressBar:
     def _print(self, line: str, style: str) -> None:
         self.console.print(
             printable(self.translate(line)),
-            style=style if self.console.is_terminal else "",
+            style=style if self.console.color_system else "",
             soft_wrap=self.console.soft_wrap,
         )
+
+
+def _color_system() -> Literal["auto", "standard"] | None:
+    """Return the colors of the console: none with ``NO_COLOR``, also in a file with ``FORCE_COLOR``."""
+    if os.environ.get("NO_COLOR"):
+        return None
+    return "standard" if os.environ.get("FORCE_COLOR") else "auto"

@@ -10,8 +10,9 @@ from accelerate import Accelerator
 from firstsight.data.augment import Augmentation
 from firstsight.data.batches import Batches
 from firstsight.data.image_io import Preprocess
+from firstsight.data.images.find import check_exists
 from firstsight.data.images.image_set import ImageSet, stratified_split
-from firstsight.data.images.loading import check_exists, load_data
+from firstsight.data.images.loading import load_data
 from firstsight.engine.loop import Callback
 from firstsight.engine.task import Task
 from firstsight.optim.config import OptimizerConfig

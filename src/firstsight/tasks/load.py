@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firstsight.errors import UsageError, WeightsError
-from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card
+from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card, wrong_kind
 from firstsight.weights.bundled import card_of, display_name
 from firstsight.weights.io import FOREIGN_SUFFIXES, WeightsFile, read_weights
 from firstsight.weights.resolve import resolve
@@ -135,13 +135,6 @@ def read_kind(path: Path, task: str, *, notify: Callable[[str], None] = lambda l
     if spec.name != task:
         raise wrong_kind(display_name(path), spec, TASKS[task])
     return weights
-
-
-def wrong_kind(name: str, given: TaskSpec, expected: TaskSpec) -> WeightsError:
-    """Return the error for weights of another kind than expected."""
-    return WeightsError(
-        f"{name}: holds a {given.title}, not a {expected.title} (see: firstsight {given.command} --help)"
-    )
 
 
 def load_as(

@@ -1,10 +1,13 @@
 """The data that weights were trained on."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
+from firstsight.data.images.image_set import ImageSet
 from firstsight.engine.rundir import read_config
 from firstsight.errors import RunError, UsageError
 from firstsight.weights.bundled import display_name
@@ -34,6 +37,31 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
             f"{display_name(source)}: its training data ({name}) were not found; name a data set with `data`"
         )
     return name
+
+
+def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, Any]) -> bool:
+    """Return whether ``data`` is the name or the path of the data that weights were trained on.
+
+    Parameters
+    ----------
+    data : str | Path
+        Name or path of a data set.
+    source : str | Path
+        See `training_data`.
+    card : Mapping[str, Any]
+        See `training_data`.
+    """
+    settings = run_settings(source) or card["about"].get("settings") or {}
+    trained_on = str(settings.get("data", card["about"].get("data", "")))
+    if str(data) == trained_on:
+        return True
+    return os.path.realpath(expand_user(data)) == os.path.realpath(expand_user(trained_on))
+
+
+def describe_split(images: ImageSet) -> str:
+    """Return which images were measured: "measured on the test split: 12 images"."""
+    is_whole = any("using all" in note for note in images.notes)
+    return f"measured on {'all' if is_whole else 'the test split:'} {len(images):,} image{'s' * (len(images) != 1)}"
 
 
 def run_settings(source: str | Path) -> dict[str, Any] | None:

@@ -231,3 +231,10 @@ def task_of_card(kind: str, path: Path) -> TaskSpec:
             return spec
     text = f"{path}: has a card of unknown kind '{kind}'; it may need a newer version of firstsight"
     raise WeightsError(text)
+
+
+def wrong_kind(name: str, given: TaskSpec, expected: TaskSpec) -> WeightsError:
+    """Return the error for weights of another kind than expected."""
+    return WeightsError(
+        f"{name}: holds a {given.title}, not a {expected.title} (see: firstsight {given.command} --help)"
+    )

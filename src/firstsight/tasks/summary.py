@@ -1,5 +1,6 @@
 """Cost table of a network: parameters, MACs, activations and receptive field of every layer."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from firstsight.weights.bundled import bundled, cached
 
 __all__ = ["Summary", "summary"]
 IMAGENET_SHAPE = (3, 224, 224)
+INFOGAN: dict[str, Any] = {"latent_dim": 74, "categories": (10,), "continuous": 2}
+"""Codes of InfoGAN with which the registry counts its parameters: 62 noise values, one category, two continuous."""
 
 
 def summary(
@@ -33,8 +36,9 @@ def summary(
     model : nn.Module | str | Path | Any
         A network; the name of one (see `list_models`); or what `load` returns or takes.
     input_shape : tuple[int, int, int] | Sequence[tuple[int, ...]] | None
-        Shape of one image (C, H, W); None for the size that the network is made for, (3, 224, 224) for a module. For a
-        network with several inputs, their shapes without the batch axis, of which the first is that of the image.
+        Shape of one image (C, H, W), for a GAN that of its images; None for the size that the network is made for,
+        (3, 224, 224) for a module. For a network with several inputs, their shapes without the batch axis, of which
+        the first is that of the image.
     variant : str | None
         "paper" or "torchvision", for the networks that have both.
     runs : int
@@ -48,7 +52,7 @@ def summary(
     Raises
     ------
     UsageError
-        If the name is unknown, the network takes no images, or the shape does not fit.
+        If the name is unknown, or the shape does not fit.
 
     Examples
     --------
@@ -75,7 +79,7 @@ def _split_shapes(shapes: Any) -> tuple[tuple[int, int, int] | None, list[tuple[
 
 def _network(
     model: Any, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
-) -> tuple[nn.Module, tuple[int, int, int]]:
+) -> tuple[nn.Module, tuple[int, ...]]:
     """Return the network and the shape of its images; without memory for weights unless it is timed."""
     if isinstance(model, str) and model in MODELS:
         return _new_network(model, shape, variant, is_timed=is_timed)
@@ -89,21 +93,58 @@ def _network(
     net = getattr(getattr(loaded, "network", loaded), "model", None)
     if not isinstance(net, nn.Module):
         raise UsageError(f"`model` must be a network, or the name of one; got {type(model).__name__}")
-    if len(loaded.input_shape) != 3:
-        raise UsageError(f"`model`: a {type(loaded).__name__} takes no images, so it has no receptive field")
+    if shape is not None and len(loaded.input_shape) == 1:
+        raise UsageError(
+            f"`input_shape`: a {type(loaded).__name__} takes latent vectors of {loaded.input_shape[0]} values"
+        )
     return net, shape or loaded.input_shape
 
 
 def _new_network(
     name: str, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
-) -> tuple[nn.Module, tuple[int, int, int]]:
-    from firstsight.models.classification import create_model
+) -> tuple[nn.Module, tuple[int, ...]]:
+    with torch.device("cpu" if is_timed else "meta"):
+        info = MODELS[name]
+        if variant and info.kind != "classification":
+            raise UsageError(f"`variant` is for classification networks; {name} has one")
+        if info.kind == "gan":
+            return _new_gan(name, shape)
+        if info.kind in ("bottom-up", "top-down"):
+            return _new_pose_network(name, shape)
+        if info.kind != "classification":
+            raise UsageError(f"`model`: the summary of {name} needs its options; build it with firstsight.create_model")
+        from firstsight.models.classification import create_model
+
+        channels, height, width = shape or (info.in_channels, info.image_size, info.image_size)
+        size = height if info.needs_image_size or info.is_fixed_size else min(height, width)
+        net = create_model(name, in_channels=channels, image_size=size, variant=variant)
+        return net, (channels, height, width)
+
+
+def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, tuple[int]]:
+    """Return generator and discriminator of a GAN as one network, and the shape of its latent vectors."""
+    from firstsight.models.gan import create_gan
+
+    channels, height, width = shape or (1, MODELS[name].image_size, MODELS[name].image_size)
+    if height != width:
+        raise UsageError(f"`input_shape`: {name} makes square images; got {height}x{width}")
+    options: dict[str, Any] = INFOGAN if name == "infogan" else {}
+    generator, discriminator = create_gan(name, image_size=height, channels=channels, **options)
+    latent_dim = options.get("latent_dim", create_gan.__kwdefaults__["latent_dim"])
+    both = nn.Sequential(OrderedDict(generator=generator, discriminator=discriminator))
+    return both.eval(), (latent_dim,)
+
+
+def _new_pose_network(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, tuple[int, ...]]:
+    """Return a pose network with the keypoints and the input of its publication."""
+    from firstsight.models.pose import create_bottom_up, create_top_down
+    from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18
 
     info = MODELS[name]
-    if info.kind != "classification":
-        raise UsageError(f"`model`: the summary of {name} needs its options; build it with firstsight.create_model")
-    channels, height, width = shape or (info.in_channels, info.image_size, info.image_size)
-    size = height if info.needs_image_size or info.is_fixed_size else min(height, width)
-    with torch.device("cpu" if is_timed else "meta"):
-        net = create_model(name, in_channels=channels, image_size=size, variant=variant)
-    return net, (channels, height, width)
+    default = {"openpose-small": 256, "openpose-tiny": 256}.get(name, 368)
+    if info.kind == "bottom-up":
+        skeleton = LSP_14 if name == "openpose-tiny" else OPENPOSE_18
+        return create_bottom_up(name, skeleton=skeleton).eval(), shape or (3, default, default)
+    skeleton = LSP_14 if name == "pose-tiny" else COCO_17
+    channels, height, width = shape or (3, 256, 256 if name == "hourglass" else 192)
+    return create_top_down(name, skeleton=skeleton, size=(height, width)).eval(), (channels, height, width)

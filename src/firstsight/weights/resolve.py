@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from firstsight.arguments import expand_user
-from firstsight.engine import checkpoint
 from firstsight.engine.rundir import LATEST, find_latest, latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
@@ -42,7 +41,7 @@ def resolve(
     path = bundled().get(name) or find_latest(name, notify=notify) or expand_user(name)
     if path.exists():
         return weights_of_run(path) if path.is_dir() else path
-    if name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None:
+    if is_published(name):
         from firstsight.weights.published import get  # which returns the file in the cache unless it is damaged
 
         return get(name, notify=notify)
@@ -53,6 +52,24 @@ def resolve(
         hint = "; docs/howto/published-weights.md lists the published ones" if path.suffix == ".pth" else ""
         raise UsageError(f"no such file or run directory: {name}{hint}")
     raise _unknown_weights(name, other_names)
+
+
+def is_published(name: str) -> bool:
+    """Return whether a name means published weights, stored or not."""
+    return name.removesuffix("-imagenet") in PUBLISHED or find_published_pose(name) is not None
+
+
+def stored_weights(name: str) -> Path | None:
+    """Return the weights file that a name or a path means if it is on this machine and complete; None otherwise.
+
+    Nothing is downloaded, and torch is not imported. An unfinished run has no such file.
+    """
+    path = bundled().get(name) or expand_user(name)
+    path = path / "model.safetensors" if path.is_dir() else path
+    if path.is_file():
+        return path
+    files = cached()
+    return files.get(name) or files.get(f"{name}-imagenet")
 
 
 def _unknown_weights(name: str, other_names: Iterable[str]) -> UsageError:
@@ -86,6 +103,9 @@ def weights_of_run(run: Path) -> Path:
     finished = run / "model.safetensors"
     if finished.is_file():
         return finished
+    from firstsight.engine import checkpoint  # imports torch
+    from firstsight.engine.rundir import latest_run
+
     while True:
         state, _ = checkpoint.load_newest(run / "checkpoints")
         if state is None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstsight.cli.names import check_weights
 from firstsight.cli.parse import parse
 from firstsight.cli.pose.arguments import EXAMPLES, Arguments, estimator_of
 from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, Targets, draw, plan_targets, print_table, write_coco
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
     from firstsight.tasks.pose.estimator import Estimator
     from firstsight.tasks.pose.result import PoseResult
 
+POSE_KINDS = ("bottom-up", "top-down")
+"""Tasks whose weights estimate poses."""
+
 
 def run(argv: list[str]) -> int:
     """Parse, estimate, draw, print; report unreadable images on stderr, with exit code 1, and process the others."""
     arguments = parse(Arguments, "pose", argv, examples=EXAMPLES)
+    for weights, kinds in ((arguments.model, POSE_KINDS), (arguments.detector, POSE_KINDS[:1])):
+        if weights is not None:
+            check_weights(weights, "pose", *kinds)
     from firstsight.data.video import is_video
 
     if not arguments.images:
@@ -60,7 +67,7 @@ def _with_sample(arguments: Arguments) -> Arguments:
 def _check(arguments: Arguments) -> None:
     """Refuse impossible combinations of options before anything is loaded."""
     is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
-    for option in ("track", "smooth", "frames"):
+    for option in ("track", "smooth", "frames", "show"):
         if getattr(arguments, option) not in (False, None):
             raise UsageError(f"`{option}` works for a video or a camera only; {arguments.images[0]} is neither")
     if arguments.compare:
@@ -82,10 +89,9 @@ def _check_files(arguments: Arguments, *, is_single: bool) -> None:
     """Refuse output files that cannot be written."""
     out, coco = arguments.out, arguments.coco
     if out is not None and out.suffix:
-        formats = (".png",) if arguments.compare else IMAGE_SUFFIXES
-        is_image = out.suffix.lower() in formats
+        is_image = out.suffix.lower() in IMAGE_SUFFIXES
         if not is_image and not out.is_dir():
-            raise UsageError(f"`out` must be a {' or '.join(formats[:2])} file or a folder; got {out}")
+            raise UsageError(f"`out` must be a .png, .jpg, .svg or .pdf file or a folder; got {out}")
         if is_image and not is_single:
             raise UsageError(f"`out={out}`: several images need a folder")
     if coco is not None and coco.suffix.lower() != ".json":

@@ -24,6 +24,7 @@ EXAMPLES = (
     "firstsight pose --out people.png",
     "firstsight pose photo.jpg --out people.png",
     "firstsight pose video.mp4 --track --out people.mp4",
+    "firstsight pose camera --show",
 )
 
 
@@ -65,12 +66,14 @@ class Arguments:
     """Video: keep the identity of each person from frame to frame."""
     smooth: Flag = False
     """Video: reduce jitter (1 euro filter); implies --track."""
+    show: Flag = False
+    """Video or camera: show the poses in a window, until q, Esc or its button."""
     frames: Annotated[int | None, NO_DEFAULT, ADVANCED] = None
     """Video: process only this many frames."""
     maps: Annotated[bool, NO_DEFAULT, ADVANCED] = False
     """Images, with --out: also draw the heatmaps and part affinity fields."""
     out: Maybe[Path] = None
-    """Draw the poses: a .png or .jpg file for one image, an .mp4 file for a video, or a folder."""
+    """Draw the poses: a .png, .jpg, .svg or .pdf file for one image, an .mp4 file for a video, or a folder."""
     force: Flag = False
     """Replace existing files."""
     device: Device = "auto"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstsight.cli.outputs import FIGURES
 from firstsight.cli.pose.arguments import Arguments, detection_options, warn_limitations
 from firstsight.errors import UsageError
 
@@ -62,7 +63,7 @@ def _median(results: "list[PoseResult]") -> "PoseResult":
 
 def _target(out: Path, image: Path) -> Path:
     """Return the file to write: ``out``, or a file in this folder."""
-    return out / f"{image.stem}-compared.png" if out.suffix.lower() != ".png" or out.is_dir() else out
+    return out / f"{image.stem}-compared.png" if out.suffix.lower() not in FIGURES or out.is_dir() else out
 
 
 def _draw(target: Path, results: "dict[str, PoseResult]") -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firstsight.atomic_io import replace_file
 from firstsight.cli.console import write_figure
-from firstsight.cli.outputs import check_outputs, make_folder
+from firstsight.cli.outputs import FIGURES, check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments
 
 if TYPE_CHECKING:
     from firstsight.tasks.pose.result import PoseResult
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = FIGURES
 """Suffixes of a drawn image."""
 
 
@@ -71,7 +71,7 @@ def _free_name(path: Path, planned: Container[Path]) -> Path:
 
 def _maps_of(path: Path) -> Path:
     """Return the file of the maps that belongs to a file of poses."""
-    return path.with_name(f"{path.stem.removesuffix('-pose')}-maps.png")
+    return path.with_name(f"{path.stem.removesuffix('-pose')}-maps{path.suffix}")
 
 
 def draw(image: Path, result: "PoseResult", files: Targets) -> None:

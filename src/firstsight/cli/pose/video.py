@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from firstsight.cli.outputs import check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments, estimator_of
+from firstsight.cli.pose.window import WindowSink, choose_window
 from firstsight.errors import UsageError
 from firstsight.text import one_line
 
@@ -27,35 +28,41 @@ def run(arguments: Arguments) -> int:
     """Process the video frame by frame; report unreadable frames on stderr, with exit code 1."""
     name = _check(arguments)
     target = _plan_target(arguments, name)
+    make_window = choose_window() if arguments.show else None
     from firstsight.cli.console import log, progress, report_failures
     from firstsight.data.video import Video, is_camera
     from firstsight.engine.signals import StopRequest
     from firstsight.tasks.pose.video import track_video
 
-    summary, most = Summary(), arguments.frames
+    summary, most, is_closed = Summary(), arguments.frames, False
     with ExitStack() as opened:
         video = opened.enter_context(Video(name))
         estimator = estimator_of(arguments)
-        sinks: list[JsonSink | VideoSink] = []
+        sinks: list[JsonSink | VideoSink | WindowSink] = []
         if arguments.json:
             sinks.append(opened.enter_context(JsonSink(video, estimator.skeleton, summary)))
         if target is not None:
             sinks.append(opened.enter_context(VideoSink(target, video, estimator.skeleton)))
+        window = None
+        if make_window is not None:
+            window = WindowSink(make_window("firstsight"), estimator.skeleton, is_live=is_camera(name))
+            sinks.append(opened.enter_context(window))
         stop = opened.enter_context(StopRequest())
         video.stop_if(lambda: stop.signal_number > 0)
         if is_camera(name) and most is None:
-            log(f"{name}: running; press Ctrl-C to stop")
+            log(f"{name}: running; press {'q in the window' if window else 'Ctrl-C'} to stop")
         total = min((count for count in (video.length, most) if count is not None), default=None)
         frames = islice(track_video(estimator, video, track=arguments.track, smooth=arguments.smooth), most)
         for frame in progress(frames, "frames", total=total, quiet=arguments.json and sys.stdout.isatty()):
             summary.add(frame)
             for sink in sinks:
                 sink.add(frame)
-            if stop.signal_number:
+            is_closed = window is not None and window.is_closed
+            if stop.signal_number or is_closed:
                 break
     if not arguments.json and summary.frames:
-        _print(name, summary, target)
-    code = report_failures(_faults(video, summary, stopped=stop.signal_number > 0))
+        _print(name, summary, target, is_shown=arguments.show)
+    code = report_failures(_faults(video, summary, stopped=is_closed or stop.signal_number > 0))
     if stop.signal_number and not (
         stop.signal_number == signal.SIGINT and is_camera(name)
     ):  # Ctrl-C is how a camera ends
@@ -211,7 +218,7 @@ def _faults(video: "Video", summary: Summary, *, stopped: bool) -> list[str]:
     return [one_line(f"{video.source}: {'; '.join(problems)}{f' ({video.problem})' if video.problem else ''}")]
 
 
-def _print(name: str, summary: Summary, target: Path | None) -> None:
+def _print(name: str, summary: Summary, target: Path | None, *, is_shown: bool) -> None:
     from firstsight.cli.console import log, out, say, table
 
     rate = summary.frames / max(summary.end - summary.start, 1e-9)
@@ -224,5 +231,5 @@ def _print(name: str, summary: Summary, target: Path | None) -> None:
     out().print(rows)
     if target is not None:
         say(f"drawn: {target}")
-    else:
-        log("to draw the poses: --out people.mp4; --track keeps identities")
+    elif not is_shown:
+        log("to draw the poses: --out people.mp4, or --show for a window; --track keeps identities")

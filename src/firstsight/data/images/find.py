@@ -11,7 +11,7 @@ from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import find_home
 from firstsight.data.images.cifar import PICKLED, find_cifar
 from firstsight.data.images.idx import UNSIGNED_BYTE, find_idx, read_idx
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError, similar_names, suggest
 
 SYSTEM_FOLDERS = (
     Path("data"),
@@ -46,6 +46,26 @@ def find_dataset(info: DatasetInfo) -> Path | None:
         if path is not None and path.name not in PICKLED and _is_complete(path, info):
             return path
     return None
+
+
+def check_exists(name_or_path: str) -> None:
+    """Check that a data set of that name or a path exists.
+
+    Raises
+    ------
+    UsageError
+        If neither exists. The message suggests similar names.
+    """
+    path = expand_user(name_or_path)
+    if name_or_path in DATASETS or path.exists():
+        return
+    if not ({"/", "\\"} & set(name_or_path) or path.suffix):
+        hint = suggest(similar_names(name_or_path, DATASETS))
+        raise UsageError(
+            f"'{name_or_path}' is neither a data set (see: firstsight data) nor an existing path"
+            f"{f'; {hint}' if hint else ''}"
+        )
+    raise UsageError(f"no such file or folder: {path}")
 
 
 def _is_complete(path: Path, info: DatasetInfo) -> bool:

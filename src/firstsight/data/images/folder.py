@@ -43,6 +43,7 @@ def read_folder(
     shorter: int = 0,
     memory: int = IN_MEMORY_BYTES,
     labeled: bool = True,
+    whole: bool = False,
 ) -> ImageSet:
     """Read one split of the images in a folder or zip file.
 
@@ -67,6 +68,8 @@ def read_folder(
         Maximum size in bytes of decoded pixels in memory.
     labeled : bool
         Require at least two class folders. If False, images may also be in no class folder or all in one.
+    whole : bool
+        For "test" without a test split: return all images instead of holding some out.
 
     Returns
     -------
@@ -84,7 +87,9 @@ def read_folder(
     left_out = layout.notes(tree)
     if left_out and strict:
         raise DataError(f"{path}: {left_out[0]}")
-    train, test, note = _train_test(path, layout.splits, labeled=labeled, notes=left_out)
+    train, test, note = _train_test(
+        path, layout.splits, labeled=labeled, notes=left_out, whole=whole and split == "test"
+    )
     classes = sorted({sample.label for sample in train})
     unknown = sorted({sample.label for sample in test} - set(classes))
     if unknown:
@@ -117,7 +122,7 @@ def read_folder(
 
 
 def _train_test(
-    path: Path, splits: dict[str, list[Sample]], *, labeled: bool, notes: Sequence[str]
+    path: Path, splits: dict[str, list[Sample]], *, labeled: bool, notes: Sequence[str], whole: bool
 ) -> tuple[list[Sample], list[Sample], str]:
     """Return the training samples, the test samples, and a note if these are held out."""
     more = f"; {notes[0]}" if notes else ""
@@ -132,6 +137,8 @@ def _train_test(
     test = splits.get("test") or splits.get("val") or []
     if test:
         return train, test, ""
+    if whole:
+        return train, train, "no test split found: using all images"
     labels = np.array([classes.index(sample.label) for sample in train])
     fraction = holdout_fraction(len(train))
     kept, held_out = stratified_split(["/".join(sample.key) for sample in train], labels, fraction)

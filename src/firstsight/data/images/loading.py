@@ -14,12 +14,12 @@ from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
-from firstsight.data.images.find import embedded_folder, find_dataset, recognize
+from firstsight.data.images.find import check_exists, embedded_folder, find_dataset, recognize
 from firstsight.data.images.folder import read_folder
 from firstsight.data.images.idx import find_idx, read_idx
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.tree import plain_name
-from firstsight.errors import DataError, UsageError, similar_names, suggest
+from firstsight.errors import DataError, UsageError
 
 DIGITS_SIZE = 24
 DIGITS_PADDING = 4
@@ -34,6 +34,7 @@ class ReadOptions:
     strict: bool = False
     shorter: int = 0
     labeled: bool = True
+    whole: bool = False
 
 
 def load_data(
@@ -45,6 +46,7 @@ def load_data(
     strict: bool = False,
     shorter: int = 0,
     labeled: bool = True,
+    whole: bool = False,
     notify: Callable[[str], None] = lambda line: None,
 ) -> ImageSet:
     """Load one split of a data set.
@@ -70,6 +72,8 @@ def load_data(
         means ``size`` (see `Preprocess`).
     labeled : bool
         Require class folders. If False, images may also be in no class folder or all in one (see `read_folder`).
+    whole : bool
+        For "test" of a path without a test split: return all images instead of holding some out. A note says so.
     notify : Callable[[str], None]
         Called with one line for each download.
 
@@ -89,7 +93,7 @@ def load_data(
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:
         raise UsageError(f"`shorter` must be at least `size` ({size}), got {shorter}")
-    options = ReadOptions(size=size, channels=channels, strict=strict, shorter=shorter, labeled=labeled)
+    options = ReadOptions(size=size, channels=channels, strict=strict, shorter=shorter, labeled=labeled, whole=whole)
     name = str(name_or_path)
     if name == "digits":
         return _load_digits(split)
@@ -99,26 +103,6 @@ def load_data(
         return replace(read_split(path, split, options), name=name, classes=info.classes)
     check_exists(name)
     return read_split(expand_user(name_or_path), split, options)
-
-
-def check_exists(name_or_path: str) -> None:
-    """Check that a data set of that name or a path exists.
-
-    Raises
-    ------
-    UsageError
-        If neither exists. The message suggests similar names.
-    """
-    path = expand_user(name_or_path)
-    if name_or_path in DATASETS or path.exists():
-        return
-    if not ({"/", "\\"} & set(name_or_path) or path.suffix):
-        hint = suggest(similar_names(name_or_path, DATASETS))
-        raise UsageError(
-            f"'{name_or_path}' is neither a data set (see: firstsight data) nor an existing path"
-            f"{f'; {hint}' if hint else ''}"
-        )
-    raise UsageError(f"no such file or folder: {path}")
 
 
 def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
@@ -136,7 +120,7 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
     if path.is_dir():
         files = find_idx(path)
         if files:
-            result = _read_idx_split(path, files, split)
+            result = _read_idx_split(path, files, split, whole=options.whole)
             if options.labeled and len(result.classes) < 2:
                 raise DataError(f"{path}: only one class ({result.classes[0]}); a classifier needs at least two")
             return result
@@ -149,6 +133,7 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
             strict=options.strict,
             shorter=options.shorter,
             labeled=options.labeled,
+            whole=options.whole,
         )
     raise DataError(
         f"{path}: not a data set (expected a folder or zip file with one subfolder per class, IDX files, or CIFAR-10's"
@@ -172,7 +157,7 @@ def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
     return paths[0] if info.name == "cifar10" else folder
 
 
-def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str) -> ImageSet:
+def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str, *, whole: bool) -> ImageSet:
     """Read a split of IDX files; if the folder has only one split, a part of it is held out for testing."""
     only_split = next(iter(files)) if len(files) == 1 else None
     images_path, labels_path = files[only_split or split]
@@ -202,6 +187,8 @@ def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str)
     )
     if only_split is None:
         return result
+    if whole and split == "test":
+        return replace(result, notes=(*result.notes, f"only the {only_split} files were found: using all their images"))
     fraction = holdout_fraction(len(result))
     kept, held_out = stratified_split([str(i) for i in range(len(result))], result.labels.numpy(), fraction)
     note = (

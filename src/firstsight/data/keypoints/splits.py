@@ -53,7 +53,7 @@ def load_people(path: str | Path, *, val_fraction: float = 0.0) -> tuple[Keypoin
 
 
 def load_val_people(path: str | Path, images: str | Path | None = None) -> KeypointSet:
-    """Load people for evaluation: all people of a JSON file, or the validation people of a folder.
+    """Load people for evaluation: all people of a JSON file or of a folder with one, else the validation people.
 
     Parameters
     ----------
@@ -79,8 +79,11 @@ def load_val_people(path: str | Path, images: str | Path | None = None) -> Keypo
         raise DataError(f"`images={images}` requires a JSON file as `data`; {path} is a folder")
     if source.is_file():
         return load_keypoints(source, expand_user(images) if images is not None else _image_folder(source))
-    _, val_file = _find_files(source)
-    return load_held_out_people(source) if val_file is None else load_keypoints(val_file, _image_folder(val_file))
+    train_file, val_file = _find_files(source)
+    if val_file is not None:
+        return load_keypoints(val_file, _image_folder(val_file))
+    people = load_keypoints(train_file, _image_folder(train_file))
+    return replace(people, notes=(*people.notes, f"one file of people found: measured on all {len(people):,} images"))
 
 
 def load_held_out_people(path: str | Path, *, val_fraction: float = 0.0) -> KeypointSet:

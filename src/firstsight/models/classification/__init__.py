@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from firstsight.arguments import check_type
 from firstsight.errors import UsageError, unknown_name
-from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, ModelInfo
+from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS, check_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +61,7 @@ def create_model(
         raise unknown_name("model", name, CLASSIFICATION_MODELS, "see: firstsight models")
     if info.kind != "classification":
         raise UsageError(f"{name} is a {info.kind} model; build it with {BUILDERS[info.kind]}")
-    _check(info, num_classes, image_size, variant)
+    check_options(info, num_classes, image_size, variant)
     options: dict[str, object] = {"image_size": image_size or info.image_size} if info.needs_image_size else {}
     if variant is not None:
         options["variant"] = variant
@@ -70,19 +70,3 @@ def create_model(
         num_classes=num_classes or info.num_classes, in_channels=in_channels or info.in_channels, **options
     )
     return model
-
-
-def _check(info: ModelInfo, num_classes: int | None, image_size: int | None, variant: str | None) -> None:
-    """Raise UsageError if the network does not accept an option."""
-    name = info.name
-    if num_classes is not None and num_classes < 2:
-        raise UsageError(f"`num_classes` must be at least 2; got {num_classes}")
-    if info.is_fixed_size and image_size not in (None, info.image_size):
-        side = info.image_size
-        raise UsageError(f"{name} needs images of {side}x{side} pixels; got {image_size} (resize them, or use convnet)")
-    if image_size is not None and image_size < info.min_size:
-        least = f"at least {info.min_size}x{info.min_size} pixels; got {image_size}x{image_size}"
-        raise UsageError(f"{name} needs images of {least} (resize them, or use convnet or resnet20)")
-    if variant is not None and variant not in info.variants:
-        known = " or ".join(info.variants) or "it has only one"
-        raise UsageError(f"{name} has no variant '{variant}' ({known})")

@@ -13,7 +13,7 @@ from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError
 from firstsight.tasks.classification.classifier import BATCH, Classifier
 from firstsight.tasks.evaluation import Evaluation, MetricRow
-from firstsight.tasks.provenance import training_data
+from firstsight.tasks.provenance import describe_split, is_training_data, training_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,8 @@ def evaluate_classifier(
     model : Classifier
         Trained classifier.
     data : str | Path | None
-        Name or path of a data set, see `firstsight.load_data`; None for the one it was trained on.
+        Name or path of a data set, see `firstsight.load_data`; None for the one it was trained on. Of data without a
+        test split all images are used, except of the training data, of which those are used that training held out.
     strict : bool
         Refuse data with unusable images instead of leaving them out.
     notify : Callable[[str], None]
@@ -72,6 +73,7 @@ def evaluate_classifier(
         channels=preprocess.channels,
         strict=strict,
         shorter=preprocess.shorter,
+        whole=data is not None and not is_training_data(data, model.source, model.card),
         notify=notify,
     )
     if test.classes != model.classes:
@@ -86,7 +88,7 @@ def evaluate_classifier(
         n=len(test),
         model=str(model.card["model"]),
         data=test.name,
-        notes=(*test.notes, *(f"left out {item.path}: {item.reason}" for item in test.skipped)),
+        notes=(describe_split(test), *test.notes, *(f"left out {item.path}: {item.reason}" for item in test.skipped)),
     )
 
 

@@ -12,6 +12,9 @@ from firstsight.arguments import expand_user
 from firstsight.atomic_io import replace_file
 from firstsight.errors import UsageError
 
+GRID_SUFFIXES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif")
+"""Suffixes of files of a grid."""
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ImageGrid:
@@ -69,8 +72,8 @@ class ImageGrid:
             If the suffix is another one, or the file cannot be written.
         """
         target = expand_user(path)
-        if target.suffix.lower() not in (".png", ".gif"):
-            raise UsageError(f"`path` must be a .png or a .gif file; got {path}")
+        if target.suffix.lower() not in GRID_SUFFIXES:
+            raise UsageError(f"`path` must be a .png, .jpg, .svg, .pdf or .gif file; got {path}")
         try:
             replace_file(target, self.encode(target.suffix))
         except OSError as error:
@@ -78,8 +81,17 @@ class ImageGrid:
         return target
 
     def encode(self, suffix: str) -> bytes:
-        """Return the content of a GIF file for the suffix ".gif", and of a PNG file for any other; see `save`."""
-        return self._gif() if suffix.lower() == ".gif" else self._repr_png_()
+        """Return the content of a file; the suffix chooses the format: one of `GRID_SUFFIXES`."""
+        from firstsight import plots
+
+        if suffix.lower() == ".gif":
+            return self._gif()
+        images = self.images.numpy()
+        if self.rows or self.heads:
+            figure = plots.image_grid(images, self.columns, rows=self.rows, heads=self.heads)
+            return plots.encode_figure(figure, suffix)
+        grid = Image.fromarray(plots.tile(images, self.columns, min_side=plots.STANDALONE_MIN_SIDE))
+        return plots.encode_image(grid, suffix)
 
     def to_dict(self) -> dict[str, Any]:
         """Return shape, seeds, names of rows and columns, and notes as plain data for JSON; without pixels and z."""
@@ -97,12 +109,7 @@ class ImageGrid:
         return f"ImageGrid({n} images of {channels}x{height}x{width}, {self.columns} columns)"
 
     def _repr_png_(self) -> bytes:
-        from firstsight import plots
-
-        images = self.images.numpy()
-        if self.rows or self.heads:
-            return plots.encode_png(plots.image_grid(images, self.columns, rows=self.rows, heads=self.heads))
-        return plots.tile_png(images, self.columns, min_side=plots.STANDALONE_MIN_SIDE)
+        return self.encode(".png")
 
     def _gif(self) -> bytes:
         from firstsight import plots

@@ -26,7 +26,8 @@ def load_test_people(
     card : Mapping[str, Any]
         Card of the weights, which names the training data.
     data : str | Path | None
-        JSON file of COCO keypoints, or its folder; None for the people that the training held out.
+        JSON file of COCO keypoints, or its folder; None, or the folder of the training, for the people that the
+        training held out.
     images : str | Path | None
         Folder of the images of the JSON file.
 
@@ -38,7 +39,7 @@ def load_test_people(
         If the data cannot be used.
     """
     settings = run_settings(source)
-    if data is not None:
+    if data is not None and not (settings and expand_user(data).is_dir() and _is_same(data, settings["data"])):
         people = load_val_people(data, images)
         if settings is None or not expand_user(data).is_file() or not _is_same(data, settings["data"]):
             return people

@@ -1,0 +1,333 @@
+"""Names on the command line: what a name is, and what to type, before torch is imported.
+
+Networks, recipes, weights, data sets and commands have names. A name that is given in the place of another kind is
+recognized, also with another spelling (``FashionMNIST``), and the message says what the name is and what to type.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstsight.arguments import expand_user
+from firstsight.data.datasets import DATASETS
+from firstsight.errors import DataError, UsageError, WeightsError, similar_names, suggest, unknown_name
+from firstsight.models.registry import MODELS, check_options
+from firstsight.recipes import RECIPES
+from firstsight.recipes.zoo import DEFAULTS
+from firstsight.tasks.spec import TASKS, TaskSpec, task_of, task_of_card
+from firstsight.weights.bundled import bundled, cached, card_of, display_name
+from firstsight.weights.pose_table import PUBLISHED_POSE
+from firstsight.weights.resolve import is_published, stored_weights
+from firstsight.weights.table import PUBLISHED, find_published
+
+USES = {
+    "train": "firstsight train {}",
+    "evaluate": "firstsight evaluate {}",
+    "predict": "firstsight predict {} IMAGE",
+    "generate": "firstsight generate {}",
+    "pose": "firstsight pose IMAGE --model {}",
+    "features": "firstsight features {}",
+    "summary": "firstsight summary {}",
+}
+"""How a command uses a name."""
+MAX_NAMES = 3
+RUN_NAMES = ("latest",)
+"""Names of runs, which `firstsight.weights.resolve` looks up."""
+
+
+def normalize(name: str) -> str:
+    """Return a name without case, hyphens, underscores, dots and spaces.
+
+    >>> normalize("Fashion_MNIST") == normalize("fashion-mnist")
+    True
+    """
+    return re.sub(r"[-_. ]", "", name.casefold())
+
+
+def spelled(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that differs from ``name`` at most in its spelling, or None."""
+    if name in known:
+        return name
+    return next((candidate for candidate in known if normalize(candidate) == normalize(name)), None)
+
+
+def weights_names() -> list[str]:
+    """Return the names of all weights: bundled, stored and published."""
+    published = [*(info.name for info in PUBLISHED.values()), *PUBLISHED_POSE]
+    return list(dict.fromkeys([*bundled(), *cached(), *published]))
+
+
+def check_recipe(name: str) -> None:
+    """Refuse what `firstsight train` cannot train, and say what it is.
+
+    Raises
+    ------
+    UsageError
+        If the name is neither a recipe nor a network.
+    """
+    if name in RECIPES or name in MODELS or name in DEFAULTS:
+        return
+    kind = "recipe or model"
+    if dataset := spelled(name, [*DATASETS]):
+        recipes = [recipe.name for recipe in RECIPES.values() if recipe.data == dataset]
+        more = f" ({_recipes(recipes)})" if recipes else ""
+        raise UsageError(f"'{name}' is a data set, not a {kind}; type: firstsight train lenet --data {dataset}{more}")
+    if other := spelled(name, [*RECIPES, *MODELS]):
+        raise UsageError(f"unknown {kind} '{name}': did you mean {other}? type: firstsight train {other}")
+    if weights := spelled(name, weights_names()):
+        model = weights.removesuffix("-imagenet")
+        hint = f"firstsight train {model} --weights {weights} --data FOLDER" if model in PUBLISHED else _use(weights)
+        raise UsageError(f"'{name}' is the name of weights, not a {kind}; type: {hint}")
+    if expand_user(name).is_dir():
+        has_run = (expand_user(name) / "config.json").is_file()
+        hint = f"firstsight train RECIPE --out {name} --resume" if has_run else f"firstsight train lenet --data {name}"
+        raise UsageError(f"'{name}' is a {'run directory' if has_run else 'folder'}, not a {kind}; type: {hint}")
+    raise unknown_name(kind, name, [*RECIPES, *MODELS], "see: firstsight models")
+
+
+def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: Path | None) -> None:
+    """Refuse settings of a training that are impossible, and data and weights that do not exist.
+
+    Parameters
+    ----------
+    name : str
+        Recipe or network.
+    changes : Mapping[str, Any]
+        Settings that were given.
+    resume : bool
+        Whether to continue a run.
+    out : Path | None
+        Run directory.
+
+    Raises
+    ------
+    UsageError
+        See above.
+    """
+    from firstsight.recipes.resolve import resolve
+
+    recipe, settings, continued = resolve(name, changes, resume=resume, out=out)
+    spec = task_of(recipe.model)
+    if continued is None and "data" in changes and spec.command != "pose":  # keypoints are found by another function
+        check_data(settings.data)
+    if spec.name != "classification" or continued is not None:
+        return
+    if "image_size" in changes:
+        check_options(MODELS[recipe.model], None, changes["image_size"], None)
+    weights = str(changes.get("weights", "none"))
+    if weights not in ("none", "imagenet"):
+        check_weights(weights, "train", "classification")
+
+
+def check_data(name: str) -> None:
+    """Refuse a data set that does not exist, and say what the name is.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a data set nor a path.
+    """
+    from firstsight.data.images.find import check_exists
+
+    if name not in DATASETS and not os.path.lexists(expand_user(name)):
+        for kind, known in (("network", [*MODELS]), ("recipe", [*RECIPES]), ("name of weights", weights_names())):
+            if spelled(name, known):
+                raise UsageError(f"'{name}' is a {kind}, not a data set; data sets: {', '.join(DATASETS)}, or a path")
+        if dataset := spelled(name, [*DATASETS]):
+            raise UsageError(f"'{name}' is neither a data set nor an existing path; did you mean {dataset}?")
+    check_exists(name)
+
+
+def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
+    """Refuse weights that do not exist or are of another kind, and say what the name is.
+
+    Parameters
+    ----------
+    name : str
+        Name of weights, run directory or file.
+    command : str
+        Command that uses the weights.
+    *kinds : str
+        Names of the tasks whose weights the command uses; none for all.
+
+    Returns
+    -------
+    TaskSpec | None
+        Task of the weights, or None if only reading the file with torch tells it.
+
+    Raises
+    ------
+    UsageError
+        If there are no such weights.
+    WeightsError
+        If they are of another kind, or their file is damaged.
+    """
+    if Path(name).name in RUN_NAMES:
+        return None
+    path = stored_weights(name)
+    if path is None:
+        if is_published(name) or expand_user(name).exists():  # downloaded, or an unfinished run
+            return None
+        raise _unknown_weights(name, command, kinds)
+    card = card_of(path) if path.suffix == ".safetensors" else None
+    if card is None:
+        return None  # a file of PyTorch, or one that is damaged: the reader says what is wrong with it
+    spec = task_of_card(str(card["kind"]), path)
+    if kinds and spec.name not in kinds:
+        raise WeightsError(
+            f"{display_name(path)}: holds a {spec.title}, not a {_title_of(kinds)}"
+            f" (type: {USES.get(spec.command, 'firstsight evaluate {}').format(name)})"
+        )
+    return spec
+
+
+def _title_of(kinds: Sequence[str]) -> str:
+    """Return the name of weights of some kinds: "classifier", or "pose network" for both kinds of these."""
+    titles = [TASKS[kind].title for kind in kinds]
+    return titles[0] if len(titles) == 1 else " ".join(titles[0].split()[1:])
+
+
+def _unknown_weights(name: str, command: str, kinds: Sequence[str]) -> UsageError:
+    """Return the error for a name without weights."""
+    if model := spelled(name, [*MODELS]):
+        return _no_weights_of(name, model, command)
+    if weights := spelled(name, weights_names()):
+        return UsageError(f"unknown weights or run '{name}': did you mean {weights}? type: {_use(weights, command)}")
+    if recipe := spelled(name, [*RECIPES]):
+        return UsageError(
+            f"'{name}' is a recipe without trained weights; train it: firstsight train {recipe}, then give the run"
+            f" directory that it prints"
+        )
+    if dataset := spelled(name, [*DATASETS]):
+        trained = _trained(lambda card: card["about"].get("data") == dataset, kinds)
+        more = f"; weights trained on it: {_some(trained)}; type: {_use(trained[0], command)}" if trained else ""
+        return UsageError(f"'{name}' is a data set, not weights{more}")
+    if {"/", "\\"} & set(name) or Path(name).suffix:
+        hint = "; docs/howto/published-weights.md lists the published ones" if name.endswith(".pth") else ""
+        return UsageError(f"no such file or run directory: {name}{hint}")
+    names = [*weights_names(), *PUBLISHED]
+    similar = [_weights_of(match) or [match] for match in similar_names(name, [*names, *MODELS])]
+    suggestion = suggest([match for matches in similar for match in matches if match in names][:MAX_NAMES])
+    return UsageError(
+        f"unknown weights or run '{name}'{f': {suggestion}' if suggestion else ''}"
+        " (see: firstsight weights list; or give a run directory or a file)"
+    )
+
+
+def _weights_of(model: str) -> list[str]:
+    """Return the names of the weights on this machine that are of a network."""
+    return _trained(lambda card: card["model"] == model, ()) if model in MODELS else []
+
+
+def _no_weights_of(name: str, model: str, command: str) -> UsageError:
+    """Return the error for the name of a network in the place of weights."""
+    if model != name and is_published(model):
+        return UsageError(f"unknown weights or run '{name}': did you mean {model}? type: {_use(model, command)}")
+    trained = _weights_of(model)
+    if not trained:
+        return UsageError(
+            f"{model} is a network without trained weights; train it (firstsight train {model}), or give a run"
+            " directory or a file"
+        )
+    return UsageError(
+        f"{model} is a network, not weights; its trained weights: {_some(trained)}; type: {_use(trained[0], command)}"
+    )
+
+
+def _trained(matches: Any, kinds: Sequence[str]) -> list[str]:
+    """Return the names of the weights on this machine whose card matches, of some kinds of tasks or all."""
+    cards = {name: card_of(path) for name, path in (bundled() | cached()).items()}
+    allowed = {TASKS[kind].card_kind for kind in kinds}
+    return [name for name, card in cards.items() if card and matches(card) and (not kinds or card["kind"] in allowed)]
+
+
+def _use(weights: str, command: str = "") -> str:
+    """Return what to type to use weights, with a command that fits their kind."""
+    path = (bundled() | cached()).get(weights)
+    card = card_of(path) if path else None
+    if card is not None:
+        spec = task_of_card(str(card["kind"]), path or Path(weights))
+    else:
+        spec = task_of("openpose-mobilenet" if weights in PUBLISHED_POSE else weights.removesuffix("-imagenet"))
+    is_general = command in ("evaluate", "features", "summary")
+    return USES.get(command if is_general else spec.command, "firstsight evaluate {}").format(weights)
+
+
+def check_network(name: str) -> None:
+    """Refuse a name that is neither a network nor weights, for `firstsight summary`.
+
+    Raises
+    ------
+    UsageError
+        See above.
+    """
+    if name in MODELS:
+        return
+    if not expand_user(name).exists() and not stored_weights(name) and not is_published(name):
+        if recipe := spelled(name, [*RECIPES]):
+            model = RECIPES[recipe].model
+            raise UsageError(f"'{name}' is a recipe of the network {model}; type: firstsight summary {model}")
+        if spelled(name, [*DATASETS]):
+            raise UsageError(f"'{name}' is a data set, not a network (see: firstsight models)")
+        if model := spelled(name, [*MODELS]):
+            raise UsageError(f"unknown model '{name}': did you mean {model}? type: firstsight summary {model}")
+        hint = "see: firstsight models; or give package.module:function"
+        raise unknown_name("model", name, MODELS, hint)
+
+
+def check_published(name: str) -> None:
+    """Refuse a name without published weights.
+
+    Raises
+    ------
+    UsageError
+        If nothing is published under this name; the message names weights that are in the package.
+    """
+    if is_published(name):
+        return
+    if name in bundled():
+        raise UsageError(f"{name} is in the package, so it needs no download; type: {_use(name)}")
+    if other := spelled(name, [*PUBLISHED, *PUBLISHED_POSE]):
+        raise UsageError(
+            f"unknown published weights '{name}': did you mean {other}? type: firstsight weights get {other}"
+        )
+    if name in MODELS and (trained := _weights_of(name)):
+        raise UsageError(
+            f"no weights of {name} are published; in the package: {_some(trained)}; type: {_use(trained[0])}"
+        )
+    find_published(name)
+
+
+def check_image(name: str) -> None:
+    """Refuse an image file that does not exist.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    """
+    if not os.path.lexists(expand_user(name)):
+        raise DataError(f"{name}: No such file or directory")
+
+
+def describe_name(name: str) -> str:
+    """Return what a name that is no command is, and what to type; an empty string if it is unknown."""
+    if model := spelled(name, [*MODELS]):
+        return f"'{name}' is a network, not a command; type: firstsight summary {model}, or firstsight train {model}"
+    if recipe := spelled(name, [*RECIPES]):
+        return f"'{name}' is a recipe, not a command; type: firstsight train {recipe}"
+    if weights := spelled(name, weights_names()):
+        return f"'{name}' is the name of weights, not a command; type: {_use(weights)}"
+    if dataset := spelled(name, [*DATASETS]):
+        return f"'{name}' is a data set, not a command; type: firstsight train lenet --data {dataset}"
+    return ""
+
+
+def _recipes(names: Sequence[str]) -> str:
+    return f"recipe{'s' * (len(names) > 1)} for it: {_some(names)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")

@@ -1,0 +1,240 @@
+"""Habits of the command line: help, names of other kinds, errors before torch is imported, colors, completion."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firstsight.cli import COMMANDS
+from firstsight.cli.color import color_variables, split_color
+from firstsight.cli.completion import SCRIPTS, complete
+from firstsight.cli.console import has_colors
+from firstsight.cli.filter import KERNELS
+from firstsight.cli.names import normalize
+from firstsight.errors import UsageError
+from firstsight.ops import kernels
+
+Run = Callable[..., tuple[int, str, str]]
+ACTIONS = [*COMMANDS, "weights list", "weights get", "weights import"]
+RECIPES = ["train gan-digits", "train openpose-tiny", "train pose-tiny", "train resnet18", "train infogan"]
+
+
+@pytest.mark.parametrize("command", [*ACTIONS, *RECIPES])
+def test_help_has_40_lines_of_80_columns_and_begins_with_examples(run: Run, command: str) -> None:
+    code, out, err = run(*command.split(), "--help")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert len(lines) <= 40 and max(map(len, lines)) <= (80 if command != "weights" else 110)
+    assert lines[0].startswith(f"usage: firstsight {command.split()[0]}")
+    start = lines.index("examples:")
+    examples = [line for line in lines[start + 1 : start + 4] if line.startswith("  firstsight ") or "$(" in line]
+    assert start < 8 and len(examples) >= 2
+
+
+def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> None:
+    short, long = (run("pose", option)[1] for option in ("--help", "--help-all"))
+    assert "--method" not in short and "more options: firstsight pose --help-all" in short
+    assert "--method fast|exact" in long and "..." not in long.replace("...]", "")
+    assert "(default: 0.003)" in run("train", "lenet", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "train FashionMNIST",
+            "'FashionMNIST' is a data set, not a recipe or model; type: firstsight train lenet --data",
+        ),
+        ("train fashion_mnist", "type: firstsight train lenet --data fashion-mnist (recipes for it: lenet-fashion, "),
+        (
+            "train ResNet50",
+            "unknown recipe or model 'ResNet50': did you mean resnet50? type: firstsight train resnet50",
+        ),
+        ("train resnet", "unknown recipe or model 'resnet': did you mean resnet18 or "),
+        ("train resnet34-imagenet", "is the name of weights, not a recipe or model; type: firstsight train resnet34"),
+        ("train .", "'.' is a folder, not a recipe or model; type: firstsight train lenet --data ."),
+        ("train lenet --weights lenett", "did you mean lenet-digits or lenet-fashion or lenet-mnist?"),
+        ("train lenet --data convnet", "'convnet' is a network, not a data set; data sets: digits, "),
+        (
+            "generate gan",
+            "gan is a network, not weights; its trained weights: gan-digits; type: firstsight generate gan",
+        ),
+        ("generate lenet-digits", "holds a classifier, not a generator (type: firstsight predict lenet-digits IMAGE)"),
+        ("predict lenet x.png", "lenet-fashion, lenet-mnist; type: firstsight predict lenet-digits IMAGE"),
+        ("predict gan-digits x.png", "holds a generator, not a classifier (type: firstsight generate gan-digits)"),
+        ("predict infogan x.png", "its trained weights: infogan-mnist; type: firstsight generate infogan-mnist"),
+        ("predict convnet-digits x.png", "'convnet-digits' is a recipe without trained weights; train it: firstsight"),
+        ("evaluate mnist", "'mnist' is a data set, not weights; weights trained on it: infogan-mnist, lenet-mnist"),
+        ("evaluate LeNet_MNIST", "did you mean lenet-mnist? type: firstsight evaluate lenet-mnist"),
+        ("evaluate mlp", "mlp is a network without trained weights; train it (firstsight train mlp)"),
+        ("evaluate lenet-digits --data FashionMNIST", "nor an existing path; did you mean fashion-mnist?"),
+        ("evaluate lenet-digits --n 3", "--n is not for a classifier, which lenet-digits is"),
+        ("features lenet", "type: firstsight features lenet-digits"),
+        ("features lenet-digits gone.png", "gone.png: No such file or directory"),
+        ("pose --model lenet-digits", "lenet-digits: holds a classifier, not a pose network (type: firstsight predict"),
+        ("pose --detector pose-tiny-lsp", "holds a top-down pose network, not a bottom-up pose network"),
+        ("summary lenet-digit", "unknown model 'lenet-digit'"),
+        ("summary convnet-digits", "is a recipe of the network convnet; type: firstsight summary convnet"),
+        ("summary lenet --variant paper", "lenet has no variant 'paper' (it has only one)"),
+        ("summary lenet --out x.bmp", "--out must be a .png, .jpg, .jpeg, .svg or .pdf file; got x.bmp"),
+        ("weights get lenet-mnist", "lenet-mnist is in the package, so it needs no download; type: firstsight predict"),
+        ("weights get ResNet34", "did you mean resnet34? type: firstsight weights get resnet34"),
+        ("filter --kernel sobelx", "unknown kernel 'sobelx': did you mean sobel-x?"),
+        ("lenet", "'lenet' is a network, not a command; type: firstsight summary lenet, or firstsight train lenet"),
+        ("lenet-fashion", "'lenet-fashion' is a recipe, not a command; type: firstsight train lenet-fashion"),
+        ("models --color pink", "--color must be one of auto, always, never; got pink"),
+    ],
+)
+def test_a_name_of_another_kind_is_explained(run: Run, line: str, message: str) -> None:
+    code, out, err = run(*line.split())
+    assert code in (1, 2) and out == "" and err.splitlines()[-1].startswith("firstsight: ")
+    assert message in err, err
+
+
+BEFORE_TORCH = """
+import contextlib, io, sys
+from firstsight.cli import main
+for line in sys.argv[1:]:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        code = main(line.split())
+    assert code in (1, 2), (line, code)
+    assert "torch" not in sys.modules, line
+"""
+LINES = """\
+train lenett
+train FashionMNIST
+train lenet --epochz 3
+train lenet --epochs three
+train lenet --epochs 0
+train lenet --lr nan
+train lenet --data digit
+train lenet --data nowhere/at/all
+train lenet --image-size 28
+train lenet --weights nothing
+train lenet --conditional
+train
+evaluate
+evaluate lenet-digit
+evaluate no/such
+evaluate lenet-digits --n 3
+evaluate lenet-digits --data nothing
+predict lenet-digits
+predict lenet x.png
+predict gan-digits x.png
+predict lenet-digits x.png --top x
+generate gan
+generate lenet-digits
+generate gan-digits --nearest 40
+generate gan-digits --out a.bmp
+features nothing
+features lenet-digits gone.png
+features lenet-digits --out x.bmp
+summary lenett
+summary lenet --input 3
+summary lenet --variant paper
+summary lenet --out x.bmp
+filter --kernel nothing
+filter --at 3
+filter gone.png
+pose --model nothing
+pose --model lenet-digits
+pose camera --show --frames x
+models zzzz
+models --kind x
+data --x
+weights
+weights gett
+weights get nothing
+weights get lenet
+weights import x.pth --model lenett
+demo --epochs x
+completion tcsh
+nothing
+lenet"""
+
+
+def test_errors_of_the_request_are_found_before_torch_is_imported() -> None:
+    """One process for all lines: none of them may import torch."""
+    command = [sys.executable, "-c", BEFORE_TORCH, *LINES.splitlines()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in LINES.splitlines()} >= set(COMMANDS)
+
+
+def test_kernels_are_those_of_the_library() -> None:
+    assert set(KERNELS) == {*kernels.FIXED, *kernels.SIZED}
+
+
+def test_names_are_compared_without_case_and_separators() -> None:
+    assert normalize("Fashion_MNIST") == normalize("fashion-mnist") != normalize("mnist")
+
+
+def test_colors_are_written_on_request_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    plain = run("models", "lenet")[1]
+    assert "\x1b" not in plain
+    colored = run("models", "lenet", "--color", "always")[1]
+    assert "\x1b[1m" in colored and re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    assert run("nothing", "--color=always")[2].startswith("\x1b[1;31mfirstsight:\x1b[0m unknown command")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run("models", "lenet")[1] == colored
+    assert run("models", "lenet", "--color", "never")[1] == plain
+    assert run("models", "lenet", "--color", "auto")[1] == colored
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("models", "lenet")[1] == plain
+
+
+def test_the_environment_is_as_before_after_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with color_variables("always"):
+        assert has_colors(sys.stderr)
+    assert not has_colors(sys.stderr)
+
+
+def test_filter_keeps_its_own_option_color() -> None:
+    assert split_color(["filter", "x.png", "--color"]) == ("auto", ["filter", "x.png", "--color"])
+    assert split_color(["filter", "--color", "--color=never"]) == ("never", ["filter", "--color"])
+    with pytest.raises(UsageError, match="must be one of auto, always, never; got nothing"):
+        split_color(["models", "--color"])
+
+
+@pytest.mark.parametrize(
+    ("previous", "current", "expected"),
+    [
+        ("", "ge", {"generate"}),
+        ("train", "lenet-", {"lenet-digits", "lenet-fashion", "lenet-mnist"}),
+        ("train gan", "--spec", {"--spectral-norm"}),
+        ("train lenet", "--no-fre", {"--no-freeze"}),
+        ("train lenet --data", "f", {"fashion-mnist"}),
+        ("train lenet --data =", "f", {"fashion-mnist"}),
+        ("train lenet", "--data=f", {"--data=fashion-mnist"}),
+        ("train lenet --device", "", {"auto", "cpu", "cuda", "mps"}),
+        ("evaluate", "gan-d", {"gan-digits"}),
+        ("evaluate openpose-tiny-lsp", "--sca", {"--scales"}),
+        ("predict lenet-mnist", "", set()),  # files
+        ("predict --top 3", "lenet-m", {"lenet-mnist"}),
+        ("weights", "g", {"get"}),
+        ("weights get", "resnet3", {"resnet34"}),
+        ("filter --kernel", "sobel", {"sobel-x", "sobel-y"}),
+        ("completion", "", {*SCRIPTS}),
+        ("models --color", "", {"auto", "always", "never"}),
+        ("unknown", "", set()),
+    ],
+)
+def test_words_are_completed(previous: str, current: str, expected: set[str]) -> None:
+    assert set(complete(previous.split(), current)) == expected
+
+
+def test_completion_imports_no_torch_and_works_in_bash(run: Run) -> None:
+    Path("firstsight.bash").write_text(run("completion", "bash")[1])
+    script = (
+        f'firstsight() {{ {sys.executable} -c "import sys; from firstsight.cli import main; code = main(sys.argv[1:]);'
+        ' assert \'torch\' not in sys.modules; sys.exit(code)" "$@"; }; source firstsight.bash;'
+        " COMP_WORDS=(firstsight train lenet --data fash); COMP_CWORD=4; _firstsight; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "fashion-mnist\n", done
