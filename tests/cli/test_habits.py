@@ -129,6 +129,10 @@ generate gan
 generate lenet-digits
 generate gan-digits --nearest 40
 generate gan-digits --out a.bmp
+runs compare one
+runs --best x
+export nothing a.onnx
+export lenet-digits a.zip
 features nothing
 features lenet-digits gone.png
 features lenet-digits --out x.bmp

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from firstsight.cli.names import check_weights
 from firstsight.cli.parse import Flag, parse
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def run(argv: list[str]) -> int:
         option="FILE",
         suffixes=(".onnx", ".pt2", ".safetensors"),
     )
+    if not arguments.random_weights:
+        check_weights(arguments.model, "export")
     from firstsight.cli.console import log, print_json
     from firstsight.tasks.export import check_export, check_format, export, find_model, make_plan
 
