@@ -55,7 +55,7 @@ class Parser:
     parse : Callable[[Path], object]
         Read a file.
     weight : int
-        Number of inputs relative to the other parsers.
+        Number of inputs relative to the other parsers; a video takes a process of its own.
     """
 
     suffix: str
@@ -369,23 +369,23 @@ def _generator() -> object:
 _GENERATOR: list[object] = []
 
 PARSERS = {
-    "image": Parser(".png", _image_files, open_image, 10),
-    "image in a folder": Parser(".png", _image_files, _parse_in_folder, 1),
-    "archive": Parser(".zip", _archives, load_data, 3),
-    "idx": Parser(".gz", _idx_files, read_idx, 6),
-    "idx labels": Parser("", lambda _: [_idx(_pixels(6) % 3)], _parse_labels, 1),
-    "cifar": Parser(".bin", lambda _: [_pixels(2 * 3073).tobytes()], _parse_cifar, 1),
-    "kernel": Parser(".txt", _kernels, _parse_kernel, 10),
-    "codes": Parser(".txt", lambda _: [b"c1=0..9,c2=-1..1", b"c1=3,c2=0.5", b"c2=-2..2"], _parse_codes, 6),
-    "keypoints": Parser(".json", _coco_documents, _parse_keypoints, 10),
-    "boxes": Parser(".json", _boxes, _parse_boxes, 10),
-    "card": Parser(".txt", _cards, _parse_card, 2),
-    "weights": Parser(".safetensors", _weights, _parse_weights, 4),
+    "image": Parser(".png", _image_files, open_image, 20),
+    "image in a folder": Parser(".png", _image_files, _parse_in_folder, 2),
+    "archive": Parser(".zip", _archives, load_data, 5),
+    "idx": Parser(".gz", _idx_files, read_idx, 10),
+    "idx labels": Parser("", lambda _: [_idx(_pixels(6) % 3)], _parse_labels, 2),
+    "cifar": Parser(".bin", lambda _: [_pixels(2 * 3073).tobytes()], _parse_cifar, 2),
+    "kernel": Parser(".txt", _kernels, _parse_kernel, 20),
+    "codes": Parser(".txt", lambda _: [b"c1=0..9,c2=-1..1", b"c1=3,c2=0.5", b"c2=-2..2"], _parse_codes, 12),
+    "keypoints": Parser(".json", _coco_documents, _parse_keypoints, 20),
+    "boxes": Parser(".json", _boxes, _parse_boxes, 20),
+    "card": Parser(".txt", _cards, _parse_card, 3),
+    "weights": Parser(".safetensors", _weights, _parse_weights, 6),
     "weights list": Parser(".safetensors", _weights, _parse_shelf, 1),
-    "checkpoint of torch": Parser(".pth", _checkpoints, read_state_dict, 6),
-    "openvino": Parser(".xml", _openvino_files, _parse_openvino, 2),
-    "config": Parser(".json", _config, _parse_config, 8),
-    "metrics": Parser(".jsonl", _metrics, _parse_metrics, 8),
-    "manifest": Parser(".json", _manifests, _parse_manifest, 6),
-    "video": Parser(".mkv", _videos, _parse_video, 3),
+    "checkpoint of torch": Parser(".pth", _checkpoints, read_state_dict, 12),
+    "openvino": Parser(".xml", _openvino_files, _parse_openvino, 4),
+    "config": Parser(".json", _config, _parse_config, 16),
+    "metrics": Parser(".jsonl", _metrics, _parse_metrics, 16),
+    "manifest": Parser(".json", _manifests, _parse_manifest, 12),
+    "video": Parser(".mkv", _videos, _parse_video, 1),
 }  # fmt: skip
