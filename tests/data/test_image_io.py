@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_and_crop
+from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_to_square
 from firstsight.errors import DataError
 from helpers.files import bomb
 
@@ -127,10 +127,10 @@ def test_image_is_cropped_to_its_center_square() -> None:
     """A wide image whose center is white."""
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 255
-    pixels = resize_and_crop(Image.fromarray(wide), channels=1, size=10)
+    pixels = resize_to_square(Image.fromarray(wide), channels=1, size=10)
     assert pixels.shape == (1, 10, 10)
     assert (pixels == 255).all()
-    assert resize_and_crop(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
+    assert resize_to_square(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_center_crop_larger_than_the_shorter_side_is_refused() -> None:
 
 
 def test_gray_value_is_the_luma_of_the_color() -> None:
-    pixels = resize_and_crop(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
+    pixels = resize_to_square(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
     assert int(pixels[0, 0, 0]) == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)
 
 

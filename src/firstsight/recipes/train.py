@@ -191,8 +191,34 @@ def train(
     changes = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     resume = resume or is_restart()
     resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out)
+    messages: tuple[str, ...] = ()
+    if continued is None:  # a continued run has the settings that it began with
+        chosen, messages = adapt_settings(resolved, chosen, changes)
     with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:
-        return TrainingRun(resolved, chosen, options, listener).run(resume=resume, continued=continued)
+        run = TrainingRun(resolved, chosen, options, listener)
+        for message in messages:
+            run.callback.note(message)
+        return run.run(resume=resume, continued=continued)
+
+
+def adapt_settings(recipe: Recipe, settings: Settings, given: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings of a new run, adapted to data that the recipe was not made for, and messages on them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    settings : Settings
+        Its settings, with those that the user gave.
+    given : Mapping[str, Any]
+        Settings that the user gave; they are kept.
+    """
+    spec = task_of(recipe.model)
+    if not spec.adapt or settings.data == recipe.data:
+        return settings, ()
+    adapted, messages = spec.resolve("adapt")(recipe.model, settings, given)
+    adapted.validate()
+    return adapted, messages
 
 
 class TrainingRun:

@@ -124,6 +124,11 @@ class ExperimentBuilder(BaseBuilder[S]):
 
     labeled = True
 
+    @property
+    def letterbox(self) -> bool:
+        """Whether images of a folder are padded to a square instead of cropped."""
+        return False
+
     def preprocessing(self) -> Preprocess | None:
         """Return the preprocessing if it does not depend on the images, or None."""
         return None
@@ -161,6 +166,7 @@ class ExperimentBuilder(BaseBuilder[S]):
             size=preprocess.resize if preprocess else self.settings.image_size,
             channels=preprocess.channels if preprocess else channels,
             shorter=preprocess.shorter if preprocess else 0,
+            letterbox=preprocess.letterbox if preprocess else self.letterbox,
             strict=self.strict,
             labeled=self.labeled,
             notify=self.callback.note,

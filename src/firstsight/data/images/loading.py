@@ -33,6 +33,7 @@ class ReadOptions:
     channels: int | None = None
     strict: bool = False
     shorter: int = 0
+    letterbox: bool = False
     labeled: bool = True
 
 
@@ -44,6 +45,7 @@ def load_data(
     channels: int | None = None,
     strict: bool = False,
     shorter: int = 0,
+    letterbox: bool = False,
     labeled: bool = True,
     notify: Callable[[str], None] = lambda line: None,
 ) -> ImageSet:
@@ -68,6 +70,8 @@ def load_data(
     shorter : int
         Resize the shorter side of images from a folder to this many pixels before the center crop of ``size``. 0
         means ``size`` (see `Preprocess`).
+    letterbox : bool
+        Pad images from a folder with black to a square, instead of the center crop.
     labeled : bool
         Require class folders. If False, images may also be in no class folder or all in one (see `read_folder`).
     notify : Callable[[str], None]
@@ -89,7 +93,9 @@ def load_data(
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:
         raise UsageError(f"`shorter` must be at least `size` ({size}), got {shorter}")
-    options = ReadOptions(size=size, channels=channels, strict=strict, shorter=shorter, labeled=labeled)
+    options = ReadOptions(
+        size=size, channels=channels, strict=strict, shorter=shorter, letterbox=letterbox, labeled=labeled
+    )
     name = str(name_or_path)
     if name == "digits":
         return _load_digits(split)
@@ -148,6 +154,7 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
             channels=options.channels,
             strict=options.strict,
             shorter=options.shorter,
+            letterbox=options.letterbox,
             labeled=options.labeled,
         )
     raise DataError(

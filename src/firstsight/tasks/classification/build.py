@@ -36,7 +36,17 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         if self.settings.weights == "none":
             return None
         self.base = load_pretrained(self.settings.weights, self.model, notify=self.callback.note)
-        return resize_preprocess(self.base.preprocess, self.settings.image_size)
+        return self._pretrained_preprocess(self.base)
+
+    @property
+    def letterbox(self) -> bool:
+        """Whether images of a folder are padded to a square instead of cropped."""
+        return self.settings.fit == "pad"
+
+    def _pretrained_preprocess(self, base: Classifier) -> Preprocess:
+        """Return the preprocessing of pretrained weights, for the settings of this run."""
+        preprocess = resize_preprocess(base.preprocess, self.settings.image_size)
+        return replace(preprocess, shorter=0, letterbox=True) if self.letterbox else preprocess
 
     def make_task(self, train: ImageSet, test: ImageSet) -> ClassificationTask:
         """Return the task: network, batches and optimizer on the device.
@@ -49,11 +59,13 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         settings = self.settings
         torch.manual_seed(settings.seed)
         if self.base:
-            preprocess = resize_preprocess(self.base.preprocess, settings.image_size)
+            preprocess = self._pretrained_preprocess(self.base)
         else:
             mean, std = train.mean_std()
             resize, pad = Preprocess.fit(min(train.size), settings.image_size)
-            preprocess = Preprocess(channels=train.channels, resize=resize, pad=pad, mean=mean, std=std)
+            preprocess = Preprocess(
+                channels=train.channels, resize=resize, pad=pad, mean=mean, std=std, letterbox=self.letterbox
+            )
         net = create_model(
             self.model,
             num_classes=len(train.classes),

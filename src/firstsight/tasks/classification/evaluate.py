@@ -72,6 +72,7 @@ def evaluate_classifier(
         channels=preprocess.channels,
         strict=strict,
         shorter=preprocess.shorter,
+        letterbox=preprocess.letterbox,
         notify=notify,
     )
     if test.classes != model.classes:

@@ -57,6 +57,8 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
     file."""
     freeze: bool = False
     """Train the new head only (with pretrained weights)."""
+    fit: Literal["crop", "pad"] = "crop"
+    """Make images of a folder square: cut off their longer side, or pad their shorter side with black."""
     whiten: int = 0
     """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
     tta_views: Literal[1, 2, 6] = 1
