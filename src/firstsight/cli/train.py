@@ -77,6 +77,7 @@ def run(argv: list[str]) -> int:
         say(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
         speed = f"{result.samples_per_second:,.0f} training images/s"
         say(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
+        say(*(as_options(line) for line in (result.early_stopping, result.diagnosis) if line))
         say(f"report: {result.run_dir / 'report.html'}")
     return 0
 

@@ -145,6 +145,7 @@ class ExperimentBuilder(BaseBuilder[S]):
             count = f"{len(held_out):,} held-out training images"
             note = f"evaluated on {count} (`val_fraction={fraction:g}`), not on the test set"
             train, test = train.select(kept), train.select(held_out, split="holdout", note=note)
+        train = self.hold_out(train, test)
         self.limit_epochs(-(-len(train) // self.settings.batch_size))
         self.add_notes(*train.notes, *test.notes, *_skipped_note(train), *_skipped_note(test))
         self.warn_of_notes(f"{train.name}: ")
@@ -157,6 +158,18 @@ class ExperimentBuilder(BaseBuilder[S]):
             "test_sha256": test.fingerprint(),
         }
         return train, test
+
+    def hold_out(self, train: ImageSet, test: ImageSet) -> ImageSet:
+        """Return the training images without those that a task holds out for another purpose than the result.
+
+        Parameters
+        ----------
+        train : ImageSet
+            Training set.
+        test : ImageSet
+            Images on which the result is measured.
+        """
+        return train
 
     def _load_split(self, split: str, preprocess: Preprocess | None, channels: int | None) -> ImageSet:
         """Return one split; images of a folder have the size of ``preprocess``, or else of the settings."""

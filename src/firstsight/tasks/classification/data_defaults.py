@@ -28,6 +28,7 @@ from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
 from firstsight.data.images.cifar import find_cifar
 from firstsight.data.images.idx import find_idx
+from firstsight.data.images.image_set import holdout_fraction
 from firstsight.data.images.survey import ImageSurvey, survey_folder
 from firstsight.errors import DataError
 from firstsight.models.registry import CLASSIFICATION_MODELS
@@ -120,7 +121,8 @@ def choose_settings(
 
 def num_updated_images(settings: ClassificationSettings, n: int) -> int:
     """Return the number of training images without those that the run holds out."""
-    return max(2, n - round(settings.val_fraction * n))
+    fraction = settings.val_fraction or (holdout_fraction(n) if settings.patience else 0)
+    return max(2, n - round(fraction * n))
 
 
 def batch_size_for(n: int, largest: int) -> int:
