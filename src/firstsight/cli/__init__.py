@@ -16,7 +16,7 @@ COMMANDS = {
     "filter": "convolve an image with a kernel; print the arithmetic of one pixel",
     "features": "draw the filters of a layer and its feature maps",
     "models": "list networks and recipes, with their size and result",
-    "data": "list data sets, and where each was found",
+    "data": "list data sets, or describe one: firstsight data PATH",
     "weights": "list trained weights, download published ones, import a .pth file",
 }
 

@@ -1,5 +1,6 @@
 """All figures. This is the only package that imports matplotlib; figures need no display."""
 
+from firstsight.plots.contact_sheet import contact_sheet
 from firstsight.plots.cost import cost
 from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
@@ -22,6 +23,7 @@ __all__ = [
     "TRAIN",
     "WRONG",
     "confusion",
+    "contact_sheet",
     "cost",
     "curves",
     "draw_people",

@@ -163,6 +163,16 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
     )
 
 
+def is_image_folder(path: Path) -> bool:
+    """Return whether a path is a folder or a zip file of images, and not of IDX files or CIFAR-10's batches."""
+    if path.is_file():
+        return path.suffix.lower() == ".zip"
+    try:
+        return path.is_dir() and find_cifar(path) is None and not find_idx(path)
+    except DataError:
+        return False
+
+
 def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
     """Download the files of a data set; return the path that `read_split` reads.
 

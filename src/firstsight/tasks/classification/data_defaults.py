@@ -21,14 +21,12 @@ weights keep their image size and preprocessing, batch size and learning rate, a
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
-from firstsight.data.images.cifar import find_cifar
-from firstsight.data.images.idx import find_idx
 from firstsight.data.images.image_set import holdout_fraction
+from firstsight.data.images.loading import is_image_folder
 from firstsight.data.images.survey import ImageSurvey, survey_folder
 from firstsight.errors import DataError
 from firstsight.models.registry import CLASSIFICATION_MODELS
@@ -71,7 +69,7 @@ def adapt_to_data(
         The settings, and two sentences; none if nothing was changed.
     """
     path = expand_user(settings.data)
-    if not is_image_folder(settings.data, path):
+    if settings.data in DATASETS or not is_image_folder(path):
         return settings, ()
     try:
         survey = survey_folder(path)
@@ -83,18 +81,6 @@ def adapt_to_data(
     if chosen == settings:
         return settings, ()
     return chosen, _messages(settings, chosen, survey)
-
-
-def is_image_folder(data: str, path: Path) -> bool:
-    """Return whether data are a folder or zip file of images, and not a named data set or its files."""
-    if data in DATASETS or not path.exists():
-        return False
-    if path.is_file():
-        return path.suffix.lower() == ".zip"
-    try:
-        return find_cifar(path) is None and not find_idx(path)
-    except DataError:
-        return False
 
 
 def choose_settings(

@@ -3,12 +3,12 @@
 `diagnose` compares the accuracy on training images (without augmentation) with that on test images. "Chance" is the
 accuracy of always answering the most frequent class of the test images. The first rule that applies decides:
 
-1. *few test images*: there are fewer than `MIN_TEST_IMAGES`, or the 95 % interval of the test accuracy contains both
-   chance and the training accuracy. Then the test says nothing.
+1. *few test images*: there are fewer than `MIN_TEST_IMAGES`.
 2. *overfitting*: the test accuracy is more than `MAX_GAP` below the training accuracy, and the training accuracy is
    above the 95 % interval of the test accuracy.
 3. *underfitting*: the training accuracy is less than `LEARNED` of the way from chance to 100 %.
-4. *good*: everything else.
+4. *few test images*: the 95 % interval of the test accuracy contains chance, so the test says nothing.
+5. *good*: everything else.
 """
 
 import math
@@ -22,6 +22,24 @@ STATED_INTERVAL = 100
 """With fewer test images, the text states the interval of the test accuracy."""
 
 Kind = Literal["good", "overfitting", "underfitting", "few test images"]
+ADVICE: dict[Kind, str] = {
+    "few test images": "too few test images to say how good the network is. Add images",
+    "overfitting": (
+        "overfitting, it knows the training images better than new ones. Try more images, more augmentation"
+        " (`flip=random`, `rotate=15`, `scale=0.2`)"
+    ),
+    "underfitting": (
+        "underfitting, it has not learned the training images. Try more `epochs`, another `lr`, a larger `image_size`,"
+        " less augmentation, a larger network"
+    ),
+    "good": "good, it is about as accurate on new images as on the training images",
+}
+PRETRAINED: dict[Kind, str] = {
+    "few test images": "",
+    "overfitting": ", pretrained weights (resnet18 with `weights=imagenet`)",
+    "underfitting": ", pretrained weights (resnet18 with `weights=imagenet`)",
+    "good": "",
+}
 
 
 @dataclass(frozen=True)
@@ -64,29 +82,18 @@ def diagnose(
     'overfitting'
     """
     low, high = accuracy_interval(test_accuracy, num_test)
-    is_uncertain = low <= chance and train_accuracy <= high
-    pretrained = "" if is_pretrained else ", pretrained weights (`weights=imagenet`, with resnet18 for example)"
-    if num_test < MIN_TEST_IMAGES or is_uncertain:
+    if num_test < MIN_TEST_IMAGES:
         kind: Kind = "few test images"
-        advice = "too few test images to say how good the network is. Add images"
     elif train_accuracy - test_accuracy > MAX_GAP and train_accuracy > high:
         kind = "overfitting"
-        advice = (
-            "overfitting: the network knows the training images better than new ones. Try more images, more"
-            f" augmentation (`flip=random`, `rotate=15`, `scale=0.2`){pretrained}"
-        )
     elif train_accuracy < chance + LEARNED * (1 - chance):
         kind = "underfitting"
-        advice = (
-            "underfitting: the network has not learned the training images. Try more `epochs`, another `lr`, a larger"
-            f" `image_size`, less augmentation, a larger network{pretrained}"
-        )
     else:
-        kind = "good"
-        advice = "good: the network is about as accurate on new images as on the training images"
-    interval = f" of {num_test} images; 95 % interval {low:.0%} to {high:.0%}" if num_test < STATED_INTERVAL else ""
+        kind = "few test images" if low <= chance else "good"
+    is_stated = num_test < STATED_INTERVAL
+    interval = f" of {num_test} images (95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if is_stated else ""
     accuracies = f"training accuracy {_percent(train_accuracy)}, test accuracy {_percent(test_accuracy)}"
-    return Diagnosis(kind, f"{accuracies}{f' ({interval[1:]})' if interval else ''}: {advice}")
+    return Diagnosis(kind, f"{accuracies}{interval}: {ADVICE[kind]}{'' if is_pretrained else PRETRAINED[kind]}")
 
 
 def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
