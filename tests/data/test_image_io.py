@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from firstsight.data.batches import fit_pixels
 from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_to_square
 from firstsight.errors import DataError
 from helpers.files import bomb
@@ -193,3 +194,16 @@ def test_images_a_little_smaller_than_the_target_are_padded_and_others_resized(
     size: int, expected: tuple[int, int]
 ) -> None:
     assert Preprocess.fit(size, 32) == expected
+
+
+def test_letterboxed_images_are_whole_and_padded_with_black() -> None:
+    wide = np.full((20, 40, 3), 200, dtype=np.uint8)
+    wide[:, :5] = (255, 0, 0)  # the crop would cut this off
+    pixels = resize_to_square(Image.fromarray(wide), channels=3, size=16, letterbox=True)
+    assert pixels.shape == (3, 16, 16)
+    assert (pixels[:, :4] == 0).all() and (pixels[:, 12:] == 0).all()
+    assert pixels[:, 8, 0].tolist() == [255, 0, 0] and pixels[:, 8, 10].tolist() == [200, 200, 200]
+    preprocess = Preprocess(channels=3, resize=16, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, letterbox=True)
+    assert np.array_equal(preprocess.to_pixels(Image.fromarray(wide)), pixels)
+    tensors = fit_pixels(torch.from_numpy(wide.transpose(2, 0, 1))[None], preprocess)[0]
+    assert np.abs(tensors.numpy().astype(int) - pixels).max() <= 2

@@ -39,9 +39,7 @@ class RunInfo:
     environment: Mapping[str, Any]
 
 
-def write_results(
-    task: Task, run: RunDirectory, outcome: TrainOutcome, info: RunInfo, summary: ResultSummary
-) -> None:
+def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: RunInfo, summary: ResultSummary) -> None:
     """Write ``model.safetensors``, ``figures/*.png`` and ``report.html`` of a finished run.
 
     Parameters

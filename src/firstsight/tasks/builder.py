@@ -126,7 +126,7 @@ class ExperimentBuilder(BaseBuilder[S]):
 
     @property
     def letterbox(self) -> bool:
-        """Whether images of a folder are padded to a square instead of cropped."""
+        """True if images of a folder are padded to a square instead of cropped."""
         return False
 
     def preprocessing(self) -> Preprocess | None:

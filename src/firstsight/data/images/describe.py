@@ -78,9 +78,7 @@ class DataDescription:
         return result
 
 
-def describe_data(
-    name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None
-) -> DataDescription:
+def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> DataDescription:
     """Read a data set as a training would, and describe it.
 
     Parameters

@@ -86,7 +86,9 @@ def survey_folder(path: Path) -> ImageSurvey | None:
     sizes, modes = read_sizes(tree, spread(train, MAX_HEADERS))
     if not sizes:
         return None
-    photographic = [value for sample in spread(train, MAX_DECODED) if (value := _is_photograph(tree, sample)) is not None]
+    photographic = [
+        value for sample in spread(train, MAX_DECODED) if (value := _is_photograph(tree, sample)) is not None
+    ]
     return ImageSurvey(
         train_images=len(train),
         classes=len({sample.label for sample in train}),

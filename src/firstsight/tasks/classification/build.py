@@ -43,7 +43,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
 
     @property
     def letterbox(self) -> bool:
-        """Whether images of a folder are padded to a square instead of cropped."""
+        """True if images of a folder are padded to a square instead of cropped."""
         return self.settings.fit == "pad"
 
     def load(self) -> tuple[ImageSet, ImageSet]:

@@ -1,4 +1,4 @@
-"""What the accuracies of a trained classifier mean, in plain words: overfitting, underfitting, too few test images.
+"""Diagnosis of a trained classifier in plain words: overfitting, underfitting, too few test images, or good.
 
 `diagnose` compares the accuracy on training images (without augmentation) with that on test images. "Chance" is the
 accuracy of always answering the most frequent class of the test images. The first rule that applies decides:
@@ -19,7 +19,7 @@ MIN_TEST_IMAGES = 10
 MAX_GAP = 0.1
 LEARNED = 0.75
 STATED_INTERVAL = 100
-"""With fewer test images, the text states the interval of the test accuracy."""
+"""The text states the interval of the test accuracy if there are fewer test images than this."""
 
 Kind = Literal["good", "overfitting", "underfitting", "few test images"]
 ADVICE: dict[Kind, str] = {
