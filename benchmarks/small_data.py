@@ -2,8 +2,8 @@
 
     python benchmarks/small_data.py [SET ...] [--photos FOLDER] [--seeds N] [--out FILE.json]
 
-Four data sets: circles and squares (40 of each for training, drawn), letters (five, in six fonts), colors (patches of photographs,
-red or yellow) and ants and bees (photographs). The last two need --photos: a folder with ``flowers/`` and
+Four data sets: circles and squares (drawn, 40 of each for training), letters (five, in six fonts), colors (patches of
+photographs, red or yellow) and ants and bees (photographs). The last two need --photos: a folder with ``flowers/`` and
 ``ants-bees/``. Every setting is trained with the seeds 0, 1, 2, ..., and the means of the test accuracy are compared.
 The best of ten is chosen on the same test images, so it is biased upwards.
 """

@@ -1,4 +1,4 @@
-"""Default settings follow a user's images; settings that the user gave, and recipes on their own data, do not change."""
+"""Default settings follow a user's images; given settings, and recipes on their own data, do not change."""
 
 from collections.abc import Callable
 from pathlib import Path

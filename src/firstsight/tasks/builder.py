@@ -145,7 +145,7 @@ class ExperimentBuilder(BaseBuilder[S]):
             count = f"{len(held_out):,} held-out training images"
             note = f"evaluated on {count} (`val_fraction={fraction:g}`), not on the test set"
             train, test = train.select(kept), train.select(held_out, split="holdout", note=note)
-        train = self.hold_out(train, test)
+        train = self.hold_out_validation(train, test)
         self.limit_epochs(-(-len(train) // self.settings.batch_size))
         self.add_notes(*train.notes, *test.notes, *_skipped_note(train), *_skipped_note(test))
         self.warn_of_notes(f"{train.name}: ")
@@ -159,7 +159,7 @@ class ExperimentBuilder(BaseBuilder[S]):
         }
         return train, test
 
-    def hold_out(self, train: ImageSet, test: ImageSet) -> ImageSet:
+    def hold_out_validation(self, train: ImageSet, test: ImageSet) -> ImageSet:
         """Return the training images without those that a task holds out for another purpose than the result.
 
         Parameters

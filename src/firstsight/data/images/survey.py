@@ -86,15 +86,13 @@ def survey_folder(path: Path) -> ImageSurvey | None:
     sizes, modes = read_sizes(tree, spread(train, MAX_HEADERS))
     if not sizes:
         return None
-    photographic = [
-        value for sample in spread(train, MAX_DECODED) if (value := _is_photograph(tree, sample)) is not None
-    ]
+    answers = [_is_photograph(tree, sample) for sample in spread(train, MAX_DECODED)]
     return ImageSurvey(
         train_images=len(train),
         classes=len({sample.label for sample in train}),
         sizes=tuple(sizes),
         modes=dict(modes),
-        is_photographic=2 * sum(photographic) > len(photographic),
+        is_photographic=answers.count(True) > answers.count(False),
     )
 
 

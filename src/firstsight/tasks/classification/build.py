@@ -52,7 +52,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         self.callback.note(describe_classes(train))
         return train, test
 
-    def hold_out(self, train: ImageSet, test: ImageSet) -> ImageSet:
+    def hold_out_validation(self, train: ImageSet, test: ImageSet) -> ImageSet:
         """Hold out validation images for early stopping; with ``val_fraction`` the held-out images are used.
 
         Parameters
