@@ -61,6 +61,11 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             Training set.
         test : ImageSet
             Images on which the result is measured.
+
+        Raises
+        ------
+        UsageError
+            If no training image can be held out.
         """
         if not self.settings.patience:
             return train
