@@ -74,6 +74,8 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
         "seconds",
         "samples_per_second",
         "parameters",
+        "diagnosis",
+        "early_stopping",
     ]
     assert (result["recipe"], result["run_dir"], result["epochs"]) == (
         "convnet-photos",
@@ -82,6 +84,9 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     )
     assert result["metrics"]["accuracy"] == 1.0
     assert "12 of 60 images (20% of each class)" in err
+    assert "settings for 48 training images" in err and "--batch-size 8" in err and "--epochs" not in err
+    assert "2 classes: dark (24), light (24)" in err
+    assert "good" in result["diagnosis"] and result["metrics"]["train_accuracy"] == 1.0
     code, out, _ = run("evaluate", result["run_dir"], "--json")
     evaluation = json.loads(out)
     assert list(evaluation) == ["metrics", "n", "model", "data", "notes"]
@@ -209,6 +214,31 @@ def test_models_and_data_list_what_is_available(run: Run) -> None:
     code, out, _ = run("data")
     assert "in the package" in out
     assert "CC BY-SA 4.0" in out
+
+
+def test_data_describes_a_folder_and_draws_a_contact_sheet(run: Run, make_images: Callable[..., Path]) -> None:
+    path = make_images({"dark": 10, "light": 5}, size=30)
+    Image.new("RGB", (90, 60)).save(path / "light" / "wide.png")
+    (path / "light" / "text.png").write_text("I am a text")
+    Image.new("RGB", (9, 9)).save(path / "outside.png")
+    code, out, _ = run("data", path, "--out", "sheet.png")
+    assert code == 0
+    assert "photos: 2 classes, 13 train images, 3 test images" in out
+    assert re.search(r"dark +8 +2\n", out) and re.search(r"light +5 +1\n", out)
+    assert "width x height: min 30x30, median 30x30, max 90x60 pixels" in out and "modes: RGB (16)" in out
+    assert "left out light/text.png: not an image" in out and "left out 1 image: 1 in no folder" in out
+    with Image.open("sheet.png") as sheet:
+        levels = [sheet.convert("L").getpixel((318, y)) for y in (58, 175)]  # the first image of each class
+        assert levels[0] < 80 < 150 < levels[1] < 220
+    assert run("data", path, "--out", "sheet.png")[0] == 2  # exists
+    code, out, _ = run("data", path, "--json")
+    description = json.loads(out)
+    assert description["counts"] == {"train": {"dark": 8, "light": 5}, "test": {"dark": 2, "light": 1}}
+    assert description["sizes"]["max"] == [90, 60]
+    assert [item["path"] for item in description["skipped"]] == ["light/text.png"]
+    assert json.loads(run("data", "digits", "--json")[1])["sizes"]["min"] == [32, 32]
+    assert run("data", "--out", "sheet.png")[0] == 2
+    assert "no such file or folder" in run("data", "none/at/all")[2]
 
 
 def test_every_command_has_a_help(run: Run) -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_and_crop
+from firstsight.data.batches import fit_pixels
+from firstsight.data.image_io import Preprocess, center_crop_box, open_image, resize_to_square
 from firstsight.errors import DataError
 from helpers.files import bomb
 
@@ -127,10 +128,10 @@ def test_image_is_cropped_to_its_center_square() -> None:
     """A wide image whose center is white."""
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 255
-    pixels = resize_and_crop(Image.fromarray(wide), channels=1, size=10)
+    pixels = resize_to_square(Image.fromarray(wide), channels=1, size=10)
     assert pixels.shape == (1, 10, 10)
     assert (pixels == 255).all()
-    assert resize_and_crop(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
+    assert resize_to_square(Image.fromarray(wide), channels=3, size=5).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_center_crop_larger_than_the_shorter_side_is_refused() -> None:
 
 
 def test_gray_value_is_the_luma_of_the_color() -> None:
-    pixels = resize_and_crop(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
+    pixels = resize_to_square(Image.new("RGB", (4, 4), (10, 200, 50)), channels=1, size=4)
     assert int(pixels[0, 0, 0]) == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)
 
 
@@ -193,3 +194,16 @@ def test_images_a_little_smaller_than_the_target_are_padded_and_others_resized(
     size: int, expected: tuple[int, int]
 ) -> None:
     assert Preprocess.fit(size, 32) == expected
+
+
+def test_letterboxed_images_are_whole_and_padded_with_black() -> None:
+    wide = np.full((20, 40, 3), 200, dtype=np.uint8)
+    wide[:, :5] = (255, 0, 0)  # the crop would cut this off
+    pixels = resize_to_square(Image.fromarray(wide), channels=3, size=16, letterbox=True)
+    assert pixels.shape == (3, 16, 16)
+    assert (pixels[:, :4] == 0).all() and (pixels[:, 12:] == 0).all()
+    assert pixels[:, 8, 0].tolist() == [255, 0, 0] and pixels[:, 8, 10].tolist() == [200, 200, 200]
+    preprocess = Preprocess(channels=3, resize=16, pad=0, mean=(0.0,) * 3, std=(1.0,) * 3, letterbox=True)
+    assert np.array_equal(preprocess.to_pixels(Image.fromarray(wide)), pixels)
+    tensors = fit_pixels(torch.from_numpy(wide.transpose(2, 0, 1))[None], preprocess)[0]
+    assert np.abs(tensors.numpy().astype(int) - pixels).max() <= 2

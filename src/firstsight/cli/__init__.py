@@ -18,7 +18,7 @@ COMMANDS = {
     "features": "draw the filters of a layer and its feature maps",
     "export": "write a network to a file for other programs (ONNX, torch.export)",
     "models": "list networks and recipes, with their size and result",
-    "data": "list data sets, and where each was found",
+    "data": "list data sets, or describe one: firstsight data PATH",
     "weights": "list trained weights, download published ones, import a .pth file",
     "completion": "print a script that completes commands and names in your shell",
 }

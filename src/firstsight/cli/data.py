@@ -1,23 +1,99 @@
 """``firstsight data``."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from firstsight.cli.parse import Flag, parse
+import tyro
+from tyro.conf import Positional
+
+from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from firstsight.data.images.describe import DataDescription
 
 POSES = "https://cocodataset.org (COCO), http://sam.johnson.io/research/lspet.html (LSP extended, must be converted)"
+EXAMPLES = ("firstsight data", "firstsight data photos/ --out photos.png")
+IMAGES_PER_CLASS = 10
+"""Images of a class on the contact sheet."""
+MAX_SKIPPED = 10
+"""Maximum number of unusable files that are named."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """List the data sets, and where each was found or can be downloaded."""
+    """List the data sets, or describe one: classes, images per split, sizes, and what was left out.
 
+    Without a data set, prints where each was found or can be downloaded.
+    """
+
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = ""
+    """Data set to describe: a name, a folder or zip file with one subfolder per class, or IDX files."""
+    out: Maybe[Path] = None
+    """Write a contact sheet to this PNG file: a row of images per class."""
+    force: Flag = False
+    """Replace an existing file."""
     json: Flag = False
     """Print as one JSON document."""
 
 
 def run(argv: list[str]) -> int:
     """Parse and print."""
-    arguments = parse(Arguments, "data", argv, examples=("firstsight data", "firstsight data --json"))
+    arguments = parse(Arguments, "data", argv, examples=EXAMPLES)
+    if arguments.data:
+        return describe(arguments)
+    if arguments.out:
+        raise UsageError("`out` needs a data set: firstsight data FOLDER --out sheet.png")
+    return list_data_sets(arguments)
+
+
+def describe(arguments: Arguments) -> int:
+    """Describe a data set, and write its contact sheet."""
+    from firstsight.cli.console import log, print_json, say, write_figure
+    from firstsight.cli.outputs import check_outputs
+
+    if arguments.out:
+        check_outputs([arguments.out], inputs=[arguments.data], force=arguments.force, suffixes=(".png",))
+    from firstsight.data.images.describe import describe_data
+
+    description = describe_data(arguments.data, notify=log)
+    if arguments.out:
+        from firstsight import plots
+
+        rows = [images.numpy() for images in description.examples(IMAGES_PER_CLASS)]
+        labels = [f"{name}\n{count:,} images" for name, count in description.counts["train"].items()]
+        write_figure(plots.contact_sheet(rows, labels), arguments.out)
+    if arguments.json:
+        print_json({**description.to_dict(), "out": str(arguments.out) if arguments.out else None})
+        return 0
+    print_description(description)
+    if arguments.out:
+        say(f"contact sheet (training images): {arguments.out}")
+    return 0
+
+
+def print_description(description: "DataDescription") -> None:
+    """Print the description of a data set as text."""
+    from firstsight.cli.console import out, say, table
+
+    totals = {split: sum(counts.values()) for split, counts in description.counts.items()}
+    sums = ", ".join(f"{count:,} {split} images" for split, count in totals.items())
+    say(f"{description.name}: {len(description.classes):,} classes, {sums}")
+    rows = table("class", *totals, right=tuple(totals))
+    for name in description.classes:
+        rows.add_row(name, *(f"{counts[name]:,}" for counts in description.counts.values()))
+    out().print(rows)
+    sizes = ", ".join(f"{name} {width}x{height}" for name, (width, height) in description.sizes.items())
+    modes = ", ".join(f"{mode} ({count:,})" for mode, count in description.modes.items())
+    say(f"width x height: {sizes} pixels", f"modes: {modes}", *(f"note: {note}" for note in description.notes))
+    say(*(f"left out {item.path}: {item.reason}" for item in description.skipped[:MAX_SKIPPED]))
+    if len(description.skipped) > MAX_SKIPPED:
+        say(f"and {len(description.skipped) - MAX_SKIPPED:,} more files (--json names all)")
+
+
+def list_data_sets(arguments: Arguments) -> int:
+    """List the data sets, and where each was found or can be downloaded."""
     from firstsight.cli.console import out, print_json, say, table
     from firstsight.data.datasets import DATASETS
     from firstsight.data.fetch import find_home

@@ -35,7 +35,7 @@ class Arguments:
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="[RECIPE_OR_MODEL]")] = ""
-    """Name of a recipe or a model (see: firstsight models). With --resume also a run directory, or latest (the newest run)."""
+    """Name of a recipe or a model (see: firstsight models). With --resume also a run directory, or latest, the newest."""
     config: Maybe[str] = None
     """Train again with the settings of a run, given by its config.json, its directory or latest; options replace some
     of them."""
@@ -87,6 +87,7 @@ def run(argv: list[str]) -> int:
         say(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
         speed = f"{result.samples_per_second:,.0f} training images/s"
         say(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
+        say(*(as_options(line) for line in (result.early_stopping, result.diagnosis) if line))
         say(f"report: {result.run_dir / 'report.html'}")
     if arguments.open:
         open_in_browser(result.report)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.data.augment import Augmentation
-from firstsight.data.image_io import Preprocess, center_crop_box
+from firstsight.data.image_io import Preprocess, center_crop_box, letterbox_box
 from firstsight.data.images.image_set import ImageSet
 from firstsight.data.rng import permutation
 
@@ -268,16 +268,21 @@ def fit_pixels(images: Tensor, preprocess: Preprocess) -> Tensor:
     if images.shape[1] != preprocess.channels:
         images = _convert_channels(images, preprocess.channels)
     if images.shape[2:] != (side, side):
-        width, height, left, top = center_crop_box(
-            images.shape[3], images.shape[2], size=side, shorter=preprocess.shorter
-        )
+        shape = images.shape[3], images.shape[2]
+        if preprocess.letterbox:
+            width, height, left, top = letterbox_box(*shape, size=side)
+        else:
+            width, height, left, top = center_crop_box(*shape, size=side, shorter=preprocess.shorter)
         chunks = []
         for chunk in images.split(256):
             resized = F.interpolate(
                 chunk.float(), size=(height, width), mode="bilinear", antialias=True, align_corners=False
             )
-            cropped = resized[:, :, top : top + side, left : left + side]
-            chunks.append(cropped.round().clamp_(0, 255).to(torch.uint8))
+            if preprocess.letterbox:
+                square = F.pad(resized, (left, side - width - left, top, side - height - top))
+            else:
+                square = resized[:, :, top : top + side, left : left + side]
+            chunks.append(square.round().clamp_(0, 255).to(torch.uint8))
         images = torch.cat(chunks)
     return F.pad(images, (preprocess.pad,) * 4) if preprocess.pad else images
 

@@ -432,6 +432,8 @@ class Preprocess:
     shorter : int
         Size in pixels of the shorter side before the crop. 0 means ``resize``, the largest possible crop. Networks for
         ImageNet crop 224 of 256 pixels.
+    letterbox : bool
+        Resize the longer side to ``resize`` and pad the shorter side with black, instead of the crop.
 
     Raises
     ------
@@ -445,6 +447,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     shorter: int = 0
+    letterbox: bool = False
 
     def __post_init__(self) -> None:
         if self.shorter and self.shorter < self.resize:
@@ -457,7 +460,9 @@ class Preprocess:
 
     def to_pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         """Resize, crop and pad an image of mode "L" or "RGB"; return (C, H, W) uint8."""
-        pixels = resize_and_crop(image, channels=self.channels, size=self.resize, shorter=self.shorter)
+        pixels = resize_to_square(
+            image, channels=self.channels, size=self.resize, shorter=self.shorter, letterbox=self.letterbox
+        )
         return np.pad(pixels, ((0, 0), (self.pad, self.pad), (self.pad, self.pad)))
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -550,8 +555,37 @@ def center_crop_box(width: int, height: int, *, size: int, shorter: int = 0) -> 
     return new_width, new_height, left, top
 
 
-def resize_and_crop(image: Image.Image, *, channels: int, size: int, shorter: int = 0) -> NDArray[np.uint8]:
-    """Resize the shorter side of an image and crop its center.
+def letterbox_box(width: int, height: int, *, size: int) -> tuple[int, int, int, int]:
+    """Compute the resize and the position of a whole image in a square of ``size`` pixels.
+
+    Parameters
+    ----------
+    width : int
+        Width of the image in pixels.
+    height : int
+        Height of the image in pixels.
+    size : int
+        Side of the square in pixels.
+
+    Returns
+    -------
+    tuple[int, int, int, int]
+        Width and height of the resized image, its left and top in the square.
+
+    Examples
+    --------
+    >>> letterbox_box(640, 480, size=64)
+    (64, 48, 0, 8)
+    """
+    longer = max(width, height)
+    new_width, new_height = max(1, round(width * size / longer)), max(1, round(height * size / longer))
+    return new_width, new_height, (size - new_width) // 2, (size - new_height) // 2
+
+
+def resize_to_square(
+    image: Image.Image, *, channels: int, size: int, shorter: int = 0, letterbox: bool = False
+) -> NDArray[np.uint8]:
+    """Resize an image and crop its center, or pad it.
 
     Parameters
     ----------
@@ -563,6 +597,8 @@ def resize_and_crop(image: Image.Image, *, channels: int, size: int, shorter: in
         Side of the crop in pixels.
     shorter : int
         Size of the shorter side after the resize in pixels. 0 means ``size``.
+    letterbox : bool
+        Resize the longer side to ``size`` and pad the shorter side with black, instead of the crop.
 
     Returns
     -------
@@ -571,7 +607,13 @@ def resize_and_crop(image: Image.Image, *, channels: int, size: int, shorter: in
     """
     mode = "L" if channels == 1 else "RGB"
     image = image if image.mode == mode else image.convert(mode)
-    width, height, left, top = center_crop_box(*image.size, size=size, shorter=shorter)
-    image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    if letterbox:
+        width, height, left, top = letterbox_box(*image.size, size=size)
+        square = Image.new(mode, (size, size))
+        square.paste(image.resize((width, height), Image.Resampling.BILINEAR), (left, top))
+        image = square
+    else:
+        width, height, left, top = center_crop_box(*image.size, size=size, shorter=shorter)
+        image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     pixels = np.asarray(image, dtype=np.uint8)
     return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))

@@ -77,6 +77,7 @@ class PreprocessCard(Struct, kw_only=True):
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Meta(gt=0)], ...]
     shorter: Annotated[int, Meta(ge=0, le=4 * MAX_SIDE)] = 0
+    letterbox: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.channels:

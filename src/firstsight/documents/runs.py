@@ -82,6 +82,10 @@ class TrainState(msgspec.Struct):
         Samples in ``sums``.
     train_seconds, seconds : float
         Time in training steps, and total time.
+    best_epoch : int
+        Epoch with the lowest validation loss so far, counted from 1 (early stopping; 0 without).
+    best_loss : float | None
+        Its validation loss.
     """
 
     step: Count = 0
@@ -90,6 +94,8 @@ class TrainState(msgspec.Struct):
     counted: Count = 0
     train_seconds: Seconds = 0.0
     seconds: Seconds = 0.0
+    best_epoch: Count = 0
+    best_loss: float | None = None
 
 
 class RunProgress(msgspec.Struct, kw_only=True):

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from firstsight.engine import checkpoint
 from firstsight.engine.memory import keep_freed_memory
 from firstsight.engine.rundir import RunDirectory, incomplete_metrics, package_versions, read_metrics
 from firstsight.engine.signals import StopRequest
-from firstsight.engine.task import Task
+from firstsight.engine.task import EarlyStoppingTask, Task
 from firstsight.errors import Interrupted, RunError
 
 SYNC_STEPS = 10
@@ -80,12 +80,15 @@ class TrainOutcome:
         Time for training and evaluation, over all resumptions.
     samples_per_second : float
         Training samples per second of training steps, over all processes.
+    early_stopping : str
+        When the training stopped, and which weights are kept; empty without early stopping.
     """
 
     epochs: int
     metrics: dict[str, float]
     seconds: float
     samples_per_second: float
+    early_stopping: str = ""
 
 
 class Loop:
@@ -112,6 +115,9 @@ class Loop:
         Seconds between checkpoints; the end of the run is always saved. 0 saves every step.
     evaluate_every : int
         Epochs between evaluations; the last epoch is always evaluated.
+    patience : int
+        Stop after this many epochs without a lower validation loss, and keep the weights of the best epoch. The task
+        is an `EarlyStoppingTask`. 0 trains all epochs and keeps the last weights.
     """
 
     def __init__(
@@ -125,6 +131,7 @@ class Loop:
         seed: int,
         checkpoint_seconds: float,
         evaluate_every: int = 1,
+        patience: int = 0,
     ) -> None:
         self.task = task
         self.accelerator = accelerator
@@ -134,6 +141,7 @@ class Loop:
         self.seed = seed
         self.checkpoint_seconds = checkpoint_seconds
         self.evaluate_every = evaluate_every
+        self.patience = patience
         self.state = TrainState()
         self.metrics: dict[str, float] = {}
         is_single_cpu = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
@@ -191,12 +199,49 @@ class Loop:
         self._started_at = time.monotonic() - self.state.seconds
         self._saved_at = time.monotonic()
         with StopRequest() as self._stop:
-            for epoch in range(self.state.step // steps, self.epochs):
+            while not self.is_finished:
+                epoch = self.state.step // steps
                 self.train_epoch(epoch)
                 self._finish_epoch(epoch)
-                self._sync(epoch, steps - 1, final=epoch == self.epochs - 1)
+                if self.patience and self.is_finished:
+                    self._restore_best()
+                self._sync(epoch, steps - 1, final=self.is_finished)
         speed = self.state.samples / self.state.train_seconds if self.state.train_seconds else 0.0
-        return TrainOutcome(self.epochs, self.metrics, self.state.seconds, speed)
+        return TrainOutcome(
+            self.state.step // steps, self.metrics, self.state.seconds, speed, self._describe_early_stopping()
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """True at the end of the last epoch, and when early stopping has ended the training."""
+        epochs = self.state.step // self.task.batches.steps
+        is_stopped = bool(self.patience) and epochs - self.state.best_epoch >= self.patience
+        return epochs >= self.epochs or is_stopped
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Evaluate on the validation images, and keep the weights if their loss is the lowest so far."""
+        task = cast(EarlyStoppingTask, self.task)
+        metrics = task.validate()
+        if self.state.best_loss is None or metrics["loss"] < self.state.best_loss:
+            self.state.best_epoch, self.state.best_loss = epoch + 1, metrics["loss"]
+            task.keep_weights()
+        return {f"val/{name}": value for name, value in metrics.items()}
+
+    def _restore_best(self) -> None:
+        """Replace the weights by those of the best epoch, and evaluate them."""
+        cast(EarlyStoppingTask, self.task).restore_weights()
+        self.metrics = self.task.evaluate()
+
+    def _describe_early_stopping(self) -> str:
+        """Return when the training stopped, and which weights are kept; an empty string without early stopping."""
+        if not self.patience:
+            return ""
+        epochs, state = self.state.step // self.task.batches.steps, self.state
+        kept = f"the weights of epoch {state.best_epoch} are kept (validation loss {state.best_loss:.4f})"
+        if epochs < self.epochs:
+            reason = f"the validation loss was not lower for {epochs - state.best_epoch} epochs"
+            return f"stopped after epoch {epochs} of {self.epochs}, because {reason}; {kept}"
+        return f"trained all {epochs} epochs; {kept}"
 
     def train_epoch(self, epoch: int) -> None:
         """Run the remaining steps of an epoch, without its evaluation."""
@@ -285,10 +330,12 @@ class Loop:
         if (epoch + 1) % self.evaluate_every == 0 or epoch + 1 == self.epochs:
             self.metrics = self.task.evaluate()
             test_metrics = {f"test/{name}": value for name, value in self.metrics.items()}
+        val_metrics = self._validate(epoch) if self.patience else {}
         self.state.seconds = time.monotonic() - self._started_at
         self.state.sums, self.state.counted = None, 0
-        seconds = round(self.state.seconds, 3)
-        line = {"epoch": epoch + 1, "step": self.state.step, **train_metrics, **test_metrics, "seconds": seconds}
+        position = {"epoch": epoch + 1, "step": self.state.step}
+        metrics = {**train_metrics, **val_metrics, **test_metrics}
+        line = {**position, **metrics, "seconds": round(self.state.seconds, 3)}
         if self.run:
             try:
                 for name, content in self.task.epoch_artifacts(epoch + 1).items():

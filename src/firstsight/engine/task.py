@@ -1,7 +1,7 @@
 """Interface between the engine and the kinds of tasks: `Task`, its batches, and its results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -50,11 +50,31 @@ class ResultSummary:
         (name, value) pairs for the top of the report.
     commands : Sequence[str]
         Command lines that use the result; ``{run}`` is replaced by the run directory.
+    diagnosis : str
+        What the result means, and what to try; settings are in backticks.
+    values : Mapping[str, float]
+        Further metrics of the result, by name.
     """
 
     headline: str
     metrics: Sequence[tuple[str, str]]
     commands: Sequence[str]
+    diagnosis: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class EarlyStoppingTask(Protocol):
+    """Further methods of a task that can be stopped early."""
+
+    def validate(self) -> dict[str, float]:
+        """Return metrics on validation images, among them "loss", equal on all processes."""
+        ...
+
+    def keep_weights(self) -> None:
+        """Keep the current weights, in a model of ``Task.models`` that checkpoints save."""
+
+    def restore_weights(self) -> None:
+        """Replace the current weights by those that were kept."""
 
 
 class TrainingBatches(Protocol):

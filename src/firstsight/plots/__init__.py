@@ -1,6 +1,7 @@
 """All figures. This is the only package that imports matplotlib; figures need no display."""
 
 from firstsight.plots.compare import compare_runs
+from firstsight.plots.contact_sheet import contact_sheet
 from firstsight.plots.cost import cost
 from firstsight.plots.encode import encode_figure, encode_image, encode_png
 from firstsight.plots.filters import filtering
@@ -25,6 +26,7 @@ __all__ = [
     "WRONG",
     "compare_runs",
     "confusion",
+    "contact_sheet",
     "cost",
     "curves",
     "draw_people",

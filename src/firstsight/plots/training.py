@@ -25,7 +25,7 @@ MAX_CAPTION = 22
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Plot loss and error by epoch, on training batches and on the test set.
+    """Plot loss and error by epoch, on training batches, on the test set, and on validation images if there are any.
 
     Parameters
     ----------
@@ -41,6 +41,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     panels = [("loss", "Loss (nats)", 1.0), ("error", "Error (%)", 100.0)]
     for ax, (name, title, scale) in zip(fig.subplots(1, 2), panels, strict=True):
         ends = []
+        validation = [row for row in history if "val/loss" in row]
+        if validation:
+            values = [_metric(row, "val", name) * scale for row in validation]
+            epochs = [row["epoch"] for row in validation]
+            ax.plot(epochs, values, color=TEST, lw=1.2, ls=":", label="validation images")
         for part, color, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
             rows = [row for row in history if f"{part}/loss" in row]
             epochs = [row["epoch"] for row in rows]

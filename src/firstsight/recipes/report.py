@@ -8,7 +8,7 @@ from firstsight.engine import checkpoint
 from firstsight.engine.loop import TrainOutcome
 from firstsight.engine.report import Report
 from firstsight.engine.rundir import RunDirectory, incomplete_metrics, read_metrics
-from firstsight.engine.task import ReportFigure, Task
+from firstsight.engine.task import ReportFigure, ResultSummary, Task
 from firstsight.errors import CheckpointError
 
 
@@ -39,7 +39,7 @@ class RunInfo:
     environment: Mapping[str, Any]
 
 
-def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: RunInfo) -> None:
+def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: RunInfo, summary: ResultSummary) -> None:
     """Write ``model.safetensors``, ``figures/*.png`` and ``report.html`` of a finished run.
 
     Parameters
@@ -52,6 +52,8 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
         Outcome of the training loop.
     info : RunInfo
         Description of the run.
+    summary : ResultSummary
+        The result as text.
 
     Raises
     ------
@@ -68,7 +70,6 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
     with incomplete_metrics(run.path):
         figures = task.figures(history)
         warnings = task.warnings(history)
-        summary = task.summarize_result(outcome.metrics)
     report = Report(
         title=f"{info.recipe}: {summary.headline}",
         subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.epochs}, seed {info.settings['seed']}",
@@ -79,7 +80,7 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
             ("training images / s", f"{outcome.samples_per_second:,.0f}"),
         ],
         figures=_write_figures(figures, run),
-        notes=[*info.notes, *warnings],
+        notes=[note for note in (summary.diagnosis, outcome.early_stopping, *info.notes, *warnings) if note],
         commands=[command.format(run=run.path) for command in summary.commands],
         tables=[
             ("Settings", info.settings),

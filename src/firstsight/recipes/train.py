@@ -60,13 +60,18 @@ class TrainResult:
     headline : str
         The result in a few words ("test accuracy 99.72%").
     metrics : dict[str, float]
-        Metrics of the last epoch. For a classifier: accuracy in [0, 1] and loss in nats.
+        Metrics of the last epoch. For a classifier: accuracy in [0, 1] and loss in nats, and the accuracy on
+        training images without augmentation (``train_accuracy``).
     seconds : float
         Time for training and evaluation, over all resumptions.
     samples_per_second : float
         Training images per second of training steps.
     parameters : int
         Number of parameters of the exported network.
+    diagnosis : str
+        What the result means, and what to try; settings are in backticks. Empty where there is no diagnosis.
+    early_stopping : str
+        When the training stopped, and which weights are kept; empty without early stopping.
     """
 
     recipe: str
@@ -77,6 +82,8 @@ class TrainResult:
     seconds: float
     samples_per_second: float
     parameters: int
+    diagnosis: str = ""
+    early_stopping: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data for JSON."""
@@ -218,7 +225,31 @@ def train(
         if not recipe and not source:
             raise UsageError("name a recipe or a network, or use `config` (see: firstsight models)")
         resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out, config=source)
+        if continued is None and source is None:  # other runs have the settings that they began with
+            chosen, messages = adapt_settings(resolved, chosen, changes)
+            for message in messages:
+                listener.note(message)
         return TrainingRun(resolved, chosen, options, listener).run(resume=resume, continued=continued, source=source)
+
+
+def adapt_settings(recipe: Recipe, settings: Settings, given: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings of a new run, adapted to data that the recipe was not made for, and messages on them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    settings : Settings
+        Its settings, with those that the user gave.
+    given : Mapping[str, Any]
+        Settings that the user gave; they are kept.
+    """
+    spec = task_of(recipe.model)
+    if not spec.adapt or settings.data == recipe.data:
+        return settings, ()
+    adapted, messages = spec.resolve("adapt")(recipe.model, settings, given)
+    adapted.validate()
+    return adapted, messages
 
 
 class TrainingRun:
@@ -290,20 +321,22 @@ class TrainingRun:
             outcome = self._train(task, run, resume=resume)
             net = self.accelerator.unwrap_model(task.models[task.export_model])
             with incomplete_metrics(self.run_dir):
-                headline = task.summarize_result(outcome.metrics).headline
+                summary = task.summarize_result(outcome.metrics)
             result = TrainResult(
                 recipe=self.recipe.name,
                 run_dir=self.run_dir,
                 epochs=outcome.epochs,
-                headline=headline,
-                metrics=outcome.metrics,
+                headline=summary.headline,
+                metrics={**outcome.metrics, **summary.values},
                 seconds=outcome.seconds,
                 samples_per_second=outcome.samples_per_second,
                 parameters=sum(p.numel() for p in net.parameters()),
+                diagnosis=summary.diagnosis,
+                early_stopping=outcome.early_stopping,
             )
             if run:
                 try:
-                    write_results(task, run, outcome, self.run_info(result.parameters))
+                    write_results(task, run, outcome, self.run_info(result.parameters), summary)
                 except OSError as error:
                     saved = "the training is saved; continue with `resume=True`"
                     raise to_run_error(error, run.path, saved) from error
@@ -388,6 +421,7 @@ class TrainingRun:
             seed=self.settings.seed,
             checkpoint_seconds=self.options.checkpoint_seconds,
             evaluate_every=self.settings.evaluate_every,
+            patience=getattr(self.settings, "patience", 0),
         )
         if resume:
             saved, problems = checkpoint.load_newest(self.run_dir / "checkpoints")
@@ -396,14 +430,13 @@ class TrainingRun:
             if saved:
                 loop.restore(saved)
                 steps = self.builder.epochs * task.batches.steps
-                is_finished = loop.state.step >= steps
                 progress = (
                     "is finished, nothing is left to train (a larger `epochs` extends it)"
-                    if is_finished
+                    if loop.is_finished
                     else f"continues after step {loop.state.step} of {steps}"
                 )
                 self.callback.note(f"{self.run_dir} {progress}")
-                if run and self.was_extended and not is_finished:  # until the end, the newest checkpoint is the result
+                if run and self.was_extended and not loop.is_finished:  # the newest checkpoint is the result
                     (run.path / "model.safetensors").unlink(missing_ok=True)
                 if self.is_extension:
                     self.callback.note(self._describe_extension(loop.state.step, task.batches.steps))

@@ -61,6 +61,11 @@ class TrainSettings(TypedDict, total=False):
     file."""
     freeze: bool
     """Train the new head only (with pretrained weights)."""
+    fit: Literal["crop", "pad"]
+    """Make images of a folder square: cut off their longer side, or pad their shorter side with black."""
+    patience: int
+    """Early stopping: stop after N epochs without a lower loss on held-out training images, and keep the weights of the
+    best epoch (0: off)."""
     whiten: int
     """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
     tta_views: Literal[1, 2, 6]

@@ -125,6 +125,11 @@ class ExperimentBuilder(BaseBuilder[S]):
 
     labeled = True
 
+    @property
+    def letterbox(self) -> bool:
+        """True if images of a folder are padded to a square instead of cropped."""
+        return False
+
     def preprocessing(self) -> Preprocess | None:
         """Return the preprocessing if it does not depend on the images, or None."""
         return None
@@ -141,6 +146,7 @@ class ExperimentBuilder(BaseBuilder[S]):
             count = f"{len(held_out):,} held-out training images"
             note = f"evaluated on {count} (`val_fraction={fraction:g}`), not on the test set"
             train, test = train.select(kept), train.select(held_out, split="holdout", note=note)
+        train = self.hold_out_validation(train, test)
         self.limit_epochs(-(-len(train) // self.settings.batch_size))
         self.add_notes(*train.notes, *test.notes, *_skipped_note(train), *_skipped_note(test))
         self.warn_of_notes(f"{train.name}: ")
@@ -154,6 +160,18 @@ class ExperimentBuilder(BaseBuilder[S]):
         }
         return train, test
 
+    def hold_out_validation(self, train: ImageSet, test: ImageSet) -> ImageSet:
+        """Return the training images without those that a task holds out for another purpose than the result.
+
+        Parameters
+        ----------
+        train : ImageSet
+            Training set.
+        test : ImageSet
+            Images on which the result is measured.
+        """
+        return train
+
     def _load_split(self, split: str, preprocess: Preprocess | None, channels: int | None) -> ImageSet:
         """Return one split; images of a folder have the size of ``preprocess``, or else of the settings."""
         return load_data(
@@ -162,6 +180,7 @@ class ExperimentBuilder(BaseBuilder[S]):
             size=preprocess.resize if preprocess else self.settings.image_size,
             channels=preprocess.channels if preprocess else channels,
             shorter=preprocess.shorter if preprocess else 0,
+            letterbox=preprocess.letterbox if preprocess else self.letterbox,
             strict=self.strict,
             labeled=self.labeled,
             notify=self.callback.note,

@@ -61,6 +61,9 @@ class TaskSpec:
         "module:function": ``(WeightsFile) -> object`` with ``task``, ``to(device)``, ``card`` and ``source``.
     evaluate : str
         "module:function": ``(model, data, *, strict, notify, **options) -> Evaluation``.
+    adapt : str
+        "module:function" that fits default settings to a user's data: ``(model, settings, given) -> (settings,
+        messages)``; empty if they do not depend on the data.
     evaluate_options : str
         "module:class" of a dataclass with further options of ``evaluate``; empty without any.
     recognize : str
@@ -88,6 +91,7 @@ class TaskSpec:
     build: str
     load: str
     evaluate: str
+    adapt: str = ""
     evaluate_options: str = ""
     recognize: str = ""
     export: str = ""
@@ -122,6 +126,7 @@ TASKS: dict[str, TaskSpec] = {
         default_settings="firstsight.tasks.classification.settings:default_settings",
         create="firstsight.models.classification:create_model",
         build="firstsight.tasks.classification.build:ClassificationBuilder",
+        adapt="firstsight.tasks.classification.data_defaults:adapt_to_data",
         load="firstsight.tasks.classification.classifier:load_classifier",
         evaluate="firstsight.tasks.classification.evaluate:evaluate_classifier",
         export="firstsight.tasks.classification.export:plan_export",

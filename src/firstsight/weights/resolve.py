@@ -104,7 +104,6 @@ def weights_of_run(run: Path) -> Path:
     if finished.is_file():
         return finished
     from firstsight.engine import checkpoint  # imports torch
-    from firstsight.engine.rundir import latest_run
 
     while True:
         state, _ = checkpoint.load_newest(run / "checkpoints")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.data.image_io import read_header, resize_and_crop
+from firstsight.data.image_io import read_header, resize_to_square
 from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
 from firstsight.data.images.layout import Sample, find_layout
 from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
@@ -41,6 +41,7 @@ def read_folder(
     channels: int | None,
     strict: bool,
     shorter: int = 0,
+    letterbox: bool = False,
     memory: int = IN_MEMORY_BYTES,
     labeled: bool = True,
     whole: bool = False,
@@ -64,6 +65,8 @@ def read_folder(
         Refuse data with unusable images instead of leaving them out.
     shorter : int
         Resize the shorter side to this many pixels before the crop (see `Preprocess`).
+    letterbox : bool
+        Pad the images instead of the crop.
     memory : int
         Maximum size in bytes of decoded pixels in memory.
     labeled : bool
@@ -96,7 +99,7 @@ def read_folder(
         text = f"{path}: the test split has classes that the training split lacks: {', '.join(unknown)}"
         raise DataError(text)
     samples = train if split == "train" else test
-    reader = _Reader(tree, size=size, channels=channels, shorter=shorter)
+    reader = _Reader(tree, size=size, channels=channels, shorter=shorter, letterbox=letterbox)
     value_range, range_note = reader.find_value_range([sample.file for sample in (*train, *test)])
     pixels, usable, skipped = reader.decode([sample.file for sample in samples], value_range, memory=memory)
     if skipped and (strict or not usable):
@@ -119,6 +122,25 @@ def read_folder(
         notes=tuple(text for text in (note, *absent, *left_out, range_note) if text),
         skipped=tuple(skipped),
     )
+
+
+def split_samples(tree: ImageTree, *, labeled: bool = True) -> tuple[list[Sample], list[Sample], str]:
+    """Return the training samples and the test samples of a tree, as `read_folder` splits them, and a note.
+
+    Parameters
+    ----------
+    tree : ImageTree
+        The files.
+    labeled : bool
+        See `read_folder`.
+
+    Raises
+    ------
+    DataError
+        If there are no training images, or only one class.
+    """
+    layout = find_layout(tree, labeled=labeled)
+    return _train_test(tree.path, layout.splits, labeled=labeled, notes=layout.notes(tree))
 
 
 def _train_test(
@@ -162,6 +184,7 @@ class _Reader:
     size: int
     channels: int | None
     shorter: int
+    letterbox: bool
 
     def find_value_range(self, files: Sequence[ImageFile]) -> tuple[float | None, str]:
         """Return the range of the values of all floating-point and 32-bit images, and a note on it.
@@ -199,7 +222,9 @@ class _Reader:
             width, height = header.image.size
             with one_at_a_time if width * height > LARGE_PIXELS else nullcontext():
                 image = header.decode(value_range=value_range)
-                pixels = resize_and_crop(image, channels=channels, size=self.size, shorter=self.shorter)
+                pixels = resize_to_square(
+                    image, channels=channels, size=self.size, shorter=self.shorter, letterbox=self.letterbox
+                )
             return pixels, image.mode == "L"
 
         pixels = _allocate((len(files), channels, self.size, self.size), memory)

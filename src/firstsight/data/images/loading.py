@@ -33,6 +33,7 @@ class ReadOptions:
     channels: int | None = None
     strict: bool = False
     shorter: int = 0
+    letterbox: bool = False
     labeled: bool = True
     whole: bool = False
 
@@ -45,6 +46,7 @@ def load_data(
     channels: int | None = None,
     strict: bool = False,
     shorter: int = 0,
+    letterbox: bool = False,
     labeled: bool = True,
     whole: bool = False,
     notify: Callable[[str], None] = lambda line: None,
@@ -70,6 +72,8 @@ def load_data(
     shorter : int
         Resize the shorter side of images from a folder to this many pixels before the center crop of ``size``. 0
         means ``size`` (see `Preprocess`).
+    letterbox : bool
+        Pad images from a folder with black to a square, instead of the center crop.
     labeled : bool
         Require class folders. If False, images may also be in no class folder or all in one (see `read_folder`).
     whole : bool
@@ -93,7 +97,15 @@ def load_data(
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:
         raise UsageError(f"`shorter` must be at least `size` ({size}), got {shorter}")
-    options = ReadOptions(size=size, channels=channels, strict=strict, shorter=shorter, labeled=labeled, whole=whole)
+    options = ReadOptions(
+        size=size,
+        channels=channels,
+        strict=strict,
+        shorter=shorter,
+        letterbox=letterbox,
+        labeled=labeled,
+        whole=whole,
+    )
     name = str(name_or_path)
     if name == "digits":
         return _load_digits(split)
@@ -132,6 +144,7 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
             channels=options.channels,
             strict=options.strict,
             shorter=options.shorter,
+            letterbox=options.letterbox,
             labeled=options.labeled,
             whole=options.whole,
         )
@@ -139,6 +152,16 @@ def read_split(path: Path, split: str, options: ReadOptions) -> ImageSet:
         f"{path}: not a data set (expected a folder or zip file with one subfolder per class, IDX files, or CIFAR-10's"
         " binary archive)"
     )
+
+
+def is_image_folder(path: Path) -> bool:
+    """Return whether a path is a folder or a zip file of images, and not of IDX files or CIFAR-10's batches."""
+    if path.is_file():
+        return path.suffix.lower() == ".zip"
+    try:
+        return path.is_dir() and find_cifar(path) is None and not find_idx(path)
+    except DataError:
+        return False
 
 
 def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:

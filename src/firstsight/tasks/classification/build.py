@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from firstsight.data.batches import Batches
 from firstsight.data.image_io import Preprocess
-from firstsight.data.images.image_set import ImageSet
+from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.errors import UsageError
 from firstsight.models.classification import create_model
 from firstsight.models.classification.airbench import AirBench
@@ -24,19 +24,66 @@ from firstsight.tasks.classification.transfer import describe_head, freeze, load
 
 MIN_BATCH = 2
 """Minimum number of images per batch and process that every batch norm accepts."""
+MAX_NAMED = 20
+"""Maximum number of classes that are named before the training."""
 
 
 class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
     """Experiment builder of a classifier."""
 
     base: Classifier | None = None
+    validation: ImageSet | None = None
 
     def preprocessing(self) -> Preprocess | None:
         """Return the preprocessing of the pretrained weights, or None."""
         if self.settings.weights == "none":
             return None
         self.base = load_pretrained(self.settings.weights, self.model, notify=self.callback.note)
-        return resize_preprocess(self.base.preprocess, self.settings.image_size)
+        return self._pretrained_preprocess(self.base)
+
+    @property
+    def letterbox(self) -> bool:
+        """True if images of a folder are padded to a square instead of cropped."""
+        return self.settings.fit == "pad"
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """Return the training set and the test set, and name their classes."""
+        train, test = super().load()
+        self.callback.note(describe_classes(train))
+        return train, test
+
+    def hold_out_validation(self, train: ImageSet, test: ImageSet) -> ImageSet:
+        """Hold out validation images for early stopping; with ``val_fraction`` the held-out images are used.
+
+        Parameters
+        ----------
+        train : ImageSet
+            Training set.
+        test : ImageSet
+            Images on which the result is measured.
+
+        Raises
+        ------
+        UsageError
+            If no training image can be held out.
+        """
+        if not self.settings.patience:
+            return train
+        if self.settings.val_fraction:
+            self.validation = test
+            return train
+        keys = [str(i) for i in range(len(train))]
+        kept, held_out = stratified_split(keys, train.labels.numpy(), holdout_fraction(len(train)))
+        if not len(held_out):
+            raise UsageError("`patience` needs validation images: use at least two training images of a class")
+        self.validation = train.select(held_out, split="validation")
+        count = f"{len(held_out):,} of {len(train):,} training images are held out"
+        return train.select(kept, note=f"{count} for early stopping (`patience={self.settings.patience}`)")
+
+    def _pretrained_preprocess(self, base: Classifier) -> Preprocess:
+        """Return the preprocessing of pretrained weights, for the settings of this run."""
+        preprocess = resize_preprocess(base.preprocess, self.settings.image_size)
+        return replace(preprocess, shorter=0, letterbox=True) if self.letterbox else preprocess
 
     def make_task(self, train: ImageSet, test: ImageSet) -> ClassificationTask:
         """Return the task: network, batches and optimizer on the device.
@@ -49,11 +96,13 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         settings = self.settings
         torch.manual_seed(settings.seed)
         if self.base:
-            preprocess = resize_preprocess(self.base.preprocess, settings.image_size)
+            preprocess = self._pretrained_preprocess(self.base)
         else:
             mean, std = train.mean_std()
             resize, pad = Preprocess.fit(min(train.size), settings.image_size)
-            preprocess = Preprocess(channels=train.channels, resize=resize, pad=pad, mean=mean, std=std)
+            preprocess = Preprocess(
+                channels=train.channels, resize=resize, pad=pad, mean=mean, std=std, letterbox=self.letterbox
+            )
         net = create_model(
             self.model,
             num_classes=len(train.classes),
@@ -81,6 +130,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             label_smoothing=settings.label_smoothing,
             views=settings.tta_views,
             about=self._about(train),
+            validation=self.validation,
         )
         task.prepare(self.accelerator)
         self._check_batches(self.accelerator.unwrap_model(task.models["net"]), batches)
@@ -107,6 +157,14 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
         if self.base:
             about["began_with"] = {"weights": Path(self.base.source).name, **self.base.card["about"]}
         return about
+
+
+def describe_classes(images: ImageSet) -> str:
+    """Return the classes with their numbers of images, as in "2 classes: circles (32), squares (32)"."""
+    counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
+    names = [f"{name} ({count:,})" for name, count in zip(images.classes, counts, strict=True)]
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return f"{len(names):,} classes: {', '.join(names[:MAX_NAMED])}{more}"
 
 
 def batch_share(n: int, batch_size: int, processes: int) -> int:

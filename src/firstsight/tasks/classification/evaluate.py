@@ -73,6 +73,7 @@ def evaluate_classifier(
         channels=preprocess.channels,
         strict=strict,
         shorter=preprocess.shorter,
+        letterbox=preprocess.letterbox,
         whole=data is not None and not is_training_data(data, model.source, model.card),
         notify=notify,
     )

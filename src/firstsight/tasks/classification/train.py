@@ -1,5 +1,6 @@
 """Training of a classifier."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from firstsight.engine.accelerator import prepare_model
 from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.optim.config import OptimizerConfig, make_optimizer
 from firstsight.tasks.classification.classifier import average_over_views
+from firstsight.tasks.classification.diagnosis import diagnose
 from firstsight.tasks.classification.transfer import restore_train_mode
 from firstsight.weights.io import make_card
 from firstsight.weights.memory_format import channels_last
@@ -34,6 +36,8 @@ CAPTIONS = {
 }
 AUXILIARY_WEIGHT = 0.3
 """Weight of the losses of auxiliary classifiers (GoogLeNet, Szegedy 2014, section 5)."""
+MAX_TRAIN_IMAGES = 2000
+"""Maximum number of training images on which the training accuracy is measured at the end."""
 MAX_WRONG = 24
 MAX_CORRECT = 16
 
@@ -60,6 +64,8 @@ class ClassificationTask:
         Test-time augmentation, see `average_over_views`.
     about : Mapping[str, Any]
         Facts for the card: recipe, data, settings.
+    validation : ImageSet | None
+        Images for early stopping.
     """
 
     export_model = "net"
@@ -76,9 +82,12 @@ class ClassificationTask:
         label_smoothing: float,
         views: int,
         about: Mapping[str, Any],
+        validation: ImageSet | None = None,
     ) -> None:
         net = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": net}
+        if validation is not None:
+            self.models["best"] = copy.deepcopy(net).requires_grad_(False)
         self.optimizers: dict[str, Optimizer] = {"net": make_optimizer(net, optimizer_config)}
         self.batches = batches
         self.test = test
@@ -88,6 +97,10 @@ class ClassificationTask:
         self.label_smoothing = label_smoothing
         self.views = views
         self._test_images = fit_images(test, batches.preprocess).to(batches.device)
+        self._test_labels = test.labels.to(batches.device)
+        if validation is not None:
+            self._val_images = fit_images(validation, batches.preprocess).to(batches.device)
+            self._val_labels = validation.labels.to(batches.device)
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move the network to the device, and wrap it if there are several processes."""
@@ -124,7 +137,32 @@ class ClassificationTask:
 
     def evaluate(self) -> dict[str, float]:
         """Return accuracy and mean cross entropy (nats, without label smoothing) on the whole test set."""
-        logits, labels = self._test_logits()
+        return self._measure(self._test_images, self._test_labels)
+
+    def validate(self) -> dict[str, float]:
+        """Return accuracy and mean cross entropy on the images for early stopping."""
+        return self._measure(self._val_images, self._val_labels)
+
+    def keep_weights(self) -> None:
+        """Keep the current weights in the model "best"."""
+        self.models["best"].load_state_dict(self.accelerator.unwrap_model(self.models["net"]).state_dict())
+
+    def restore_weights(self) -> None:
+        """Replace the current weights by those of the model "best"."""
+        self.accelerator.unwrap_model(self.models["net"]).load_state_dict(self.models["best"].state_dict())
+
+    def train_accuracy(self) -> float:
+        """Return the accuracy on training images without augmentation, on at most `MAX_TRAIN_IMAGES` of them."""
+        count = min(MAX_TRAIN_IMAGES, self.batches.samples)
+        spread = torch.arange(count, device=self.batches.images.device) * self.batches.samples // count
+        logits = self._logits(self.batches.images[spread])
+        return float((logits.argmax(1) == self.batches.labels[spread]).double().mean())
+
+    def _measure(self, images: Tensor, labels: Tensor) -> dict[str, float]:
+        """Return accuracy and mean cross entropy on images of the network's input size, over all processes."""
+        part = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        images, labels = images[part], labels[part]
+        logits = self._logits(images)
         correct = (logits.argmax(1) == labels).sum()
         loss = F.cross_entropy(logits.double(), labels, reduction="sum")
         totals = torch.stack([correct.double(), loss, torch.tensor(len(labels)).to(loss)])
@@ -132,11 +170,8 @@ class ClassificationTask:
         return {"accuracy": float(totals[0] / totals[2]), "loss": float(totals[1] / totals[2])}
 
     @torch.no_grad()
-    def _test_logits(self, *, all_images: bool = False) -> tuple[Tensor, Tensor]:
-        """Return logits and labels of this process's part of the test set, or of the whole set."""
-        process, count = self.accelerator.process_index, self.accelerator.num_processes
-        part = slice(None) if all_images else slice(process, None, count)
-        images, labels = self._test_images[part], self.test.labels[part].to(self._test_images.device)
+    def _logits(self, images: Tensor) -> Tensor:
+        """Return the logits (N, classes) of uint8 images (N, C, S, S), with the network in evaluation mode."""
         net = self.accelerator.unwrap_model(self.models["net"])
         net.eval()
         try:
@@ -148,8 +183,8 @@ class ClassificationTask:
                     chunks.append(average_over_views(net, inputs, self.views))
         finally:
             restore_train_mode(net)
-        logits = torch.cat(chunks) if chunks else torch.empty(0, len(self.test.classes), device=labels.device)
-        return logits if logits.dtype == torch.float64 else logits.float(), labels
+        logits = torch.cat(chunks) if chunks else torch.empty(0, len(self.test.classes), device=images.device)
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def epoch_artifacts(self, epoch: int) -> Mapping[str, bytes]:
         """Return no files."""
@@ -163,22 +198,29 @@ class ClassificationTask:
         """Return learning curves, confusion matrix, and wrong and correct predictions on the whole test set."""
         from firstsight import plots
 
-        logits, labels = self._test_logits(all_images=True)
+        logits = self._logits(self._test_images)
         figures = {"Learning curves": plots.curves(history)}
-        figures |= prediction_figures(torch.softmax(logits, 1).cpu(), labels.cpu(), self.test)
+        figures |= prediction_figures(torch.softmax(logits, 1).cpu(), self.test.labels, self.test)
         return [ReportFigure(title, figure, CAPTIONS.get(title, "")) for title, figure in figures.items()]
 
     def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
-        """Summarize accuracy, number of errors and loss."""
+        """Summarize accuracy, number of errors and loss, and say what they mean."""
         accuracy, n = metrics["accuracy"], len(self.test)
+        train_accuracy = self.train_accuracy()
+        chance = float(torch.bincount(self.test.labels).max() / n)
+        is_pretrained = "began_with" in self.about
+        diagnosis = diagnose(train_accuracy, accuracy, num_test=n, chance=chance, is_pretrained=is_pretrained)
         return ResultSummary(
             headline=f"test accuracy {accuracy:.2%}",
             metrics=[
                 ("test accuracy", f"{accuracy:.2%}"),
                 ("errors", f"{round((1 - accuracy) * n):,} of {n:,}"),
                 ("test loss", f"{metrics['loss']:.4f}"),
+                ("training accuracy", f"{train_accuracy:.2%}"),
             ],
             commands=["firstsight evaluate {run}", "firstsight predict {run} IMAGE.png"],
+            diagnosis=diagnosis.text,
+            values={"train_accuracy": train_accuracy},
         )
 
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
