@@ -21,7 +21,7 @@ def font_mask(digit: int, font: Path, size: int) -> Image.Image:
 
 
 def handwritten_mask(pixels: NDArray[np.uint8], size: int) -> Image.Image:
-    """Return a handwritten digit of the data set "digits", (32, 32) and light on black, as a mask with sharp strokes."""
+    """Return a handwritten digit of the data set "digits", (32, 32), as a mask with sharp strokes."""
     large = Image.fromarray(pixels).crop((2, 2, 30, 30)).resize((size, size), Image.Resampling.BICUBIC)
     return large.point(lambda value: int(min(max((value - 70) * 4, 0), 255)))
 

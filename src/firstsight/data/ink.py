@@ -11,7 +11,7 @@ The steps are those of MNIST's own preprocessing (LeCun 1998), after the photogr
 6. the strokes are scaled to a box of 20x20 pixels, and their center of mass is the center of 28x28 pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,8 @@ def find_strokes(image: Image.Image, *, is_dark: bool | None = None) -> Strokes 
         limits = (0, 0, *image.size)
         ends = (max, max, min, min)
         crop = image.crop(tuple(end(round(scale * v), e) for end, v, e in zip(ends, box, limits, strict=True)))
-        return _find(crop, strokes.is_dark) or strokes
+        details = _find(crop, strokes.is_dark)
+        return replace(details, num_digits=strokes.num_digits) if details else strokes
     return strokes
 
 
@@ -248,18 +249,17 @@ def _select_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
     for label in np.nonzero(areas >= SPECK * areas[main])[0]:
         if label == main:
             continue
-        gaps = [
-            max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(boxes[label - 1], boxes[main - 1], strict=True)
-        ]
-        if (
-            areas[label] >= SECOND_DIGIT * areas[main]
-            and boxes[label - 1][1].start >= boxes[main - 1][1].stop
-            or (areas[label] >= SECOND_DIGIT * areas[main] and boxes[label - 1][1].stop <= boxes[main - 1][1].start)
-        ):
+        rows, columns = (_gap(a, b) for a, b in zip(boxes[label - 1], boxes[main - 1], strict=True))
+        if columns >= 0 and areas[label] >= SECOND_DIGIT * areas[main]:
             num_digits += 1
-        elif max(gaps) <= MAX_GAP * size:
+        elif max(rows, columns) <= MAX_GAP * size:
             kept.append(int(label))
     return np.isin(labels, kept), num_digits
+
+
+def _gap(a: slice, b: slice) -> int:
+    """Return the number of pixels between two intervals; it is negative if they overlap."""
+    return int(max(a.start - b.stop, b.start - a.stop))
 
 
 def _set_stroke_width(digit: Floats, width: float) -> Floats:
