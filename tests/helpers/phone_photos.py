@@ -1,11 +1,20 @@
-"""Photographs of a digit on paper, drawn as a phone would take them."""
+"""Photographs of a digit on paper, drawn as a phone would take them.
+
+    PYTHONPATH=tests python -m helpers.phone_photos FOLDER
+
+writes ten of them, those of the figure in ``docs/howto/own-digits.md``.
+"""
 
 import io
+import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from firstsight import load_data
 
 TURNS = {1: 0, 3: 180, 6: 90, 8: 270}
 """Degrees, counterclockwise, by which the pixels are stored for each EXIF orientation."""
@@ -61,3 +70,22 @@ def photograph(mask: Image.Image, generator: np.random.Generator) -> bytes:
     stream = io.BytesIO()
     pixels.save(stream, "JPEG", quality=85, exif=exif)
     return stream.getvalue()
+
+
+def write_photographs(folder: Path, *, seed: int = 3) -> None:
+    """Write a photograph of each digit to a folder: in print and in handwriting in turn."""
+    generator = np.random.default_rng(seed)
+    digits = load_data("digits")
+    font = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    folder.mkdir(parents=True, exist_ok=True)
+    for label in range(10):
+        if label % 2:
+            mask = font_mask(label, font, 200)
+        else:
+            position = int(generator.choice(np.nonzero(digits.labels.numpy() == label)[0]))
+            mask = handwritten_mask(digits.images[position, 0].numpy(), 200)
+        (folder / f"{label}.jpg").write_bytes(photograph(mask, generator))
+
+
+if __name__ == "__main__":
+    write_photographs(Path(sys.argv[1]))
