@@ -76,7 +76,7 @@ class Strokes:
 
     @property
     def is_placed(self) -> bool:
-        """Whether the strokes fill the image and are in its center, as those of MNIST are."""
+        """True if the strokes fill the image and are in its center, as those of MNIST are."""
         height, width = self.strength.shape
         left, top, right, bottom = self.box
         side = max(height, width)

@@ -39,7 +39,7 @@ def predict(
     invert : Invert
         For networks of light digits on black. "auto": a digit on a plain background is cropped, inverted if it is
         dark, and placed as in the training images; images that have this form are unchanged. "yes": the digit is dark.
-        "no": the image is used as it is.
+        "no": the image is not changed.
     on_error : OnError | None
         Called with the `DataError` of each image that cannot be read, which is left out. None raises it.
     device : str | None

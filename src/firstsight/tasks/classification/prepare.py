@@ -13,7 +13,7 @@ from firstsight.data.image_io import Preprocess
 from firstsight.data.ink import find_strokes, to_ink_format
 
 Invert: TypeAlias = Literal["auto", "yes", "no"]
-"""Whether dark strokes on a light background become light ones on black; auto: if they clearly are."""
+"""Type of ``invert``: dark strokes on a light background become light ones on black; auto: if they clearly are."""
 
 LARGE = 4
 """Images that are this many times larger or smaller than those of the training are remarked on."""
@@ -25,7 +25,7 @@ NOTES = ("inverted", "cropped")
 
 @dataclass(frozen=True)
 class Trained:
-    """What a network was trained on.
+    """Training data of a network, for remarks and conversion.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def prepare(
         What the network was trained on. Strokes on a plain background get the form of its data set.
     invert : Invert
         "yes": dark strokes on a light background become light on black, and any other image is inverted. "no": the
-        image is used as it is. "auto": strokes are converted if the data set has strokes; images that have the form
+        image is not changed. "auto": strokes are converted if the data set has strokes; images that have the form
         of the data set are not changed.
 
     Returns
