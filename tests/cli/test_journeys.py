@@ -95,7 +95,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     Image.new("RGB", (200, 150), (190, 185, 180)).save("bright.jpg")
     code, out, _ = run("predict", result["run_dir"], "bright.jpg", path / "dark" / "000.png", "--json")
     predictions = json.loads(out)
-    assert [list(prediction) for prediction in predictions] == [["image", "top"]] * 2
+    assert [list(prediction) for prediction in predictions] == [["image", "top", "remarks"]] * 2
     assert [prediction["top"][0]["label"] for prediction in predictions] == ["light", "dark"]
     assert sum(guess["probability"] for guess in predictions[0]["top"]) == pytest.approx(1, abs=1e-5)
     code, out, _ = run("predict", result["run_dir"], "bright.jpg")
@@ -292,11 +292,12 @@ def test_training_evaluating_and_predicting_from_python() -> None:
 
 
 def test_predict_warns_of_a_large_color_photo_given_to_a_network_of_digits(run: Run) -> None:
-    """Gray images and small ones are not warned of."""
+    """Images in which there is no digit are warned of, too."""
     code, out, err = run("predict", "lenet-digits", sample_photo())
     assert code == 0 and out and err.startswith("warning: ")
     assert "a large color image, but lenet-digits was trained on gray images of 32x32" in err
     Image.new("L", (300, 300), 9).save("gray.png")
     Image.new("RGB", (32, 32), (190, 185, 180)).save("small.png")
     code, _, err = run("predict", "lenet-digits", "gray.png", "small.png")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err.startswith("warning: gray.png and 1 more: no digit found on a plain background")

@@ -26,6 +26,7 @@ from firstsight.recipes import RECIPES
 from firstsight.tasks.pose.evaluate_options import PoseOptions
 from firstsight.weights.bundled import bundled
 from helpers.pages import blocks, sessions, shell_lines
+from helpers.phone_photos import write_photographs
 from helpers.stand_ins import store_published, write_cifar10_like, write_mnist_like, write_weights
 
 Run = Callable[..., tuple[int, str, str]]
@@ -106,6 +107,7 @@ def user_files(weights: Path, tmp_path: Path, make_images: Callable[..., Path], 
         sticks(count, where=f"my-people/person_keypoints_{split}.json")
     shutil.copy(sample_photo(), "photo.jpg")
     shutil.copy(sample_photo(), "image.png")
+    write_photographs(Path("my-digits"))
     with VideoWriter(Path("walk.mp4"), frames_per_second=5) as video:
         for _ in range(3):
             video.add(open_image(sample_photo()))

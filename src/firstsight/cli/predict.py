@@ -1,24 +1,31 @@
 """``firstsight predict``."""
 
-from dataclasses import dataclass, replace
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
 from firstsight.cli.names import check_weights
-from firstsight.cli.parse import Device, Flag, parse
+from firstsight.cli.parse import Device, Flag, Maybe, parse
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from firstsight.data.image_source import ImageSource
+    from firstsight.tasks.classification.classifier import Classifier, Prediction
 
-    from firstsight.tasks.classification.classifier import Classifier
-
-LARGE = 4
-"""An image this many times larger than the training images is probably of another kind."""
-EXAMPLES = ("firstsight predict lenet-mnist digit.png", "firstsight predict resnet34 photo.jpg --top 3")
+MAX_SHOWN = 12
+"""Number of images in the figure of ``--show-input``."""
+EXAMPLES = (
+    "firstsight predict lenet-mnist digit.png",
+    "firstsight predict resnet34 photo.jpg --top 3",
+    "firstsight predict resnet34 photos/ --csv classes.csv",
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,21 @@ class Arguments:
     """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
     file."""
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
-    """Image files: PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
+    """Images, folders, zip files, or patterns such as "photos/*.jpg"."""
     top: int = 5
     """Number of classes to print for each image."""
+    csv: Maybe[Path] = None
+    """Write a CSV file with a row for each image, instead of printing a table."""
+    invert: Literal["auto", "yes", "no"] = "auto"
+    """Turn a dark digit on light paper into a light one on black, for networks of such digits."""
+    show_input: Maybe[Path] = None
+    """Write a PNG figure of the first images, and of what the network sees of them."""
+    batch_size: Maybe[int] = None
+    """Images per batch (default: as many as fit the size of the input)."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
+    force: Flag = False
+    """Replace existing files."""
     json: Flag = False
     """Print the result as one JSON document."""
 
@@ -44,51 +61,168 @@ def run(argv: list[str]) -> int:
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
     check_weights(arguments.weights, "predict", "classification")
-    from firstsight.cli.console import log, out, print_json, report_failures, table
-    from firstsight.tasks.classification.predict import predict
+    _check_files(arguments)
+    from firstsight.cli.console import log, print_json, progress, report_failures
     from firstsight.tasks.load import load_as
 
-    images, refused = _read(arguments.images)
-    predictions = []
-    if images:
-        classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
-        warn_out_of_domain(arguments.weights, classifier, images)
-        predictions = predict(classifier, list(images.values()), top=arguments.top)
-    predictions = [replace(item, image=name) for name, item in zip(images, predictions, strict=True)]
+    refused: list[str] = []
+    sources = _find(arguments.images, refused)
+    predictions: list[Prediction] = []
+    if sources:
+        classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
+        found = classifier.stream(
+            sources,
+            top=arguments.top,
+            batch_size=arguments.batch_size,
+            invert=arguments.invert,
+            on_error=lambda error: refused.append(str(error)),
+        )
+        remarks = Remarks()
+        counts: Counter[str] = Counter()
+        with _writing(arguments.csv, min(arguments.top, len(classifier.classes))) as write:
+            for item in progress(found, "images", total=len(sources)):
+                remarks.add(item)
+                counts[item.label] += 1
+                if write:
+                    write.writerow(csv_row(item))
+                if arguments.json or not write:
+                    predictions.append(item)
+        remarks.print()
+        if arguments.show_input is not None:
+            _show_inputs(arguments, classifier, sources)
+        _print_files(arguments, counts)
     if arguments.json:
         print_json([prediction.to_dict() for prediction in predictions])
     elif predictions:
-        rows = table("image", "class", "probability", "other classes", right=("probability",))
-        for prediction in predictions:
-            others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
-            rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
-        out().print(rows)
+        _print_table(predictions)
     return report_failures(refused)
 
 
-def warn_out_of_domain(name: str, classifier: "Classifier", images: "dict[str, Image]") -> None:
-    """Warn if a network that was trained on small gray images gets large color photographs."""
-    from firstsight.cli.console import warn
+def _check_files(arguments: Arguments) -> None:
+    """Refuse output files that cannot be written, before anything is computed."""
+    from firstsight.cli.outputs import check_outputs
 
-    preprocess = classifier.preprocess
-    unlike = [key for key, image in images.items() if image.mode != "L" and min(image.size) > LARGE * preprocess.resize]
-    if preprocess.channels == 1 and unlike:
-        more = f" and {len(unlike) - 1} more" if len(unlike) > 1 else ""
-        warn(
-            f"{unlike[0]}{more}: a large color image, but {name} was trained on gray images of {preprocess.resize}x"
-            f"{preprocess.resize}; the prediction is one of its {len(classifier.classes)} classes for any image"
-        )
+    inputs = [arguments.weights, *arguments.images]
+    for option, path, suffix in (("csv", arguments.csv, ".csv"), ("show_input", arguments.show_input, ".png")):
+        if path is not None:
+            check_outputs([path], inputs=inputs, force=arguments.force, option=option, suffixes=(suffix,))
 
 
-def _read(names: tuple[str, ...]) -> tuple[dict[str, "Image"], list[str]]:
-    """Return the images that can be read, by name, and an error message for each of the others."""
-    from firstsight.data.image_io import open_image
+def _find(names: Iterable[str], refused: list[str]) -> "list[ImageSource]":
+    """Return the image files of all arguments, if one exists; append a message to ``refused`` for all others."""
+    from firstsight.data.image_source import find_images
     from firstsight.errors import DataError
 
-    images, refused = {}, []
+    sources, missing = [], []
     for name in names:
         try:
-            images[name] = open_image(Path(name))
+            sources += find_images(name)
         except DataError as error:
             refused.append(str(error))
-    return images, refused
+    for source in sources:
+        try:
+            source.check_exists()
+            return sources  # the others are refused in their order
+        except DataError as error:
+            missing.append(str(error))
+    refused += missing
+    return []
+
+
+class Remarks:
+    """Remarks on images, counted by their kind: the text before the colon."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, str]] = {}
+        self._counts: Counter[str] = Counter()
+
+    def add(self, prediction: "Prediction") -> None:
+        """Count the remarks on an image."""
+        for text in prediction.remarks:
+            kind = text.partition(":")[0]
+            self._first.setdefault(kind, (prediction.image, text))
+            self._counts[kind] += 1
+
+    def print(self) -> None:
+        """Print a line on stderr for every kind: the first image and the number of the others."""
+        from firstsight.cli.console import as_options, log, warn
+        from firstsight.tasks.classification.prepare import is_note
+
+        for kind, (image, text) in self._first.items():
+            others = self._counts[kind] - 1
+            line = as_options(f"{image}{f' and {others:,} more' if others else ''}: {text}")
+            (log if is_note(text) else warn)(line)
+
+
+@contextmanager
+def _writing(path: Path | None, top: int) -> "Iterator[csv.Writer | None]":
+    """Context manager of a CSV file that replaces ``path`` when it is complete; None without a path."""
+    if path is None:
+        yield None
+        return
+    from firstsight.atomic_io import replacing
+
+    with replacing(path) as temporary:
+        stream: IO[str]
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
+            writer.writerow(["image", "class", "probability", *more, "remarks"])
+            yield writer
+
+
+def csv_row(prediction: "Prediction") -> list[str]:
+    """Return the image, the classes with their probabilities, and the remarks."""
+    from firstsight.cli.console import as_options
+    from firstsight.text import printable
+
+    guesses = [text for item in prediction.top for text in (item.label, f"{item.probability:.6f}")]
+    return [printable(prediction.image), *guesses, as_options("; ".join(prediction.remarks))]
+
+
+def _print_files(arguments: Arguments, counts: Counter[str]) -> None:
+    """Print what the CSV file has, and the paths of the files."""
+    from firstsight.cli.console import log, say
+
+    show = log if arguments.json else say
+    if arguments.csv is not None:
+        n = counts.total()
+        classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
+        show(f"{n:,} image{'' if n == 1 else 's'} ({classes}{', ...' if len(counts) > 10 else ''})")
+        show(f"table: {arguments.csv}")
+    if arguments.show_input is not None:
+        show(f"figure: {arguments.show_input}")
+
+
+def _print_table(predictions: "list[Prediction]") -> None:
+    from firstsight.cli.console import out, table
+
+    rows = table("image", "class", "probability", "other classes", right=("probability",))
+    for prediction in predictions:
+        others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
+        rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
+    out().print(rows)
+
+
+def _show_inputs(arguments: Arguments, classifier: "Classifier", sources: "list[ImageSource]") -> None:
+    """Write the figure of the first readable images and their inputs."""
+    from firstsight import plots
+    from firstsight.cli.console import write_figure
+    from firstsight.errors import DataError
+
+    images, inputs, titles = [], [], []
+    for source in sources:
+        try:
+            image = source.open()
+        except DataError:
+            continue
+        inputs.append(classifier.to_pixels(image, invert=arguments.invert).numpy())
+        label = classifier.predict(image, top=1, invert=arguments.invert)[0].label
+        image.thumbnail((400, 400))
+        images.append(image)
+        titles.append(f"{Path(source.name).name}: {label}")
+        if len(images) == MAX_SHOWN:
+            break
+    if images and arguments.show_input is not None:
+        heading = f"{arguments.weights}: image, and input of the network"
+        write_figure(plots.network_inputs(images, inputs, titles, heading), arguments.show_input)

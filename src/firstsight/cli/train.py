@@ -35,7 +35,7 @@ class Arguments:
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="[RECIPE_OR_MODEL]")] = ""
-    """Name of a recipe or a model (see: firstsight models). With --resume also a run directory, or latest, the newest."""
+    """Name of a recipe or a model (see: firstsight models); with --resume also a run directory, or latest."""
     config: Maybe[str] = None
     """Train again with the settings of a run, given by its config.json, its directory or latest; options replace some
     of them."""

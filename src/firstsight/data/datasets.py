@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from firstsight.data.checksum import sha256_of
 
@@ -30,6 +31,28 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class InkFormat:
+    """Form of the images of a data set of light strokes on black.
+
+    Parameters
+    ----------
+    size : int
+        Side of the images in pixels.
+    box : int
+        Longer side of the digit in pixels.
+    stroke : float
+        Typical width of the strokes, relative to ``box``.
+    center : Literal["mass", "box"]
+        Point of the strokes that is the center of the image: their center of mass, or that of their bounding box.
+    """
+
+    size: int
+    box: int
+    stroke: float
+    center: Literal["mass", "box"] = "mass"
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """Metadata of a data set.
 
@@ -53,6 +76,9 @@ class DatasetInfo:
         Files to download.
     label_hashes : tuple[str, ...]
         SHA-256 of the *uncompressed* label files. They identify a data set whatever its folder is called.
+    ink : InkFormat | None
+        Form of images of light strokes on black; photographs of such strokes are converted to it, see
+        `firstsight.data.ink`. None for other images.
     """
 
     name: str
@@ -64,6 +90,7 @@ class DatasetInfo:
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
     label_hashes: tuple[str, ...] = ()
+    ink: InkFormat | None = None
 
 
 DIGITS = tuple("0123456789")
@@ -78,6 +105,7 @@ DATASETS: dict[str, DatasetInfo] = {
             classes=DIGITS,
             license="CC BY 4.0",
             homepage="https://archive.ics.uci.edu/dataset/80",
+            ink=InkFormat(size=32, box=24, stroke=0.2, center="box"),
         ),
         DatasetInfo(
             name="mnist",
@@ -113,6 +141,7 @@ DATASETS: dict[str, DatasetInfo] = {
                 ),
             ),
             label_hashes=("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",),
+            ink=InkFormat(size=28, box=20, stroke=0.1),
         ),
         DatasetInfo(
             name="fashion-mnist",

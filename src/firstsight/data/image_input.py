@@ -57,6 +57,7 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[0] not in (1, 3)):
             raise DataError(
                 f"`image`: expected a tensor of shape (H, W), (1, H, W) or (3, H, W); got {tuple(image.shape)}"
+                f"{' (channels last; use .permute(2, 0, 1))' if image.shape[-1:] in ((1,), (3,)) else ''}"
             )
         tensor = image.detach().cpu()
         tensor = tensor.float() if tensor.is_floating_point() else tensor  # NumPy has no bfloat16
@@ -90,7 +91,9 @@ def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
-        raise DataError(f"`image`: expected an array of shape (H, W), (H, W, 1) or (H, W, 3); got {array.shape}")
+        is_first = array.ndim == 3 and array.shape[0] in (1, 3)
+        hint = " (channels first; use .transpose(1, 2, 0))" if is_first else ""
+        raise DataError(f"`image`: expected an array of shape (H, W), (H, W, 1) or (H, W, 3); got {array.shape}{hint}")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     elif np.issubdtype(array.dtype, np.floating):

@@ -8,6 +8,7 @@ from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
 from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, tile, tile_png
 from firstsight.plots.maps import features
+from firstsight.plots.network_input import network_inputs
 from firstsight.plots.poses import (
     pck_by_joint,
     pose_curves,
@@ -39,6 +40,7 @@ __all__ = [
     "gallery",
     "gan_curves",
     "image_grid",
+    "network_inputs",
     "pck_by_joint",
     "pose_curves",
     "pose_maps",

@@ -1,28 +1,31 @@
 """A trained classifier: network, preprocessing, class names, and where the weights are from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from msgspec.structs import asdict as asdict_struct
+from PIL import Image
 from torch import Tensor, nn
 
-from firstsight.data.image_input import ImageLike, named_images
+from firstsight.arguments import check_type
+from firstsight.data.datasets import DATASETS
+from firstsight.data.image_input import ImageLike
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.classification import create_model
+from firstsight.tasks.classification.prepare import Invert, Trained, confidence_remarks, prepare
+from firstsight.tasks.classification.stream import OnError, batches, default_batch_size, prepare_images
 from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
 TOP = 5
 """Default number of classes that a prediction lists."""
-
-
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,13 @@ class Prediction:
         File name of the image, or "image" for one in memory.
     top : tuple[ClassProbability, ...]
         Classes in order of decreasing probability.
+    remarks : tuple[str, ...]
+        What was changed in the image, and why the prediction may be wrong.
     """
 
     image: str
     top: tuple[ClassProbability, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -134,15 +140,26 @@ class Classifier:
             raise not_finite(self.source, "probabilities")
         return probs
 
-    def __call__(self, images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) -> Tensor:
+    def __call__(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        bgr: bool = False,
+        batch_size: int | None = None,
+        invert: Invert = "auto",
+    ) -> Tensor:
         """Return class probabilities of images of any form and size.
 
         Parameters
         ----------
         images : ImageLike | Iterable[ImageLike]
-            One image or several, see `firstsight.data.image_input.to_pil`.
+            One image or several, see `predict`.
         bgr : bool
             Channels of arrays are blue, green, red (OpenCV).
+        batch_size : int | None
+            Images per batch; None for as many as fit the size of the input.
+        invert : Invert
+            See `predict`.
 
         Returns
         -------
@@ -154,33 +171,107 @@ class Classifier:
         DataError
             If an image cannot be read.
         """
-        return self._named_probabilities(images, bgr=bgr)[1]
+        chunks = self._batches(images, bgr=bgr, batch_size=batch_size, invert=invert, on_error=None)
+        probs = [probs for _, _, probs in chunks]
+        return torch.cat(probs) if probs else torch.empty(0, len(self.classes))
 
-    def _named_probabilities(
-        self, images: ImageLike | Iterable[ImageLike], *, bgr: bool
-    ) -> tuple[Sequence[str], Tensor]:
-        """Return the names (N,) of images and the probabilities (N, classes) of their classes."""
-        names, inputs = [], []
-        for name, image in named_images(images, bgr=bgr):
-            names.append(name)
-            inputs.append(torch.from_numpy(self.preprocess.to_pixels(image)))
-        if not inputs:
-            return [], torch.empty(0, len(self.classes))
-        return names, torch.cat([self.probabilities(chunk) for chunk in torch.stack(inputs).split(BATCH)])
+    def to_pixels(self, image: Image.Image, *, invert: Invert = "auto") -> Tensor:
+        """Return the (C, S, S) uint8 pixels that the network gets for an image of mode "L" or "RGB"."""
+        return torch.from_numpy(prepare(image, self.preprocess, self._trained, invert)[0])
+
+    @property
+    def _trained(self) -> Trained:
+        about = self.card.get("about", {})
+        name = str(about.get("recipe") or self.card.get("model", "the network"))
+        dataset = DATASETS.get(str(about.get("data")))
+        is_other = dataset is not None and dataset.ink is not None and max(self.preprocess.mean) > 0.5
+        return Trained(name, None if is_other else dataset, len(self.classes))  # own images in a folder of this name
+
+    def _batches(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        bgr: bool,
+        batch_size: int | None,
+        invert: Invert,
+        on_error: OnError | None,
+    ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, ...], ...], Tensor]]:
+        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch."""
+        check_type("invert", invert, Invert)
+        check_type("batch_size", batch_size, int | None)
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"`batch_size` must be at least 1; got {batch_size}")
+        size = batch_size or default_batch_size(self.input_shape)
+        trained = self._trained
+        inputs = prepare_images(
+            images,
+            lambda image: prepare(image, self.preprocess, trained, invert),
+            bgr=bgr,
+            ahead=size,
+            on_error=on_error,
+        )
+        for batch in batches(inputs, size):
+            names, pixels, remarks = zip(*batch, strict=True)
+            yield names, remarks, self.probabilities(torch.from_numpy(np.stack(pixels)))
+
+    def stream(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        top: int = TOP,
+        bgr: bool = False,
+        batch_size: int | None = None,
+        invert: Invert = "auto",
+        on_error: OnError | None = None,
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of any number of images; only a batch or two are in memory.
+
+        The parameters and the errors are those of `predict`.
+
+        Yields
+        ------
+        Prediction
+            One for every image, in the same order.
+        """
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
+        chunks = self._batches(images, bgr=bgr, batch_size=batch_size, invert=invert, on_error=on_error)
+        for names, remarks, probs in chunks:
+            best = probs.topk(min(max(top, 2), probs.shape[1]), dim=1)
+            for name, notes, row, ids in zip(names, remarks, best.values.tolist(), best.indices.tolist(), strict=True):
+                labels = [self.classes[i] for i in ids]
+                guesses = (ClassProbability(label, round(p, 6)) for label, p in zip(labels, row, strict=True))
+                yield Prediction(name, tuple(guesses)[:top], (*notes, *confidence_remarks(labels, row)))
 
     def predict(
-        self, images: ImageLike | Iterable[ImageLike], *, top: int = TOP, bgr: bool = False
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        top: int = TOP,
+        bgr: bool = False,
+        batch_size: int | None = None,
+        invert: Invert = "auto",
+        on_error: OnError | None = None,
     ) -> list[Prediction]:
         """Predict the classes of images.
 
         Parameters
         ----------
         images : ImageLike | Iterable[ImageLike]
-            One image or several, of any form and size.
+            One image or several, of any form and size. A path may also be a folder, a zip file, or a pattern such as
+            "photos/*.jpg".
         top : int
             Number of classes to return for every image, at least 1.
         bgr : bool
             Channels of arrays are blue, green, red (OpenCV).
+        batch_size : int | None
+            Images per batch; None for as many as fit the size of the input.
+        invert : Invert
+            For networks of light digits on black. "auto": a digit on a plain background is cropped, inverted if it is
+            dark, and placed as in the training images; images that have this form are unchanged. "yes": the digit is
+            dark. "no": the image is not changed.
+        on_error : OnError | None
+            Called with the `DataError` of each image that cannot be read, which is left out. None raises it.
 
         Returns
         -------
@@ -190,20 +281,11 @@ class Classifier:
         Raises
         ------
         UsageError
-            If ``top`` is below 1.
+            If an argument has a wrong type or value.
         DataError
-            If an image cannot be read; then no image is classified.
+            If an image cannot be read and ``on_error`` is None.
         """
-        if not isinstance(top, int) or top < 1:
-            raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
-        names, probs = self._named_probabilities(images, bgr=bgr)
-        best = probs.topk(min(top, probs.shape[1]), dim=1)
-        return [
-            Prediction(
-                name, tuple(ClassProbability(self.classes[i], round(p, 6)) for p, i in zip(row, ids, strict=True))
-            )
-            for name, row, ids in zip(names, best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
+        return [*self.stream(images, top=top, bgr=bgr, batch_size=batch_size, invert=invert, on_error=on_error)]
 
     def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the classifier itself.

@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError
-from firstsight.tasks.classification.classifier import BATCH, Classifier
+from firstsight.tasks.classification.classifier import Classifier
 from firstsight.tasks.evaluation import Evaluation, MetricRow
 from firstsight.tasks.provenance import describe_split, is_training_data, training_data
+
+BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)

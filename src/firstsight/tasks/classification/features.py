@@ -57,8 +57,8 @@ def compute_features(
     DataError
         If the image cannot be read.
     """
-    pixels = classifier.preprocess.to_pixels(to_pil(image, bgr=bgr))
-    inputs = classifier.preprocess.normalize(torch.from_numpy(pixels)[None])
+    pixels = classifier.to_pixels(to_pil(image, bgr=bgr))
+    inputs = classifier.preprocess.normalize(pixels[None])
     steps = {step.name: step for step in trace(classifier.model, inputs)}
     with_maps = {name: step for name, step in steps.items() if step.output.ndim == 4}
     if layer is None:
@@ -72,4 +72,4 @@ def compute_features(
         raise unknown_name("layer", layer, with_maps, f"it has {', '.join(with_maps)}")
     weight = getattr(dict(classifier.model.named_modules()).get(layer), "weight", None)
     filters = weight.detach().numpy() if isinstance(weight, torch.Tensor) and weight.ndim == 4 else None
-    return Features(layer, pixels, with_maps[layer].output[0].float().numpy(), filters)
+    return Features(layer, pixels.numpy(), with_maps[layer].output[0].float().numpy(), filters)
