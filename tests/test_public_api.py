@@ -122,7 +122,7 @@ def test_create_model_suggests_the_right_option() -> None:
         ("mlp", r"^mlp has no trained weights; train it \(firstsight train mlp\), or give a run directory or a file$"),
         ("mlp-digits", r"^mlp has no trained weights; train it \(firstsight train mlp-digits\)"),
         ("vgg61", r"did you mean vgg16\? "),
-        (3, "^`name_or_path` must be a str or Path; got int$"),
+        (3, "^`name_or_path` must be a string or a path; got 3$"),
     ],
 )
 def test_load_names_the_weights_that_exist(name: Any, message: str) -> None:
@@ -218,20 +218,20 @@ def test_the_names_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: firstsight.train("lenet", epochs="1"), "`epochs` must be an integer; got '1'"),
+        (lambda: firstsight.train("lenet", epochs="1"), "`epochs` must be an integer; got the text '1'"),
         (lambda: firstsight.train("lenet", epochs=True), "`epochs` must be an integer; got True"),
-        (lambda: firstsight.train("lenet", lr="fast"), "`lr` must be a number; got 'fast'"),
-        (lambda: firstsight.train("lenet", data=3), "`data` must be a string; got 3"),
+        (lambda: firstsight.train("lenet", lr="fast"), "`lr` must be a number; got the text 'fast'"),
+        (lambda: firstsight.train("lenet", data=3), "`data` must be a string or a path; got 3"),
         (lambda: firstsight.train("lenet", flip=True), "`flip` must be one of none, random, alternating; got True"),
-        (lambda: firstsight.train(None), "`recipe` must be a string; got NoneType"),
+        (lambda: firstsight.train(None), "`recipe` must be a string; got None"),
         (
             lambda: firstsight.create_model("lenet", num_classes="5"),
-            "`num_classes` must be an integer or None; got '5'",
+            "`num_classes` must be an integer or None; got the text '5'",
         ),
-        (lambda: firstsight.create_model(None), "`name` must be a string; got NoneType"),
+        (lambda: firstsight.create_model(None), "`name` must be a string; got None"),
         (lambda: firstsight.create_model("lenet", weights=True), "`weights` must be a string or None; got True"),
         (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be a whole number"),
-        (lambda: firstsight.load(3), "must be a str"),
+        (lambda: firstsight.load(3), "`name_or_path` must be a string or a path; got 3"),
     ],
 )
 def test_values_of_a_wrong_type_are_refused_by_the_name_of_the_parameter(call: object, message: str) -> None:

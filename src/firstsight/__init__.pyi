@@ -25,9 +25,9 @@ from .errors import WeightsError as WeightsError
 from .models.registry import list_models as list_models
 from .pose.parts import Pose as Pose
 from .recipes.registry import list_recipes as list_recipes
+from .recipes.signature import train as train
 from .recipes.train import RunOptions as RunOptions
 from .recipes.train import TrainResult as TrainResult
-from .recipes.train import train as train
 from .recipes.train_settings import TrainSettings as TrainSettings
 from .tasks.classification.classifier import Classifier as Classifier
 from .tasks.classification.classifier import Prediction as Prediction

@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 import torch
 from accelerate.utils import broadcast_object_list
 
-from firstsight.arguments import check_type
+from firstsight.arguments import check_arguments, explicit_signature, to_plain
 from firstsight.atomic_io import to_run_error
 from firstsight.documents.runs import RunConfig
 from firstsight.engine import checkpoint
@@ -126,6 +126,7 @@ class RunOptions:
     log: Literal["none", "tensorboard"] = "none"
 
 
+@explicit_signature
 def train(
     recipe: str,
     *,
@@ -180,7 +181,7 @@ def train(
     Interrupted
         If SIGTERM or Ctrl-C arrives; the state is saved.
     """
-    check_type("recipe", recipe, str)
+    check_arguments(train, locals())
     options = RunOptions(
         out=None if out is None else Path(out),
         device=device,
@@ -188,7 +189,7 @@ def train(
         checkpoint_seconds=checkpoint_seconds,
         log=log,
     )
-    changes = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    changes = {name: to_plain(value) for name, value in settings.items()}
     resume = resume or is_restart()
     resolved, chosen, continued = resolve(recipe, changes, resume=resume, out=options.out)
     with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:

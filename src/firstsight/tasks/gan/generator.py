@@ -9,6 +9,7 @@ import torch
 from msgspec.structs import asdict
 from torch import Tensor, nn
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import GeneratorCard, check_card
 from firstsight.engine import checkpoint
@@ -79,6 +80,7 @@ class Generator:
         Tensor
             (n, latent.length) float on the CPU.
         """
+        check_arguments(Generator.draw, locals())
         return self.latent.draw(n, generator=torch.Generator().manual_seed(seed))
 
     @torch.inference_mode()
