@@ -16,7 +16,7 @@ from firstsight.tasks.evaluation import Evaluation, MetricRow
 from firstsight.tasks.provenance import training_data
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ClassificationEvaluation(Evaluation):
     """Accuracy in [0, 1] and loss (mean cross entropy in nats) of a classifier."""
 

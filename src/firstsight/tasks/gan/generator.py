@@ -19,6 +19,7 @@ from firstsight.migrate import migrate_tensors
 from firstsight.models.gan import gan_builders
 from firstsight.models.gan.latent import Latent
 from firstsight.tasks.classification.classifier import read_preprocess
+from firstsight.tasks.model_html import model_html
 from firstsight.weights.bundled import display_name
 from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
@@ -154,6 +155,15 @@ class Generator:
         if not codes:
             raise UsageError(f"no class '{label}'; the classes are {', '.join(sorted(set(self.table)))}")
         return codes
+
+    def _repr_html_(self) -> str:
+        latent = self.latent
+        facts = [
+            ("noise", latent.noise),
+            ("categorical codes", ", ".join(map(str, latent.categories))),
+            ("continuous codes", latent.continuous),
+        ]
+        return model_html("Generator", self, self.model, facts)
 
     def __repr__(self) -> str:
         about = self.card.get("about", {})
