@@ -13,6 +13,7 @@ from . import weights as weights
 from .data.datasets import DATASETS as DATASETS
 from .data.image_input import to_pil as to_pil
 from .data.images.image_set import ImageSet as ImageSet
+from .data.images.image_set import LabeledImage as LabeledImage
 from .data.images.loading import load_data as load_data
 from .engine.loop import Callback as Callback
 from .errors import CheckpointError as CheckpointError
