@@ -30,18 +30,18 @@ from firstsight.tasks.pose.result import PoseResult
 MARKUP = "<script>alert('x')</script>&amp;\x1b[2J"
 TAGS = {"p", "table", "tr", "td", "th", "div", "img"}
 VOID = {"img"}
-NOISE = torch.randint(0, 256, (64, 3, 160, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+NOISE = torch.randint(0, 256, (16, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 POSE = Pose(np.full((17, 3), 0.5), 0.9, (0.0, 0.0, 1.0, 1.0))
 RESULTS: dict[str, Callable[[], Any]] = {
     "prediction": lambda: Prediction(MARKUP, (ClassProbability(MARKUP, 0.75), ClassProbability("b", 0.25))),
     "evaluation": lambda: Evaluation(metrics={MARKUP: 0.5, "x": None}, n=3, model=MARKUP, data=MARKUP, notes=(MARKUP,)),
-    "grid": lambda: ImageGrid(torch.zeros(64, 4), NOISE, 8, notes=(MARKUP,), seeds=(0,)),
+    "grid": lambda: ImageGrid(torch.zeros(16, 4), NOISE, 8, notes=(MARKUP,), seeds=(0,)),
     "named grid": lambda: ImageGrid(torch.zeros(2, 4), NOISE[:2], 2, rows=(MARKUP,), heads=("a", "b")),
-    "poses": lambda: PoseResult([POSE], COCO_17, Image.fromarray(np.tile(NOISE[0, 0].numpy(), (9, 9))), {"read": 1.0}),
+    "poses": lambda: PoseResult([POSE], COCO_17, Image.fromarray(np.tile(NOISE[0, 0].numpy(), (6, 6))), {"read": 1.0}),
     "training": lambda: TrainResult(MARKUP, Path(MARKUP), 3, MARKUP, {"accuracy": 0.5, MARKUP: 1.0}, 2.0, 100.0, 61706),
     "summary": lambda: firstsight.summary("lenet"),
     "images": lambda: ImageSet(
-        NOISE, torch.arange(64), tuple(f"{i}{MARKUP}" for i in range(64)), MARKUP, "train", notes=(MARKUP,),
+        NOISE, torch.arange(16), tuple(f"{i}{MARKUP}" for i in range(16)), MARKUP, "train", notes=(MARKUP,),
         skipped=(SkippedImage(MARKUP, MARKUP),),
     ),
     "classifier": lambda: firstsight.load("lenet-digits"),
@@ -161,7 +161,7 @@ def test_the_table_of_a_network_has_its_layers_and_their_parameters() -> None:
 
 
 def test_a_large_photograph_is_reduced_and_a_small_image_enlarged() -> None:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8))
     assert len(display.embed(noise)) < 4 / 3 * display.MAX_BYTES + 200
     small = display.embed(Image.new("L", (8, 8)), scale=4)
     assert "image/png" in small and "width:32px" in small

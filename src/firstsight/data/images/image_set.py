@@ -132,7 +132,7 @@ class ImageSet:
             If no image is selected.
         """
         if isinstance(index, slice):
-            return self.select(np.arange(len(self), dtype=np.int64)[index])
+            return self.select(np.arange(len(self), dtype=np.int64)[index].copy())  # of any direction
         try:
             position = operator.index(index)
         except TypeError:
