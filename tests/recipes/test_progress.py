@@ -1,4 +1,4 @@
-"""Progress of a training: a bar in a notebook, lines where nobody watches."""
+"""Progress of a training: a bar in a notebook, lines in a file."""
 
 from types import SimpleNamespace
 

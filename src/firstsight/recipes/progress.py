@@ -20,8 +20,8 @@ INTERVAL = 0.2
 class ProgressBar:
     """Callback that shows the progress of a run.
 
-    In a terminal, the bar and the lines are on stderr. In a notebook, they are in the output of the cell. Where nobody
-    watches (stderr is a file or a pipe), there are lines and no bar. The bar is removed at the end, also of a run that
+    In a terminal, the bar and the lines are on stderr. In a notebook, they are in the output of the cell. If stderr
+    is a file or a pipe, there are lines and no bar. The bar is removed at the end, also of a run that
     Ctrl-C stops.
 
     Parameters
