@@ -1,10 +1,12 @@
 """The public API: one function for every kind of task, objects that show themselves, errors that name the parameter."""
 
+import inspect
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jedi
 import numpy as np
 import pytest
 import torch
@@ -123,7 +125,7 @@ def test_create_model_suggests_the_right_option() -> None:
         ("mlp", r"^mlp has no trained weights; train it \(firstsight train mlp\), or give a run directory or a file$"),
         ("mlp-digits", r"^mlp has no trained weights; train it \(firstsight train mlp-digits\)"),
         ("vgg61", r"did you mean vgg16\? "),
-        (3, "^`name_or_path` must be a str or Path; got int$"),
+        (3, "^`name_or_path` must be a string or a path; got 3$"),
     ],
 )
 def test_load_names_the_weights_that_exist(name: Any, message: str) -> None:
@@ -221,22 +223,135 @@ def test_the_names_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: firstsight.train("lenet", epochs="1"), "`epochs` must be an integer; got '1'"),
+        (lambda: firstsight.train("lenet", epochs="1"), "`epochs` must be an integer; got the text '1'"),
         (lambda: firstsight.train("lenet", epochs=True), "`epochs` must be an integer; got True"),
-        (lambda: firstsight.train("lenet", lr="fast"), "`lr` must be a number; got 'fast'"),
-        (lambda: firstsight.train("lenet", data=3), "`data` must be a string; got 3"),
+        (lambda: firstsight.train("lenet", lr="fast"), "`lr` must be a number; got the text 'fast'"),
+        (lambda: firstsight.train("lenet", data=3), "`data` must be a string or a path; got 3"),
         (lambda: firstsight.train("lenet", flip=True), "`flip` must be one of none, random, alternating; got True"),
-        (lambda: firstsight.train(None), "`recipe` must be a string; got NoneType"),
+        (lambda: firstsight.train(None), "`recipe` must be a string; got None"),
         (
             lambda: firstsight.create_model("lenet", num_classes="5"),
-            "`num_classes` must be an integer or None; got '5'",
+            "`num_classes` must be an integer or None; got the text '5'",
         ),
-        (lambda: firstsight.create_model(None), "`name` must be a string; got NoneType"),
+        (lambda: firstsight.create_model(None), "`name` must be a string; got None"),
         (lambda: firstsight.create_model("lenet", weights=True), "`weights` must be a string or None; got True"),
         (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be a whole number"),
-        (lambda: firstsight.load(3), "must be a str"),
+        (lambda: firstsight.load(3), "`name_or_path` must be a string or a path; got 3"),
     ],
 )
 def test_values_of_a_wrong_type_are_refused_by_the_name_of_the_parameter(call: object, message: str) -> None:
     with pytest.raises(firstsight.UsageError, match=re.escape(message)):
         call()  # type: ignore[operator]
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("train", {"recipe": "lenet", "epochs": 2.0}, "`epochs` must be an integer; got 2.0"),
+    ("train", {"recipe": "lenet", "epochs": [1, 2]}, "`epochs` must be an integer; got the list [1, 2]"),
+    ("train", {"recipe": "lenet", "epochs": None}, "`epochs` must be an integer; got None"),
+    ("train", {"recipe": "lenet", "epochs": Path("2")}, "`epochs` must be an integer; got the path 2"),
+    ("train", {"recipe": "lenet", "epochs": np.float64(2)}, "`epochs` must be an integer; got 2.0"),
+    ("train", {"recipe": "lenet", "epochs": np.True_}, "`epochs` must be an integer; got an object of type bool"),
+    ("train", {"recipe": "lenet", "epochs": torch.tensor(2)}, "`epochs` must be an integer; got an object of type Ten"),
+    ("train", {"recipe": "lenet", "lr": float("nan")}, "`lr` must be a number; got nan"),
+    ("train", {"recipe": "lenet", "lr": True}, "`lr` must be a number; got True"),
+    ("train", {"recipe": "lenet", "resume": "no"}, "`resume` must be True or False; got the text 'no'"),
+    ("train", {"recipe": "lenet", "out": 3}, "`out` must be a string or a path or None; got 3"),
+    ("train", {"recipe": "lenet", "data": b"x"}, "`data` must be a string or a path; got an object of type bytes"),
+    ("train", {"recipe": "lenet", "tta_views": True}, "`tta_views` must be one of 1, 2, 6; got True"),
+    ("train", {"recipe": "lenet", "device": "gpu"}, "`device` must be one of auto, cpu, cuda, mps; got the text 'gpu'"),
+    ("evaluate", {"model": "lenet-digits", "strict": 1}, "`strict` must be True or False; got 1"),
+    ("evaluate", {"model": "dcgan-fashion", "n": "9"}, "`n` must be an integer; got the text '9'"),
+    ("load", {"name_or_path": ["lenet"]}, "`name_or_path` must be a string or a path; got the list ['lenet']"),
+    ("load_data", {"name_or_path": "digits", "size": "32"}, "`size` must be an integer; got the text '32'"),
+    ("create_model", {"name": "dcgan", "latent_dim": "8"}, "`latent_dim` must be an integer; got the text '8'"),
+    ("generate", {"generator": "gan-digits", "n": "4"}, "`n` must be an integer; got the text '4'"),
+    ("interpolate", {"generator": "gan-digits", "a": 1.5, "b": 2}, "`a` must be an integer; got 1.5"),
+    ("interpolate", {"generator": "gan-digits", "a": 1, "b": 2, "path": "arc"}, "`path` must be one of slerp, linear;"),
+    ("latent_arithmetic", {"generator": "gan-digits", "expression": 7}, "`expression` must be a string; got 7"),
+    ("add_nearest_neighbors", {"generator": "gan-digits", "grid": 0, "k": "2"}, "`k` must be an integer; got the text"),
+    ("estimate_pose", {"image": "x.jpg", "scales": 1.0}, "`scales` must be a list, each value a number; got 1.0"),
+    ("estimate_pose", {"image": "x.jpg", "scales": "1,2"}, "`scales` must be a list, each value a number; got the te"),
+    ("estimate_pose", {"image": "x.jpg", "method": "best"}, "`method` must be one of fast, exact or None; got the te"),
+    ("draw_poses", {"image": "x.jpg", "poses": [], "bgr": "yes"}, "`bgr` must be True or False; got the text 'yes'"),
+    ("apply_filter", {"image": "x.jpg", "padding": "valid"}, "`padding` must be an integer or same; got the text 'va"),
+    (
+        "apply_filter",
+        {"image": "x.jpg", "at": (1,)},
+        "`at` must be (an integer, an integer) or None; got the tuple (1,",
+    ),
+    ("summary", {"model": "lenet", "runs": "3"}, "`runs` must be an integer; got the text '3'"),
+    ("list_models", {"pattern": 3}, "`pattern` must be a string; got 3"),
+    ("list_recipes", {"pattern": None}, "`pattern` must be a string; got None"),
+    ("PoseEstimator", {"flip": "yes"}, "`flip` must be True or False; got the text 'yes'"),
+    ("TopDownEstimator", {"model": "pose-tiny-lsp", "batch": 2.5}, "`batch` must be an integer; got 2.5"),
+]
+"""Function, arguments, and the message."""
+
+
+@pytest.mark.parametrize(("function", "arguments", "message"), WRONG)
+def test_every_function_refuses_values_of_another_type(function: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(firstsight.UsageError, match="^" + re.escape(message)):
+        getattr(firstsight, function)(**arguments)
+
+
+@pytest.mark.slow
+def test_numbers_of_numpy_and_paths_are_accepted_as_settings(tmp_path: Path) -> None:
+    result = firstsight.train(
+        "lenet",
+        data=Path("digits"),
+        epochs=np.int64(1),
+        lr=np.float32(0.001),
+        max_steps=np.uint8(1),
+        out=tmp_path / "x",
+    )
+    settings = json.loads((result.run_dir / "config.json").read_text())["settings"]
+    assert settings["epochs"] == 1 and settings["lr"] == pytest.approx(0.001) and settings["data"] == "digits"
+    assert result.figure and result.figure.is_file()
+    assert "parameters" in result._repr_html_() and "data:image/png" in result._repr_html_()
+
+
+@pytest.mark.source
+def test_signatures_are_explicit_and_documented() -> None:
+    for name in firstsight.__all__:
+        value = getattr(firstsight, name)
+        if not inspect.isfunction(value):
+            continue
+        kinds = [p.kind for p in inspect.signature(value).parameters.values()]
+        assert inspect.Parameter.VAR_KEYWORD not in kinds, name
+        assert "Parameters\n---" in (inspect.getdoc(value) or ""), name
+    parameters = inspect.signature(firstsight.train).parameters
+    assert str(parameters["epochs"]) == "epochs: int = ..." and set(firstsight.TrainSettings.__annotations__) < {
+        *parameters
+    }
+
+
+@pytest.mark.source
+def test_the_typed_options_are_those_of_the_functions() -> None:
+    from firstsight.tasks.options import AnyModelOptions, EvaluateOptions, GANModelOptions
+    from firstsight.tasks.spec import TASKS
+
+    def options(key: str, *kinds: str) -> set[str]:
+        return {name for kind in kinds or TASKS for name in TASKS[kind].resolve(key).__kwdefaults__ or {}}
+
+    given = {"strict", "notify", "progress"}  # parameters of `evaluate` itself
+    assert set(EvaluateOptions.__annotations__) == options("evaluate") - given
+    assert set(GANModelOptions.__annotations__) == options("create", "gan")
+    assert set(AnyModelOptions.__annotations__) == options("create") | {"skeleton", "size"}  # these have no default
+
+
+@pytest.mark.parametrize("kind", ["Script", "Interpreter"])
+def test_editors_complete_names_and_settings(kind: str) -> None:
+    """An IDE reads the source; a notebook has the objects too."""
+
+    def complete(code: str) -> set[str]:
+        if kind == "Script":
+            script = jedi.Script(f"import firstsight as fs\n{code}", path=Path(__file__).with_name("script.py"))
+        else:
+            script = jedi.Interpreter(code, [{"fs": firstsight}])
+        return {completion.name for completion in script.complete()}
+
+    assert {"train", "track_video", "TrainResult"} <= complete("fs.t")
+    assert complete("fs.train('lenet', epo") == {"epochs="}
+    assert {"lr=", "lr_restart="} <= complete("fs.train('lenet', l")
+    assert complete("fs.predict('lenet-digits', 'x.png', to") == {"top="}
+    assert set(firstsight.__all__) <= {*complete("fs."), "__version__"}

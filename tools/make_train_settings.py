@@ -1,25 +1,40 @@
-"""Write src/firstsight/recipes/train_settings.py: the keyword arguments of `firstsight.train` as a TypedDict.
+"""Write the keyword arguments of `firstsight.train`: recipes/train_settings.py and recipes/signature.pyi.
 
     python tools/make_train_settings.py [--check]
 
 Editors complete these names, and a type checker rejects an unknown one. They are the fields of the settings of all
-kinds of tasks; a field that has another type in another task gets the union. --check writes nothing and fails if the
-file is out of date.
+kinds of tasks; a field that has another type in another task gets the union. The first file has them as a TypedDict.
+The second one has the signature of `train` with all of them, for editors that do not look into a TypedDict (Jedi).
+--check writes nothing and fails if a file is out of date.
 """
 
 import argparse
+import inspect
 import sys
 import textwrap
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 from firstsight.cli.help import attribute_docs
+from firstsight.recipes.train import train
 from firstsight.tasks.spec import TASKS
 
 PATHS = ("data", "weights")
 """Settings that may be a path."""
 TARGET = Path(__file__).parents[1] / "src/firstsight/recipes/train_settings.py"
+STUB = TARGET.with_name("signature.pyi")
 INDENT = " " * 4
+STUB_HEADER = '''"""Signature of `firstsight.train`. Written by tools/make_train_settings.py; do not edit."""
+
+from pathlib import Path
+from typing import Literal
+
+from firstsight.engine.device import Device
+from firstsight.engine.loop import Callback
+from firstsight.recipes.train import TrainResult
+
+def train(
+'''
 HEADER = '''"""Keyword arguments of `firstsight.train`. Written by tools/make_train_settings.py; do not edit."""
 
 from pathlib import Path
@@ -32,8 +47,8 @@ class TrainSettings(TypedDict, total=False):
 '''
 
 
-def text() -> str:
-    """Return the content of the file."""
+def settings_fields() -> dict[str, tuple[str, str]]:
+    """Return the annotation and the description of every setting."""
     types: dict[str, list[object]] = {}
     docs: dict[str, str] = {}
     for spec in TASKS.values():
@@ -44,7 +59,7 @@ def text() -> str:
             types.setdefault(name, [])
             types[name] += [each for each in _members(hint) if each not in types[name]]
             docs.setdefault(name, attribute_docs(settings)[name])
-    lines = []
+    fields = {}
     for name, members in types.items():
         literals = [member for member in members if not isinstance(member, type)]
         parts = [member.__name__ for member in members if isinstance(member, type)]
@@ -52,11 +67,29 @@ def text() -> str:
             parts.append(f"Literal[{', '.join(map(_quoted, literals))}]")
         if name in PATHS:
             parts.append("Path")
+        fields[name] = (" | ".join(parts), docs[name])
+    return fields
+
+
+def text() -> str:
+    """Return the content of the file with the TypedDict."""
+    lines = []
+    for name, (annotation, doc) in settings_fields().items():
         lines += [
-            f"    {name}: {' | '.join(parts)}",
-            textwrap.fill(f'"""{docs[name]}"""', 120, initial_indent=INDENT, subsequent_indent=INDENT),
+            f"    {name}: {annotation}",
+            textwrap.fill(f'"""{doc}"""', 120, initial_indent=INDENT, subsequent_indent=INDENT),
         ]
     return HEADER + "\n".join(lines) + "\n"
+
+
+def stub() -> str:
+    """Return the content of the stub file."""
+    lines = ["recipe: str", "*"]
+    function = inspect.getsource(train)
+    own = function[function.index("    *,\n") + 7 : function.index("    **settings")]
+    lines += [line.strip().rstrip(",") for line in own.splitlines()]
+    lines += [f"{name}: {annotation} = ..." for name, (annotation, _) in settings_fields().items()]
+    return STUB_HEADER + "".join(f"{INDENT}{line},\n" for line in lines) + ") -> TrainResult: ...\n"
 
 
 def _members(hint: object) -> list[object]:
@@ -73,8 +106,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     if parser.parse_args().check:
-        return int(TARGET.read_text(encoding="utf-8") != text())
+        return int(TARGET.read_text(encoding="utf-8") != text() or STUB.read_text(encoding="utf-8") != stub())
     TARGET.write_text(text(), encoding="utf-8")
+    STUB.write_text(stub(), encoding="utf-8")
     return 0
 
 

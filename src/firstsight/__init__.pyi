@@ -13,6 +13,7 @@ from . import weights as weights
 from .data.datasets import DATASETS as DATASETS
 from .data.image_input import to_pil as to_pil
 from .data.images.image_set import ImageSet as ImageSet
+from .data.images.image_set import LabeledImage as LabeledImage
 from .data.images.loading import load_data as load_data
 from .engine.loop import Callback as Callback
 from .errors import CheckpointError as CheckpointError
@@ -29,9 +30,9 @@ from .recipes.runs import RunComparison as RunComparison
 from .recipes.runs import RunSummary as RunSummary
 from .recipes.runs import compare_runs as compare_runs
 from .recipes.runs import list_runs as list_runs
+from .recipes.signature import train as train
 from .recipes.train import RunOptions as RunOptions
 from .recipes.train import TrainResult as TrainResult
-from .recipes.train import train as train
 from .recipes.train_settings import TrainSettings as TrainSettings
 from .tasks.classification.classifier import Classifier as Classifier
 from .tasks.classification.classifier import Prediction as Prediction

@@ -1,4 +1,4 @@
-"""Image sets: mean and standard deviation, held-out images, fingerprints, what is refused."""
+"""Image sets: indexing, mean and standard deviation, held-out images, fingerprints, what is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.loading import load_data
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError
 
 
 def make(n: int = 6, classes: tuple[str, ...] = ("a", "b", "c"), channels: int = 1) -> ImageSet:
@@ -89,3 +90,64 @@ def test_fingerprint_changes_with_one_pixel_and_with_one_label() -> None:
     other = make()
     other.labels[0] = 2
     assert images.fingerprint() != other.fingerprint()
+
+
+@given(st.integers(-6, 5))
+def test_an_index_gives_the_image_and_its_label(index: int) -> None:
+    data = make()
+    image, label = data[index]
+    assert torch.equal(image, data.images[index]) and type(label) is int and label == int(data.labels[index])
+    assert data[np.int64(index)].label == data[torch.tensor(index)].label == label
+
+
+@given(st.slices(6))
+def test_a_slice_gives_the_set_of_these_images(positions: slice) -> None:
+    data = make()
+    numbers = list(range(6))[positions]
+    if not numbers:
+        with pytest.raises(DataError, match="no images"):
+            data[positions]
+        return
+    part = data[positions]
+    assert torch.equal(part.images, data.images[numbers]) and part.labels.tolist() == [i % 3 for i in numbers]
+    assert (part.classes, part.name, part.split) == (data.classes, data.name, data.split)
+
+
+def test_lists_and_masks_select_images() -> None:
+    data = make()
+    for index in ([1, -2], (1, 4), np.array([1, 4]), torch.tensor([1, 4]), [False, True, False, False, True, False]):
+        assert torch.equal(data[index].images, data.images[[1, 4]])
+    assert data[data.labels == 2].labels.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("index", ["a", 2.5, None, [0.5], [[1]], [True, False], {1}])
+def test_an_index_of_another_type_is_refused(index: object) -> None:
+    with pytest.raises(
+        UsageError, match="an index must be an integer, a slice, a list of integers, or 6 booleans; got"
+    ):
+        make()[index]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("index", [6, -7, [0, 6]])
+def test_an_index_out_of_range_is_an_index_error(index: int) -> None:
+    with pytest.raises(IndexError, match="is out of range for 6 images"):
+        make()[index]
+
+
+def test_iteration_gives_every_image_with_its_label() -> None:
+    data = make()
+    assert [label for _, label in data] == [0, 1, 2, 0, 1, 2] and len(data) == 6
+    assert all(torch.equal(item.image, image) for item, image in zip(data, data.images, strict=True))
+    assert data.counts == {"a": 2, "b": 2, "c": 2}
+    assert repr(data) == "ImageSet(some, train: 6 images of 1x5x4, 3 classes)"
+    assert repr(data[:1]) == "ImageSet(some, train: 1 image of 1x5x4, 3 classes)"
+
+
+def test_a_data_loader_reads_it() -> None:
+    data = make()
+    images, labels = next(iter(DataLoader(data.to_torch(), batch_size=4)))
+    assert torch.equal(images, data.images[:4].float() / 255) and labels.tolist() == [0, 1, 2, 0]
+    doubled = data.to_torch(transform=lambda image: image * 2)
+    assert torch.equal(doubled[1][0], data.images[1].float() / 255 * 2) and len(doubled) == 6
+    batches = [*DataLoader(data, batch_size=3)]  # type: ignore[arg-type]
+    assert [batch.label.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2]]

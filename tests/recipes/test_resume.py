@@ -109,7 +109,7 @@ def test_damaged_configuration_of_another_run_does_not_matter(run: Path, content
     ("name", "value", "message"),
     [
         ("epochs", 1.5, "`epochs` must be an integer; got 1.5"),
-        ("image_size", "digits", "`image_size` must be an integer; got 'digits'"),
+        ("image_size", "digits", "`image_size` must be an integer; got the text 'digits'"),
         ("lr", None, "`lr` must be a number; got None"),
         ("batch_size", 2**62, "`batch_size` must be between 1 and 1000000"),
         ("weights", 9, "`weights` must be a string; got 9"),

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from firstsight.arguments import check_arguments
 from firstsight.errors import UsageError
 
 Kind = str
@@ -277,6 +278,7 @@ def list_models(pattern: str = "", *, kind: Kind | None = None) -> list[str]:
     >>> list_models(kind="gan")
     ['dcgan', 'gan', 'infogan']
     """
+    check_arguments(list_models, locals())
     names = (name for name, info in MODELS.items() if matches(name, pattern) and kind in (None, info.kind))
     return sorted(names, key=_natural_key)
 

@@ -4,13 +4,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 
+from firstsight import display
+from firstsight.display import Result
 from firstsight.errors import UsageError
 from firstsight.profiling.receptive_field import Field
 from firstsight.profiling.trace import Step, trace
@@ -114,7 +115,7 @@ class Layer:
 
 
 @dataclass(frozen=True, repr=False)
-class Summary:
+class Summary(Result):
     """Cost of a network for one image.
 
     Attributes
@@ -227,12 +228,8 @@ class Summary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(column)}</th>" for column in self.COLUMNS)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row[: len(self.COLUMNS)])}</tr>"
-            for row in self.table()
-        )
-        return f"<table><tr>{head}</tr>{body}</table><p>{'<br>'.join(map(escape, self.totals()))}</p>"
+        rows = [row[: len(self.COLUMNS)] for row in self.table()]
+        return display.table(rows, self.COLUMNS, numbers=[3, 4, 5]) + "".join(map(display.paragraph, self.totals()))
 
 
 def summarize(

@@ -1,22 +1,30 @@
-"""Progress of a run on stderr: a bar on a terminal, and a line per epoch."""
+"""Progress of a run: a bar in a terminal or a notebook, and a line per epoch."""
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from firstsight import display
 from firstsight.tasks.spec import TASKS
 from firstsight.text import printable
 
 LINES = 10
 """A run of more epochs prints about this many lines."""
+INTERVAL = 0.2
+"""Minimum number of seconds between two updates of the bar in a notebook."""
 
 
 class ProgressBar:
-    """Callback that shows the progress of a run on stderr.
+    """Callback that shows the progress of a run.
+
+    In a terminal, the bar and the lines are on stderr. In a notebook, they are in the output of the cell. If stderr
+    is a file or a pipe, there are lines and no bar. The bar is removed at the end, also of a run that
+    Ctrl-C stops.
 
     Parameters
     ----------
@@ -41,9 +49,12 @@ class ProgressBar:
         self.translate = translate
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._notebook: NotebookBar | None = None
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal and not self.quiet:
+        if display.notebook_shell() is not None:
+            self._notebook = NotebookBar()
+        elif self.console.is_terminal and not self.quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -59,6 +70,8 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
+        if self._notebook:
+            self._notebook.stop()
 
     def note(self, line: str) -> None:
         """Print a message unless quiet."""
@@ -71,6 +84,8 @@ class ProgressBar:
 
     def on_step_end(self, epoch: int, epochs: int, index: int, steps: int, loss: float) -> None:
         """Advance the bar."""
+        if self._notebook and not self.quiet:
+            self._notebook.advance((epoch - 1) * steps + index, epochs * steps, f"epoch {epoch}/{epochs}", loss)
         if self._bar:
             if self._task is None:
                 self._task = self._bar.add_task("training", total=epochs * steps, loss="")
@@ -86,6 +101,9 @@ class ProgressBar:
         self._print("  ".join([f"epoch {number:>3}/{epochs}", *values, f"{line['seconds']:.1f} s"]), "")
 
     def _print(self, line: str, style: str) -> None:
+        if self._notebook:
+            self._notebook.write(self.translate(line))
+            return
         self.console.print(
             printable(self.translate(line)),
             style=style if self.console.color_system else "",
@@ -98,3 +116,67 @@ def _color_system() -> Literal["auto", "standard"] | None:
     if os.environ.get("NO_COLOR"):
         return None
     return "standard" if os.environ.get("FORCE_COLOR") else "auto"
+
+
+class NotebookBar:
+    """Bar and lines in the output of a notebook's cell, in one display that is updated; needs no widgets."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html = HTML
+        self._lines: list[str] = []
+        self._bar = ""
+        self._first: tuple[int, float] | None = None  # steps that were completed at the start, and its time
+        self._updated_at = 0.0
+        self._handle = display(HTML(""), display_id=True)
+
+    def write(self, line: str) -> None:
+        """Add a line above the bar."""
+        self._lines.append(line)
+        self._update()
+
+    def advance(self, completed: int, total: int, label: str, loss: float) -> None:
+        """Set the bar to ``completed`` of ``total`` steps.
+
+        Parameters
+        ----------
+        completed : int
+            Number of optimizer steps that are completed.
+        total : int
+            Number of steps of the run.
+        label : str
+            Text next to the bar.
+        loss : float
+            Loss of the last step.
+        """
+        now = time.monotonic()
+        first, started_at = self._first = self._first or (completed, now)
+        words = [label, f"loss {loss:.4f}"]
+        if completed > first:
+            words.append(f"{_duration((now - started_at) / (completed - first) * (total - completed))} left")
+        text = display.text(", ".join(words))
+        self._bar = f"<progress value='{completed}' max='{total}' style='width:20em'></progress> {text}"
+        if now - self._updated_at >= INTERVAL:
+            self._update()
+
+    def stop(self) -> None:
+        """Remove the bar; the lines stay."""
+        self._bar = ""
+        self._update()
+
+    def _update(self) -> None:
+        self._updated_at = time.monotonic()
+        lines = display.text("\n".join(self._lines))
+        self._handle.update(self._html(f"<pre style='white-space:pre-wrap'>{lines}</pre>{self._bar}"))
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as minutes and seconds, or hours, minutes and seconds.
+
+    >>> _duration(75), _duration(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

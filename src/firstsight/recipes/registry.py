@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from firstsight.arguments import check_arguments
 from firstsight.errors import unknown_name
 from firstsight.models.registry import MODELS, matches
 from firstsight.recipes.recipe import Recipe
@@ -93,4 +94,5 @@ def list_recipes(pattern: str = "") -> list[str]:
     >>> list_recipes("lenet-f")
     ['lenet-fashion']
     """
+    check_arguments(list_recipes, locals())
     return sorted(name for name in RECIPES if matches(name, pattern))

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import torch
 from accelerate.utils import broadcast_object_list
+from PIL import Image
 
-from firstsight.arguments import check_type
+from firstsight import display
+from firstsight.arguments import check_arguments, explicit_signature, to_plain
 from firstsight.atomic_io import to_run_error
+from firstsight.display import Result
 from firstsight.documents.runs import RunConfig
 from firstsight.engine import checkpoint
 from firstsight.engine.accelerator import destroy_process_group_at_exit, make_accelerator, supports_bfloat16
@@ -37,7 +39,7 @@ from firstsight.recipes.resolve import is_restart, launcher_id, resolve
 from firstsight.recipes.train_settings import TrainSettings
 from firstsight.tasks.builder import Builder, redact_paths
 from firstsight.tasks.settings import Settings
-from firstsight.tasks.spec import task_of
+from firstsight.tasks.spec import TASKS, task_of
 
 BF16_EMULATED = (
     "this processor seems to lack bfloat16 arithmetic; emulated bfloat16 is many times slower than float32."
@@ -45,8 +47,8 @@ BF16_EMULATED = (
 )
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@dataclass(frozen=True, repr=False)
+class TrainResult(Result):
     """Result of a training run.
 
     Attributes
@@ -97,9 +99,33 @@ class TrainResult:
     def __str__(self) -> str:
         return f"{self.recipe}: {self.headline} after epoch {self.epochs} ({self.seconds:.1f} s); report: {self.report}"
 
+    def __repr__(self) -> str:
+        return f"TrainResult({self})"
+
+    @property
+    def figure(self) -> Path | None:
+        """Path of the learning curves, or None if the run has none."""
+        figures = sorted((self.run_dir / "figures").glob("*.png"))
+        return next((path for path in figures if "curves" in path.name), figures[0] if figures else None)
+
     def _repr_html_(self) -> str:
-        headline = f"<p>{escape(self.recipe)}: <b>{escape(self.headline)}</b></p>"
-        return f"{headline}<p><code>{escape(str(self.report))}</code></p>"
+        labels = {metric.key: metric for spec in TASKS.values() for metric in spec.results}
+        rows: list[tuple[object, object]] = [("result", self.headline)]
+        for key, value in self.metrics.items():
+            metric = labels.get(key)
+            rows.append((metric.label if metric else key, f"{value:{metric.format if metric else '.4g'}}"))
+        rows += [
+            ("epochs", self.epochs),
+            ("time", f"{self.seconds:.1f} s"),
+            ("training images / s", f"{self.samples_per_second:,.0f}"),
+            ("parameters", f"{self.parameters:,}"),
+            ("report", self.report),
+        ]
+        figure = ""
+        if self.figure is not None:
+            with Image.open(self.figure) as image:
+                figure = display.embed(image.convert("RGB"), alt="learning curves")
+        return display.paragraph(self.recipe) + display.table(rows) + figure
 
 
 class NullCallback:
@@ -143,6 +169,7 @@ class RunOptions:
     log: Literal["none", "tensorboard"] = "none"
 
 
+@explicit_signature
 def train(
     recipe: str = "",
     *,
@@ -203,7 +230,7 @@ def train(
     Interrupted
         If SIGTERM or Ctrl-C arrives; the state is saved.
     """
-    check_type("recipe", recipe, str)
+    check_arguments(train, locals())
     options = RunOptions(
         out=None if out is None else Path(out),
         device=device,
@@ -211,7 +238,7 @@ def train(
         checkpoint_seconds=checkpoint_seconds,
         log=log,
     )
-    changes = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    changes = {name: to_plain(value) for name, value in settings.items()}
     resume = resume or is_restart()
     with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:
         named = run_of(recipe, notify=listener.note) if resume and config is None and options.out is None else None

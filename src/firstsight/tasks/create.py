@@ -1,10 +1,11 @@
 """Build networks of any kind, with random or trained weights."""
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from firstsight.arguments import check_type
+from firstsight.arguments import check_arguments, explicit_signature
 from firstsight.errors import UsageError, similar_names, suggest, unknown_name
 from firstsight.models.registry import MODELS
+from firstsight.tasks.options import AnyModelOptions, GANModelOptions, ModelOptions
 from firstsight.tasks.spec import task_of
 
 if TYPE_CHECKING:
@@ -12,16 +13,19 @@ if TYPE_CHECKING:
 
 
 @overload
-def create_model(  # a GAN is two networks
-    name: Literal["gan", "dcgan", "infogan"], *, weights: None = None, **options: Any
+def create_model(  # type: ignore[overload-overlap]  # a GAN is two networks
+    name: Literal["gan", "dcgan", "infogan"], *, weights: None = None, **options: Unpack[GANModelOptions]
 ) -> "tuple[nn.Module, nn.Module]": ...
 
 
 @overload
-def create_model(name: str, *, weights: str | None = None, **options: Any) -> "nn.Module": ...
+def create_model(name: str, *, weights: str | None = None, **options: Unpack[ModelOptions]) -> "nn.Module": ...
 
 
-def create_model(name: str, *, weights: str | None = None, **options: Any) -> "nn.Module | tuple[nn.Module, nn.Module]":
+@explicit_signature
+def create_model(
+    name: str, *, weights: str | None = None, **options: Unpack[AnyModelOptions]
+) -> "nn.Module | tuple[nn.Module, nn.Module]":
     """Build a network by name.
 
     Parameters
@@ -32,7 +36,7 @@ def create_model(name: str, *, weights: str | None = None, **options: Any) -> "n
         None for random weights. "imagenet", or what `load` takes, for a classification network; its head keeps random
         weights if the number of classes differs. The network takes normalized images: with "imagenet" (N, 3, 224, 224),
         see ``load(name).preprocess``.
-    **options : Any
+    **options : Unpack[AnyModelOptions]
         Options of the network: ``num_classes``, ``in_channels``, ``image_size``, ``variant`` of a classification
         network; those of `create_gan`, `create_bottom_up` and `create_top_down` for the others.
 
@@ -53,8 +57,7 @@ def create_model(name: str, *, weights: str | None = None, **options: Any) -> "n
     >>> sum(p.numel() for p in create_model("resnet18", num_classes=5).parameters())
     11179077
     """
-    check_type("name", name, str)
-    check_type("weights", weights, str | None)
+    check_arguments(create_model, locals())
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, "see: firstsight models")
     spec = task_of(name)
@@ -67,7 +70,7 @@ def create_model(name: str, *, weights: str | None = None, **options: Any) -> "n
         return net
     if spec.name != "classification":
         raise UsageError(f"`weights` is for classification networks; use firstsight.load for a {spec.title}")
-    return _pretrained(name, weights, options)
+    return _pretrained(name, weights, dict(options))
 
 
 def _describe_unknown(option: str, name: str, known: list[str]) -> str:

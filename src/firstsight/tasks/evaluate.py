@@ -2,23 +2,28 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+import torch
+
+from firstsight.arguments import check_arguments, explicit_signature
 from firstsight.errors import UsageError, similar_names, suggest
 from firstsight.tasks.evaluation import Evaluation
 from firstsight.tasks.load import load
+from firstsight.tasks.options import EvaluateOptions
 from firstsight.tasks.spec import TASKS
 
 
+@explicit_signature
 def evaluate(
     model: Any,
     data: str | Path | None = None,
     *,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     strict: bool = False,
     notify: Callable[[str], None] = lambda line: None,
     progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
-    **options: Any,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluation:
     """Evaluate a trained model on the test split of a data set.
 
@@ -29,7 +34,7 @@ def evaluate(
     data : str | Path | None
         Name or path of a data set, see `load_data`; a JSON file of COCO keypoints for a pose network. None for the data
         that the model was trained on.
-    device : str | None
+    device : str | torch.device | None
         Device: "cpu", "cuda", "mps" or "auto". None leaves an object where it is, and is "auto" for a name.
     strict : bool
         Refuse data with unusable images instead of leaving them out.
@@ -37,7 +42,7 @@ def evaluate(
         Called with a line for every download.
     progress : Callable[[Sequence[Any]], Iterable[Any]]
         Iterates over parts of the work, for a progress bar.
-    **options : Any
+    **options : Unpack[EvaluateOptions]
         Options of the kind of task: ``n`` and ``seed`` of a generator (`evaluate_generator`); ``images``, ``height``,
         ``method``, ``scales``, ``flip``, ``detector``, ``limit``, ``results`` of a pose network (`evaluate_pose`).
 
@@ -60,6 +65,7 @@ def evaluate(
     >>> evaluate("lenet-digits").metrics["accuracy"]
     0.9972...
     """
+    check_arguments(evaluate, locals())
     if isinstance(model, str | Path):
         model = load(model, device=device or "auto", notify=notify)
     elif device:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any, NamedTuple
+
+from firstsight import display
+from firstsight.display import Result
 
 
 class MetricRow(NamedTuple):
@@ -14,8 +16,8 @@ class MetricRow(NamedTuple):
     description: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(Result):
     """Metrics of a trained model on a data set.
 
     Parameters
@@ -60,11 +62,13 @@ class Evaluation:
         table = [f"  {row.metric:<{width}}  {row.value:>8}  {row.description}".rstrip() for row in self.rows()]
         return "\n".join([self.headline(), *table, *self.details()])
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{escape(row.metric)}</td><td style='text-align:right'>{escape(row.value)}</td>"
-            f"<td style='text-align:left'>{escape(row.description)}</td></tr>"
-            for row in self.rows()
+        remarks = [*self.details(), *(f"note: {note}" for note in self.notes)]
+        return (
+            display.paragraph(self.headline())
+            + display.table(self.rows(), numbers=[1])
+            + "".join(map(display.paragraph, remarks))
         )
-        below = "".join(f"<p>{escape(line)}</p>" for line in self.details())
-        return f"<p>{escape(self.headline())}</p><table>{cells}</table>{below}"

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike, to_pil
 from firstsight.ops.filtering import FilterResult, filter_image
 from firstsight.ops.kernels import get_kernel
@@ -63,6 +64,7 @@ def apply_filter(
     >>> apply_filter(np.eye(8, dtype=np.uint8) * 255, "box", size=3).output.shape
     (1, 8, 8)
     """
+    check_arguments(apply_filter, locals())
     matrix = get_kernel(kernel, size)
     pixels = np.array(to_pil(image, bgr=bgr).convert("RGB" if color else "L"))
     channels_first = torch.from_numpy(pixels).permute(2, 0, 1) if color else torch.from_numpy(pixels)[None]

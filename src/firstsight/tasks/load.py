@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from firstsight.arguments import check_arguments
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card, wrong_kind
 from firstsight.weights.bundled import card_of, display_name
@@ -51,6 +52,7 @@ def load(
     >>> load("lenet-digits")
     Classifier(lenet: 10 classes, trained on digits, test accuracy 99.72%, input 1x32x32)
     """
+    check_arguments(load, locals())
     spec, weights = read_resolved(name_or_path, lambda path: read_any(path, notify=notify), notify=notify)
     return spec.resolve("load")(weights).to(device)
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from firstsight.arguments import check_arguments
 from firstsight.errors import UsageError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.profiling import Summary, summarize
@@ -59,6 +60,7 @@ def summary(
     >>> summary("lenet").parameters
     61706
     """
+    check_arguments(summary, locals())
     first, others = _split_shapes(input_shape)
     net, shape = _network(model, first, variant, is_timed=runs > 0)
     return summarize(net, shape, *others, runs=runs)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import check_type, expand_user
 from firstsight.engine.rundir import LATEST, find_latest, latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
@@ -35,8 +35,7 @@ def resolve(
     WeightsError
         If the run directory has no weights, or published weights cannot be downloaded.
     """
-    if not isinstance(name_or_path, str | Path):
-        raise UsageError(f"`name_or_path` must be a str or Path; got {type(name_or_path).__name__}")
+    check_type("name_or_path", name_or_path, str | Path)
     name = str(name_or_path)
     path = bundled().get(name) or find_latest(name, notify=notify) or expand_user(name)
     if path.exists():

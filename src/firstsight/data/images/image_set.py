@@ -1,15 +1,36 @@
 """Labeled images in memory, and the stratified split that holds out a part of them."""
 
 import hashlib
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from firstsight.errors import DataError
+from firstsight import display
+from firstsight.arguments import describe
+from firstsight.errors import DataError, UsageError
+
+SHOWN_CLASSES = 15
+SHOWN_IMAGES = 4
+"""Number of classes, and of images of each class, that a notebook shows."""
+THUMBNAIL = 32
+"""Maximum side of these images in pixels."""
+
+
+class LabeledImage(NamedTuple):
+    """An image of an `ImageSet`: ``image, label = data[3]``."""
+
+    image: Tensor
+    """(C, H, W) uint8."""
+    label: int
+    """Index into ``classes`` of the set."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +49,12 @@ class SkippedImage:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSet:
-    """Labeled images of one size.
+    """Labeled images of one size: a sequence of (image, label).
+
+    ``data[3]`` is an image and its label, ``data[:100]`` and ``data[[3, 7]]`` are sets; ``len``, ``for`` and
+    `to_torch` work.
 
     Parameters
     ----------
@@ -89,6 +113,120 @@ class ImageSet:
         """Return the number of images."""
         return len(self.labels)
 
+    @overload
+    def __getitem__(self, index: int) -> LabeledImage: ...
+
+    @overload
+    def __getitem__(self, index: "slice | Sequence[int] | NDArray[Any] | Tensor") -> "ImageSet": ...
+
+    def __getitem__(self, index: Any) -> "LabeledImage | ImageSet":
+        """Return an image and its label; for a slice, indices or a boolean mask, the set of these images.
+
+        Raises
+        ------
+        IndexError
+            If an index is out of range.
+        UsageError
+            If it is of another type.
+        DataError
+            If no image is selected.
+        """
+        if isinstance(index, slice):
+            return self.select(np.arange(len(self), dtype=np.int64)[index].copy())  # of any direction
+        try:
+            position = operator.index(index)
+        except TypeError:
+            return self.select(self._positions(index))
+        position = self._positions([position]).item()
+        return LabeledImage(self.images[position], int(self.labels[position]))
+
+    def _positions(self, index: Any) -> NDArray[np.int64]:
+        """Return the positions (N,) that indices or a mask select."""
+        array = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
+        if array.dtype == np.bool_ and array.shape == (len(self),):
+            return np.flatnonzero(array)
+        if isinstance(index, str) or array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+            raise UsageError(
+                f"an index must be an integer, a slice, a list of integers, or {len(self):,} booleans;"
+                f" got {describe(index)}"
+            )
+        outside = array[(array < -len(self)) | (array >= len(self))]
+        if len(outside):
+            raise IndexError(f"index {outside[0]} is out of range for {len(self):,} images")
+        return array.astype(np.int64) % len(self)
+
+    def __iter__(self) -> Iterator[LabeledImage]:
+        """Iterate over images and labels."""
+        return (LabeledImage(image, int(label)) for image, label in zip(self.images, self.labels, strict=True))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of images of each class."""
+        numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, numbers, strict=True))
+
+    def to_torch(self, transform: Callable[[Tensor], Any] | None = None) -> "TorchImages":
+        """Return the images as a data set of PyTorch, for a ``DataLoader``.
+
+        Parameters
+        ----------
+        transform : Callable[[Tensor], Any] | None
+            Applied to every image (C, H, W), float32 in [0, 1], when it is read; for example a transform of
+            torchvision.
+
+        Examples
+        --------
+        >>> from torch.utils.data import DataLoader
+        >>> from firstsight import load_data
+        >>> images, labels = next(iter(DataLoader(load_data("digits").to_torch(), batch_size=64, shuffle=True)))
+        >>> images.shape, images.dtype, labels.shape
+        (torch.Size([64, 1, 32, 32]), torch.float32, torch.Size([64]))
+        """
+        return TorchImages(self, transform)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name, size, classes and counts as plain data for JSON; without pixels."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "source": self.source,
+            "shape": list(self.images.shape),
+            "classes": self.counts,
+            "notes": list(self.notes),
+            "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
+        }
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.images.shape[1:]))
+        number = f"{len(self):,} image{'s' if len(self) != 1 else ''}"
+        return f"ImageSet({self.name}, {self.split}: {number} of {shape}, {len(self.classes)} classes)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, f"{count:,}", self._thumbnails(label))
+            for label, (name, count) in enumerate([*self.counts.items()][:SHOWN_CLASSES])
+        ]
+        remarks = [f"and {len(self.classes) - len(rows)} more classes"] if len(self.classes) > len(rows) else []
+        remarks += [f"note: {note}" for note in self.notes]
+        remarks += [f"{len(self.skipped):,} files were left out"] if self.skipped else []
+        return (
+            display.paragraph(repr(self))
+            + display.table(rows, ("class", "images", "examples"), numbers=[1])
+            + "".join(map(display.paragraph, remarks))
+        )
+
+    def _thumbnails(self, label: int) -> display.Html:
+        """Return the first images of a class, next to each other, as HTML."""
+        chosen = torch.nonzero(self.labels == label).flatten()[:SHOWN_IMAGES]
+        if not len(chosen):
+            return display.Html()
+        row = torch.cat([*self.images[chosen]], dim=2)  # (C, H, N W)
+        image = Image.fromarray((row[0] if self.channels == 1 else row.permute(1, 2, 0)).numpy())
+        side = max(self.size)
+        if side > THUMBNAIL:
+            image.thumbnail((image.width * THUMBNAIL // side, image.height * THUMBNAIL // side))
+        return display.embed(image, scale=max(1, THUMBNAIL // side), alt=self.classes[label])
+
     @property
     def channels(self) -> int:
         """Number of channels: 1 for gray, 3 for RGB."""
@@ -141,6 +279,35 @@ class ImageSet:
             digest.update(chunk.contiguous().numpy().data)
         digest.update(self.labels.numpy().data)
         return digest.hexdigest()
+
+
+class TorchImages(Dataset[tuple[Any, int]]):
+    """Images and labels as a data set of PyTorch.
+
+    Parameters
+    ----------
+    data : ImageSet
+        Images and labels.
+    transform : Callable[[Tensor], Any] | None
+        Applied to every image (C, H, W), float32 in [0, 1].
+    """
+
+    def __init__(self, data: ImageSet, transform: Callable[[Tensor], Any] | None = None) -> None:
+        self.data = data
+        self.transform = transform
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.data.classes
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        image, label = self.data[index]
+        pixels = image.float() / 255
+        return (self.transform(pixels) if self.transform else pixels), label
 
 
 def holdout_fraction(n: int) -> float:

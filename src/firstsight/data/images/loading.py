@@ -10,7 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import check_arguments, expand_user
 from firstsight.data.datasets import DATASETS, DatasetInfo
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
@@ -93,6 +93,7 @@ def load_data(
     DataError
         If the data cannot be used. The message gives the reason.
     """
+    check_arguments(load_data, locals())
     if split not in ("train", "test"):
         raise UsageError(f"unknown split '{split}' (train or test)")
     if 0 < shorter < size:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,16 +11,19 @@ from msgspec.structs import asdict as asdict_struct
 from PIL import Image
 from torch import Tensor, nn
 
+from firstsight import display
 from firstsight.arguments import check_type
 from firstsight.data.datasets import DATASETS
 from firstsight.data.image_input import ImageLike
 from firstsight.data.image_io import Preprocess
+from firstsight.display import Result
 from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
 from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.models.classification import create_model
 from firstsight.tasks.classification.prepare import Invert, Trained, confidence_remarks, prepare
 from firstsight.tasks.classification.stream import OnError, batches, default_batch_size, prepare_images
+from firstsight.tasks.model_html import model_html
 from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
 TOP = 5
@@ -36,8 +38,8 @@ class ClassProbability:
     probability: float
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Result):
     """The most probable classes of an image.
 
     Parameters
@@ -71,12 +73,12 @@ class Prediction:
     def __str__(self) -> str:
         return f"{self.image}: " + ", ".join(f"{item.label} {item.probability:.1%}" for item in self.top)
 
+    def __repr__(self) -> str:
+        return f"Prediction({self})"
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(item.label)}</td><td style='text-align:right'>{item.probability:.1%}</td></tr>"
-            for item in self.top
-        )
-        return f"<table><caption>{escape(self.image)}</caption>{rows}</table>"
+        rows = [(item.label, f"{item.probability:.1%}", display.bar(item.probability)) for item in self.top]
+        return display.paragraph(self.image) + display.table(rows, numbers=[1])
 
 
 @dataclass(frozen=True, repr=False)
@@ -297,6 +299,10 @@ class Classifier:
         """
         self.model.to(choose_device(device))
         return self
+
+    def _repr_html_(self) -> str:
+        facts = [("classes", f"{len(self.classes)}: {', '.join(self.classes)}"), ("test-time views", self.tta_views)]
+        return model_html("Classifier", self, self.model, facts)
 
     def __repr__(self) -> str:
         about = self.card.get("about", {})

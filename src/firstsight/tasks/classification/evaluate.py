@@ -18,7 +18,7 @@ from firstsight.tasks.provenance import describe_split, is_training_data, traini
 BATCH = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ClassificationEvaluation(Evaluation):
     """Accuracy in [0, 1] and loss (mean cross entropy in nats) of a classifier."""
 

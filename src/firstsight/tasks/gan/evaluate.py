@@ -43,7 +43,7 @@ DESCRIPTIONS = {
 SHAPES = {"slant": "the slant of a digit", "width": "its width", "stroke": "its stroke width"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class GANEvaluation(Evaluation):
     """Metrics of a generator.
 

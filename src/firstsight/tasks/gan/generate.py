@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from firstsight.arguments import check_arguments
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
 from firstsight.errors import UsageError, unknown_name
@@ -44,7 +45,7 @@ def generate(
     seed: int = 0,
     label: str | int | None = None,
     codes: str = "",
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> ImageGrid:
     """Generate images from random latent vectors, with random or given codes.
 
@@ -62,7 +63,7 @@ def generate(
     codes : str
         Values or ranges of codes, as in "c1=3,c2=-1..1"; categories have the first numbers. A range of a category is
         traversed down the rows, a range of a continuous code across the columns, with the same noise.
-    device : str | None
+    device : str | torch.device | None
         Where to compute. None leaves a generator where it is, and is "auto" for a name or a path.
 
     Returns
@@ -81,6 +82,7 @@ def generate(
     >>> generate("gan-digits", 10)
     ImageGrid(10 images of 1x16x16, 8 columns)
     """
+    check_arguments(generate, locals())
     model = load_as("gan", generator, device=device)
     if not 1 <= n <= 100_000:
         raise UsageError(f"`n` must be between 1 and 100,000; got {n}")
@@ -222,7 +224,7 @@ def interpolate(
     *,
     steps: int = 12,
     path: Literal["slerp", "linear"] = "slerp",
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> ImageGrid:
     """Interpolate between two generated images.
 
@@ -239,7 +241,7 @@ def interpolate(
     path : {"slerp", "linear"}
         Spherical interpolation of the noise, which keeps the length that normal noise has, or linear interpolation.
         Codes are always interpolated linearly.
-    device : str | None
+    device : str | torch.device | None
         See `generate`.
 
     Returns
@@ -252,6 +254,7 @@ def interpolate(
     UsageError
         If ``steps`` is out of range.
     """
+    check_arguments(interpolate, locals())
     model = load_as("gan", generator, device=device)
     if not 2 <= steps <= 10_000:
         raise UsageError(f"`steps` must be between 2 and 10,000; got {steps}")
@@ -273,7 +276,7 @@ def latent_arithmetic(
     reference: ReferenceClassifier | None = None,
     *,
     seed: int = 0,
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> ImageGrid:
     """Add and subtract latent vectors of classes, as in "7 - 1 + 0" (Radford 2016, Section 6.3.2).
 
@@ -291,7 +294,7 @@ def latent_arithmetic(
         Classifier that finds the samples of a class; None for that of the training data.
     seed : int
         Seed of the samples.
-    device : str | None
+    device : str | torch.device | None
         See `generate`.
 
     Returns
@@ -305,6 +308,7 @@ def latent_arithmetic(
         If the expression cannot be parsed, has an unknown class, or cancels out; if the generator has categorical
         codes or hardly generates a class; if the reference classifier does not know the classes.
     """
+    check_arguments(latent_arithmetic, locals())
     model = load_as("gan", generator, device=device)
     reference = reference or reference_of(model)
     if model.latent.categories:
@@ -398,7 +402,7 @@ def add_nearest_neighbors(
     k: int,
     data: str | Path | None = None,
     *,
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> ImageGrid:
     """Add rows with the nearest training images below each row of a grid, to detect memorization.
 
@@ -412,7 +416,7 @@ def add_nearest_neighbors(
         Number of training images for each generated image; at most all of them.
     data : str | Path | None
         Name or path of the training data, see `firstsight.load_data`; None for those of the generator.
-    device : str | None
+    device : str | torch.device | None
         See `generate`.
 
     Returns
@@ -427,6 +431,7 @@ def add_nearest_neighbors(
     DataError
         If the data cannot be used.
     """
+    check_arguments(add_nearest_neighbors, locals())
     model = load_as("gan", generator, device=device)
     source = data if data is not None else training_data(model.source, model.card)
     preprocess = model.preprocess

@@ -9,6 +9,7 @@ import torch
 from msgspec.structs import asdict
 from torch import Tensor, nn
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import GeneratorCard, check_card
 from firstsight.engine import checkpoint
@@ -18,6 +19,7 @@ from firstsight.migrate import migrate_tensors
 from firstsight.models.gan import gan_builders
 from firstsight.models.gan.latent import Latent
 from firstsight.tasks.classification.classifier import read_preprocess
+from firstsight.tasks.model_html import model_html
 from firstsight.weights.bundled import display_name
 from firstsight.weights.io import WeightsFile, build_checked, not_finite
 
@@ -79,6 +81,7 @@ class Generator:
         Tensor
             (n, latent.length) float on the CPU.
         """
+        check_arguments(Generator.draw, locals())
         return self.latent.draw(n, generator=torch.Generator().manual_seed(seed))
 
     @torch.inference_mode()
@@ -152,6 +155,15 @@ class Generator:
         if not codes:
             raise UsageError(f"no class '{label}'; the classes are {', '.join(sorted(set(self.table)))}")
         return codes
+
+    def _repr_html_(self) -> str:
+        latent = self.latent
+        facts = [
+            ("noise", latent.noise),
+            ("categorical codes", ", ".join(map(str, latent.categories))),
+            ("continuous codes", latent.continuous),
+        ]
+        return model_html("Generator", self, self.model, facts)
 
     def __repr__(self) -> str:
         about = self.card.get("about", {})

@@ -1,23 +1,24 @@
 """Grid of generated images with their latent vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image
 from torch import Tensor
 
-from firstsight.arguments import expand_user
-from firstsight.atomic_io import replace_file
-from firstsight.errors import UsageError
+from firstsight import display
+from firstsight.display import FORMATS, Result
+
+MAX_SHOWN = 256
+"""Number of images that a notebook shows of a grid."""
 
 GRID_SUFFIXES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif")
 """Suffixes of files of a grid."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ImageGrid:
+class ImageGrid(Result):
     """Grid of generated images.
 
     Attributes
@@ -46,44 +47,17 @@ class ImageGrid:
     notes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
+    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".gif")
+
     def __len__(self) -> int:
         return len(self.images)
 
-    def show(self) -> None:
-        """Open the grid in the image viewer of the system."""
-        Image.open(BytesIO(self._repr_png_())).show()
-
-    def save(self, path: str | Path) -> Path:
-        """Write the grid to a PNG file, or an animation with one image per frame to a GIF file.
-
-        Parameters
-        ----------
-        path : str | Path
-            File to write, with the suffix .png or .gif; an existing file is replaced.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        UsageError
-            If the suffix is another one, or the file cannot be written.
-        """
-        target = expand_user(path)
-        if target.suffix.lower() not in GRID_SUFFIXES:
-            raise UsageError(f"`path` must be a .png, .jpg, .svg, .pdf or .gif file; got {path}")
-        try:
-            replace_file(target, self.encode(target.suffix))
-        except OSError as error:
-            raise UsageError(f"`path={path}` cannot be written ({error.strerror or error})") from None
-        return target
-
     def encode(self, suffix: str) -> bytes:
-        """Return the content of a file; the suffix chooses the format: one of `GRID_SUFFIXES`."""
+        """Return the content of a file with this suffix: the grid, an animation (.gif), or its data; see `save`."""
         from firstsight import plots
 
+        if suffix.lower() in FORMATS:
+            return super().encode(suffix)
         if suffix.lower() == ".gif":
             return self._gif()
         images = self.images.numpy()
@@ -98,7 +72,7 @@ class ImageGrid:
         return {
             "shape": list(self.images.shape),
             "columns": self.columns,
-            "seeds": list(self.seeds),
+            "seeds": [int(seed) for seed in self.seeds],
             "rows": list(self.rows),
             "heads": list(self.heads),
             "notes": list(self.notes),
@@ -108,8 +82,19 @@ class ImageGrid:
         n, channels, height, width = self.images.shape
         return f"ImageGrid({n} images of {channels}x{height}x{width}, {self.columns} columns)"
 
-    def _repr_png_(self) -> bytes:
-        return self.encode(".png")
+    def __str__(self) -> str:
+        return "\n".join([repr(self), *(f"note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        rows = max(1, MAX_SHOWN // self.columns)
+        shown = replace(self, images=self.images[: rows * self.columns], rows=self.rows[:rows])
+        more = len(self) - len(shown)
+        remarks = [f"{self!r}{f', of which the first {len(shown)} are shown' if more else ''}", *self.notes]
+        image = Image.open(BytesIO(shown.encode(".png")))
+        return "".join(map(display.paragraph, remarks)) + display.embed(image, alt=repr(self))
+
+    def _show_in_terminal(self) -> None:
+        display.open_image(Image.open(BytesIO(self.encode(".png"))))
 
     def _gif(self) -> bytes:
         from firstsight import plots

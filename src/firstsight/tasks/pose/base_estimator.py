@@ -7,6 +7,7 @@ from torch import nn
 
 from firstsight.engine.device import choose_device
 from firstsight.pose.skeleton import Skeleton
+from firstsight.tasks.model_html import model_html
 
 
 class TrainedNetwork(Protocol):
@@ -61,6 +62,16 @@ class BaseEstimator(Generic[N]):
     def source(self) -> str:
         """Path of the weights file."""
         return self.network.source
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (3, H, W) of one input of the network."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        skeleton = self.skeleton
+        facts = [("keypoints", f"{len(skeleton)} ({skeleton.name})"), ("limbs", len(skeleton.limbs))]
+        return model_html(type(self).__name__, self, self.network.model, facts)
 
     def to(self, device: str | torch.device) -> Self:
         """Move the network to a device ("cpu", "cuda", "mps", or "auto"); return the estimator itself.

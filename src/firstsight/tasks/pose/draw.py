@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike, to_pil
 from firstsight.errors import UsageError
 from firstsight.pose.parts import Pose
@@ -46,6 +47,7 @@ def draw_poses(
     DataError
         If the image cannot be read.
     """
+    check_arguments(draw_poses, locals())
     from firstsight.plots import draw_people
 
     if isinstance(poses, PoseResult):

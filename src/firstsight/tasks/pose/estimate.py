@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike
 from firstsight.errors import UsageError
 from firstsight.pose.decode import Method
@@ -26,7 +29,7 @@ def estimate_pose(
     min_score: float | None = None,
     min_joint_score: float | None = None,
     bgr: bool = False,
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> PoseResult:
     """Estimate the poses of the people in an image.
 
@@ -56,7 +59,7 @@ def estimate_pose(
         Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
     bgr : bool
         Channels of an array are blue, green, red (OpenCV).
-    device : str | None
+    device : str | torch.device | None
         Device: "cpu", "cuda", "mps" or "auto". None leaves an object where it is, and is "auto" for a name.
 
     Returns
@@ -74,6 +77,7 @@ def estimate_pose(
     WeightsError
         If the weights cannot be used.
     """
+    check_arguments(estimate_pose, locals())
     estimator = make_estimator(
         model,
         height=height,

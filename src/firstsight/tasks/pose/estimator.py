@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
+
 from firstsight.errors import UsageError, WeightsError
 from firstsight.pose.decode import Method
 from firstsight.tasks.load import load, load_as
@@ -28,7 +30,7 @@ def make_estimator(
     min_score: float | None = None,
     min_joint_score: float | None = None,
     detector: PoseEstimator | str | Path | None = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Estimator:
     """Return the pose estimator for weights of either kind.
@@ -54,7 +56,7 @@ def make_estimator(
         Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
     detector : PoseEstimator | str | Path | None
         Bottom-up estimator or its weights that finds the people (top-down only); None takes the image as one person.
-    device : str | None
+    device : str | torch.device | None
         Device to compute on. None leaves an object where it is, and is "auto" for a name or a path.
     notify : Callable[[str], None]
         Called with a line for everything unusual in a weights file.
@@ -100,7 +102,7 @@ def make_estimator(
     return estimator.to(device) if device else estimator
 
 
-def _load_pose(name_or_path: str | Path, device: str, notify: Callable[[str], None]) -> Estimator:
+def _load_pose(name_or_path: str | Path, device: str | torch.device, notify: Callable[[str], None]) -> Estimator:
     loaded = load(name_or_path, device=device, notify=notify)
     if not isinstance(loaded, Estimator):
         spec = TASKS[loaded.task]

@@ -46,7 +46,7 @@ METRICS = {
 """Label and description of each metric."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PoseEvaluation(Evaluation):
     """Metrics of a pose network.
 

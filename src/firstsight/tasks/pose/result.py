@@ -1,15 +1,13 @@
 """Poses of the people in an image, as pose estimators return them."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 from torch import Tensor
 
-from firstsight.arguments import expand_user
-from firstsight.atomic_io import replace_file
-from firstsight.errors import UsageError
+from firstsight import display
+from firstsight.display import FORMATS, Result
 from firstsight.pose.parts import Pose
 from firstsight.pose.skeleton import Skeleton
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class PoseResult:
+class PoseResult(Result):
     """People in an image.
 
     Attributes
@@ -41,6 +39,8 @@ class PoseResult:
     image: Image.Image
     timings: dict[str, float]
 
+    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
     def __len__(self) -> int:
         return len(self.poses)
 
@@ -55,27 +55,10 @@ class PoseResult:
 
         return draw_people(self.image, self.poses, self.skeleton, color_by_person=True)
 
-    def show(self) -> None:
-        """Open the drawn image in the viewer of the system."""
-        self.draw().show()
-
-    def save(self, path: str | Path) -> Path:
-        """Write the drawn image to a file; the suffix chooses the format.
-
-        Raises
-        ------
-        UsageError
-            If the folder does not exist, or Pillow does not know the suffix.
-        """
-        target = expand_user(path)
-        try:
-            replace_file(target, self.encode(target.suffix))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"`path={target}`: cannot be written ({error})") from None
-        return target
-
     def encode(self, suffix: str) -> bytes:
-        """Return the content of a file of the drawn image; the suffix chooses the format."""
+        """Return the content of a file with this suffix: the drawn image, or the poses; see `save`."""
+        if suffix.lower() in FORMATS:
+            return super().encode(suffix)
         from firstsight.plots import encode_image
 
         return encode_image(self.draw(), suffix, compress_level=3, quality=92)
@@ -93,10 +76,15 @@ class PoseResult:
         seconds = sum(self.timings.values())
         return f"{type(self).__name__}({len(self.poses)} people in {width}x{height} pixels, {seconds:.2f} s)"
 
-    def _repr_png_(self) -> bytes:
-        from firstsight.plots import encode_image
+    def __str__(self) -> str:
+        lines = [f"person {i}: score {pose.score:.2f}, {_describe(pose)}" for i, pose in enumerate(self.poses, 1)]
+        return "\n".join([repr(self), *lines])
 
-        return encode_image(self.draw(), ".png")
+    def _repr_html_(self) -> str:
+        return display.paragraph(repr(self)) + display.embed(self.draw(), alt=f"{len(self.poses)} poses")
+
+    def _show_in_terminal(self) -> None:
+        display.open_image(self.draw())
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +110,13 @@ class PoseIntermediates(PoseResult):
     pafs: Tensor
     decoded: "DecodeResult"
     letterbox: "Letterbox"
+
+
+def _describe(pose: Pose) -> str:
+    """Return the number of detected keypoints and the box of a pose in words."""
+    x, y, width, height = pose.box
+    count = int((pose.keypoints[:, 2] >= 0).sum())
+    return f"{count} keypoints in a box of {width:.0f}x{height:.0f} pixels at ({x:.0f}, {y:.0f})"
 
 
 def pose_to_dict(pose: Pose) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from PIL import Image
 
+from firstsight.arguments import check_arguments
 from firstsight.data.video import Frame, Video
 from firstsight.pose.parts import Pose
 from firstsight.pose.track import Tracker
@@ -71,6 +72,7 @@ def track_video(
     DataError
         If there is no such file or camera, it has no video, or its frames are too wide for their height.
     """
+    check_arguments(track_video, locals())
     with nullcontext(video) if isinstance(video, Video) else Video(str(video)) as opened:
         tracker: Tracker | None = None
         if track or smooth:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike, image_name, to_pil
 from firstsight.engine.device import device_of
 from firstsight.errors import DataError, UsageError
@@ -85,6 +86,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         min_score: float | None = None,
         min_joint_score: float = 0.0,
     ) -> None:
+        check_arguments(PoseEstimator.__init__, locals())
         if height is not None and not MIN_HEIGHT <= height <= MAX_HEIGHT:
             raise UsageError(f"`height` must be between {MIN_HEIGHT} and {MAX_HEIGHT:,} pixels; got {height}")
         if method not in METHODS:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike, image_name, to_pil
 from firstsight.data.keypoints.crop import GRAY, crop_matrices, crop_regions, inverse, transform_points, warp
 from firstsight.engine.device import device_of
@@ -69,6 +70,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         refine: Refine | None = None,
         batch: int = 32,
     ) -> None:
+        check_arguments(TopDownEstimator.__init__, locals())
         if batch < 1:
             raise UsageError(f"`batch` must be at least 1; got {batch}")
         self.network = model if isinstance(model, TopDownNetwork) else find_network(model)
