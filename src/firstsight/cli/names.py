@@ -267,8 +267,8 @@ def check_network(name: str) -> None:
         return
     if not expand_user(name).exists() and not stored_weights(name) and not is_published(name):
         if recipe := spelled(name, [*RECIPES]):
-            model = RECIPES[recipe].model
-            raise UsageError(f"'{name}' is a recipe of the network {model}; type: firstsight summary {model}")
+            network = RECIPES[recipe].model
+            raise UsageError(f"'{name}' is a recipe of the network {network}; type: firstsight summary {network}")
         if spelled(name, [*DATASETS]):
             raise UsageError(f"'{name}' is a data set, not a network (see: firstsight models)")
         if model := spelled(name, [*MODELS]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -155,7 +155,7 @@ class Remarks:
 
 
 @contextmanager
-def _writing(path: Path | None, top: int) -> "Iterator[csv.Writer | None]":
+def _writing(path: Path | None, top: int) -> "Iterator[Any]":
     """Context manager of a CSV file that replaces ``path`` when it is complete; None without a path."""
     if path is None:
         yield None

@@ -1,5 +1,6 @@
 """Cost table of a network: parameters, MACs, activations and receptive field of every layer."""
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from firstsight.tasks.load import load
 from firstsight.weights.bundled import bundled, cached
 
 __all__ = ["Summary", "summary"]
+InputShape = tuple[int, int, int] | tuple[int]
+"""Shape of one image, or of one latent vector."""
 IMAGENET_SHAPE = (3, 224, 224)
 INFOGAN: dict[str, Any] = {"latent_dim": 74, "categories": (10,), "continuous": 2}
 """Codes of InfoGAN with which the registry counts its parameters: 62 noise values, one category, two continuous."""
@@ -81,7 +84,7 @@ def _split_shapes(shapes: Any) -> tuple[tuple[int, int, int] | None, list[tuple[
 
 def _network(
     model: Any, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
-) -> tuple[nn.Module, tuple[int, ...]]:
+) -> tuple[nn.Module, InputShape]:
     """Return the network and the shape of its images; without memory for weights unless it is timed."""
     if isinstance(model, str) and model in MODELS:
         return _new_network(model, shape, variant, is_timed=is_timed)
@@ -104,7 +107,7 @@ def _network(
 
 def _new_network(
     name: str, shape: tuple[int, int, int] | None, variant: str | None, *, is_timed: bool
-) -> tuple[nn.Module, tuple[int, ...]]:
+) -> tuple[nn.Module, InputShape]:
     with torch.device("cpu" if is_timed else "meta"):
         info = MODELS[name]
         if variant and info.kind != "classification":
@@ -123,7 +126,7 @@ def _new_network(
         return net, (channels, height, width)
 
 
-def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, tuple[int]]:
+def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, InputShape]:
     """Return generator and discriminator of a GAN as one network, and the shape of its latent vectors."""
     from firstsight.models.gan import create_gan
 
@@ -132,12 +135,12 @@ def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, 
         raise UsageError(f"`input_shape`: {name} makes square images; got {height}x{width}")
     options: dict[str, Any] = INFOGAN if name == "infogan" else {}
     generator, discriminator = create_gan(name, image_size=height, channels=channels, **options)
-    latent_dim = options.get("latent_dim", create_gan.__kwdefaults__["latent_dim"])
+    latent_dim = int(options.get("latent_dim", inspect.signature(create_gan).parameters["latent_dim"].default))
     both = nn.Sequential(OrderedDict(generator=generator, discriminator=discriminator))
     return both.eval(), (latent_dim,)
 
 
-def _new_pose_network(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, tuple[int, ...]]:
+def _new_pose_network(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, InputShape]:
     """Return a pose network with the keypoints and the input of its publication."""
     from firstsight.models.pose import create_bottom_up, create_top_down
     from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18

@@ -81,7 +81,7 @@ class TkWindow:
 
         photo = ImageTk.PhotoImage(image, master=self.root)
         self.label.configure(image=photo)
-        self.label.image = photo  # type: ignore[attr-defined] - tkinter does not keep it
+        self.photo = photo  # tkinter does not keep it
         self.root.title(title)
         done = tkinter.BooleanVar(self.root, value=False)
         self.root.after(max(1, milliseconds), lambda: done.set(True))

@@ -140,7 +140,7 @@ def split_samples(tree: ImageTree, *, labeled: bool = True) -> tuple[list[Sample
         If there are no training images, or only one class.
     """
     layout = find_layout(tree, labeled=labeled)
-    return _train_test(tree.path, layout.splits, labeled=labeled, notes=layout.notes(tree))
+    return _train_test(tree.path, layout.splits, labeled=labeled, notes=layout.notes(tree), whole=False)
 
 
 def _train_test(

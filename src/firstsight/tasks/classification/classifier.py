@@ -16,6 +16,7 @@ from firstsight.arguments import check_type
 from firstsight.data.datasets import DATASETS
 from firstsight.data.image_input import ImageLike
 from firstsight.data.image_io import Preprocess
+from firstsight.data.image_source import ImageSource
 from firstsight.display import Result
 from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
@@ -191,7 +192,7 @@ class Classifier:
 
     def _batches(
         self,
-        images: ImageLike | Iterable[ImageLike],
+        images: ImageLike | Iterable[ImageLike | ImageSource],
         *,
         bgr: bool,
         batch_size: int | None,
@@ -218,7 +219,7 @@ class Classifier:
 
     def stream(
         self,
-        images: ImageLike | Iterable[ImageLike],
+        images: ImageLike | Iterable[ImageLike | ImageSource],
         *,
         top: int = TOP,
         bgr: bool = False,
