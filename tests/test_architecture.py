@@ -119,7 +119,7 @@ def test_only_the_command_line_prints_and_exits() -> None:
 def test_names_are_printed_by_the_console_which_escapes_them() -> None:
     """The other files print texts of the package only: usage, help, the version."""
     users = {str(path.relative_to(SOURCE / "cli")) for path in FILES if "print" in {name for name, _ in calls(path)}}
-    assert users == {"console.py", "__init__.py", "parse.py"}
+    assert users == {"console.py", "__init__.py", "parse.py", "completion.py"}
 
 
 def test_the_home_directory_is_expanded_in_one_place() -> None:
@@ -136,7 +136,8 @@ WRITERS = {
     "download.py": "appends to a partial file, which is verified and renamed",
     "video.py": "writes to a temporary file of `replacing`",
     "process.py": "opens the null device",
-    "style.py": "writes to memory",
+    "predict.py": "writes to a temporary file of `replacing`",
+    "encode.py": "writes to memory",
 }
 """Files that open files for writing, and why."""
 

@@ -174,8 +174,8 @@ def test_a_summary_prints_as_a_table() -> None:
     assert "416,520 MACs" in str(summary) and "conv2" in str(summary) and "<table>" in summary._repr_html_()
     assert firstsight.summary(firstsight.load("lenet-digits")).layers == summary.layers
     assert firstsight.summary(firstsight.create_model("lenet"), (1, 32, 32)).macs == summary.macs
-    with pytest.raises(firstsight.UsageError, match="takes no images"):
-        firstsight.summary("dcgan-fashion")
+    with pytest.raises(firstsight.UsageError, match="takes latent vectors of"):
+        firstsight.summary("dcgan-fashion", (1, 28, 28))
 
 
 @pytest.mark.parametrize("name", ["lenet-digits", "infogan-mnist", "openpose-tiny-lsp", "pose-tiny-lsp"])
