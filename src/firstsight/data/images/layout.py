@@ -151,7 +151,7 @@ def _find_flat(files: Sequence[ImageFile]) -> Layout | None:
 def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
     layout = Layout()
     depth, inside = _skip_outer_folders(tree.files)
-    layout.leave_out((file for file in tree.files if file not in set(inside)), "outer folders")
+    layout.left_out["outer folders"] = len(tree.files) - len(inside)
     folders: dict[str, list[ImageFile]] = {}
     for file in inside:
         if len(file.parts) > depth + 1:
