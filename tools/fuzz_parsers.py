@@ -55,7 +55,7 @@ class Parser:
     parse : Callable[[Path], object]
         Read a file.
     weight : int
-        Number of inputs relative to the other parsers; a video takes a process of its own.
+        Number of inputs relative to the other parsers; a video takes a separate process.
     """
 
     suffix: str

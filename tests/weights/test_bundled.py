@@ -240,7 +240,7 @@ def test_the_pck_of_pose_tiny_is_that_of_its_card(shared: Path) -> None:
 
 @pytest.mark.parametrize("name", PHOTO_MODELS)
 def test_photograph_networks_find_the_four_people_of_the_sample_photograph(name: str) -> None:
-    """COCO's boxes; each person is found once, with most of the box, and nobody else."""
+    """COCO's boxes; each person is found once, with most of the box; there are no other detections."""
     boxes = np.array(
         [
             [211.7, 78.1, 97.6, 120.8],

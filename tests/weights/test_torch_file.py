@@ -1,4 +1,4 @@
-"""Files of torch.save: where training scripts keep weights, what stands beside them, and archives that lie."""
+"""Files of torch.save: where training scripts keep weights, other content, and archives with false sizes."""
 
 import argparse
 import datetime
@@ -60,13 +60,13 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
     "net": lambda s: {"net": s, "acc": 93.1, "epoch": 3},
     "params": lambda s: {"params": s},
     "EMA alone": lambda s: {"state_dict_ema": s, "epoch": 2},
-    "EMA beside": lambda s: {"model": s, "model_ema": {name: tensor * 0 for name, tensor in s.items()}},
+    "model and EMA": lambda s: {"model": s, "model_ema": {name: tensor * 0 for name, tensor in s.items()}},
     "nested": lambda s: {"checkpoint": {"state_dict": s, "optimizer": ADAM}},
     "nested twice": lambda s: {"state_dict": {"model": s}},
     "own name": lambda s: {"resnet": s, "best_acc": torch.tensor(0.9)},
-    "own name beside an optimizer": lambda s: {"my_net": s, "optim_g": ADAM, "lr_scheduler": {"a": torch.ones(2)}},
-    "number beside tensors": lambda s: OrderedDict(s, epoch=3),
-    "number beside the state dict": lambda s: {"state_dict": s, "best": torch.tensor(0.9)},
+    "own name and an optimizer": lambda s: {"my_net": s, "optim_g": ADAM, "lr_scheduler": {"a": torch.ones(2)}},
+    "number and tensors": lambda s: OrderedDict(s, epoch=3),
+    "number and a state dict": lambda s: {"state_dict": s, "best": torch.tensor(0.9)},
     "SWA": lambda s: {"n_averaged": torch.tensor(5), **prefixed(s, "module.")},
     "Lightning": lambda s: {"state_dict": prefixed(s, "model."), "hyper_parameters": {"lr": 0.1}, "epoch": 1},
     "compiled in Lightning": lambda s: {"state_dict": prefixed(s, "net.", "_orig_mod.")},

@@ -328,7 +328,8 @@ def _to_upright_image(header: FrameHeader, pixels: memoryview) -> Image.Image:
     """Convert pixels to an image, flipped and rotated by multiples of 90 degrees as its display matrix says."""
     size = header.width, header.height
     orientation = 1 if header.stride > 0 else -1
-    image = Image.frombuffer("RGB", size, pixels, "raw", "RGB", abs(header.stride), orientation)  # type: ignore[arg-type]
+    data: Any = pixels  # Pillow accepts every buffer; its annotation has fewer types
+    image = Image.frombuffer("RGB", size, data, "raw", "RGB", abs(header.stride), orientation)
     transpose = nearest_transpose(*header.matrix)
     return image if transpose is None else image.transpose(transpose)
 

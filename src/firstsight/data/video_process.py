@@ -117,9 +117,10 @@ class DecoderProcess:
 
     def _read(self, size: int) -> bytearray:
         buffer = bytearray(size)
-        view, stream = memoryview(buffer), self._process.stdout
+        view = memoryview(buffer)
+        stream: Any = self._process.stdout  # a BufferedReader, annotated as IO[bytes], which has no readinto
         while view:
-            count = stream.readinto(view) if stream is not None else 0  # type: ignore[attr-defined]
+            count = stream.readinto(view) if stream is not None else 0
             if not count:
                 raise EOFError
             view = view[count:]

@@ -290,7 +290,7 @@ def _prepare(net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[nn.Modu
 
 
 def _new_buffer(buffer: Tensor) -> Tensor:
-    new: Tensor = UninitializedBuffer(device=buffer.device, dtype=buffer.dtype)  # type: ignore[call-arg]
+    new: Tensor = UninitializedBuffer(device=buffer.device, dtype=buffer.dtype)  # type: ignore[call-arg]  # torch's stubs
     return new
 
 
