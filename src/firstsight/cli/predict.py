@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,7 @@ def run(argv: list[str]) -> int:
                 remarks.add(item)
                 counts[item.label] += 1
                 if write:
-                    write.writerow(csv_row(item))
+                    write(csv_row(item))
                 if arguments.json or not write:
                     predictions.append(item)
         remarks.print()
@@ -152,8 +152,8 @@ class Remarks:
 
 
 @contextmanager
-def _writing(path: Path | None, top: int) -> "Iterator[csv.Writer | None]":
-    """Context manager of a CSV file that replaces ``path`` when it is complete; None without a path."""
+def _writing(path: Path | None, top: int) -> Iterator[Callable[[Sequence[str]], object] | None]:
+    """Context manager of the function that writes a row of a CSV file, which replaces ``path`` at the end; or of None."""
     if path is None:
         yield None
         return
@@ -165,7 +165,7 @@ def _writing(path: Path | None, top: int) -> "Iterator[csv.Writer | None]":
             writer = csv.writer(stream, lineterminator="\n")
             more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
             writer.writerow(["image", "class", "probability", *more, "remarks"])
-            yield writer
+            yield writer.writerow
 
 
 def csv_row(prediction: "Prediction") -> list[str]:

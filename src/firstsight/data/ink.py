@@ -82,7 +82,7 @@ class Strokes:
         side = max(height, width)
         offset = max(abs(left + right - width), abs(top + bottom - height)) / 2
         fills = FILLED[0] <= max(right - left, bottom - top) / side <= FILLED[1]
-        return fills and offset <= OFF_CENTER * side
+        return bool(fills and offset <= OFF_CENTER * side)
 
 
 def find_strokes(image: Image.Image, *, is_dark: bool | None = None) -> Strokes | None:
@@ -180,9 +180,9 @@ def _reduce(image: Image.Image) -> Floats:
     """Return (C, H, W) values of a copy of limited size."""
     longer = max(image.size)
     target = min(max(longer, MIN_WORK_SIZE), WORK_SIZE)
-    size = tuple(max(1, round(target * side / longer)) for side in image.size)
+    width, height = (max(1, round(target * side / longer)) for side in image.size)
     factor = max(1, longer // (2 * target))
-    resized = (image.reduce(factor) if factor > 1 else image).resize(size, Image.Resampling.BILINEAR)
+    resized = (image.reduce(factor) if factor > 1 else image).resize((width, height), Image.Resampling.BILINEAR)
     values = np.asarray(resized, np.float64)
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 

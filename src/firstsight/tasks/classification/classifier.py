@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from firstsight.arguments import check_type
 from firstsight.data.datasets import DATASETS
 from firstsight.data.image_input import ImageLike
+from firstsight.data.image_source import ImageSource
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
@@ -189,14 +190,14 @@ class Classifier:
 
     def _batches(
         self,
-        images: ImageLike | Iterable[ImageLike],
+        images: ImageLike | Iterable[ImageLike | ImageSource],
         *,
         bgr: bool,
         batch_size: int | None,
         invert: Invert,
         on_error: OnError | None,
     ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, ...], ...], Tensor]]:
-        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch."""
+        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch; see `predict`."""
         check_type("invert", invert, Invert)
         check_type("batch_size", batch_size, int | None)
         if batch_size is not None and batch_size < 1:
@@ -216,7 +217,7 @@ class Classifier:
 
     def stream(
         self,
-        images: ImageLike | Iterable[ImageLike],
+        images: ImageLike | Iterable[ImageLike | ImageSource],
         *,
         top: int = TOP,
         bgr: bool = False,
@@ -232,6 +233,11 @@ class Classifier:
         ------
         Prediction
             One for every image, in the same order.
+
+        Raises
+        ------
+        UsageError
+            If ``top`` is below 1.
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
