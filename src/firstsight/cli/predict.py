@@ -67,7 +67,7 @@ def run(argv: list[str]) -> int:
     predictions: list[Prediction] = []
     if sources:
         classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
-        found = classifier.stream(
+        stream = classifier.stream(
             sources,
             top=arguments.top,
             batch_size=arguments.batch_size,
@@ -77,7 +77,7 @@ def run(argv: list[str]) -> int:
         remarks = Remarks()
         counts: Counter[str] = Counter()
         with _writing(arguments.csv, min(arguments.top, len(classifier.classes))) as write:
-            for item in progress(found, "images", total=len(sources)):
+            for item in progress(stream, "images", total=len(sources)):
                 remarks.add(item)
                 counts[item.label] += 1
                 if write:
@@ -153,16 +153,16 @@ class Remarks:
 
 @contextmanager
 def _writing(path: Path | None, top: int) -> Iterator[Callable[[Sequence[str]], object] | None]:
-    """Context manager of the function that writes a row of a CSV file, which replaces ``path`` at the end; or of None."""
+    """Context manager of a function that writes a row of a CSV file, which replaces ``path`` at the end."""
     if path is None:
         yield None
         return
     from firstsight.atomic_io import replacing
 
     with replacing(path) as temporary:
-        stream: IO[str]
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
+        file: IO[str]
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
             more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
             writer.writerow(["image", "class", "probability", *more, "remarks"])
             yield writer.writerow

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from firstsight.arguments import check_type
 from firstsight.data.datasets import DATASETS
 from firstsight.data.image_input import ImageLike
-from firstsight.data.image_source import ImageSource
 from firstsight.data.image_io import Preprocess
+from firstsight.data.image_source import ImageSource
 from firstsight.documents.cards import ClassifierCard, PreprocessCard, check_card
 from firstsight.engine.device import choose_device
 from firstsight.errors import DataError, UsageError, WeightsError
@@ -265,7 +265,7 @@ class Classifier:
         ----------
         images : ImageLike | Iterable[ImageLike]
             One image or several, of any form and size. A path may also be a folder, a zip file, or a pattern such as
-            "photos/*.jpg".
+            ``photos/*.jpg``.
         top : int
             Number of classes to return for every image, at least 1.
         bgr : bool
