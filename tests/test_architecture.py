@@ -135,6 +135,7 @@ WRITERS = {
     "rundir.py": "appends lines to metrics.jsonl",
     "download.py": "appends to a partial file, which is verified and renamed",
     "video.py": "writes to a temporary file of `replacing`",
+    "predict.py": "writes to a temporary file of `replacing`",
     "process.py": "opens the null device",
     "predict.py": "writes to a temporary file of `replacing`",
     "encode.py": "writes to memory",

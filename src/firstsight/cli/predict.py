@@ -2,11 +2,11 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -70,7 +70,7 @@ def run(argv: list[str]) -> int:
     predictions: list[Prediction] = []
     if sources:
         classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
-        found = classifier.stream(
+        stream = classifier.stream(
             sources,
             top=arguments.top,
             batch_size=arguments.batch_size,
@@ -80,11 +80,11 @@ def run(argv: list[str]) -> int:
         remarks = Remarks()
         counts: Counter[str] = Counter()
         with _writing(arguments.csv, min(arguments.top, len(classifier.classes))) as write:
-            for item in progress(found, "images", total=len(sources)):
+            for item in progress(stream, "images", total=len(sources)):
                 remarks.add(item)
                 counts[item.label] += 1
                 if write:
-                    write.writerow(csv_row(item))
+                    write(csv_row(item))
                 if arguments.json or not write:
                     predictions.append(item)
         remarks.print()
@@ -155,20 +155,20 @@ class Remarks:
 
 
 @contextmanager
-def _writing(path: Path | None, top: int) -> "Iterator[Any]":
-    """Context manager of a CSV file that replaces ``path`` when it is complete; None without a path."""
+def _writing(path: Path | None, top: int) -> Iterator[Callable[[Sequence[str]], object] | None]:
+    """Context manager of a function that writes a row of a CSV file, which replaces ``path`` at the end."""
     if path is None:
         yield None
         return
     from firstsight.atomic_io import replacing
 
     with replacing(path) as temporary:
-        stream: IO[str]
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
+        file: IO[str]
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
             more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
             writer.writerow(["image", "class", "probability", *more, "remarks"])
-            yield writer
+            yield writer.writerow
 
 
 def csv_row(prediction: "Prediction") -> list[str]:

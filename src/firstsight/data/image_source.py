@@ -100,20 +100,20 @@ def find_images(path: str | Path) -> list[ImageSource]:
     Traceback (most recent call last):
     firstsight.errors.DataError: no-such-folder/*.png: no file matches this pattern
     """
-    name, found = str(path), expand_user(path)
+    name, target = str(path), expand_user(path)
     try:
-        is_folder, is_file = found.is_dir(), found.is_file()
+        is_folder, is_file = target.is_dir(), target.is_file()
     except (OSError, ValueError):  # a name that no file can have
         is_folder = is_file = False
     if not is_folder and not is_file and glob.has_magic(name):
-        matches = sorted(glob.glob(str(found), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
+        matches = sorted(glob.glob(str(target), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
         sources = [source for match in matches for source in _of_match(Path(match))]
         if not sources:
             raise DataError(f"{name}: no file matches this pattern")
         return sources
-    if is_folder or (is_file and _is_zip(found)):
-        return _of_tree(name, found)
-    return [ImageSource(name, found)]
+    if is_folder or (is_file and _is_zip(target)):
+        return _of_tree(name, target)
+    return [ImageSource(name, target)]
 
 
 def _of_match(path: Path) -> list[ImageSource]:

@@ -10,6 +10,7 @@ from firstsight.recipes.train import TrainResult
 def train(
     recipe: str,
     *,
+    config: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     device: Device = "auto",
@@ -44,6 +45,8 @@ def train(
     bias_lr_mult: float = ...,
     weights: str | Path = ...,
     freeze: bool = ...,
+    fit: Literal["crop", "pad"] = ...,
+    patience: int = ...,
     whiten: int = ...,
     tta_views: Literal[1, 2, 6] = ...,
     d_lr_mult: float = ...,

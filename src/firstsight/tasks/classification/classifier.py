@@ -199,7 +199,7 @@ class Classifier:
         invert: Invert,
         on_error: OnError | None,
     ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, ...], ...], Tensor]]:
-        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch."""
+        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch; see `predict`."""
         check_type("invert", invert, Invert)
         check_type("batch_size", batch_size, int | None)
         if batch_size is not None and batch_size < 1:
@@ -235,6 +235,11 @@ class Classifier:
         ------
         Prediction
             One for every image, in the same order.
+
+        Raises
+        ------
+        UsageError
+            If ``top`` is below 1.
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
@@ -262,7 +267,7 @@ class Classifier:
         ----------
         images : ImageLike | Iterable[ImageLike]
             One image or several, of any form and size. A path may also be a folder, a zip file, or a pattern such as
-            "photos/*.jpg".
+            ``photos/*.jpg``.
         top : int
             Number of classes to return for every image, at least 1.
         bgr : bool

@@ -29,7 +29,7 @@ def predict(
         A `Classifier`, or what `firstsight.load` takes: "lenet-fashion", "resnet34", a run directory, a file.
     images : ImageLike | Iterable[ImageLike]
         One image or several: paths, bytes, file objects, PIL images, arrays (H, W) or (H, W, 3), tensors (C, H, W) or
-        (N, C, H, W); of any size. A path may also be a folder, a zip file, or a pattern such as "photos/*.jpg".
+        (N, C, H, W); of any size. A path may also be a folder, a zip file, or a pattern such as ``photos/*.jpg``.
     top : int
         Number of classes to return for every image, at least 1.
     bgr : bool

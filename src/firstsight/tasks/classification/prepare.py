@@ -151,6 +151,6 @@ def confidence_remarks(labels: Sequence[str], probs: Sequence[float]) -> tuple[s
     return (f"low confidence: {labels[0]} has {probs[0]:.0%}, {labels[1]} has {probs[1]:.0%}",)
 
 
-def is_note(remark: str) -> bool:
+def is_note(text: str) -> bool:
     """Return whether a remark only says what was done, and is no warning."""
-    return remark.startswith(NOTES)
+    return text.startswith(NOTES)

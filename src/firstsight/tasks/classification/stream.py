@@ -23,7 +23,7 @@ OnError: TypeAlias = Callable[[DataError], None]
 
 MAX_BATCH = 256
 BATCH_VALUES = 5_000_000
-"""Maximum number of input values of a batch by default: 32 images of 3x224x224."""
+"""Maximum number of input values of a batch by default: 33 images of 3x224x224."""
 MAX_WORKERS = 8
 
 
