@@ -137,7 +137,6 @@ WRITERS = {
     "video.py": "writes to a temporary file of `replacing`",
     "predict.py": "writes to a temporary file of `replacing`",
     "process.py": "opens the null device",
-    "predict.py": "writes to a temporary file of `replacing`",
     "encode.py": "writes to memory",
 }
 """Files that open files for writing, and why."""
