@@ -151,7 +151,8 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     firstsight.errors.UsageError: `epochs` must be an integer; got the text '3'
     """
     if not _matches(value, hint):
-        raise UsageError(f"`{name}` must be {_expected(hint)}; got {describe(value)}")
+        shown = one_line(value, MAX_SHOWN) if isinstance(value, str) and _is_choice(hint) else describe(value)
+        raise UsageError(f"`{name}` must be {_expected(hint)}; got {shown or describe(value)}")
 
 
 def describe(value: Any) -> str:
@@ -221,6 +222,12 @@ def _is_a(value: Any, kind: Any) -> bool:
 def _is_bool(value: Any) -> bool:
     """Return whether a value is True or False, of Python or NumPy (which is not imported for this)."""
     return isinstance(value, bool) or (getattr(value, "dtype", None) == "bool" and getattr(value, "shape", None) == ())
+
+
+def _is_choice(hint: Any) -> bool:
+    """Return whether an annotation is a choice among texts, or a union of one with None."""
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return all(get_origin(member) is Literal or member is type(None) for member in members)
 
 
 def _expected(hint: Any) -> str:

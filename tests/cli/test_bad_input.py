@@ -61,7 +61,7 @@ def lenet(trained: Callable[[str], Path]) -> Path:
         ("train lenet --epochs three", ["--epochs must be a whole number; got 'three'"]),
         ("train lenet --epochs 0", ["--epochs must be between 1 and 100000; got 0"]),
         ("train lenet --lr -1", ["--lr must be above 0"]),
-        ("train lenet --lr nan", ["--lr must be above 0"]),
+        ("train lenet --lr nan", ["--lr must be a number; got nan"]),
         ("train lenet --batch-size 0", ["--batch-size must be between"]),
         (
             "train lenet --optimizer rmsprop",

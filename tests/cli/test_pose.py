@@ -267,7 +267,7 @@ def test_options_that_cannot_be_used_are_refused(pose: Run, photo: Path, argumen
 
 
 def test_a_missing_image_is_reported_before_the_weights_are_looked_for(run: Run) -> None:
-    code, out, err = run("pose", "gone.png", "--model", "nowhere.safetensors")
+    code, out, err = run("pose", "gone.png", "--model", "openpose-mobilenet")
     assert (code, out) == (1, "") and err == "firstsight: gone.png: No such file or directory\n"
 
 

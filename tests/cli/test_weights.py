@@ -42,7 +42,7 @@ def test_imported_weights_predict_by_the_name_of_their_network(run: Run, photo: 
     ]
     assert out.splitlines()[-1] == "use it: firstsight predict resnet18-imagenet PHOTO"
     code, out, err = run("predict", "resnet18", photo, "--json", "--top", 1000)
-    assert (code, err) == (0, "")
+    assert code == 0 and err.startswith("warning: photo.png: low confidence: ")  # its weights are random
     top = json.loads(out)[0]["top"]
     assert {guess["label"] for guess in top} == set(imagenet_classes())
     assert sum(guess["probability"] for guess in top) == pytest.approx(1, abs=1e-3)

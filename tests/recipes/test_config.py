@@ -71,7 +71,8 @@ def test_a_run_is_repeated_from_its_configuration_with_the_same_bits(data: str) 
         torch.set_num_threads(threads)
     assert again.run_dir == first.run_dir.with_name("2") and again.recipe == "mlp-photos"
     assert are_equal(first.run_dir, again.run_dir)
-    assert listener.notes[0] == "settings of runs/mlp-photos/1/config.json"
+    assert listener.notes[0] == "2 classes: dark (8), light (8)"
+    assert listener.notes[1] == "settings of runs/mlp-photos/1/config.json"
     before, now = (json.loads((run / "config.json").read_text()) for run in (first.run_dir, again.run_dir))
     assert before == now
 
@@ -81,7 +82,7 @@ def test_explicit_settings_replace_those_of_the_configuration_and_are_named(data
     listener = Listener()
     other = train("mlp", config="latest", lr=0.05, epochs=2, callback=listener)
     assert listener.notes[0] == "latest: runs/mlp-photos/1"
-    assert listener.notes[1].startswith(
+    assert listener.notes[2].startswith(
         "settings of runs/mlp-photos/1/config.json, except for: epochs was 1, now 2; lr was"
     )
     settings = json.loads((other.run_dir / "config.json").read_text())["settings"]
@@ -94,7 +95,7 @@ def test_data_that_have_changed_are_named(data: str) -> None:
     (Path(data) / "dark" / "000.png").unlink()
     listener = Listener()
     train(config=first.run_dir, callback=listener)
-    assert listener.notes[1].startswith("the data are not those of runs/mlp-photos/1/config.json: ")
+    assert listener.notes[2].startswith("the data are not those of runs/mlp-photos/1/config.json: ")
 
 
 def test_other_data_give_the_run_another_name(data: str, make_images: Make) -> None:

@@ -542,11 +542,11 @@ def test_bundled_and_cached_pose_weights_are_listed_and_evaluated_by_name(
     assert entries["resnet34-imagenet"]["skeleton"] is None
     sticks(4, where="home/data/lspet/person_keypoints_train.json")
     path = sticks(3, where="home/data/lspet/person_keypoints_val.json")
-    alone = sticks(10, where="alone/person_keypoints.json").parent  # a fifth of a folder's only file is held out
+    alone = sticks(10, where="alone/person_keypoints.json").parent  # no data of a training: all images are measured
     for arguments, model, n in (
         (("openpose-tiny-lsp", "--data", path), "openpose-tiny-lsp", 3),
         (("openpose-tiny-lsp",), "openpose-tiny-lsp", 3),
-        (("my-poses", "--data", alone), "my-poses", 2),
+        (("my-poses", "--data", alone), "my-poses", 10),
     ):
         code, out, _ = run("evaluate", *arguments, "--height", 64, "--json")
         assert code == 0 and (json.loads(out)["model"], json.loads(out)["n"]) == (model, n)

@@ -149,10 +149,13 @@ def test_missing_packages_are_named(package: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("lenet net.onnx", "lenet has no published weights; trained weights: lenet-digits"),
+        (
+            "lenet net.onnx",
+            "trained weights: lenet-digits, lenet-fashion, lenet-mnist; type: firstsight export lenet-digits FILE",
+        ),
         ("lenet-mnist net.onnx --random-weights", "--random-weights is for the name of a network"),
         ("lenet-mnist net.safetensors --check", "--check and --random-weights are for .onnx and .pt2 files"),
-        ("lenet-mnist net.h5", "must be a .onnx or .pt2 or .safetensors file; got net.h5"),
+        ("lenet-mnist net.h5", "FILE must be a .onnx, .pt2 or .safetensors file; got net.h5"),
         ("lenet-mnist missing/net.pt2", "the folder missing does not exist"),
     ],
 )

@@ -211,7 +211,7 @@ def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: P
         (["--code", "c1=3", "--code", "c2=1"], "--code is given twice; write all codes in one"),
         (["--steps", "5"], "--steps needs --interpolate"),
         (["--data", "digits"], "--data needs --nearest"),
-        (["--nearest", "1", "--out", "x.gif"], "--nearest needs a .png file"),
+        (["--nearest", "1", "--out", "x.gif"], "--nearest needs a figure, as in nearest.png; got x.gif"),
         (["--seed", "-1"], "a seed must be between"),
         (["--interpolate", "1", str(2**63)], "a seed must be between"),
         (["--n", "0"], "--n must be between 1 and 100,000; got 0"),

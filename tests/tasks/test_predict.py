@@ -215,7 +215,7 @@ def test_a_stream_holds_a_batch_or_two_and_its_threads_end(digits: Classifier) -
     ("options", "message"),
     [
         ({"batch_size": 0}, "`batch_size` must be at least 1; got 0"),
-        ({"batch_size": "4"}, "`batch_size` must be an integer or None; got '4'"),
+        ({"batch_size": "4"}, "`batch_size` must be an integer or None; got the text '4'"),
         ({"invert": "maybe"}, "`invert` must be one of auto, yes, no; got maybe"),
         ({"top": 0}, "`top` must be a whole number of at least 1"),
     ],

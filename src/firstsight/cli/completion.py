@@ -165,7 +165,7 @@ def _options(command: str, words: Sequence[str]) -> list[Option]:
 
 
 NAMES: dict[str, Callable[[], list[str]]] = {
-    "RECIPE_OR_MODEL": lambda: [*RECIPES, *MODELS],
+    "[RECIPE_OR_MODEL]": lambda: [*RECIPES, *MODELS],
     "RUN_OR_WEIGHTS": weights_names,
     "MODEL": lambda: [*MODELS, *weights_names()],
     "[PATTERN]": lambda: [*MODELS, *RECIPES],

@@ -96,19 +96,23 @@ def _print_labeled(label: str, color: str, line: str) -> None:
 
 
 def as_options(message: str) -> str:
-    """Replace names of parameters by the options of the command line.
+    """Replace names of parameters by the options and arguments of the command line.
 
     >>> as_options("`batch_size` must be at least 4 with `packing=2`")
     '--batch-size must be at least 4 with --packing 2'
+    >>> as_options("`FILE=a.h5` is a folder")
+    'FILE a.h5 is a folder'
     """
 
     def option(match: re.Match[str]) -> str:
+        if match[1].isupper():
+            return f"{match[1]} {match[2]}" if match[2] else match[1]
         name, value = match[1].replace("_", "-"), match[2]
         if value in ("True", "False"):
             return f"--{'' if value == 'True' else 'no-'}{name}"
         return f"--{name} {value}" if value else f"--{name}"
 
-    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`", option, message)
+    return re.sub(r"`([a-z][a-z0-9_]*|[A-Z]+)(?:=([^`]+))?`", option, message)
 
 
 def fail(reason: str) -> None:

@@ -30,6 +30,7 @@ USES = {
     "pose": "firstsight pose IMAGE --model {}",
     "features": "firstsight features {}",
     "summary": "firstsight summary {}",
+    "export": "firstsight export {} FILE",
 }
 """How a command uses a name."""
 MAX_NAMES = 3
@@ -251,7 +252,7 @@ def _use(weights: str, command: str = "") -> str:
         spec = task_of_card(str(card["kind"]), path or Path(weights))
     else:
         spec = task_of("openpose-mobilenet" if weights in PUBLISHED_POSE else weights.removesuffix("-imagenet"))
-    is_general = command in ("evaluate", "features", "summary")
+    is_general = command in ("evaluate", "features", "summary", "export")
     return USES.get(command if is_general else spec.command, "firstsight evaluate {}").format(weights)
 
 

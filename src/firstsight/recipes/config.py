@@ -154,7 +154,7 @@ def describe_changes(saved: SavedConfig, now: RunConfig) -> list[str]:
 
 
 def _machine(config: RunConfig) -> dict[str, Any]:
-    """Return what the bits of a result depend on, besides settings and data."""
+    """Return what the bits of a result depend on, in addition to settings and data."""
     versions = {name: version for name, version in config.versions.items() if name in ("torch", "firstsight")}
     return {"device": config.device, "processes": config.processes, **versions}
 

@@ -169,8 +169,19 @@ def _rank(run: RunSummary) -> tuple[bool, str, float]:
     return False, run.metric.key, -run.best if run.metric.higher_is_better else run.best
 
 
+def _read_plan(run: Path) -> tuple[RunConfig, int]:
+    """Return the configuration of a run and its number of epochs, or raise RunError."""
+    config = read_config(run, advice="")
+    if config is None:
+        raise RunError(f"{run}: holds files of a run, but no config.json")
+    epochs = config.settings.get("epochs")
+    if not isinstance(epochs, int) or not isinstance(config.settings.get("data"), str):
+        raise RunError(f"{run / 'config.json'}: not the configuration of a run (no epochs or no data in it)")
+    return config, epochs
+
+
 def summarize(run: Path) -> RunSummary:
-    """Return the summary of a run directory; a damaged one is no error.
+    """Return the summary of a run directory; the one of a damaged run names the problems.
 
     Parameters
     ----------
@@ -178,12 +189,7 @@ def summarize(run: Path) -> RunSummary:
         Run directory.
     """
     try:
-        config = read_config(run, advice="")
-        if config is None:
-            raise RunError(f"{run}: holds files of a run, but no config.json")
-        planned = config.settings.get("epochs")
-        if not isinstance(planned, int) or not isinstance(config.settings.get("data"), str):
-            raise RunError(f"{run / 'config.json'}: not the configuration of a run (no epochs or no data in it)")
+        config, planned = _read_plan(run)
         history, problems = read_metrics(run)
         started = (run / "config.json").stat().st_mtime
         locked = is_locked(run)

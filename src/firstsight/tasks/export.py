@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from firstsight.arguments import check_type, expand_user
+from firstsight.arguments import check_arguments, expand_user
 from firstsight.atomic_io import replace_file, replacing
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError, WeightsError
@@ -84,8 +84,7 @@ def export(
         program = torch.export.load("lenet.pt2")
         logits = program.module()(images)
     """
-    check_type("check", check, bool)
-    check_type("random_weights", random_weights, bool)
+    check_arguments(export, locals())
     target = expand_user(path)
     if not target.parent.is_dir():
         raise UsageError(f"`path={target}`: the folder {target.parent} does not exist")

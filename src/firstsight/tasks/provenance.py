@@ -42,6 +42,9 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
 def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, Any]) -> bool:
     """Return whether ``data`` is the name or the path of the data that weights were trained on.
 
+    Cards have the last part of a path only, so a path with the same last part counts, too: then the images that were
+    held out are measured, and never those of the training.
+
     Parameters
     ----------
     data : str | Path
@@ -55,7 +58,7 @@ def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, An
     trained_on = str(settings.get("data", card["about"].get("data", "")))
     if str(data) == trained_on:
         return True
-    return os.path.realpath(expand_user(data)) == os.path.realpath(expand_user(trained_on))
+    return os.path.basename(os.path.realpath(expand_user(data))) == os.path.basename(expand_user(trained_on))
 
 
 def describe_split(images: ImageSet) -> str:

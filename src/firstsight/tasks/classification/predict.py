@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from firstsight.arguments import check_arguments
 from firstsight.data.image_input import ImageLike
 from firstsight.tasks.classification.classifier import TOP, Classifier, Prediction
 from firstsight.tasks.classification.prepare import Invert
@@ -66,5 +67,6 @@ def predict(
     >>> [prediction.image for prediction in predict("lenet-digits", torch.zeros(2, 1, 32, 32))]
     ['image', 'image']
     """
+    check_arguments(predict, locals())
     classifier: Classifier = load_as("classification", model, device=device)
     return classifier.predict(images, top=top, bgr=bgr, batch_size=batch_size, invert=invert, on_error=on_error)
