@@ -77,6 +77,20 @@ def test_run_moves_between_one_and_two_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_early_stopping_of_two_processes_is_that_of_one(tmp_path: Path) -> None:
+    """All processes measure the same validation loss, so they stop together, and keep the same weights."""
+    settings = {"precision": "float64", "epochs": 30, "patience": 2, "lr": 0.01}
+    one, two = run_jobs(
+        tmp_path,
+        *({"world": world, "recipe": "lenet", "settings": settings | {"out": str(world)}} for world in (1, 2)),
+    )
+    assert not any(one["codes"] + two["codes"]), two["stderr"]
+    epochs = json.loads(one["stdout"])["epochs"]
+    assert json.loads(two["stdout"])["epochs"] == epochs < 30
+    assert_close(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
 def test_generator_trained_by_two_processes_is_resumed_and_used_by_one(tmp_path: Path) -> None:
     """The two agree on a precision, which the one process keeps; the checkpoint is whole."""
     settings = {"d_width": 4, "image_size": 8, "precision": "auto", "epochs": 2, "out": "run"}
