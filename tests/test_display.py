@@ -26,6 +26,7 @@ from firstsight.tasks.classification.classifier import ClassProbability, Predict
 from firstsight.tasks.evaluation import Evaluation
 from firstsight.tasks.gan.image_grid import ImageGrid
 from firstsight.tasks.pose.result import PoseResult
+from firstsight.tasks.pose.video import FramePoses
 
 MARKUP = "<script>alert('x')</script>&amp;\x1b[2J"
 TAGS = {"p", "table", "tr", "td", "th", "div", "img"}
@@ -39,6 +40,11 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "named grid": lambda: ImageGrid(torch.zeros(2, 4), NOISE[:2], 2, rows=(MARKUP,), heads=("a", "b")),
     "poses": lambda: PoseResult([POSE], COCO_17, Image.fromarray(np.tile(NOISE[0, 0].numpy(), (6, 6))), {"read": 1.0}),
     "training": lambda: TrainResult(MARKUP, Path(MARKUP), 3, MARKUP, {"accuracy": 0.5, MARKUP: 1.0}, 2.0, 100.0, 61706),
+    "frame": lambda: FramePoses(
+        poses=[POSE], skeleton=COCO_17, image=Image.new("RGB", (90, 60)), timings={"read": 1.0}, number=3, seconds=0.1,
+        identities=[7],
+    ),
+    "filter": lambda: firstsight.apply_filter(Image.linear_gradient("L").rotate(90)),
     "summary": lambda: firstsight.summary("lenet"),
     "images": lambda: ImageSet(
         NOISE, torch.arange(16), tuple(f"{i}{MARKUP}" for i in range(16)), MARKUP, "train", notes=(MARKUP,),
@@ -48,7 +54,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "generator": lambda: firstsight.load("gan-digits"),
     "estimator": lambda: firstsight.load("pose-tiny-lsp"),
 }  # fmt: skip
-SAVED = ("prediction", "evaluation", "grid", "poses", "training", "summary")
+SAVED = ("prediction", "evaluation", "grid", "poses", "frame", "filter", "training", "summary")
 
 
 class Checker(HTMLParser):
@@ -81,7 +87,17 @@ def test_html_is_escaped_closed_and_small(name: str) -> None:
     for data in re.findall("base64,([^']*)'", html):
         content = base64.b64decode(data)
         assert content.startswith((b"\x89PNG", b"\xff\xd8")) and len(content) <= display.MAX_BYTES
-    if name not in ("grid", "named grid", "poses", "summary", "classifier", "generator", "estimator"):
+    if name not in (
+        "grid",
+        "named grid",
+        "poses",
+        "frame",
+        "filter",
+        "summary",
+        "classifier",
+        "generator",
+        "estimator",
+    ):
         assert "<script>" in checker.text  # as text
 
 

@@ -235,7 +235,7 @@ def test_the_names_of_the_package() -> None:
         ),
         (lambda: firstsight.create_model(None), "`name` must be a string; got None"),
         (lambda: firstsight.create_model("lenet", weights=True), "`weights` must be a string or None; got True"),
-        (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be a whole number"),
+        (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be an integer; got 2.5"),
         (lambda: firstsight.load(3), "`name_or_path` must be a string or a path; got 3"),
     ],
 )
@@ -258,7 +258,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("train", {"recipe": "lenet", "out": 3}, "`out` must be a string or a path or None; got 3"),
     ("train", {"recipe": "lenet", "data": b"x"}, "`data` must be a string or a path; got an object of type bytes"),
     ("train", {"recipe": "lenet", "tta_views": True}, "`tta_views` must be one of 1, 2, 6; got True"),
-    ("train", {"recipe": "lenet", "device": "gpu"}, "`device` must be one of auto, cpu, cuda, mps; got the text 'gpu'"),
+    ("train", {"recipe": "lenet", "device": "gpu"}, "`device` must be one of auto, cpu, cuda, mps; got gpu"),
     ("evaluate", {"model": "lenet-digits", "strict": 1}, "`strict` must be True or False; got 1"),
     ("evaluate", {"model": "dcgan-fashion", "n": "9"}, "`n` must be an integer; got the text '9'"),
     ("load", {"name_or_path": ["lenet"]}, "`name_or_path` must be a string or a path; got the list ['lenet']"),
@@ -271,7 +271,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("add_nearest_neighbors", {"generator": "gan-digits", "grid": 0, "k": "2"}, "`k` must be an integer; got the text"),
     ("estimate_pose", {"image": "x.jpg", "scales": 1.0}, "`scales` must be a list, each value a number; got 1.0"),
     ("estimate_pose", {"image": "x.jpg", "scales": "1,2"}, "`scales` must be a list, each value a number; got the te"),
-    ("estimate_pose", {"image": "x.jpg", "method": "best"}, "`method` must be one of fast, exact or None; got the te"),
+    ("estimate_pose", {"image": "x.jpg", "method": "best"}, "`method` must be one of fast, exact or None; got best"),
     ("draw_poses", {"image": "x.jpg", "poses": [], "bgr": "yes"}, "`bgr` must be True or False; got the text 'yes'"),
     ("apply_filter", {"image": "x.jpg", "padding": "valid"}, "`padding` must be an integer or same; got the text 'va"),
     (

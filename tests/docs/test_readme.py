@@ -75,11 +75,11 @@ def test_commands_of_every_page_can_be_parsed(page: str) -> None:
     config = RunConfig(recipe="lenet-digits", model="lenet", settings={"data": "digits"}, data={})
     Path("runs/mine/config.json").write_text(encode(config))
     Path("my-photos").mkdir()
-    for command, *words in [*commands_of(PAGES[page]), *commands_of(PAGES[page], before=".*-m ")]:
-        if any(word.startswith("--help") for word in (command, *words)):
+    for command, *given in [*commands_of(PAGES[page]), *commands_of(PAGES[page], before=".*-m ")]:
+        if any(word.startswith("--help") for word in (command, *given)):
             continue
-        words = [word for word in words if word not in ("--color", "never", ">>", "~/.bashrc")]
-        words = ["my-photos" if word.startswith(("/", "$")) else word for word in words]
+        words = [word for word in given if word not in ("--color", "never", ">>", "~/.bashrc")]
+        words[:] = ["my-photos" if word.startswith(("/", "$")) else word for word in words]
         module = import_module(f"firstsight.cli.{command}")
         if command == "train":
             read_train(words)

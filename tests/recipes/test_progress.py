@@ -52,9 +52,15 @@ def test_a_file_gets_lines_and_no_bar(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.slow
 def test_a_kernel_trains_with_a_bar_and_stops_at_ctrl_c(tmp_path: object) -> None:
     cell = f"""
-import os, signal, threading
+import os, pathlib, signal, threading, time
 import firstsight as fs
-threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+def stop():
+    while not pathlib.Path(r"{tmp_path}/run/metrics.jsonl").exists():
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=stop, daemon=True).start()
 try:
     fs.train("lenet", epochs=100_000, progress=True, out=r"{tmp_path}/run")
 except fs.Interrupted as error:

@@ -28,9 +28,9 @@ from firstsight.tasks.classification.diagnosis import accuracy_interval, diagnos
 def test_each_case_has_its_diagnosis(train: float, test: float, n: int, chance: float, kind: str) -> None:
     diagnosis = diagnose(train, test, num_test=n, chance=chance)
     assert diagnosis.kind == kind
-    assert f"training accuracy {100 * train:.0f} %, test accuracy {100 * test:.0f} %" in diagnosis.text
+    assert f"training accuracy {100 * train:.0f}%, test accuracy {100 * test:.0f}%" in diagnosis.text
     assert kind in diagnosis.text
-    assert ("95 % interval" in diagnosis.text) == (n < 100)
+    assert ("95% interval" in diagnosis.text) == (n < 100)
 
 
 def test_the_advice_names_settings_that_help() -> None:
@@ -48,6 +48,6 @@ def test_the_interval_has_the_accuracies_that_the_result_does_not_contradict(cor
     def tail(p: float, ks: range) -> float:
         return sum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in ks)
 
-    assert 0.005 < tail(low, range(correct, n + 1)) < 0.1  # 2.5 % of the results at the bound are as good
+    assert 0.005 < tail(low, range(correct, n + 1)) < 0.1  # 2.5% of the results at the bound are as good
     if high < 1:
         assert 0.005 < tail(high, range(correct + 1)) < 0.1

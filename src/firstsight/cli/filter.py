@@ -87,12 +87,9 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json({"image": str(image), "out": str(target), **result.to_dict()})
         return 0
-    rows, columns = result.output.shape[1:]
-    (y, x), low, high = result.at, result.output.min(), result.output.max()
-    say(f"{name}: {result.image.shape[2]}x{result.image.shape[1]} to {columns}x{rows}, values {low:.1f} to {high:.1f}")
-    terms = [f"{p:.0f}*{k:.3g}" for p, k in zip(result.patch.flat, result.kernel.flat, strict=True) if k]
-    shown = " + ".join(terms[:9]) + (f" + ... ({len(terms)} terms)" if len(terms) > 9 else "")
-    say(f"output pixel x={x}, y={y}: {shown} = {result.total:.6g}")
+    size, arithmetic = result.lines()
+    say(f"{name}: {size}")
+    say(arithmetic)
     say(f"figure: {target}")
     return 0
 

@@ -91,7 +91,7 @@ def diagnose(
     else:
         kind = "few test images" if low <= chance else "good"
     is_stated = num_test < STATED_INTERVAL
-    interval = f" of {num_test} images (95 % interval {100 * low:.0f} to {100 * high:.0f} %)" if is_stated else ""
+    interval = f" of {num_test} images (95% interval {100 * low:.0f}% to {100 * high:.0f}%)" if is_stated else ""
     accuracies = f"training accuracy {_percent(train_accuracy)}, test accuracy {_percent(test_accuracy)}"
     return Diagnosis(kind, f"{accuracies}{interval}: {ADVICE[kind]}{'' if is_pretrained else PRETRAINED[kind]}")
 
@@ -112,9 +112,9 @@ def _percent(value: float) -> str:
     """Return a fraction as a percentage; only 1 is 100 %.
 
     >>> _percent(0.9996), _percent(1.0), _percent(0.56)
-    ('99.9 %', '100 %', '56 %')
+    ('99.96%', '100%', '56%')
     """
     percentage = 100 * value
     if percentage > 99 and value < 1:
-        return f"{math.floor(10 * percentage) / 10:.1f} %"
-    return f"{percentage:.0f} %"
+        return f"{math.floor(100 * percentage) / 100:.2f}%"
+    return f"{percentage:.0f}%"

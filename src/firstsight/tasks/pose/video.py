@@ -5,19 +5,23 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from PIL import Image
 
 from firstsight.arguments import check_arguments
 from firstsight.data.video import Frame, Video
-from firstsight.pose.parts import Pose
 from firstsight.pose.track import Tracker
 from firstsight.tasks.pose.estimator import Estimator
+from firstsight.tasks.pose.result import PoseResult
 
 
-@dataclass(frozen=True)
-class FramePoses:
+@dataclass(frozen=True, repr=False, kw_only=True)
+class FramePoses(PoseResult):
     """People in one frame.
+
+    The other attributes are those of `PoseResult`: poses, skeleton, image (the frame, upright, mode "RGB") and timings.
+    The time of "read" is with resizing, that of "decode" with tracking and smoothing.
 
     Attributes
     ----------
@@ -25,22 +29,30 @@ class FramePoses:
         Number of the frame, from 0.
     seconds : float
         Time of the frame from the beginning of the video, in seconds.
-    image : Image.Image
-        The frame, upright, mode "RGB".
-    poses : list[Pose]
-        Keypoints and boxes in pixels of the frame, pixel centers at integers.
     identities : list[int] | None
         Identity of each pose, from 1; None without tracking.
-    timings : dict[str, float]
-        Seconds for "read" (with resizing), "network", "decode" (with tracking and smoothing); see `PoseResult`.
     """
 
     number: int
     seconds: float
-    image: Image.Image
-    poses: list[Pose]
-    identities: list[int] | None
-    timings: dict[str, float]
+    identities: list[int] | None = None
+
+    def draw(self) -> Image.Image:
+        """Return the frame with the poses drawn over it, each person in the color of its identity, mode "RGB"."""
+        from firstsight.plots import draw_people
+
+        return draw_people(self.image, self.poses, self.skeleton, identities=self.identities, color_by_person=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return frame, people (with their identities), skeleton and timings as plain data for JSON."""
+        result = super().to_dict()
+        if self.identities is not None:
+            people = zip(self.identities, result["people"], strict=True)
+            result["people"] = [{"id": identity, **person} for identity, person in people]
+        return {"frame": self.number, "seconds": round(self.seconds, 4), **result}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(frame {self.number} at {self.seconds:.2f} s, {len(self.poses)} people)"
 
 
 def track_video(
@@ -100,4 +112,12 @@ def _estimate_frame(
         "read": read_seconds + result.timings["read"],
         "decode": result.timings["decode"] + perf_counter() - start,
     }
-    return FramePoses(frame.number, frame.seconds, frame.image, poses, identities, timings)
+    return FramePoses(
+        poses=poses,
+        skeleton=estimator.skeleton,
+        image=frame.image,
+        timings=timings,
+        number=frame.number,
+        seconds=frame.seconds,
+        identities=identities,
+    )
