@@ -60,7 +60,7 @@ def describe_pixels(limit: int) -> str:
     >>> describe_pixels(100_000_000)
     'the limit is 100 million (set FIRSTSIGHT_MAX_MEGAPIXELS to raise it)'
     """
-    return f"the limit is {limit / 1e6:,g} million (set {MAX_MEGAPIXELS} to raise it)"
+    return f"the limit is {limit / 1e6:,.3g} million (set {MAX_MEGAPIXELS} to raise it)"
 
 
 def _read(variable: str) -> int:
