@@ -29,7 +29,8 @@ def test_layers_have_outputs_of_standard_deviation_1_and_batch_norms_the_statist
     calibrate(plan_of(net))
     x = plan_of(net).draw_inputs(8)
     features = net[0](x)
-    assert features.std().item() == pytest.approx(1, abs=1e-5) == net(x).std().item()
+    assert features.std().item() == pytest.approx(1, abs=1e-5)
+    assert net(x).std().item() == pytest.approx(1, abs=0.01)  # variances of training and evaluation differ
     torch.testing.assert_close(net[1](features).mean((0, 2, 3)), torch.ones(5))
     torch.testing.assert_close(net[1](features).std((0, 2, 3)), torch.ones(5), rtol=1e-3, atol=0)
     assert norm.momentum == 0.1 and not norm.training and not net[0]._forward_hooks
