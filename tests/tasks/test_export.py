@@ -217,7 +217,7 @@ class Unstable(nn.Module):
 
 
 class Loaded:
-    """What `check_export` needs of a loaded model."""
+    """Attributes of a loaded model that `check_export` needs."""
 
     card, input_shape, task = {"kind": "new"}, (64,), "new"
 
