@@ -2,7 +2,7 @@
 
 Networks have random weights (see `firstsight.tasks.calibrate`) and their default options. Each file is compared on 16
 inputs in batches of three, where the export has traced a batch of two. A network that fails has the reason in its row,
-and the exit status is then 1. Needs about 3 GB of memory and 15 to 30 minutes on one core.
+and the exit status is then 1. Needs about 3 GB of memory and 15 to 30 minutes on two cores.
 
     python benchmarks/export.py            # all networks
     python benchmarks/export.py lenet gan  # some of them

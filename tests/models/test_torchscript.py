@@ -38,10 +38,10 @@ def classifier(name: str) -> Case:
 
 
 def pose(name: str) -> Case:
-    images = torch.randn(2, 3, 128, 192)
+    images = torch.randn(2, 3, 64, 128)
     if MODELS[name].kind == "bottom-up":
         return create_bottom_up(name, skeleton=OPENPOSE_18), (images,)
-    return create_top_down(name, skeleton=COCO_17, size=(128, 192)), (images,)
+    return create_top_down(name, skeleton=COCO_17, size=(64, 128)), (images,)
 
 
 CASES: dict[str, Callable[[], Case]] = {}
