@@ -133,9 +133,8 @@ class OpenPoseTiny(nn.Module):
 
 
 def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Upsample ``coarse`` (N, C, h, w) by 2, crop it to the size of ``fine`` (N, C, H, W), and add both."""
-    height, width = fine.shape[2:]
-    return fine + F.interpolate(coarse, scale_factor=2.0, mode="nearest")[..., :height, :width]
+    """Upsample ``coarse`` (N, C, h, w) by 2, without the last row or column if H or W of ``fine`` is odd; add both."""
+    return fine + F.interpolate(coarse, size=fine.shape[2:], mode="nearest")
 
 
 def openpose_tiny(*, joints: int = 14, limbs: int = 13, stages: int = 1) -> OpenPoseTiny:

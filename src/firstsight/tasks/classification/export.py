@@ -35,11 +35,15 @@ def plan_export(classifier: Classifier) -> ExportPlan:
 def describe_preprocess(preprocess: Preprocess) -> dict[str, object]:
     """Return the metadata on the preprocessing of images."""
     order = "L" if preprocess.channels == 1 else "RGB"
+    if preprocess.letterbox:
+        side, text = preprocess.resize, "the longer side to `side` pixels, then black on both sides to a square"
+    else:
+        side, text = preprocess.shorter or preprocess.resize, "the shorter side to `side` pixels, then the central part"
     return {
         "size": [preprocess.input_size, preprocess.input_size],
-        "resize": "bilinear with antialiasing: the shorter side to `shorter` pixels, then the central `crop` pixels,"
-        " then `pad` pixels of 0 on each side",
-        "shorter": preprocess.shorter or preprocess.resize,
+        "resize": f"bilinear with antialiasing: {text} of `crop` pixels, then `pad` pixels of 0 on each side",
+        "letterbox": preprocess.letterbox,
+        "side": side,
         "crop": preprocess.resize,
         "pad": preprocess.pad,
         **describe_scaling(preprocess.mean, preprocess.std, order),
