@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import safe_open
+import msgspec
 
 from firstsight.data.fetch import find_home, get_home
 from firstsight.documents.cards import decode_card
@@ -74,12 +74,37 @@ def open_safetensors(path: Path, framework: Literal["np", "pt"] = "np") -> Itera
             header = int.from_bytes(file.read(8), "little")
         if header > MAX_HEADER_BYTES:
             raise ValueError(f"its header claims {header:,} bytes; at most {MAX_HEADER_BYTES:,} are possible")
+        from safetensors import safe_open
+
         with safe_open(path, framework=framework) as content:
             yield content
     except FirstsightError:
         raise
     except Exception as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({_reason(error)})") from None
+
+
+def _read_metadata(path: Path) -> dict[str, str] | None:
+    """Return the metadata of a complete safetensors file; `safe_open` would import NumPy to read them.
+
+    Raises
+    ------
+    WeightsError
+        If it is no complete safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = msgspec.json.decode(file.read(min(length, MAX_HEADER_BYTES)), type=dict[str, dict[str, Any]])
+        metadata = header.pop("__metadata__", {})
+        end = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        if end == path.stat().st_size and all(isinstance(value, str) for value in metadata.values()):
+            return metadata
+    except Exception:  # noqa: S110 - safe_open says what is wrong
+        pass
+    with open_safetensors(path) as content:
+        metadata_of: dict[str, str] | None = content.metadata()
+        return metadata_of
 
 
 def _reason(error: Exception) -> str:
@@ -107,8 +132,7 @@ def read_card(path: Path) -> dict[str, Any]:
     WeightsError
         If it is no complete safetensors file, has no card, or an entry of the card is missing or wrong.
     """
-    with open_safetensors(path) as file:
-        return card_in(file.metadata(), path)
+    return card_in(_read_metadata(path), path)
 
 
 def card_in(metadata: dict[str, str] | None, path: Path) -> dict[str, Any]:
