@@ -58,7 +58,7 @@ def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, An
     trained_on = str(settings.get("data", card["about"].get("data", "")))
     if str(data) == trained_on:
         return True
-    return os.path.basename(os.path.realpath(expand_user(data))) == os.path.basename(expand_user(trained_on))
+    return Path(os.path.realpath(expand_user(data))).name == expand_user(trained_on).name
 
 
 def describe_split(images: ImageSet) -> str:

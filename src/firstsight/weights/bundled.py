@@ -1,6 +1,6 @@
 """Weights files on this machine: those in the package, and those in the cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from math import prod
@@ -17,6 +17,11 @@ CARD = "firstsight"
 """Key of the card in the metadata of a weights file."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Last parts of the names of batch norm buffers, which are not parameters."""
+DTYPE_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "F32": 4, "I32": 4, "U32": 4, "F64": 8, "I64": 8, "U64": 8,
+}  # fmt: skip
+"""Size of a value, by the name of its type in a safetensors file."""
 MAX_HEADER_BYTES = 32 * 2**20
 """Maximum size of the header of a weights file, which has the names of the tensors and the card."""
 
@@ -97,14 +102,31 @@ def _read_metadata(path: Path) -> dict[str, str] | None:
             length = int.from_bytes(file.read(8), "little")
             header = msgspec.json.decode(file.read(min(length, MAX_HEADER_BYTES)), type=dict[str, dict[str, Any]])
         metadata = header.pop("__metadata__", {})
-        end = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-        if end == path.stat().st_size and all(isinstance(value, str) for value in metadata.values()):
+        is_text = all(isinstance(value, str) for value in metadata.values())
+        if is_text and 8 + length + _size_of(header) == path.stat().st_size:
             return metadata
     except Exception:  # noqa: S110 - safe_open says what is wrong
         pass
     with open_safetensors(path) as content:
         metadata_of: dict[str, str] | None = content.metadata()
         return metadata_of
+
+
+def _size_of(tensors: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the bytes of all tensors of a header.
+
+    Raises
+    ------
+    ValueError
+        If their data overlap, or are not one after the other, or have another size than their shape says.
+    """
+    end = 0
+    for tensor in sorted(tensors.values(), key=lambda tensor: int(tensor["data_offsets"][0])):
+        start, end_of_tensor = tensor["data_offsets"]
+        if start != end or end_of_tensor - start != DTYPE_BYTES[tensor["dtype"]] * prod(tensor["shape"]):
+            raise ValueError("the offsets of the tensors are inconsistent")
+        end = end_of_tensor
+    return end
 
 
 def _reason(error: Exception) -> str:
