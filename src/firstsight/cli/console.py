@@ -39,14 +39,14 @@ def out() -> "Console":
     """Return the console for tables of results; it is wide in a pipe, so that nothing is truncated."""
     from firstsight.cli.rich_text import TextConsole
 
-    return TextConsole()
+    return TextConsole(stderr=False, has_colors=has_colors(sys.stdout))
 
 
 def err() -> "Console":
     """Return the console for progress and warnings."""
     from firstsight.cli.rich_text import TextConsole
 
-    return TextConsole(stderr=True)
+    return TextConsole(stderr=True, has_colors=has_colors(sys.stderr))
 
 
 def say(*lines: str) -> None:

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from firstsight.cli.console import has_colors
 from firstsight.text import printable
 
 WIDTH = 160
@@ -17,14 +16,14 @@ WIDTH = 160
 class TextConsole(Console):
     """Console that prints text unchanged: names are no markup, no emoji codes and no control characters."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
+    def __init__(self, *, stderr: bool, has_colors: bool) -> None:
         stream = sys.stderr if stderr else sys.stdout
         super().__init__(
             stderr=stderr,
             markup=False,
             emoji=False,
             highlight=False,
-            color_system="standard" if has_colors(stream) else None,
+            color_system="standard" if has_colors else None,
             force_terminal=stream.isatty(),
             soft_wrap=not stream.isatty(),
             width=None if stream.isatty() else WIDTH,
