@@ -1,6 +1,7 @@
 """Habits of the command line: help, names of other kinds, errors before torch is imported, colors, completion."""
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +11,12 @@ import pytest
 
 from firstsight.cli import COMMANDS
 from firstsight.cli.color import color_variables, split_color
-from firstsight.cli.completion import SCRIPTS, complete
+from firstsight.cli.completion import SCRIPTS, _options, complete
 from firstsight.cli.console import has_colors
 from firstsight.cli.filter import KERNELS
+from firstsight.cli.help import list_options
 from firstsight.cli.names import normalize
+from firstsight.cli.runs import CompareArguments
 from firstsight.errors import UsageError
 from firstsight.ops import kernels
 
@@ -32,6 +35,19 @@ def test_help_has_40_lines_of_80_columns_and_begins_with_examples(run: Run, comm
     start = lines.index("examples:")
     examples = [line for line in lines[start + 1 : start + 4] if line.startswith("  firstsight ") or "$(" in line]
     assert start < 8 and len(examples) >= 2
+
+
+@pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
+def test_options_of_the_examples_exist(run: Run, command: str) -> None:
+    lines = run(*command.split(), "--help")[1].splitlines()
+    examples = lines[lines.index("examples:") + 1 : lines.index("", lines.index("examples:"))]
+    for line in examples:
+        _, name, *words = shlex.split(line.replace('eval "$(', "").replace(')"', ""), comments=True)
+        is_comparison = (name, *words[:1]) == ("runs", "compare")
+        options = list_options(CompareArguments) if is_comparison else _options(name, words)
+        known = {spelling for option in options for spelling in option.names}
+        assert name in COMMANDS
+        assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, line
 
 
 def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> None:
