@@ -1,6 +1,7 @@
 """Habits of the command line: help, names of other kinds, errors before torch is imported, colors, completion."""
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +11,12 @@ import pytest
 
 from firstsight.cli import COMMANDS
 from firstsight.cli.color import color_variables, split_color
-from firstsight.cli.completion import SCRIPTS, complete
+from firstsight.cli.completion import SCRIPTS, _options, complete
 from firstsight.cli.console import has_colors
 from firstsight.cli.filter import KERNELS
+from firstsight.cli.help import list_options
 from firstsight.cli.names import normalize
+from firstsight.cli.runs import CompareArguments
 from firstsight.errors import UsageError
 from firstsight.ops import kernels
 
@@ -32,6 +35,19 @@ def test_help_has_40_lines_of_80_columns_and_begins_with_examples(run: Run, comm
     start = lines.index("examples:")
     examples = [line for line in lines[start + 1 : start + 4] if line.startswith("  firstsight ") or "$(" in line]
     assert start < 8 and len(examples) >= 2
+
+
+@pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
+def test_options_of_the_examples_exist(run: Run, command: str) -> None:
+    lines = run(*command.split(), "--help")[1].splitlines()
+    examples = lines[lines.index("examples:") + 1 : lines.index("", lines.index("examples:"))]
+    for line in examples:
+        _, name, *words = shlex.split(line.replace('eval "$(', "").replace(')"', ""), comments=True)
+        is_comparison = (name, *words[:1]) == ("runs", "compare")
+        options = list_options(CompareArguments) if is_comparison else _options(name, words)
+        known = {spelling for option in options for spelling in option.names}
+        assert name in COMMANDS
+        assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, line
 
 
 def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> None:
@@ -63,6 +79,14 @@ def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> Non
             "gan is a network, not weights; its trained weights: gan-digits; type: firstsight generate gan",
         ),
         ("generate lenet-digits", "holds a classifier, not a generator (type: firstsight predict lenet-digits IMAGE)"),
+        ("predict lenet", "lenet is a network, not weights; its trained weights: lenet-digits, lenet-fashion"),
+        ("pose lenet", "'lenet' is a network, not an image or a video; type: firstsight summary lenet, or"),
+        ("pose pose-tiny-lsp", "not an image or a video; type: firstsight pose IMAGE --model pose-tiny-lsp"),
+        ("data lenet", "'lenet' is a network, not a data set; type: firstsight summary lenet, or firstsight train"),
+        ("data gan-digits", "is the name of weights, not a data set; type: firstsight generate gan-digits"),
+        ("models FashionMNIST", "'FashionMNIST' is a data set, not a model or recipe; type: firstsight train lenet"),
+        ("weights get mnist", "'mnist' is a data set, not the name of published weights; type: firstsight train"),
+        ("filter lenet", "'lenet' is a network, not an image; type: firstsight summary lenet"),
         ("predict lenet x.png", "lenet-fashion, lenet-mnist; type: firstsight predict lenet-digits IMAGE"),
         ("predict gan-digits x.png", "holds a generator, not a classifier (type: firstsight generate gan-digits)"),
         ("predict infogan x.png", "its trained weights: infogan-mnist; type: firstsight generate infogan-mnist"),
@@ -101,7 +125,7 @@ for line in sys.argv[1:]:
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         code = main(line.split())
     assert code in (1, 2), (line, code)
-    assert "torch" not in sys.modules, line
+    assert not {"torch", "numpy", "rich", "PIL", "filelock", "jinja2", "matplotlib"} & sys.modules.keys(), line
 """
 LINES = """\
 train lenett
@@ -161,7 +185,7 @@ lenet"""
 
 
 def test_errors_of_the_request_are_found_before_torch_is_imported() -> None:
-    """One process for all lines: none of them may import torch."""
+    """One process for all lines: none of them may import torch, nor other packages that take long to import."""
     command = [sys.executable, "-c", BEFORE_TORCH, *LINES.splitlines()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

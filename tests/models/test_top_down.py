@@ -10,15 +10,7 @@ from firstsight.models.pose import create_top_down
 from firstsight.models.pose.hourglass import hourglass
 from firstsight.models.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
 from firstsight.models.registry import TOP_DOWN_MODELS
-from firstsight.pose.skeleton import COCO_17, LSP_14, Skeleton
-
-JOINTS_16 = Skeleton(
-    name="sixteen",
-    joints=tuple(f"j{i}" for i in range(16)),
-    limbs=tuple((i, i + 1) for i in range(15)),
-    flip_pairs=(),
-    sigmas=(0.08,) * 16,
-)
+from firstsight.pose.skeleton import COCO_17, LSP_14, MPII_16
 
 
 def count(net: nn.Module) -> int:
@@ -27,7 +19,7 @@ def count(net: nn.Module) -> int:
 
 def test_parameters_are_those_of_the_model_table() -> None:
     for name, entry in TOP_DOWN_MODELS.items():
-        skeleton = {"pose-tiny": LSP_14, "hourglass": JOINTS_16}.get(name, COCO_17)
+        skeleton = {"pose-tiny": LSP_14, "hourglass": MPII_16}.get(name, COCO_17)
         with torch.device("meta"):
             net = create_top_down(name, skeleton=skeleton, size=(256, 192) if name != "hourglass" else (256, 256))
             assert count(net) == entry.parameters

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from firstsight import summary
 from firstsight.errors import UsageError
 from firstsight.models.classification import create_model
-from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.models.registry import CLASSIFICATION_MODELS, MODELS
 from firstsight.profiling import Summary, summarize
 
 Run = Callable[..., tuple[int, str, str]]
@@ -170,6 +171,12 @@ def test_summary_command_rejects_invalid_arguments(run: Run, arguments: list[str
     code, out, err = run("summary", *arguments)
     assert code == 2 and not out and message in err
     assert len(err.splitlines()) == 1
+
+
+def test_parameters_of_generators_and_pose_networks_are_those_of_the_registry() -> None:
+    """Networks have the keypoints and codes of their publications: 16 keypoints of MPII for the hourglass."""
+    infos = {name: info for name, info in MODELS.items() if info.kind != "classification"}
+    assert {name: summary(name).parameters for name in infos} == {name: infos[name].parameters for name in infos}
 
 
 def test_modules_keep_their_own_training_modes() -> None:

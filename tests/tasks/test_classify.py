@@ -1,6 +1,7 @@
 """The classification task against a few lines of plain torch; a trained network evaluated and used."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from firstsight.recipes import find_recipe
 from firstsight.recipes.train import NullCallback, RunOptions, TrainingRun, train
 from firstsight.tasks.classification.classifier import average_over_views
 from firstsight.tasks.classification.train import ClassificationTask, prediction_figures
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 def make_task(**changes: object) -> ClassificationTask:
@@ -132,6 +135,35 @@ def test_evaluate_gives_the_metrics_of_the_last_epoch(lenet_run: Path) -> None:
     assert result.metrics["accuracy"] == pytest.approx(last["test/accuracy"])
     assert result.metrics["loss"] == pytest.approx(last["test/loss"], rel=1e-5)
     assert (result.n, result.model, result.data) == (359, "lenet", "digits")
+
+
+def test_evaluation_of_a_folder_says_which_images_are_measured(run: Run, make_images: Callable[..., Path]) -> None:
+    """All images of a folder, its test split, or of the training data the images that were held out."""
+    counts = {"dark": 10, "light": 10}
+    photos = make_images(counts)
+    for where in ("new", "other/photos", "split/train"):
+        make_images(counts, where=where)
+    make_images({"dark": 3, "light": 3}, where="split/test")
+    train("convnet", data=str(photos), out="run", epochs=1)
+    shutil.copy("run/model.safetensors", "alone.safetensors")
+    expected = {
+        ("run", None): "measured on the 4 images that training holds out",
+        ("run", photos): "measured on the 4 images that training holds out",
+        ("run", f"{photos}/../photos/"): "measured on the 4 images that training holds out",
+        ("run", "new"): "measured on all 20 images",
+        ("run", "other/photos"): "measured on all 20 images",
+        ("run", "split"): "measured on the test split: 6 images",
+        ("alone.safetensors", photos): "measured on the 4 images that training holds out",
+        ("alone.safetensors", "other/photos"): "measured on the 4 images that training holds out",
+        ("alone.safetensors", "new"): "measured on all 20 images",
+    }
+    assert {key: evaluate(*key).notes[0] for key in expected} == expected
+    code, _, err = run("evaluate", "run", "--data", "new")
+    assert code == 0 and err.startswith("new: measured on all 20 images\n")
+    photos.rename("moved")
+    Path("there").mkdir()
+    Path("moved").rename("there/photos")
+    assert evaluate("run", "there/photos").notes[0] == "measured on the 4 images that training holds out"
 
 
 def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, make_images: Callable[..., Path]) -> None:

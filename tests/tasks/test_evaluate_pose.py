@@ -161,7 +161,7 @@ def test_perfect_poses_score_one_and_swapped_sides_score_low() -> None:
             options.get("height", 256),
             "fast",
         )
-        assert result.notes == () and result.seconds > 0
+        assert result.notes == ("measured on all 2 images of people.json",) and result.seconds > 0
 
     swapped = [[joints[list(COCO_17.flip)] for joints in people] for people in drawn]
     result = evaluate_pose(blob_network(COCO_17), write_set(drawn, labels(swapped), where="swapped/people.json"))
@@ -173,7 +173,7 @@ def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, c
     path = colored_set()
     code, out, err = run("evaluate", colors, "--data", path, "--images", "images", "--json", "--results", "r.json")
     document, result = json.loads(out), evaluate_pose(colors, path)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "people: measured on all 2 images of people.json\n")
     assert list(document) == [
         "metrics",
         "joints",
@@ -192,7 +192,8 @@ def test_evaluate_prints_json_or_a_table_and_writes_the_results_file(run: Run, c
     assert document["joints"] == {name: {"pck": 1.0, "n": 3} for name in BODY.joints}
     assert (document["n"], document["people"], document["model"]) == (2, 3, "openpose-tiny")
     assert (document["data"], document["skeleton"], document["height"]) == ("people", "body", 192)
-    assert (document["method"], document["notes"]) == ("fast", []) and document["seconds_per_image"] > 0
+    assert document["notes"] == ["measured on all 2 images of people.json"]
+    assert document["method"] == "fast" and document["seconds_per_image"] > 0
     assert json.loads(Path("r.json").read_text()) == result.results and len(result.results) == 3
     expected = pycocotools_metrics(path, Path("r.json"), sigmas=BODY.sigmas)
     np.testing.assert_allclose(coco_metrics(document["metrics"]), expected, rtol=0, atol=1e-9)
@@ -244,6 +245,7 @@ def test_metrics_are_those_of_pycocotools(options: dict[str, Any]) -> None:
     path = write_set(drawn, labeled, category=7)
     result = evaluated(blob_network(COCO_17), path, **options)
     assert ("evaluated on the first 7 of 10 images" in result.notes) == ("limit" in options)
+    assert any(note.startswith("measured on all 10 images of ") for note in result.notes) == ("limit" not in options)
     assert_as_pycocotools(result, path, ids=range(11, 18) if "limit" in options else None)
     numbers = coco_metrics(result.metrics)
     assert 0.1 < result.metrics["ap"] < 0.9 and len(set(numbers)) > 6
@@ -336,14 +338,14 @@ def test_joints_are_matched_by_name_and_unknown_ones_count_as_missed() -> None:
     """The neck of eighteen joints is dropped; a network of fourteen joints does not know five of COCO's."""
     path = write_set(one_and_two(OPENPOSE_18), labels(one_and_two()))
     result = evaluated(blob_network(OPENPOSE_18), path)
-    assert result.notes == () and result.skeleton == "coco-17"
+    assert result.notes == ("measured on all 2 images of people.json",) and result.skeleton == "coco-17"
     assert result.metrics["ap"] == pytest.approx(1) and result.metrics["pck"] == 1
     assert_as_pycocotools(result, path)
 
     path = write_set(one_and_two(LSP_14), labels(one_and_two()), where="fewer/people.json")
     result = evaluated(blob_network(LSP_14), path)
     missing = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
-    assert result.notes == (f"the network has no {', '.join(missing)}: these keypoints count as missed",)
+    assert result.notes[1:] == (f"the network has no {', '.join(missing)}: these keypoints count as missed",)
     assert_as_pycocotools(result, path)
     assert result.metrics["ap50"] == pytest.approx(1) and result.metrics["ap75"] == 0
     assert {name: share for name, (share, _) in result.joints.items()} == {
@@ -490,7 +492,7 @@ def test_evaluate_pose_from_python(run: Run, sticks: Callable[..., Path]) -> Non
     result = evaluate_pose(net, path, progress=lambda items: (indices.append(i) or i for i in items))
     assert indices == [0, 1, 2, 3] and result.n == 4
     assert {len(entry["keypoints"]) for entry in result.results} <= {15} and result.metrics["ap"] == 0
-    assert result.notes == ("the network has no head: these keypoints count as missed",)
+    assert result.notes[1:] == ("the network has no head: these keypoints count as missed",)
     with pytest.raises(UsageError, match="`limit` must be at least 1; got -1"):
         evaluate_pose(net, path, limit=-1)
     bare = sticks(4, where="bare.json", category={"keypoints": ["nose", "a", "b", "c", "d"]})

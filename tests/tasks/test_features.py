@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight import load
-from firstsight.data.sample_image import sample_photo
+from firstsight.data.sample_image import sample_people, sample_photo
 from firstsight.errors import UsageError
 from firstsight.models.classification.lenet import LeNet
-from firstsight.tasks.classification.features import compute_features
+from firstsight.tasks.features import compute_features
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -44,3 +45,52 @@ def test_features_command_draws_every_map_and_refuses_layers_without_maps(run: R
     assert code == 2 and not out and "unknown layer 'conv9': did you mean conv" in err
     with pytest.raises(UsageError, match="fc1 has a vector as output, no feature maps; layers with maps: conv1"):
         compute_features(load("lenet-digits"), sample_photo(), "fc1")
+
+
+def test_features_of_a_generator_are_those_of_the_image_that_it_makes() -> None:
+    generator = load("dcgan-fashion")
+    result = compute_features(generator, layer="first.0", seed=5)
+    z = generator.draw(1, seed=5)
+    np.testing.assert_array_equal(result.image, generator(z)[0].numpy())
+    first = generator.model.get_submodule("first.0")
+    with torch.no_grad():
+        np.testing.assert_allclose(result.maps, first(z[:, :, None, None])[0].numpy(), rtol=1e-5, atol=1e-6)
+    assert result.filters is not None and result.filters.shape == (192, z.shape[1], 4, 4)
+    np.testing.assert_array_equal(result.filters, first.weight.detach().transpose(0, 1).numpy())
+    assert (result.heading, result.name) == ("generated image", "seed 5")
+    assert not np.array_equal(compute_features(generator).image, result.image)
+
+
+@pytest.mark.parametrize(("weights", "shape"), [("openpose-tiny-lsp", (3, 256)), ("pose-tiny-lsp", (3, 192))])
+def test_features_of_a_pose_network_are_those_of_its_input(weights: str, shape: tuple[int, int]) -> None:
+    estimator = load(weights)
+    result = compute_features(estimator, sample_people())
+    first = estimator.network.model.get_submodule(result.layer)
+    assert result.image.shape[:2] == shape and result.filters is not None
+    np.testing.assert_array_equal(result.filters[:, ::-1], first.weight.detach().numpy())  # BGR
+    bgr = torch.from_numpy(result.image[::-1].copy())[None].float()
+    with torch.no_grad():
+        maps = first((bgr - 128) / 256)[0].numpy()
+    np.testing.assert_allclose(result.maps, maps, atol=0.2)  # pixels of crops are rounded in the image
+    assert compute_features(estimator).name == ("people.jpg" if weights.startswith("openpose") else "grace_hopper.jpg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("gan-digits photo.jpg", "gan-digits is a generator: it takes no image, but makes one from a latent vector"),
+        ("gan-digits --layer 0", "layers with maps: unflatten"),
+        ("infogan-mnist --layer upsample9", "unknown layer 'upsample9': did you mean upsample1 or upsample2"),
+        ("openpose-tiny-lsp --layer nothing", "more, which firstsight summary lists)"),
+        ("pose-tiny-lsp --seed 3", "--seed is for generators; the input of this network is an image"),
+    ],
+)
+def test_features_that_do_not_exist_are_refused(run: Run, arguments: str, message: str) -> None:
+    code, out, err = run("features", *arguments.split())
+    assert code == 2 and not out and message in err, err
+
+
+def test_features_command_describes_the_latent_vector(run: Run) -> None:
+    document = json.loads(run("features", "gan-digits", "--seed", "3", "--out", "a.svg", "--json")[1])
+    assert document["image"] is None and document["seed"] == 3 and document["maps"] == [1, 16, 16]
+    assert Path("a.svg").read_text().startswith("<?xml")

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image, ImageShow
 
+from firstsight.cli.outputs import FIGURES
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
 from firstsight.errors import UsageError, WeightsError
@@ -332,8 +333,12 @@ def test_grid_is_written_as_png_and_gif(infogan: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == grid.encode(".png")
     with Image.open(interpolate(infogan, 1, 2, steps=5).save(str(tmp_path / "x.gif"))) as animation:
         assert animation.n_frames == 5  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match=r"`path` must end in \.png, \.gif, \.json, \.html or \.txt; got x\.jpg"):
-        grid.save("x.jpg")
+    assert (*FIGURES, ".gif") == grid.IMAGE_FORMATS  # those of the command line
+    for suffix, start in ((".jpg", b"\xff\xd8"), (".svg", b"<"), (".pdf", b"%PDF")):
+        assert plain.save(f"plain{suffix}").read_bytes().startswith(start)
+        assert grid.encode(suffix).startswith(start)
+    with pytest.raises(UsageError, match=r"`path` must end in \.png, \.jpg, .*, \.gif, \.json, .*; got x\.bmp"):
+        grid.save("x.bmp")
     with pytest.raises(UsageError, match="cannot be written"):
         grid.save(tmp_path / "missing" / "x.png")
 

@@ -16,7 +16,7 @@ from PIL import Image
 from firstsight import DataError, UsageError, estimate_pose, load, load_data, predict
 from firstsight.data.image_source import find_images
 from firstsight.tasks.classification.classifier import Classifier, Prediction
-from firstsight.tasks.classification.features import compute_features
+from firstsight.tasks.features import compute_features
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 FORMS = (

@@ -1,4 +1,7 @@
-"""Printing: results on stdout, everything else on stderr, colors only on a terminal."""
+"""Printing: results on stdout, everything else on stderr, colors only on a terminal.
+
+Messages of one line need no rich, which takes longer to import than to report a wrong option.
+"""
 
 import json
 import math
@@ -7,20 +10,15 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, TypeVar
-
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from firstsight.text import MAX_MESSAGE, UNSAFE, one_line, printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 T = TypeVar("T")
-WIDTH = 160
-"""Width of a table in a pipe or a file, in characters."""
-
-
 YELLOW, RED, RESET = "\x1b[33m", "\x1b[1;31m", "\x1b[0m"
 """Escape sequences of a terminal."""
 
@@ -37,39 +35,18 @@ def has_colors(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
-class TextConsole(Console):
-    """Console that prints text unchanged: names are no markup, no emoji codes and no control characters."""
-
-    def __init__(self, *, stderr: bool = False) -> None:
-        stream = sys.stderr if stderr else sys.stdout
-        super().__init__(
-            stderr=stderr,
-            markup=False,
-            emoji=False,
-            highlight=False,
-            color_system="standard" if has_colors(stream) else None,
-            force_terminal=stream.isatty(),
-            soft_wrap=not stream.isatty(),
-            width=None if stream.isatty() else WIDTH,
-        )
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        """Return text for the terminal; rich calls this for every line and every cell."""
-        return super().render_str(printable(text, keep="\n"), **options)
-
-    def on_broken_pipe(self) -> None:
-        """Leave a closed pipe to `firstsight.cli.main`; rich would exit with 1."""
-        raise BrokenPipeError
-
-
-def out() -> Console:
+def out() -> "Console":
     """Return the console for tables of results; it is wide in a pipe, so that nothing is truncated."""
-    return TextConsole()
+    from firstsight.cli.rich_text import TextConsole
+
+    return TextConsole(stderr=False, has_colors=has_colors(sys.stdout))
 
 
-def err() -> Console:
+def err() -> "Console":
     """Return the console for progress and warnings."""
-    return TextConsole(stderr=True)
+    from firstsight.cli.rich_text import TextConsole
+
+    return TextConsole(stderr=True, has_colors=has_colors(sys.stderr))
 
 
 def say(*lines: str) -> None:
@@ -184,6 +161,8 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: 
     quiet : bool
         Show no bar.
     """
+    from rich.progress import track
+
     console = err()
     total = len(items) if isinstance(items, Sized) else total
     hidden = quiet or not console.is_terminal or total in {0, 1}
@@ -219,16 +198,10 @@ def open_in_browser(path: Path) -> None:
         log(f"no browser was found on this machine; open {path} yourself")
 
 
-class TextTable(Table):
-    """Table whose cells have one line each, also if a name has a line break."""
-
-    def add_row(self, *cells: Any, **options: Any) -> None:
-        """Add a row; text is escaped."""
-        super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
-
-
-def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
+def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> "Table":
     """Return a table without borders."""
+    from firstsight.cli.rich_text import TextTable
+
     result = TextTable(
         title=title, box=None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
     )

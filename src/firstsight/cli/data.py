@@ -1,5 +1,6 @@
 """``firstsight data``."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
+from firstsight.arguments import expand_user
+from firstsight.cli.names import describe_name, spelled
 from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.data.datasets import DATASETS
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +46,10 @@ def run(argv: list[str]) -> int:
     """Parse and print."""
     arguments = parse(Arguments, "data", argv, examples=EXAMPLES)
     if arguments.data:
+        if not spelled(arguments.data, [*DATASETS]) and not os.path.lexists(expand_user(arguments.data)):
+            text = describe_name(arguments.data, "a data set")
+            if text:
+                raise UsageError(text)
         return describe(arguments)
     if arguments.out:
         raise UsageError("`out` needs a data set: firstsight data FOLDER --out sheet.png")

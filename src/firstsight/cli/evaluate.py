@@ -11,12 +11,16 @@ from firstsight.cli.names import check_data, check_weights
 from firstsight.cli.parse import ADVANCED, NO_DEFAULT, Device, Flag, Maybe, parse_given
 from firstsight.errors import UsageError
 
-EXAMPLES = ("firstsight evaluate lenet-digits", "firstsight evaluate runs/lenet-digits/1")
+EXAMPLES = (
+    "firstsight evaluate lenet-digits",
+    "firstsight evaluate latest --data more-photos/",
+    "firstsight evaluate pose-tiny-lsp --data people.json",
+)
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Evaluate a trained model on the test split of a data set.
+    """Evaluate a trained model on the test split of a data set, or on all images of data without one.
 
     A classifier: accuracy and loss. A generator: Frechet distance, precision and recall against test images. A pose
     network: COCO average precision and the percentage of correct keypoints (PCK@0.2).
@@ -26,8 +30,8 @@ class Arguments:
     """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), a .safetensors
     file, or the published checkpoint_iter_370000.pth of lightweight OpenPose."""
     data: Maybe[str] = None
-    """Data set: a name or a path (default: the data that the model was trained on). For a pose network a JSON file of
-    COCO keypoints, or its folder."""
+    """Data set: a name or a path (default: the data that the model was trained on, of which the images that
+    training held out are measured). For a pose network a JSON file of COCO keypoints, or its folder."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     strict: Annotated[bool, ADVANCED] = False

@@ -9,24 +9,32 @@ from tyro.conf import Positional
 
 from firstsight.cli.names import check_image, check_weights
 from firstsight.cli.parse import Flag, Maybe, parse
+from firstsight.errors import UsageError
 
 EXAMPLES = (
     "firstsight features lenet-mnist digit.png",
     "firstsight features resnet34 photo.jpg --layer layer1.0.conv1",
+    "firstsight features infogan-mnist --seed 3",
 )
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw the filters of a layer and its feature maps for an image."""
+    """Draw the filters of a layer and its feature maps.
+
+    A classifier or a pose network: for an image. A generator: for a random latent vector, below the image that it makes
+    from it.
+    """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
     file."""
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
-    """Image file; without one, a bundled photograph is used."""
+    """Image file (default: a sample photograph); a generator takes none."""
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
+    seed: Maybe[int] = None
+    """Seed of the latent vector of a generator (default: 0)."""
     out: Maybe[Path] = None
     """Figure: .png, .jpg, .svg or .pdf (default: features.png, with a number if it exists)."""
     force: Flag = False
@@ -43,26 +51,33 @@ def run(argv: list[str]) -> int:
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
     check_outputs([target], inputs=inputs, force=arguments.force, suffixes=FIGURES)
-    check_weights(arguments.weights, "features")
+    spec = check_weights(arguments.weights, "features")
+    if arguments.image and spec is not None and spec.command == "generate":
+        raise UsageError(
+            f"{arguments.weights} is a generator: it takes no image, but makes one from a latent vector; choose the"
+            " vector with `seed`"
+        )
     if arguments.image:
         check_image(arguments.image)
     from firstsight import plots
     from firstsight.cli.console import log, print_json, say, write_figure
-    from firstsight.data.sample_image import sample_photo
-    from firstsight.tasks.classification.features import compute_features
-    from firstsight.tasks.load import load_as
+    from firstsight.tasks.features import compute_features
+    from firstsight.tasks.load import load
 
-    image = arguments.image or sample_photo()
-    classifier = load_as("classification", arguments.weights, device="cpu", notify=log)
-    features = compute_features(classifier, image, arguments.layer)
-    title = f"{arguments.weights}, {features.layer}: {Path(image).name}"
-    write_figure(plots.features(features.image, features.maps, features.filters, title), target)
+    model = load(arguments.weights, notify=log)
+    features = compute_features(model, arguments.image or None, arguments.layer, seed=arguments.seed)
+    name = features.name or Path(arguments.image).name
+    title = f"{arguments.weights}, {features.layer}: {name}"
+    figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
+    write_figure(figure, target)
     channels, height, width = features.maps.shape
     low, high = float(features.maps.min()), float(features.maps.max())
+    is_generated = features.heading == "generated image"
     if arguments.json:
         document = {
             "weights": arguments.weights,
-            "image": str(image),
+            "image": None if is_generated else arguments.image or name,
+            "seed": (arguments.seed or 0) if is_generated else None,
             "layer": features.layer,
             "maps": list(features.maps.shape),
             "filters": None if features.filters is None else list(features.filters.shape),

@@ -27,6 +27,7 @@ def run(argv: list[str]) -> int:
     """Parse and print; an unknown pattern is an error with the close matches."""
     arguments = parse(Arguments, "models", argv, examples=EXAMPLES)
     from firstsight.cli.console import out, print_json, say, table
+    from firstsight.cli.names import describe_name
     from firstsight.errors import UsageError, unknown_name
     from firstsight.models.registry import MODELS, list_models, matches
     from firstsight.recipes import RECIPES
@@ -43,6 +44,8 @@ def run(argv: list[str]) -> int:
         and arguments.kind in (None, MODELS[recipe.model].kind)
     ]
     if not models and not recipes:
+        if text := describe_name(arguments.pattern, "a model or recipe"):
+            raise UsageError(text)
         raise unknown_name("model or recipe", arguments.pattern, [*MODELS, *RECIPES], "see: firstsight models")
     weights = bundled()
     if arguments.json:

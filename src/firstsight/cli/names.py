@@ -81,10 +81,11 @@ def check_recipe(name: str) -> None:
         model = weights.removesuffix("-imagenet")
         hint = f"firstsight train {model} --weights {weights} --data FOLDER" if model in PUBLISHED else _use(weights)
         raise UsageError(f"'{name}' is the name of weights, not a {kind}; type: {hint}")
-    if expand_user(name).is_dir():
+    if expand_user(name).is_dir() or (name.lower().endswith(".zip") and expand_user(name).is_file()):
         has_run = (expand_user(name) / "config.json").is_file()
+        what = "run directory" if has_run else "folder" if expand_user(name).is_dir() else "zip file"
         hint = f"firstsight train RECIPE --out {name} --resume" if has_run else f"firstsight train lenet --data {name}"
-        raise UsageError(f"'{name}' is a {'run directory' if has_run else 'folder'}, not a {kind}; type: {hint}")
+        raise UsageError(f"'{name}' is a {what}, not a {kind}; type: {hint}")
     raise unknown_name(kind, name, [*RECIPES, *MODELS], "see: firstsight models")
 
 
@@ -298,6 +299,8 @@ def check_published(name: str) -> None:
         raise UsageError(
             f"no weights of {name} are published; in the package: {_some(trained)}; type: {_use(trained[0])}"
         )
+    if name not in MODELS and (text := describe_name(name, "the name of published weights")):
+        raise UsageError(text)
     find_published(name)
 
 
@@ -306,23 +309,37 @@ def check_image(name: str) -> None:
 
     Raises
     ------
+    UsageError
+        If it is the name of something else.
     DataError
         If there is no such file.
     """
     if not os.path.lexists(expand_user(name)):
+        if text := describe_name(name, "an image"):
+            raise UsageError(text)
         raise DataError(f"{name}: No such file or directory")
 
 
-def describe_name(name: str) -> str:
-    """Return what a name that is no command is, and what to type; an empty string if it is unknown."""
+def describe_name(name: str, role: str = "a command") -> str:
+    """Return what a name is that is not what was expected, and what to type; an empty string if it is unknown.
+
+    Parameters
+    ----------
+    name : str
+        A name.
+    role : str
+        What was expected, with its article.
+    """
     if model := spelled(name, [*MODELS]):
-        return f"'{name}' is a network, not a command; type: firstsight summary {model}, or firstsight train {model}"
+        return f"'{name}' is a network, not {role}; type: firstsight summary {model}, or firstsight train {model}"
+    if weights := spelled(name, [*bundled(), *cached()] if role != "a command" else []):
+        return f"'{name}' is the name of weights, not {role}; type: {_use(weights)}"
     if recipe := spelled(name, [*RECIPES]):
-        return f"'{name}' is a recipe, not a command; type: firstsight train {recipe}"
+        return f"'{name}' is a recipe, not {role}; type: firstsight train {recipe}"
     if weights := spelled(name, weights_names()):
-        return f"'{name}' is the name of weights, not a command; type: {_use(weights)}"
+        return f"'{name}' is the name of weights, not {role}; type: {_use(weights)}"
     if dataset := spelled(name, [*DATASETS]):
-        return f"'{name}' is a data set, not a command; type: firstsight train lenet --data {dataset}"
+        return f"'{name}' is a data set, not {role}; type: firstsight train lenet --data {dataset}"
     return ""
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, Required, TypedDict, TypeVar, get_ar
 import tyro
 
 from firstsight.arguments import expand_user
-from firstsight.cli.help import ADVANCED, NO_DEFAULT, Marker, as_list, groups_of, help_text, list_options, title_of
+from firstsight.cli.help import ADVANCED, NO_DEFAULT, Marker, as_list, groups_of, help_text, list_options
 from firstsight.errors import UsageError
 
 __all__ = ["ADVANCED", "NO_DEFAULT", "Device", "Flag", "Maybe", "parse", "parse_given"]
@@ -33,7 +33,7 @@ Flag = Annotated[bool, NO_DEFAULT]
 """Type of an option without a value."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 """Type of ``--device``."""
-CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone, tyro.conf.HelptextFromCommentsOff)
 REWRITES = (
     (
         re.compile(r"parsing (\S+): invalid literal for int\(\) with base 10: (.*)"),
@@ -123,9 +123,9 @@ def parse_given(
         sys.exit(0)
     schema, defaults = _schema(kind, settings)
     parsed = _run(schema, defaults, command, list(arguments), target)
-    groups = [parsed.pop(title) for title in [*parsed] if title.startswith("group:")]
-    given = {name: _expand(value) for name, value in parsed.items() if value is not None}
-    return given, {name: _expand(value) for group in groups for name, value in group.items()}
+    own = {field.name for field in dataclasses.fields(kind)}
+    given = {name: _expand(value) for name, value in parsed.items() if name in own and value is not None}
+    return given, {name: _expand(value) for name, value in parsed.items() if name not in own}
 
 
 def _expand(value: Any) -> Any:
@@ -151,18 +151,11 @@ def _schema(kind: type[Any], settings: Any) -> tuple[Any, dict[str, Any]]:
         if field.default is False:
             defaults[field.name] = False
     for instance in as_list(settings):
-        for group, fields in groups_of(type(instance)).items():
-            options = {name: _option(hint, getattr(instance, name), is_flag=False) for name, hint in fields.items()}
-            title = f"group:{group.__name__}"
-            entries[title] = Annotated[_typed_dict(title, options), tyro.conf.arg(name=title_of(group))]
-            defaults[title] = {}
-    return _typed_dict("Options", entries), defaults
-
-
-def _typed_dict(name: str, entries: dict[str, Any]) -> Any:
-    """Return a typed dictionary whose keys are all optional unless they are `Required`."""
+        for fields in groups_of(type(instance)).values():
+            for name, hint in fields.items():
+                entries.setdefault(name, _option(hint, getattr(instance, name), is_flag=False))
     functional: Any = TypedDict  # a type checker accepts literals only
-    return functional(name, entries, total=False)
+    return functional("Options", entries, total=False), defaults
 
 
 def _option(hint: Any, default: Any, *, is_flag: bool) -> Any:

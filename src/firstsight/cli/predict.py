@@ -58,9 +58,9 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print; report unreadable images on stderr, with exit code 1, and classify the others."""
     arguments = parse(Arguments, "predict", argv, examples=EXAMPLES)
+    check_weights(arguments.weights, "predict", "classification")
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
-    check_weights(arguments.weights, "predict", "classification")
     _check_files(arguments)
     from firstsight.cli.console import log, print_json, progress, report_failures
     from firstsight.tasks.load import load_as

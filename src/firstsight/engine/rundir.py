@@ -16,12 +16,10 @@ import platform
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from firstsight.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.documents.decode import read_document
@@ -47,6 +45,8 @@ PACKAGES = ("firstsight", "torch", "numpy", "accelerate", "safetensors", "pillow
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect the numbers of a run."""
+    from importlib.metadata import PackageNotFoundError, version
+
     result = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -71,6 +71,8 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path) -> None:
+        from filelock import FileLock, Timeout
+
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -428,6 +430,8 @@ def is_locked(run: Path) -> bool:
     file = run / ".lock"
     if not file.is_file():
         return False
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(file, timeout=0):
             return False

@@ -11,14 +11,19 @@ COLUMNS = 8
 
 
 def features(
-    image: NDArray[np.uint8], maps: NDArray[np.float32], filters: NDArray[np.float32] | None, title: str
+    image: NDArray[np.uint8],
+    maps: NDArray[np.float32],
+    filters: NDArray[np.float32] | None,
+    title: str,
+    *,
+    heading: str = "input image",
 ) -> Figure:
-    """Plot the input image, the filters of a layer (if it is a convolution), and its feature maps.
+    """Plot the image, the filters of a layer (if it is a convolution), and its feature maps.
 
     Parameters
     ----------
     image : NDArray[np.uint8]
-        Input of the network before normalization, of shape (C, H, W), uint8.
+        Input of the network before normalization, or output of a generator, of shape (C, H, W), uint8.
     maps : NDArray[np.float32]
         Feature maps of shape (channels, h, w). The first 64 are plotted, each scaled from its minimum to its maximum.
     filters : NDArray[np.float32] | None
@@ -26,6 +31,8 @@ def features(
         weights of their first input.
     title : str
         Title of the figure.
+    heading : str
+        What ``image`` is.
 
     Returns
     -------
@@ -34,7 +41,7 @@ def features(
     """
     selected = maps[:MAX_MAPS]
     rows = -(-len(selected) // COLUMNS)
-    blocks = [("input image", 1.6), (f"{_count(len(maps), len(selected))} feature maps", 0.95 * rows)]
+    blocks = [(heading, 1.6), (f"{_count(len(maps), len(selected))} feature map{'s' * (len(maps) > 1)}", 0.95 * rows)]
     if filters is not None:
         filter_rows = -(-min(len(filters), MAX_MAPS) // COLUMNS)
         blocks.insert(1, (_filter_heading(filters), 0.95 * filter_rows))
@@ -42,8 +49,8 @@ def features(
     fig.suptitle(title, x=0.01, ha="left", fontsize=12, color=TEXT)
     grid = fig.add_gridspec(len(blocks), 1, height_ratios=[height + 0.35 for _, height in blocks])
     subfigures = [fig.add_subfigure(grid[row]) for row in range(len(blocks))]
-    for subfigure, (heading, _) in zip(subfigures, blocks, strict=True):
-        subfigure.suptitle(heading, x=0.01, ha="left", fontsize=9, color=MUTED)
+    for subfigure, (name, _) in zip(subfigures, blocks, strict=True):
+        subfigure.suptitle(name, x=0.01, ha="left", fontsize=9, color=MUTED)
     ax = subfigures[0].subplots(1, 1)
     ax.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
     ax.axis("off")

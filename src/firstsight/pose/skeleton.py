@@ -320,5 +320,16 @@ LSP_14 = _make_skeleton(
 )  # fmt: skip
 """The 14 joints of Leeds Sports Poses (Johnson 2010); limbs are ordered from the neck outwards."""
 
+MPII_16 = _make_skeleton(
+    "mpii-16",
+    "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax neck head_top right_wrist"
+    " right_elbow right_shoulder left_shoulder left_elbow left_wrist",
+    [
+        (7, 8), (8, 9), (7, 12), (7, 13), (12, 11), (11, 10), (13, 14), (14, 15), (7, 6), (6, 2), (6, 3), (2, 1),
+        (1, 0), (3, 4), (4, 5),
+    ],
+)  # fmt: skip
+"""The 16 joints of MPII Human Pose (Andriluka 2014), on which stacked hourglasses were published."""
+
 SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, OPENPOSE_18, LSP_14)}
 """Built-in skeletons by name."""

@@ -1,5 +1,6 @@
 """The data that weights were trained on."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,9 @@ def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
 def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, Any]) -> bool:
     """Return whether ``data`` is the name or the path of the data that weights were trained on.
 
-    Cards have the last part of a path only, so a path with the same last part counts, too: then the images that were
-    held out are measured, and never those of the training.
+    Cards have the last part of a path only. So for weights without their run, and for a run whose data were moved, a
+    path with the same last part counts, too: then the images that were held out are measured, and never those of the
+    training.
 
     Parameters
     ----------
@@ -57,13 +59,21 @@ def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, An
     trained_on = str(settings.get("data", card["about"].get("data", "")))
     if str(data) == trained_on:
         return True
-    return expand_user(data).resolve().name == expand_user(trained_on).name
+    given, original = os.path.realpath(expand_user(data)), os.path.realpath(expand_user(trained_on))
+    if given == original:
+        return True
+    is_there = "data" in (run_settings(source) or {}) and os.path.exists(original)  # noqa: PTH110 - a long name
+    return not is_there and Path(given).name == Path(original).name
 
 
 def describe_split(images: ImageSet) -> str:
     """Return which images were measured: "measured on the test split: 12 images"."""
-    is_whole = any("using all" in note for note in images.notes)
-    return f"measured on {'all' if is_whole else 'the test split:'} {len(images):,} image{'s' * (len(images) != 1)}"
+    count = f"{len(images):,} image{'s' * (len(images) != 1)}"
+    if any("using all" in note for note in images.notes):
+        return f"measured on all {count}"
+    if any("holding out" in note for note in images.notes):
+        return f"measured on the {count} that training holds out"
+    return f"measured on the test split: {count}"
 
 
 def run_settings(source: str | Path) -> dict[str, Any] | None:

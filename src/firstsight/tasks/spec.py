@@ -75,6 +75,9 @@ class TaskSpec:
     untrained : str
         "module:function" that returns a network with random weights as ``load`` does: ``(name) -> object``; empty if
         there is none.
+    features : str
+        "module:function" that returns the input of a network whose feature maps are drawn: ``(model, image or None, *,
+        seed) -> FeatureInput``; empty if they cannot be drawn.
     metrics : tuple[Metric, ...]
         Metrics that the command line shows, in this order.
     results : tuple[Metric, ...]
@@ -96,6 +99,7 @@ class TaskSpec:
     recognize: str = ""
     export: str = ""
     untrained: str = ""
+    features: str = ""
     metrics: tuple[Metric, ...] = ()
     results: tuple[Metric, ...] = ()
 
@@ -131,6 +135,7 @@ TASKS: dict[str, TaskSpec] = {
         evaluate="firstsight.tasks.classification.evaluate:evaluate_classifier",
         export="firstsight.tasks.classification.export:plan_export",
         untrained="firstsight.tasks.classification.export:make_untrained",
+        features="firstsight.tasks.classification.feature_input:make_input",
         metrics=(
             Metric(key="train/loss", label="train loss"),
             Metric(key="test/loss", label="test loss"),
@@ -152,6 +157,7 @@ TASKS: dict[str, TaskSpec] = {
         evaluate_options="firstsight.tasks.gan.evaluate_options:GANOptions",
         export="firstsight.tasks.gan.export:plan_export",
         untrained="firstsight.tasks.gan.export:make_untrained",
+        features="firstsight.tasks.gan.feature_input:make_input",
         metrics=(
             Metric(key="train/d_loss", label="D loss", format=".3f"),
             Metric(key="train/g_loss", label="G loss", format=".3f"),
@@ -178,6 +184,7 @@ TASKS: dict[str, TaskSpec] = {
         recognize="firstsight.weights.published_pose:recognize_pose",
         export="firstsight.tasks.pose.bottom_up.export:plan_export",
         untrained="firstsight.tasks.pose.bottom_up.export:make_untrained",
+        features="firstsight.tasks.pose.feature_input:bottom_up_input",
         metrics=POSE_METRICS,
         results=(
             Metric(key="ap", label="AP", format=".1%", higher_is_better=True),
@@ -197,6 +204,7 @@ TASKS: dict[str, TaskSpec] = {
         recognize="firstsight.tasks.pose.top_down.published:recognize",
         export="firstsight.tasks.pose.top_down.export:plan_export",
         untrained="firstsight.tasks.pose.top_down.export:make_untrained",
+        features="firstsight.tasks.pose.feature_input:top_down_input",
         evaluate="firstsight.tasks.pose.evaluate:evaluate_pose",
         evaluate_options="firstsight.tasks.pose.evaluate_options:PoseOptions",
         metrics=POSE_METRICS,

@@ -1,13 +1,13 @@
 """Weights files on this machine: those in the package, and those in the cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import safe_open
+import msgspec
 
 from firstsight.data.fetch import find_home, get_home
 from firstsight.documents.cards import decode_card
@@ -17,6 +17,11 @@ CARD = "firstsight"
 """Key of the card in the metadata of a weights file."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Last parts of the names of batch norm buffers, which are not parameters."""
+DTYPE_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "F32": 4, "I32": 4, "U32": 4, "F64": 8, "I64": 8, "U64": 8,
+}  # fmt: skip
+"""Size of a value, by the name of its type in a safetensors file."""
 MAX_HEADER_BYTES = 32 * 2**20
 """Maximum size of the header of a weights file, which has the names of the tensors and the card."""
 
@@ -74,12 +79,54 @@ def open_safetensors(path: Path, framework: Literal["np", "pt"] = "np") -> Itera
             header = int.from_bytes(file.read(8), "little")
         if header > MAX_HEADER_BYTES:
             raise ValueError(f"its header claims {header:,} bytes; at most {MAX_HEADER_BYTES:,} are possible")
+        from safetensors import safe_open
+
         with safe_open(path, framework=framework) as content:
             yield content
     except FirstsightError:
         raise
     except Exception as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({_reason(error)})") from None
+
+
+def _read_metadata(path: Path) -> dict[str, str] | None:
+    """Return the metadata of a complete safetensors file; `safe_open` would import NumPy to read them.
+
+    Raises
+    ------
+    WeightsError
+        If it is no complete safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = msgspec.json.decode(file.read(min(length, MAX_HEADER_BYTES)), type=dict[str, dict[str, Any]])
+        metadata = header.pop("__metadata__", {})
+        is_text = all(isinstance(value, str) for value in metadata.values())
+        if is_text and 8 + length + _size_of(header) == path.stat().st_size:
+            return metadata
+    except Exception:  # noqa: S110 - safe_open says what is wrong
+        pass
+    with open_safetensors(path) as content:
+        metadata_of: dict[str, str] | None = content.metadata()
+        return metadata_of
+
+
+def _size_of(tensors: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the bytes of all tensors of a header.
+
+    Raises
+    ------
+    ValueError
+        If their data overlap, or are not one after the other, or have another size than their shape says.
+    """
+    end = 0
+    for tensor in sorted(tensors.values(), key=lambda tensor: int(tensor["data_offsets"][0])):
+        start, end_of_tensor = tensor["data_offsets"]
+        if start != end or end_of_tensor - start != DTYPE_BYTES[tensor["dtype"]] * prod(tensor["shape"]):
+            raise ValueError("the offsets of the tensors are inconsistent")
+        end = end_of_tensor
+    return end
 
 
 def _reason(error: Exception) -> str:
@@ -107,8 +154,7 @@ def read_card(path: Path) -> dict[str, Any]:
     WeightsError
         If it is no complete safetensors file, has no card, or an entry of the card is missing or wrong.
     """
-    with open_safetensors(path) as file:
-        return card_in(file.metadata(), path)
+    return card_in(_read_metadata(path), path)
 
 
 def card_in(metadata: dict[str, str] | None, path: Path) -> dict[str, Any]:

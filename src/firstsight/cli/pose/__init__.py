@@ -1,11 +1,13 @@
 """``firstsight pose``."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstsight.cli.names import check_weights
+from firstsight.arguments import expand_user
+from firstsight.cli.names import check_weights, describe_name
 from firstsight.cli.parse import parse
 from firstsight.cli.pose.arguments import EXAMPLES, Arguments, estimator_of
 from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, Targets, draw, plan_targets, print_table, write_coco
@@ -25,6 +27,9 @@ def run(argv: list[str]) -> int:
     for weights, kinds in ((arguments.model, POSE_KINDS), (arguments.detector, POSE_KINDS[:1])):
         if weights is not None:
             check_weights(weights, "pose", *kinds)
+    for name in arguments.images:
+        if not os.path.lexists(expand_user(name)) and (text := describe_name(name, "an image or a video")):
+            raise UsageError(text)
     from firstsight.data.video import is_video
 
     if not arguments.images:

@@ -6,11 +6,13 @@ A record has one byte for the label and 3 x 32 x 32 bytes for the pixels.
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from firstsight.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 FOLDER = "cifar-10-batches-bin"
@@ -39,7 +41,7 @@ def find_cifar(folder: Path) -> Path | None:
     return next((path for path in paths if path.exists() and is_cifar(path)), None)
 
 
-def read_cifar(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def read_cifar(path: Path, split: str) -> "tuple[NDArray[np.uint8], NDArray[np.int64]]":
     """Read one split.
 
     Parameters
@@ -59,6 +61,8 @@ def read_cifar(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.in
     DataError
         If the batches are pickled, a batch is missing, the archive is damaged, or a file has an incomplete record.
     """
+    import numpy as np
+
     is_pickled_folder = path.is_dir() and not (path / TEST[0]).is_file() and (path / "data_batch_1").is_file()
     if path.name in PICKLED or is_pickled_folder:
         raise DataError(f"{path}: pickled batches can contain code; get the binary version ({ARCHIVE})")

@@ -9,12 +9,14 @@ import struct
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNSIGNED_BYTE = 0x08
 MAX_BYTES = 256_000_000
@@ -24,7 +26,7 @@ NAME = re.compile(r"(?P<set>.*?)(?P<split>train|t10k|test)-(?P<kind>images|label
 """File names of MNIST and of its successors, as "emnist-letters-train-images-idx3-ubyte.gz"."""
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path) -> "NDArray[np.uint8]":
     """Read an IDX file of unsigned bytes, with or without gzip.
 
     Returns
@@ -58,7 +60,9 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: truncated or damaged gzip file ({reason}); get the file again")
 
 
-def _read_values(stream: gzip.GzipFile | BufferedReader, path: Path) -> NDArray[np.uint8]:
+def _read_values(stream: gzip.GzipFile | BufferedReader, path: Path) -> "NDArray[np.uint8]":
+    import numpy as np
+
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
         raise DataError(

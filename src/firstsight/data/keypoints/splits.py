@@ -78,10 +78,13 @@ def load_val_people(path: str | Path, images: str | Path | None = None) -> Keypo
     if images is not None and source.is_dir():
         raise DataError(f"`images={images}` requires a JSON file as `data`; {path} is a folder")
     if source.is_file():
-        return load_keypoints(source, expand_user(images) if images is not None else _image_folder(source))
+        people = load_keypoints(source, expand_user(images) if images is not None else _image_folder(source))
+        return replace(people, notes=(*people.notes, f"measured on all {len(people):,} images of {source.name}"))
     train_file, val_file = _find_files(source)
     if val_file is not None:
-        return load_keypoints(val_file, _image_folder(val_file))
+        people = load_keypoints(val_file, _image_folder(val_file))
+        note = f"measured on the validation file {val_file.name}: {len(people):,} images"
+        return replace(people, notes=(*people.notes, note))
     people = load_keypoints(train_file, _image_folder(train_file))
     return replace(people, notes=(*people.notes, f"one file of people found: measured on all {len(people):,} images"))
 

@@ -13,9 +13,6 @@ from firstsight.display import FORMATS, Result
 MAX_SHOWN = 256
 """Number of images that a notebook shows of a grid."""
 
-GRID_SUFFIXES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif")
-"""Suffixes of files of a grid."""
-
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ImageGrid(Result):
@@ -47,7 +44,7 @@ class ImageGrid(Result):
     notes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".gif")
+    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif")
 
     def __len__(self) -> int:
         return len(self.images)

@@ -213,11 +213,13 @@ def evaluate_pose(
     if use_labeled_boxes:
         notes.append("people are cropped by their labeled boxes")
     if limit is not None and limit < len(people):
+        notes = [note for note in notes if not note.startswith("measured on ")]
         notes.append(f"evaluated on the first {limit:,} of {len(people):,} images")
         people = people.select(range(limit))
     boxes = expand_boxes_to_joints(people) if use_labeled_boxes else None
     predictions = _predict(estimator, people, boxes, progress, strict=strict)
     if predictions.refused:
+        notes = [note for note in notes if not note.startswith("measured on ")]
         notes.append(describe_unusable(predictions.refused, len(people)))
     if target is not None:
         replace_file(target, json.dumps(predictions.results).encode())

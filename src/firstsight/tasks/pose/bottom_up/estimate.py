@@ -180,6 +180,18 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         timings = {"read": read - start, "network": computed - read, "decode": perf_counter() - computed}
         return PoseIntermediates(poses, self.skeleton, pil, timings, heatmaps, pafs, decoded, letterbox)
 
+    def make_input(self, image: Image.Image) -> Tensor:
+        """Return an image as input of the network: (1, 3, H, W) BGR, (pixel - 128) / 256.
+
+        Raises
+        ------
+        DataError
+            If the image is too wide for its height.
+        """
+        letterbox = Letterbox.for_image(image.size, height=self.height)
+        _check_size([letterbox], "image")
+        return letterbox.network_input(resize_image(image, letterbox))
+
     def _select(self, decoded: DecodeResult, letterbox: Letterbox) -> list[Pose]:
         """Return the poses in pixels of the image that have enough keypoints and a sufficient score."""
         counts = decoded.people.counts.tolist()

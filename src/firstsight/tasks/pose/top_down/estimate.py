@@ -182,13 +182,26 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         if self.detector is not None:
             poses = drop_fragments(self.detector.infer(image, name=name).poses)
             return boxes_from_poses(poses), np.array([pose.score for pose in poses])
-        width, height = image.size
-        inner = np.array([width, height]) / PADDING  # after padding, it covers the image
-        return np.concatenate([(image.size - inner) / 2, inner])[None], np.ones(1)
+        return self.whole_image(image), np.ones(1)
 
-    def _predict(self, pixels: Tensor, boxes: Tensor) -> Floats:
-        """Return the joints (N, K, 3) in boxes (N, 4) of an image (3, H, W), in pixels of the image."""
-        size, model = self.network.size, self.network.model
+    @staticmethod
+    def whole_image(image: Image.Image) -> Floats:
+        """Return the box (1, 4) that covers an image after it is padded."""
+        inner = np.array(image.size) / PADDING
+        box: Floats = np.concatenate([(image.size - inner) / 2, inner])[None]
+        return box
+
+    def make_inputs(self, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the crops of boxes as RGB images, as inputs of the network, and the matrices of the crops.
+
+        Parameters
+        ----------
+        pixels : Tensor
+            (3, H, W) uint8 RGB image.
+        boxes : Tensor
+            (N, 4) x and y of the corner, width, height in pixels.
+        """
+        size = self.network.size
         height, width = size
         if self.network.is_published:
             matrices, fill = published.crop_matrices(boxes, size=size, padding=PADDING), published.FILL
@@ -198,6 +211,12 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
             matrices, fill = crop_matrices(regions, size=size), GRAY
         crops = warp([pixels] * len(boxes), matrices.float(), size=size, fill=fill)
         inputs = published.crop_input(crops) if self.network.is_published else crop_input(crops)
+        return crops, inputs, matrices
+
+    def _predict(self, pixels: Tensor, boxes: Tensor) -> Floats:
+        """Return the joints (N, K, 3) in boxes (N, 4) of an image (3, H, W), in pixels of the image."""
+        model = self.network.model
+        _, inputs, matrices = self.make_inputs(pixels, boxes)
         flip = self.skeleton.flip if self.flip else None
         joints = model.joints(inputs.to(device_of(model)), flip=flip, refine=self.refine).cpu().double()
         if not bool(joints.isfinite().all()):
