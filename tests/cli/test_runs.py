@@ -79,7 +79,7 @@ def test_comparison_is_printed_and_written(run: Run, runs: list[Path]) -> None:
     assert code == 0 and [item["model"] for item in json.loads(out)["runs"]] == ["gan", "lenet"]
     assert "<h1>Comparison of 2 runs</h1>" in Path("both.html").read_text()
     code, out, err = run("runs", "compare", *runs, "--out", "both.txt")
-    assert code == 2 and "--out must be a .html or .png file" in err
+    assert code == 2 and "--out must be a .html, .png, .jpg, .jpeg, .svg or .pdf file" in err
 
 
 def test_the_page_of_a_comparison_is_opened(run: Run, runs: list[Path], browser: Browser) -> None:

@@ -35,7 +35,7 @@ class Arguments:
     data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = ""
     """Data set to describe: a name, a folder or zip file with one subfolder per class, or IDX files."""
     out: Maybe[Path] = None
-    """Write a contact sheet to this PNG file: a row of images per class."""
+    """Write a contact sheet (.png, .jpg, .svg or .pdf): a row of images per class."""
     force: Flag = False
     """Replace an existing file."""
     json: Flag = False
@@ -59,10 +59,10 @@ def run(argv: list[str]) -> int:
 def describe(arguments: Arguments) -> int:
     """Describe a data set, and write its contact sheet."""
     from firstsight.cli.console import log, print_json, say, write_figure
-    from firstsight.cli.outputs import check_outputs
+    from firstsight.cli.outputs import FIGURES, check_outputs
 
     if arguments.out:
-        check_outputs([arguments.out], inputs=[arguments.data], force=arguments.force, suffixes=(".png",))
+        check_outputs([arguments.out], inputs=[arguments.data], force=arguments.force, suffixes=FIGURES)
     from firstsight.data.images.describe import describe_data
 
     description = describe_data(arguments.data, notify=log)

@@ -44,7 +44,7 @@ class Arguments:
     invert: Literal["auto", "yes", "no"] = "auto"
     """Turn a dark digit on light paper into a light one on black, for networks of such digits."""
     show_input: Maybe[Path] = None
-    """Write a PNG figure of the first images, and of what the network sees of them."""
+    """Write a figure (.png, .jpg, .svg or .pdf) of the first images, and of what the network sees of them."""
     batch_size: Maybe[int] = None
     """Images per batch (default: as many as fit the size of the input)."""
     device: Device = "auto"
@@ -100,12 +100,12 @@ def run(argv: list[str]) -> int:
 
 def _check_files(arguments: Arguments) -> None:
     """Refuse output files that cannot be written, before anything is computed."""
-    from firstsight.cli.outputs import check_outputs
+    from firstsight.cli.outputs import FIGURES, check_outputs
 
     inputs = [arguments.weights, *arguments.images]
-    for option, path, suffix in (("csv", arguments.csv, ".csv"), ("show_input", arguments.show_input, ".png")):
+    for option, path, suffixes in (("csv", arguments.csv, (".csv",)), ("show_input", arguments.show_input, FIGURES)):
         if path is not None:
-            check_outputs([path], inputs=inputs, force=arguments.force, option=option, suffixes=(suffix,))
+            check_outputs([path], inputs=inputs, force=arguments.force, option=option, suffixes=suffixes)
 
 
 def _find(names: Iterable[str], refused: list[str]) -> "list[ImageSource]":

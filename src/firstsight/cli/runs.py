@@ -52,7 +52,7 @@ class CompareArguments:
     runs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN RUN [RUN ...]")]
     """Run directories, their names below runs (lenet-digits/1), or latest (the newest run there)."""
     out: Maybe[Path] = None
-    """Write the figure (.png), or a page with the tables and the figure (.html)."""
+    """Write the figure (.png, .jpg, .svg or .pdf), or a page with the tables and the figure (.html)."""
     open: Flag = False
     """Open the page in the browser (without --out: runs-compare.html)."""
     force: Flag = False
@@ -133,7 +133,7 @@ def _compare(arguments: CompareArguments) -> int:
 
 def _checked_output(arguments: CompareArguments) -> Path | None:
     """Return the file to write, or None without any."""
-    from firstsight.cli.outputs import check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
 
     path = arguments.out
     if arguments.open:
@@ -141,7 +141,7 @@ def _checked_output(arguments: CompareArguments) -> Path | None:
         if path.suffix.lower() != ".html":
             raise UsageError(f"`open` needs an .html file; got `out={path}`")
     if path is not None:
-        check_outputs([path], force=arguments.force, suffixes=(".html", ".png"))
+        check_outputs([path], force=arguments.force, suffixes=(".html", *FIGURES))
     return path
 
 
