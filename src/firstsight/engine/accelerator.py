@@ -85,8 +85,13 @@ def supports_bfloat16(device: str) -> bool:
     """
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device == "cpu" and bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    if device != "cpu":
+        return False
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities: Mapping[str, Any] = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch 2.10
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def destroy_process_group_at_exit() -> None:
