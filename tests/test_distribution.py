@@ -167,7 +167,8 @@ def test_the_address_of_the_repository_is_stated_in_pyproject_only() -> None:
 
 def commands_of_make(*words: str) -> list[str]:
     """Return the commands that make would run in a tree without a virtual environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    of_make = ("MAKEFLAGS", "MAKEOVERRIDES", "CONSTRAINTS", "TORCH_INDEX", "VENV")
+    environment = {name: value for name, value in os.environ.items() if name not in of_make}
     done = subprocess.run(
         ["make", "-C", ROOT, "--dry-run", "--no-print-directory", "VENV=absent", *words],
         env=environment,  # make can run the tests with other variables
