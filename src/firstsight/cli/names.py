@@ -32,7 +32,7 @@ USES = {
     "summary": "firstsight summary {}",
     "export": "firstsight export {} FILE",
 }
-"""How a command uses a name."""
+"""Command lines that use a name, by command."""
 MAX_NAMES = 3
 RUN_NAMES = ("latest",)
 """Names of runs, which `firstsight.weights.resolve` looks up."""
@@ -61,7 +61,7 @@ def weights_names() -> list[str]:
 
 
 def check_recipe(name: str) -> None:
-    """Refuse what `firstsight train` cannot train, and say what it is.
+    """Refuse what `firstsight train` cannot train, and name its kind.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: 
 
 
 def check_data(name: str) -> None:
-    """Refuse a data set that does not exist, and say what the name is.
+    """Refuse a data set that does not exist, and name its kind.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def check_data(name: str) -> None:
 
 
 def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
-    """Refuse weights that do not exist or are of another kind, and say what the name is.
+    """Refuse weights that do not exist or are of another kind, and name its kind.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
     Returns
     -------
     TaskSpec | None
-        Task of the weights, or None if only reading the file with torch tells it.
+        Task of the weights, or None if only reading the file with torch gives it.
 
     Raises
     ------

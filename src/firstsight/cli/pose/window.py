@@ -124,7 +124,7 @@ def _has_windows() -> bool:
 def display_problem(platform: str, environment: Mapping[str, str]) -> str:
     """Return why windows cannot be opened; an empty string if they can.
 
-    A library of windows may end the process if its display does not answer, so this is asked before.
+    A library of windows may end the process if its display does not answer, so this is checked before.
 
     Parameters
     ----------
