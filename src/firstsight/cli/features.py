@@ -46,7 +46,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, compute, draw, print."""
     arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output, report_output
 
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
@@ -70,6 +70,7 @@ def run(argv: list[str]) -> int:
     title = f"{arguments.weights}, {features.layer}: {name}"
     figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
     write_figure(figure, target)
+    report_output(target, arguments.out, "features.png")
     channels, height, width = features.maps.shape
     low, high = float(features.maps.min()), float(features.maps.max())
     is_generated = features.heading == "generated image"

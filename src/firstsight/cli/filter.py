@@ -55,7 +55,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, filter, draw, print."""
     arguments = parse(Arguments, "filter", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output, report_output
 
     target = choose_output(arguments.out, "filter.png", force=arguments.force)
     check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=FIGURES)
@@ -84,6 +84,7 @@ def run(argv: list[str]) -> int:
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
     write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), target)
+    report_output(target, arguments.out, "filter.png")
     if arguments.json:
         print_json({"image": str(image), "out": str(target), **result.to_dict()})
         return 0

@@ -72,7 +72,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import choose_output
+    from firstsight.cli.outputs import choose_output, report_output
 
     out = choose_output(arguments.out, "generated.png", force=arguments.force)
     _check(arguments, out, [word.split("=")[0] for word in argv])
@@ -85,6 +85,7 @@ def run(argv: list[str]) -> int:
     for note in grid.notes:
         log(note)
     files = _write(arguments, out, generator, grid)
+    report_output(out, arguments.out, "generated.png")
     about = generator.card["about"]
     if arguments.json:
         document = {
