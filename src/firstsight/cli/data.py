@@ -69,7 +69,7 @@ def describe(arguments: Arguments) -> int:
     if arguments.out:
         from firstsight import plots
 
-        rows = [images.numpy() for images in description.examples(IMAGES_PER_CLASS)]
+        rows = description.examples(IMAGES_PER_CLASS)
         labels = [f"{name}\n{count:,} images" for name, count in description.counts["train"].items()]
         write_figure(plots.contact_sheet(rows, labels), arguments.out)
     if arguments.json:
