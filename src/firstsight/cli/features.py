@@ -20,7 +20,7 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw the filters of a layer and its feature maps.
+    """Draw the filters of a layer and its feature maps, each from its smallest value (black) to its largest (white).
 
     A classifier or a pose network: for an image. A generator: for a random latent vector, below the image that it makes
     from it.
@@ -30,7 +30,7 @@ class Arguments:
     """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
     file."""
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
-    """Image file (default: a sample photograph); a generator takes none."""
+    """Image file (default: an image of the training data, or else a sample photograph); a generator takes none."""
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     seed: Maybe[int] = None
@@ -67,13 +67,15 @@ def run(argv: list[str]) -> int:
     model = load(arguments.weights, notify=log)
     features = compute_features(model, arguments.image or None, arguments.layer, seed=arguments.seed)
     name = features.name or Path(arguments.image).name
-    title = f"{arguments.weights}, {features.layer}: {name}"
+    is_generated = features.heading == "generated image"
+    if not arguments.image and not is_generated:
+        log(f"no image given: using {name} (give one: firstsight features {arguments.weights} IMAGE)")
+    title = f"{arguments.weights}, {features.layer}: {name.partition(';')[0]}"
     figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
     write_figure(figure, target)
     report_output(target, arguments.out, "features.png")
     channels, height, width = features.maps.shape
     low, high = float(features.maps.min()), float(features.maps.max())
-    is_generated = features.heading == "generated image"
     if arguments.json:
         document = {
             "weights": arguments.weights,

@@ -66,11 +66,13 @@ def run(argv: list[str]) -> int:
     if arguments.image:
         check_image(arguments.image)
     from firstsight import plots
-    from firstsight.cli.console import print_json, say, write_figure
+    from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.filter import apply_filter
 
     image = arguments.image or sample_photo()
+    if not arguments.image:
+        log(f"no image given: using the sample photograph {Path(image).name}")
     result = apply_filter(
         image,
         arguments.kernel,
