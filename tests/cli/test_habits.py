@@ -38,6 +38,44 @@ def test_help_has_40_lines_of_80_columns_and_begins_with_examples(run: Run, comm
 
 
 @pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
+def test_texts_of_the_short_help_are_whole_clauses(run: Run, command: str) -> None:
+    short, full = (" ".join(run(*command.split(), option)[1].split()) for option in ("--help", "--help-all"))
+    assert not re.search(r"\.\.\.( \(|$| --)", short.replace("1, 2, ...)", "").replace("class 1, ...)", ""))
+    assert short.count("(") == short.count(")")
+    assert "options options" not in full
+
+
+def test_help_of_a_command_has_two_spellings(run: Run) -> None:
+    for command in ("filter", "train lenet", "weights list", "runs compare"):
+        assert run("help", *command.split()) == run(*command.split(), "--help")
+    assert run("help") == run("--help")
+    variables = [line for line in run("help")[1].splitlines() if re.match("  [A-Z_]{5}", line)]
+    assert len(variables) == 8 and len({re.search("  (?=[a-z])", line).end() for line in variables if line}) == 1
+    assert "unknown command 'trian': did you mean train" in run("help", "trian")[2]
+
+
+@pytest.mark.parametrize("command", ["models", "weights list", "data"])
+def test_tables_fit_100_columns_without_a_terminal(run: Run, command: str) -> None:
+    lines = run(*command.split())[1].splitlines()
+    table = [line for line in lines if not re.match("[A-Z].* |firstsight ", line)]
+    assert len(table) > 5 and max(map(len, table)) <= 100
+    assert "…" not in "".join(table)
+
+
+def test_all_kernels_are_named_in_the_help_and_in_the_message(run: Run) -> None:
+    text = " ".join(run("filter", "--help")[1].split())
+    code, _, err = run("filter", "--kernel", "list")
+    assert code == 2 and all(name in text and name in err for name in KERNELS)
+    with pytest.raises(UsageError, match=", ".join(KERNELS)):
+        kernels.get_kernel("list")
+
+
+def test_totals_of_a_network_without_its_layers(run: Run) -> None:
+    lines = run("summary", "lenet")[1].splitlines()
+    assert run("summary", "lenet", "--totals")[1].splitlines() == lines[lines.index("") + 1 :]
+
+
+@pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
 def test_options_of_the_examples_exist(run: Run, command: str) -> None:
     lines = run(*command.split(), "--help")[1].splitlines()
     examples = lines[lines.index("examples:") + 1 : lines.index("", lines.index("examples:"))]

@@ -27,8 +27,8 @@ class Arguments:
     """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
     """Image file (default: an image of the training data, or else a sample photograph); a generator takes none."""
     layer: Maybe[str] = None

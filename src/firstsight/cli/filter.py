@@ -22,16 +22,13 @@ EXAMPLES = ("firstsight filter", 'firstsight filter photo.jpg --kernel "0 -1 0; 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Convolve an image with a kernel; draw input, kernel, output, and the arithmetic of one pixel.
-
-    Kernels: identity, box, gaussian, motion, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss; or
-    numbers, rows separated by semicolons.
-    """
+    """Convolve an image with a kernel; draw input, kernel, output, and the arithmetic of one pixel."""
 
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
     """Image file; without one, a bundled photograph is used (Grace Hopper, public domain)."""
     kernel: str = "sobel-x"
-    """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0"; fractions such as 1/9 are allowed."""
+    """identity, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss, box, gaussian, motion, or numbers
+    in rows, as in "0 -1 0; -1 5 -1; 0 -1 0"; fractions such as 1/9 are allowed."""
     size: Maybe[int] = None
     """Side of box, gaussian and motion in pixels."""
     stride: int = 1
@@ -61,7 +58,7 @@ def run(argv: list[str]) -> int:
     check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=FIGURES)
     padding, at = _parse_padding(arguments.padding), _parse_pixel(arguments.at)
     if arguments.kernel not in KERNELS and not re.search(r"\d", arguments.kernel):
-        hint = 'or give its numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
+        hint = f'kernels: {", ".join(KERNELS)}; or give numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
         raise unknown_name("kernel", arguments.kernel, KERNELS, hint)
     if arguments.image:
         check_image(arguments.image)
@@ -71,8 +68,6 @@ def run(argv: list[str]) -> int:
     from firstsight.tasks.filter import apply_filter
 
     image = arguments.image or sample_photo()
-    if not arguments.image:
-        log(f"no image given: using the sample photograph {Path(image).name}")
     result = apply_filter(
         image,
         arguments.kernel,
@@ -83,6 +78,8 @@ def run(argv: list[str]) -> int:
         color=arguments.color,
         at=at,
     )
+    if not arguments.image:
+        log(f"no image given: using the sample photograph {Path(image).name}")
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
     write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), target)

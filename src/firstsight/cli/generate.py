@@ -36,8 +36,8 @@ class Arguments:
     """Generate images: samples, latent traversals, interpolations, latent arithmetic."""
 
     generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     n: Maybe[int] = None
     """Number of images (default: 64, with --nearest 16; a traversal has as many as it needs)."""
     seed: int = 0
@@ -61,8 +61,8 @@ class Arguments:
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     out: Maybe[Path] = None
-    """A .png, .jpg, .svg or .pdf file with all images, a .gif animation, or a folder for one file per image (default:
-    generated.png, with a number if it exists)."""
+    """Figure (.png, .jpg, .svg, .pdf), .gif animation, or folder for a file per image (default: generated.png); the
+    default name gets a number if it exists."""
     force: Flag = False
     """Replace existing files."""
     json: Flag = False

@@ -33,8 +33,8 @@ class Arguments:
     """Predict the classes of images."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
     """Images, folders, zip files, or patterns such as "photos/*.jpg"."""
     top: int = 5
