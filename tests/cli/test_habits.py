@@ -1,5 +1,6 @@
 """Habits of the command line: help, names of other kinds, errors before torch is imported, colors, completion."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from firstsight.cli.names import normalize
 from firstsight.cli.runs import CompareArguments
 from firstsight.errors import UsageError
 from firstsight.ops import kernels
+from firstsight.weights.bundled import bundled
 
 Run = Callable[..., tuple[int, str, str]]
 ACTIONS = [*COMMANDS, "weights list", "weights get", "weights import"]
@@ -289,10 +291,43 @@ def test_filter_keeps_its_own_option_color() -> None:
         ("completion", "", {*SCRIPTS}),
         ("models --color", "", {"auto", "always", "never"}),
         ("unknown", "", set()),
+        ("predict", "", {"airbench-cifar10", "convnet-fashion", "lenet-digits", "lenet-fashion", "lenet-mnist"}),
+        ("generate", "", {"dcgan-fashion", "gan-digits", "infogan-mnist"}),
+        ("pose --model", "pose-", {"pose-small-photos", "pose-tiny-lsp"}),
+        ("pose a.jpg --detector", "openpose-t", {"openpose-tiny-lsp"}),
+        ("pose a.jpg --detector", "pose-", set()),
+        ("train airbench --weights", "a", {"airbench-cifar10", "alexnet-imagenet"}),
+        ("features lenet-fashion --layer", "", {"conv1", "conv2"}),
+        ("generate infogan-mnist --class", "", set("0123456789")),
+        ("generate dcgan-fashion --class", "Ank", {"Ankle boot"}),
+        ("weights import x.pth --model", "mob", {"mobilenet"}),
+        ("runs", "c", {"compare"}),
+        ("runs compare", "--o", {"--out", "--open"}),
     ],
 )
 def test_words_are_completed(previous: str, current: str, expected: set[str]) -> None:
-    assert set(complete(previous.split(), current)) == expected
+    words = set(complete(previous.split(), current))
+    assert {word for word in words if current or not word.endswith("-imagenet")} == expected
+
+
+def test_runs_are_completed_where_their_kind_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complete(["runs", "compare"], "") == []
+    for name, model in (("lenet/1", "lenet"), ("gan/1", "gan"), ("gan/2", "gan")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        config = {"recipe": model, "model": model, "settings": {"data": "digits"}, "data": {}, "versions": {}}
+        (folder / "config.json").write_text(json.dumps(config))
+        if name != "gan/2":
+            (folder / "model.safetensors").write_bytes(bundled()["lenet-digits"].read_bytes())
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("junk")
+    assert complete(["runs", "compare"], "") == ["latest", "runs/gan/1", "runs/gan/2", "runs/lenet/1"]
+    assert complete(["generate"], "runs") == ["runs/gan/1"]  # gan/2 has no weights yet
+    assert complete(["predict"], "la") == ["latest"] and complete(["predict"], "runs/l") == ["runs/lenet/1"]
+    assert complete(["pose", "--model"], "runs") == [] == complete(["pose", "--model"], "la")
+    assert complete(["features", "runs/lenet/1", "--layer"], "") == ["conv1", "conv2"]
+    assert complete(["train", "--config"], "runs/gan") == ["runs/gan/1", "runs/gan/2"]
 
 
 def test_completion_imports_no_torch_and_works_in_bash(run: Run) -> None:
