@@ -10,7 +10,7 @@ from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
 from firstsight.data.image_input import to_pil
 from firstsight.data.image_io import open_image
-from firstsight.data.images.find import find_dataset
+from firstsight.data.images.find import has_split
 from firstsight.data.images.folder import split_samples
 from firstsight.data.images.loading import is_image_folder, load_data
 from firstsight.data.images.tree import ImageTree
@@ -37,7 +37,7 @@ def find_sample(source: str, about: Mapping[str, Any]) -> tuple[Image.Image, str
     """
     data = str(about.get("data", ""))
     info = DATASETS.get(data)
-    if info is not None and find_dataset(info) is not None:
+    if info is not None and has_split(info, "test"):
         return _of_data_set(data)
     settings = run_settings(source) or about.get("settings") or {}
     folder = expand_user(str(settings.get("data", "")))
