@@ -186,6 +186,11 @@ def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: 
     if "image_size" in changes:
         check_options(MODELS[recipe.model], None, changes["image_size"], None)
     weights = str(changes.get("weights", "none"))
+    if weights == "imagenet" and recipe.model not in PUBLISHED and (trained := _weights_of(recipe.model)):
+        raise UsageError(
+            f"no weights of {recipe.model} are published; on this machine: {_some(trained)}; type: firstsight train"
+            f" {recipe.model} --weights {trained[0]} --data {settings.data}"
+        )
     if weights not in ("none", "imagenet"):
         check_weights(weights, "train", "classification")
 
