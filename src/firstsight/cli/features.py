@@ -69,7 +69,7 @@ def run(argv: list[str]) -> int:
     name = features.name or Path(arguments.image).name
     is_generated = features.heading == "generated image"
     if not arguments.image and not is_generated:
-        log(f"no image given: using {name} (give one: firstsight features {arguments.weights} IMAGE)")
+        log(f"no image given: using {name}; give one: firstsight features {arguments.weights} IMAGE")
     title = f"{arguments.weights}, {features.layer}: {name.partition(';')[0]}"
     figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
     write_figure(figure, target)
