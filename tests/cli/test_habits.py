@@ -1,5 +1,6 @@
 """Habits of the command line: help, names of other kinds, errors before torch is imported, colors, completion."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from firstsight.cli.names import normalize
 from firstsight.cli.runs import CompareArguments
 from firstsight.errors import UsageError
 from firstsight.ops import kernels
+from firstsight.weights.bundled import bundled
 
 Run = Callable[..., tuple[int, str, str]]
 ACTIONS = [*COMMANDS, "weights list", "weights get", "weights import"]
@@ -35,6 +37,44 @@ def test_help_has_40_lines_of_80_columns_and_begins_with_examples(run: Run, comm
     start = lines.index("examples:")
     examples = [line for line in lines[start + 1 : start + 4] if line.startswith("  firstsight ") or "$(" in line]
     assert start < 8 and len(examples) >= 2
+
+
+@pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
+def test_texts_of_the_short_help_are_whole_clauses(run: Run, command: str) -> None:
+    short, full = (" ".join(run(*command.split(), option)[1].split()) for option in ("--help", "--help-all"))
+    assert not re.search(r"\.\.\.( \(|$| --)", short.replace("1, 2, ...)", "").replace("class 1, ...)", ""))
+    assert short.count("(") == short.count(")")
+    assert "options options" not in full
+
+
+def test_help_of_a_command_has_two_spellings(run: Run) -> None:
+    for command in ("filter", "train lenet", "weights list", "runs compare"):
+        assert run("help", *command.split()) == run(*command.split(), "--help")
+    assert run("help") == run("--help")
+    variables = [line for line in run("help")[1].splitlines() if re.match("  [A-Z_]{5}", line)]
+    assert len(variables) == 8 and len({re.search("  (?=[a-z])", line).end() for line in variables if line}) == 1
+    assert "unknown command 'trian': did you mean train" in run("help", "trian")[2]
+
+
+@pytest.mark.parametrize("command", ["models", "weights list", "data"])
+def test_tables_fit_100_columns_without_a_terminal(run: Run, command: str) -> None:
+    lines = run(*command.split())[1].splitlines()
+    table = [line for line in lines if not re.match("[A-Z].* |firstsight ", line)]
+    assert len(table) > 5 and max(map(len, table)) <= 100
+    assert "…" not in "".join(table)
+
+
+def test_all_kernels_are_named_in_the_help_and_in_the_message(run: Run) -> None:
+    text = " ".join(run("filter", "--help")[1].split())
+    code, _, err = run("filter", "--kernel", "list")
+    assert code == 2 and all(name in text and name in err for name in KERNELS)
+    with pytest.raises(UsageError, match=", ".join(KERNELS)):
+        kernels.get_kernel("list")
+
+
+def test_totals_of_a_network_without_its_layers(run: Run) -> None:
+    lines = run("summary", "lenet")[1].splitlines()
+    assert run("summary", "lenet", "--totals")[1].splitlines() == lines[lines.index("") + 1 :]
 
 
 @pytest.mark.parametrize("command", [*ACTIONS, "runs compare", *RECIPES])
@@ -251,10 +291,43 @@ def test_filter_keeps_its_own_option_color() -> None:
         ("completion", "", {*SCRIPTS}),
         ("models --color", "", {"auto", "always", "never"}),
         ("unknown", "", set()),
+        ("predict", "", {"airbench-cifar10", "convnet-fashion", "lenet-digits", "lenet-fashion", "lenet-mnist"}),
+        ("generate", "", {"dcgan-fashion", "gan-digits", "infogan-mnist"}),
+        ("pose --model", "pose-", {"pose-small-photos", "pose-tiny-lsp"}),
+        ("pose a.jpg --detector", "openpose-t", {"openpose-tiny-lsp"}),
+        ("pose a.jpg --detector", "pose-", set()),
+        ("train airbench --weights", "a", {"airbench-cifar10", "alexnet-imagenet"}),
+        ("features lenet-fashion --layer", "", {"conv1", "conv2"}),
+        ("generate infogan-mnist --class", "", set("0123456789")),
+        ("generate dcgan-fashion --class", "Ank", {"Ankle boot"}),
+        ("weights import x.pth --model", "mob", {"mobilenet"}),
+        ("runs", "c", {"compare"}),
+        ("runs compare", "--o", {"--out", "--open"}),
     ],
 )
 def test_words_are_completed(previous: str, current: str, expected: set[str]) -> None:
-    assert set(complete(previous.split(), current)) == expected
+    words = set(complete(previous.split(), current))
+    assert {word for word in words if current or not word.endswith("-imagenet")} == expected
+
+
+def test_runs_are_completed_where_their_kind_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complete(["runs", "compare"], "") == []
+    for name, model in (("lenet/1", "lenet"), ("gan/1", "gan"), ("gan/2", "gan")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        config = {"recipe": model, "model": model, "settings": {"data": "digits"}, "data": {}, "versions": {}}
+        (folder / "config.json").write_text(json.dumps(config))
+        if name != "gan/2":
+            (folder / "model.safetensors").write_bytes(bundled()["lenet-digits"].read_bytes())
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("junk")
+    assert complete(["runs", "compare"], "") == ["latest", "runs/gan/1", "runs/gan/2", "runs/lenet/1"]
+    assert complete(["generate"], "runs") == ["runs/gan/1"]  # gan/2 has no weights yet
+    assert complete(["predict"], "la") == ["latest"] and complete(["predict"], "runs/l") == ["runs/lenet/1"]
+    assert complete(["pose", "--model"], "runs") == [] == complete(["pose", "--model"], "la")
+    assert complete(["features", "runs/lenet/1", "--layer"], "") == ["conv1", "conv2"]
+    assert complete(["train", "--config"], "runs/gan") == ["runs/gan/1", "runs/gan/2"]
 
 
 def test_completion_imports_no_torch_and_works_in_bash(run: Run) -> None:

@@ -140,11 +140,30 @@ def test_force_replaces_and_default_names_are_numbered(run: Run) -> None:
     for number, name in enumerate(("generated.png", "generated-2.png", "generated-3.png")):
         code, out, err = run(*command, "--json")
         assert code == 0 and json.loads(out)["files"] == [name]
-        assert err == (f"generated.png exists: writing {name} (--force replaces generated.png)\n" if number else "")
+        assert err == (f"generated.png exists: the file is {name} (--force replaces generated.png)\n" if number else "")
     kept = Path("generated-2.png").read_bytes()
     assert run(*command, "--seed", "4", "--force")[0] == 0
     assert Path("generated.png").read_bytes() != kept == Path("generated-2.png").read_bytes()
     assert len([*Path().glob("*.png")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("filter --kernel nope", "filter.png"),
+        ("filter no.png", "filter.png"),
+        ("filter in.png --at 999,999", "filter.png"),
+        ("features no-such-weights", "features.png"),
+        ("features lenet-digits --layer nope", "features.png"),
+        ("generate no-such-weights", "generated.png"),
+        ("generate gan-digits --class 4", "generated.png"),
+        ("runs compare no-run no-run-2 --open", "runs-compare.html"),
+    ],
+)
+def test_a_command_that_fails_does_not_name_a_file_that_it_would_write(run: Run, command: str, default: str) -> None:
+    Path(default).write_bytes(b"old")
+    code, out, err = run(*command.split())
+    assert code and not out and err.count("\n") == 1 and default not in err, err
 
 
 def test_a_folder_of_drawings_is_checked_before_any_image_is_read(run: Run, image: Path) -> None:

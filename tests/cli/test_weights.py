@@ -155,19 +155,18 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
     code, out, err = run("weights", "list")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if line}
-    assert lines["lenet-fashion"] == "classifier accuracy 91.15% fashion-mnist, test images in the package"
-    expected = "classifier accuracy 73.31% ImageNet, as published not stored; get downloads 87 MB"
-    assert lines["resnet34-imagenet"] == expected
-    assert lines["resnet18-imagenet"] == "classifier - not known stored"  # not the published file: no known accuracy
-    assert lines["resnet18-flowers"] == "classifier - not known stored"
-    assert lines["broken"] == "not known - not known stored, but not usable (see below)"
+    assert lines["lenet-fashion"] == "classifier accuracy 91.15% in the package"
+    assert lines["resnet34-imagenet"] == "classifier accuracy 73.31% download 87 MB"
+    assert lines["resnet18-imagenet"] == "classifier - stored"  # not the published file: no known accuracy
+    assert lines["resnet18-flowers"] == "classifier - stored"
+    assert lines["broken"] == "not known - not usable"
     assert lines["gan-digits"].startswith("generator FD ")
     assert lines["openpose-tiny-lsp"].startswith("bottom-up pose network AP ")
     assert lines["pose-tiny-lsp"].startswith("top-down pose network PCK@0.2 ")
     entries = {entry["name"]: entry for entry in json.loads(run("weights", "list", "--json")[1])}
     broken = str(cache_dir() / "broken.safetensors")
     assert lines[f"{broken}:"].startswith("not a readable safetensors file (")
-    assert set(entries) == set(lines) - {"weights", "Published", "firstsight", f"{broken}:"}
+    assert set(entries) == set(lines) - {"weights", "The", "Published", "firstsight", f"{broken}:"}
     published = entries["resnet34-imagenet"]
     assert (published["source"], published["path"], published["usable"]) == ("published", None, False)
     assert published["url"].endswith("/resnet34-b627a593.pth")
@@ -182,6 +181,13 @@ def test_list_shows_bundled_published_and_imported_weights(run: Run) -> None:
     assert convnet["metrics"]["accuracy"] == pytest.approx(0.9333)
     assert (entries["pose-tiny-lsp"]["skeleton"], entries["pose-tiny-lsp"]["joints"]) == ("lsp-14", 14)
     assert all(entry.keys() >= convnet.keys() for entry in entries.values())
+
+
+def test_a_wide_list_has_the_data_of_the_results(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstsight.cli.console.PIPE_WIDTH", 160)
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in run("weights", "list")[1].splitlines() if line}
+    assert lines["lenet-fashion"] == "classifier accuracy 91.15% fashion-mnist, test images in the package"
+    assert lines["resnet34-imagenet"] == "classifier accuracy 73.31% ImageNet, as published download 87 MB"
 
 
 @pytest.mark.parametrize(

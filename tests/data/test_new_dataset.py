@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import firstsight
 from firstsight.cli import main
 from firstsight.data.checksum import sha256_of
 from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile, register_dataset
+from firstsight.data.images.find import has_split
+from firstsight.data.images.loading import load_data
+from firstsight.errors import DataError
 from helpers.files import idx
 from helpers.mirror import Mirror
 
@@ -78,3 +82,33 @@ def test_a_registered_data_set_is_loaded_listed_and_trained_on(capsys: pytest.Ca
     assert "stripes" in capsys.readouterr().out
     result = firstsight.train("lenet", data="stripes", epochs=3, batch_size=16, device="cpu")
     assert result.recipe == "lenet-stripes" and result.metrics["accuracy"] == 1
+
+
+@pytest.mark.usefixtures("stripes")
+def test_only_the_files_of_a_split_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = (tmp_path / "home/data/stripes").rename(tmp_path / "published")
+    files = tuple(RemoteFile(path.name, sha256_of(path), path.stat().st_size) for path in sorted(published.iterdir()))
+    server = Mirror(published)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+    try:
+        monkeypatch.delenv("FIRSTSIGHT_OFFLINE", raising=False)
+        info = replace(DATASETS["stripes"], files=files, mirrors=(server.url,))
+        monkeypatch.setitem(DATASETS, "stripes", info)
+        lines: list[str] = []
+        test = load_data("stripes", "test", notify=lines.append)
+        assert (len(test), test.classes, test.split, test.notes) == (32, ("horizontal", "vertical"), "test", ())
+        assert [Path(line.split()[1]).name[:4] for line in lines] == ["t10k", "t10k"]
+        assert has_split(info, "test") and not has_split(info, "train")
+        monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
+        assert torch.equal(load_data("stripes", "test").images, test.images)
+        with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is not in"):
+            load_data("stripes")
+        monkeypatch.delenv("FIRSTSIGHT_OFFLINE")
+        assert len(load_data("stripes", notify=lines.append)) == 64 and len(lines) == 4
+        monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
+        assert torch.equal(load_data("stripes", "test").images, test.images)  # now read from the whole folder
+    finally:
+        server.shutdown()
+        server.server_close()
+    partial = replace(info, files=files[:3])
+    assert partial.split_files("test") == partial.files

@@ -87,6 +87,25 @@ def test_the_head_is_kept_if_the_classes_are_the_same(trained: Callable[[str], P
     assert first > 0.8
 
 
+@pytest.mark.parametrize("weights", ["convnet-fashion", "run"])
+def test_bundled_weights_and_those_of_a_run_are_tuned_offline(
+    make_images: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    """Color images become gray ones, because the bundled network was trained on these."""
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
+    folder = str(make_images({"cat": 6, "dog": 6}, size=30))
+    first = load("convnet-fashion").model.state_dict()
+    if weights == "run":
+        run = train("convnet", data=folder, epochs=1, batch_size=5, lr=1e-7, weights="convnet-fashion", out="run")
+        first = load(run.run_dir).model.state_dict()
+    tuned = load(train("convnet", data=folder, epochs=1, batch_size=5, lr=1e-7, weights=weights, out="tuned").run_dir)
+    assert tuned.classes == ("cat", "dog") and tuned.preprocess.channels == 1
+    backbone = {name: value for name, value in tuned.model.named_parameters() if value.shape == first[name].shape}
+    assert len(backbone) > 4
+    for name, value in backbone.items():
+        torch.testing.assert_close(value, first[name], rtol=0, atol=1e-5)
+
+
 class StopAfterOneEpoch(NullCallback):
     """Callback that ends the training as Ctrl-C does."""
 
@@ -135,7 +154,14 @@ def test_frozen_batch_norms_keep_their_statistics() -> None:
     ("arguments", "message"),
     [
         ("resnet18 --freeze", "--freeze needs --weights"),
-        ("resnet18 --weights lenet-digits", "--weights lenet-digits: holds weights of lenet, not of resnet18"),
+        (
+            "resnet18 --weights lenet-digits",
+            "holds weights of lenet, not of resnet18; type: firstsight train lenet with --weights lenet-digits",
+        ),
+        (
+            "airbench --weights imagenet --data digits",
+            "type: firstsight train airbench --weights airbench-cifar10 --data digits",
+        ),
         ("resnet20 --weights imagenet", "no weights of resnet20 are published"),
         ("resnet34 --weights imagenet", "firstsight weights import resnet34-b627a593.pth --model resnet34"),
         ("resnet34 --weights imagenet --data no/photos", "no such file or folder: no/photos"),  # before a download

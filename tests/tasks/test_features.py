@@ -11,10 +11,13 @@ import torch.nn.functional as F
 from PIL import Image
 
 from firstsight import load
+from firstsight.data.images.loading import load_data
 from firstsight.data.sample_image import sample_people, sample_photo
 from firstsight.errors import UsageError
 from firstsight.models.classification.lenet import LeNet
+from firstsight.tasks.classification.sample import find_sample
 from firstsight.tasks.features import compute_features
+from helpers.stand_ins import write_mnist_like
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -72,7 +75,8 @@ def test_features_of_a_pose_network_are_those_of_its_input(weights: str, shape: 
     with torch.no_grad():
         maps = first((bgr - 128) / 256)[0].numpy()
     np.testing.assert_allclose(result.maps, maps, atol=0.2)  # pixels of crops are rounded in the image
-    assert compute_features(estimator).name == ("people.jpg" if weights.startswith("openpose") else "grace_hopper.jpg")
+    photo = "people.jpg" if weights.startswith("openpose") else "grace_hopper.jpg"
+    assert compute_features(estimator).name == f"the sample photograph {photo}"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,34 @@ def test_features_of_a_pose_network_are_those_of_its_input(weights: str, shape: 
 def test_features_that_do_not_exist_are_refused(run: Run, arguments: str, message: str) -> None:
     code, out, err = run("features", *arguments.split())
     assert code == 2 and not out and message in err, err
+
+
+def test_without_an_image_features_takes_one_of_the_training_data_and_says_which(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run("features", "lenet-digits", "--out", "a.png")[2].startswith(
+        "no image given: using test image 0 of digits ("
+    )
+    digit = compute_features(load("lenet-digits"))
+    np.testing.assert_array_equal(digit.image, load_data("digits", "test").images[0].numpy())
+    monkeypatch.setenv("FIRSTSIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("firstsight.data.images.find.SYSTEM_FOLDERS", ())
+    name = compute_features(load("lenet-mnist")).name
+    assert name.startswith("test image 0 of digits (") and name.endswith("the images of mnist are not on this machine")
+    name = compute_features(load("lenet-fashion")).name
+    assert name == "the sample photograph grace_hopper.jpg; the images of fashion-mnist are not on this machine"
+    write_mnist_like(tmp_path / "home" / "data" / "fashion-mnist", train=20, test=10)
+    images = load_data("fashion-mnist", "test").images
+    fashion = compute_features(load("lenet-fashion"))
+    assert fashion.name.startswith("test image 0 of fashion-mnist (")
+    np.testing.assert_array_equal(fashion.image[:, 2:-2, 2:-2], images[0].numpy())
+
+
+def test_a_sample_of_a_folder_is_one_of_its_test_images(make_images: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_images({"dark": 5, "light": 5}, size=20)
+    image, name = find_sample(str(tmp_path), {"data": "photos", "settings": {"data": str(folder)}})
+    assert image.size == (20, 20) and name.endswith(f" of {folder}") and (folder / name.partition(" of ")[0]).is_file()
+    assert find_sample(str(tmp_path), {"data": "gone", "settings": {"data": "gone"}})[1].startswith("the sample photo")
 
 
 def test_features_command_describes_the_latent_vector(run: Run) -> None:

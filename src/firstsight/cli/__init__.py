@@ -29,21 +29,21 @@ usage: firstsight COMMAND [options]
 
 {commands}
 
-  firstsight COMMAND --help        the most important options of a command
+  firstsight COMMAND --help        the most important options of a command (or: firstsight help COMMAND)
   firstsight COMMAND --help-all    all options
   firstsight --version
 
 All commands: --json prints one JSON document on stdout; --debug shows the traceback of an error;
   --color auto|always|never (default: auto, colors on a terminal)
 Environment variables:
-  FIRSTSIGHT_HOME         folder of downloads
-  FIRSTSIGHT_OFFLINE=1    never open a connection
-  FIRSTSIGHT_WEIGHTS_URL  mirror of published weights
-  FIRSTSIGHT_CAMERA       camera of pose, as FORMAT:SOURCE
+  FIRSTSIGHT_HOME            folder of downloads
+  FIRSTSIGHT_OFFLINE=1       never open a connection
+  FIRSTSIGHT_WEIGHTS_URL     mirror of published weights
+  FIRSTSIGHT_CAMERA          camera of pose, as FORMAT:SOURCE
   FIRSTSIGHT_MAX_MB          largest size of a file that is read, in MB
   FIRSTSIGHT_MAX_MEGAPIXELS  largest image that is decoded
-  OMP_WAIT_POLICY         wait policy of OpenMP threads (default: chosen from the machine's load)
-  NO_COLOR, FORCE_COLOR   no colors; colors also in a pipe
+  OMP_WAIT_POLICY            wait policy of OpenMP threads (default: chosen from the machine's load)
+  NO_COLOR, FORCE_COLOR      no colors; colors also in a pipe
 """
 
 
@@ -167,6 +167,8 @@ def _dispatch(arguments: list[str]) -> int:
 
     from firstsight.errors import unknown_name
 
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from firstsight import __version__
 

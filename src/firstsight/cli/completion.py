@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from firstsight.cli import COMMANDS
 from firstsight.cli.color import MODES
 from firstsight.cli.help import Option, list_options
-from firstsight.cli.names import weights_names
+from firstsight.cli.names import class_names, layer_names, local_weights, run_names, weights_and_runs
 from firstsight.cli.parse import parse
 from firstsight.data.datasets import DATASETS
 from firstsight.models.registry import MODELS
@@ -36,6 +36,7 @@ _firstsight() {
     local IFS=$'\\n' current=${COMP_WORDS[COMP_CWORD]}
     [[ $current == "=" ]] && current=""
     COMPREPLY=($(firstsight completion words "--current=$current" -- "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null))
+    COMPREPLY=("${COMPREPLY[@]// /\\ }")
 }
 complete -o default -F _firstsight firstsight
 """,
@@ -47,22 +48,28 @@ _firstsight() {
     if (( $#candidates )); then compadd -a candidates; else _files; fi
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
-compdef _firstsight firstsight
+if [[ $funcstack[1] == _firstsight ]]; then _firstsight "$@"; else compdef _firstsight firstsight; fi
 """,
     "fish": """\
 function __firstsight_words
     set -l words (commandline -opc)
-    firstsight completion words "--current="(commandline -ct) -- $words[2..-1] 2>/dev/null
+    set -l found (firstsight completion words "--current="(commandline -ct) -- $words[2..-1] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c firstsight -a "(__firstsight_words)"
+complete -c firstsight -f -a "(__firstsight_words)"
 """,
     "powershell": """\
 Register-ArgumentCompleter -Native -CommandName firstsight -ScriptBlock {
     param($current, $ast, $position)
-    $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
-    if ($current -ne '' -and $words.Count) { $words = @($words | Select-Object -SkipLast 1) }
-    firstsight completion words "--current=$current" -- @words 2>$null | ForEach-Object {
-        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    $words = @($ast.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.EndOffset -lt $position } |
+        ForEach-Object { $_.ToString() })
+    firstsight completion words "--current=$current" '--' @words 2>$null | ForEach-Object {
+        $text = if ($_ -match '\\s') { "'$_'" } else { $_ }
+        [System.Management.Automation.CompletionResult]::new($text, $_, 'ParameterValue', $_)
     }
 }
 """,
@@ -125,21 +132,27 @@ def _candidates(words: Sequence[str], current: str) -> list[str]:
     command, *rest = words
     if rest and rest[-1] == "--color" and command != "filter":
         return [*MODES]
+    if command == "help":
+        return [*COMMANDS] if not rest else []
+    if command == "runs" and not rest and not current.startswith("-"):
+        return ["compare"] if "compare".startswith(current) else []
     if command == "weights" and not (rest and rest[0] in WEIGHTS):
         return [*WEIGHTS, "--help"]
     options = _options(command, rest)
     by_name = {name: option for option in options for name in option.names}
     if rest and (option := by_name.get(rest[-1])) is not None and option.value:
-        return _values(option)
+        return _values(option, command, rest)
     if current.startswith("-"):
         return [*by_name, *GLOBAL]
     num_given = sum(
         not word.startswith("-") and not (i and rest[i - 1] in by_name and by_name[rest[i - 1]].value)
         for i, word in enumerate(rest)
     )
+    if command == "runs" and rest[:1] == ["compare"]:
+        return run_names()
     positional = [option for option in options if option.is_positional]
     num_given -= command == "weights"
-    return _values(positional[num_given]) if num_given < len(positional) else []
+    return _values(positional[num_given], command, rest) if num_given < len(positional) else []
 
 
 WEIGHTS = {"list": "ListArguments", "get": "GetArguments", "import": "ImportArguments"}
@@ -151,7 +164,8 @@ def _options(command: str, words: Sequence[str]) -> list[Option]:
     if command not in COMMANDS:
         return []
     module = import_module(f"firstsight.cli.{command}")
-    kind = getattr(module, WEIGHTS[words[0]] if command == "weights" else "Arguments", None)
+    name = WEIGHTS[words[0]] if command == "weights" else "Arguments"
+    kind = getattr(module, "CompareArguments" if command == "runs" and words[:1] == ["compare"] else name, None)
     if kind is None:
         return []
     settings: Any = None
@@ -164,25 +178,52 @@ def _options(command: str, words: Sequence[str]) -> list[Option]:
     return list_options(kind, settings)
 
 
+POSE = ("bottom-up", "top-down")
+KINDS = {
+    ("predict", "RUN_OR_WEIGHTS"): ("classification",),
+    ("generate", "RUN_OR_WEIGHTS"): ("gan",),
+    ("pose", "--model"): POSE,
+    ("pose", "--detector"): ("bottom-up",),
+    ("evaluate", "--detector"): ("bottom-up",),
+    ("train", "--weights"): ("classification",),
+}
+"""Tasks whose weights an option or an argument of a command takes; all for others."""
 NAMES: dict[str, Callable[[], list[str]]] = {
     "[RECIPE_OR_MODEL]": lambda: [*RECIPES, *MODELS],
-    "RUN_OR_WEIGHTS": weights_names,
-    "MODEL": lambda: [*MODELS, *weights_names()],
     "[PATTERN]": lambda: [*MODELS, *RECIPES],
     "NAME": lambda: [*PUBLISHED, *PUBLISHED_POSE],
     "--data": lambda: [*DATASETS],
-    "--model": weights_names,
-    "--detector": weights_names,
-    "--weights": lambda: ["imagenet", *weights_names()],
     "--kind": lambda: [*TASKS],
     "--kernel": lambda: [*import_module("firstsight.cli.filter").KERNELS],
+    "--config": run_names,
+    "--recipe": lambda: [*RECIPES],
+    "[FOLDER]": lambda: [],
 }
 """Names that an option or an argument takes."""
 
 
-def _values(option: Option) -> list[str]:
-    """Return the values of an option or an argument; none if it is a file or a number."""
+def _values(option: Option, command: str, words: Sequence[str]) -> list[str]:
+    """Return the values of an option or an argument of a command; none if it is a file or a number.
+
+    Parameters
+    ----------
+    option : Option
+        The option.
+    command : str
+        Name of the command.
+    words : Sequence[str]
+        Complete words after the command, which can name weights.
+    """
     if option.choices:
         return [*option.choices]
-    names = NAMES.get(option.name)
-    return names() if names else []
+    if (command, option.name) == ("weights", "--model"):
+        return [*MODELS]
+    if option.name in ("--class", "--layer"):
+        weights = next(filter(None, map(local_weights, words)), None)
+        names = class_names if option.name == "--class" else layer_names
+        return names(weights) if weights else []
+    if option.name in ("RUN_OR_WEIGHTS", "MODEL", "--model", "--detector", "--weights"):
+        more = [*MODELS] if (command, option.name) == ("summary", "MODEL") else []
+        more += ["imagenet"] if (command, option.name) == ("train", "--weights") else []
+        return [*more, *weights_and_runs(KINDS.get((command, option.name), ()))]
+    return NAMES[option.name]() if option.name in NAMES else []

@@ -16,11 +16,14 @@ from firstsight.text import MAX_MESSAGE, UNSAFE, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from firstsight.cli.rich_text import TextTable
 
 T = TypeVar("T")
 YELLOW, RED, RESET = "\x1b[33m", "\x1b[1;31m", "\x1b[0m"
 """Escape sequences of a terminal."""
+PIPE_WIDTH = 100
+"""Width of wide tables in a pipe or a file, in characters."""
 
 
 def has_colors(stream: Any) -> bool:
@@ -200,7 +203,28 @@ def open_in_browser(path: Path) -> None:
         log(f"no browser was found on this machine; open {path} yourself")
 
 
-def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> "Table":
+def table_width() -> int:
+    """Return the width of tables, in characters: that of the terminal, or `PIPE_WIDTH` without a terminal."""
+    console = out()
+    return console.width if console.is_terminal else PIPE_WIDTH
+
+
+def print_table(rows: "TextTable", *flexible: str) -> None:
+    """Print a table that fits the width of the terminal, or `PIPE_WIDTH` characters without a terminal.
+
+    Parameters
+    ----------
+    rows : TextTable
+        The table.
+    *flexible : str
+        Headers of the columns whose cells are wrapped if the table is too wide.
+    """
+    console = out()
+    rows.fit(console, table_width(), flexible)
+    console.print(rows, soft_wrap=False)
+
+
+def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> "TextTable":
     """Return a table without borders."""
     from firstsight.cli.rich_text import TextTable
 

@@ -69,7 +69,7 @@ def describe(arguments: Arguments) -> int:
     if arguments.out:
         from firstsight import plots
 
-        rows = [images.numpy() for images in description.examples(IMAGES_PER_CLASS)]
+        rows = description.examples(IMAGES_PER_CLASS)
         labels = [f"{name}\n{count:,} images" for name, count in description.counts["train"].items()]
         write_figure(plots.contact_sheet(rows, labels), arguments.out)
     if arguments.json:
@@ -102,7 +102,7 @@ def print_description(description: "DataDescription") -> None:
 
 def list_data_sets(arguments: Arguments) -> int:
     """List the data sets, and where each was found or can be downloaded."""
-    from firstsight.cli.console import out, print_json, say, table
+    from firstsight.cli.console import print_json, print_table, say, table
     from firstsight.data.datasets import DATASETS
     from firstsight.data.fetch import find_home
     from firstsight.data.images.find import find_dataset
@@ -134,7 +134,7 @@ def list_data_sets(arguments: Arguments) -> int:
             source.license,
             str(location or f"not found; --data {source.name} downloads {size:.0f} MB"),
         )
-    out().print(rows)
+    print_table(rows, "license", "location")
     home = find_home()
     folder = f"{home / 'data'} (FIRSTSIGHT_HOME)" if home else "the data folder of FIRSTSIGHT_HOME, which is not set"
     say(

@@ -27,11 +27,11 @@ class Arguments:
     """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), a .safetensors
-    file, or the published checkpoint_iter_370000.pth of lightweight OpenPose."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run. The published checkpoint_iter_370000.pth of lightweight OpenPose can be given, too."""
     data: Maybe[str] = None
-    """Data set: a name or a path (default: the data that the model was trained on, of which the images that
-    training held out are measured). For a pose network a JSON file of COCO keypoints, or its folder."""
+    """Name or path of a data set (default: that of the training, of which the held-out images are measured). For a pose
+    network a JSON file of COCO keypoints, or its folder."""
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     strict: Annotated[bool, ADVANCED] = False

@@ -20,17 +20,17 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw the filters of a layer and its feature maps.
+    """Draw the filters of a layer and its feature maps, each from its smallest value (black) to its largest (white).
 
     A classifier or a pose network: for an image. A generator: for a random latent vector, below the image that it makes
     from it.
     """
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
-    """Image file (default: a sample photograph); a generator takes none."""
+    """Image file (default: an image of the training data, or else a sample photograph); a generator takes none."""
     layer: Maybe[str] = None
     """Name of the layer, as firstsight summary prints it (default: the first convolution)."""
     seed: Maybe[int] = None
@@ -46,7 +46,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, compute, draw, print."""
     arguments = parse(Arguments, "features", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output, report_output
 
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
@@ -67,12 +67,15 @@ def run(argv: list[str]) -> int:
     model = load(arguments.weights, notify=log)
     features = compute_features(model, arguments.image or None, arguments.layer, seed=arguments.seed)
     name = features.name or Path(arguments.image).name
-    title = f"{arguments.weights}, {features.layer}: {name}"
+    is_generated = features.heading == "generated image"
+    if not arguments.image and not is_generated:
+        log(f"no image given: using {name}; give one: firstsight features {arguments.weights} IMAGE")
+    title = f"{arguments.weights}, {features.layer}: {name.partition(';')[0]}"
     figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
     write_figure(figure, target)
+    report_output(target, arguments.out, "features.png")
     channels, height, width = features.maps.shape
     low, high = float(features.maps.min()), float(features.maps.max())
-    is_generated = features.heading == "generated image"
     if arguments.json:
         document = {
             "weights": arguments.weights,

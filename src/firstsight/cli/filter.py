@@ -22,16 +22,13 @@ EXAMPLES = ("firstsight filter", 'firstsight filter photo.jpg --kernel "0 -1 0; 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Convolve an image with a kernel; draw input, kernel, output, and the arithmetic of one pixel.
-
-    Kernels: identity, box, gaussian, motion, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss; or
-    numbers, rows separated by semicolons.
-    """
+    """Convolve an image with a kernel; draw input, kernel, output, and the arithmetic of one pixel."""
 
     image: Annotated[Positional[str], tyro.conf.arg(metavar="[IMAGE]")] = ""
     """Image file; without one, a bundled photograph is used (Grace Hopper, public domain)."""
     kernel: str = "sobel-x"
-    """Name of a kernel, or its numbers: "0 -1 0; -1 5 -1; 0 -1 0"; fractions such as 1/9 are allowed."""
+    """identity, sharpen, sobel-x, sobel-y, prewitt-x, prewitt-y, laplacian, emboss, box, gaussian, motion, or numbers
+    in rows, as in "0 -1 0; -1 5 -1; 0 -1 0"; fractions such as 1/9 are allowed."""
     size: Maybe[int] = None
     """Side of box, gaussian and motion in pixels."""
     stride: int = 1
@@ -55,18 +52,18 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, filter, draw, print."""
     arguments = parse(Arguments, "filter", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output
+    from firstsight.cli.outputs import FIGURES, check_outputs, choose_output, report_output
 
     target = choose_output(arguments.out, "filter.png", force=arguments.force)
     check_outputs([target], inputs=[arguments.image], force=arguments.force, suffixes=FIGURES)
     padding, at = _parse_padding(arguments.padding), _parse_pixel(arguments.at)
     if arguments.kernel not in KERNELS and not re.search(r"\d", arguments.kernel):
-        hint = 'or give its numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
+        hint = f'kernels: {", ".join(KERNELS)}; or give numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
         raise unknown_name("kernel", arguments.kernel, KERNELS, hint)
     if arguments.image:
         check_image(arguments.image)
     from firstsight import plots
-    from firstsight.cli.console import print_json, say, write_figure
+    from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.data.sample_image import sample_photo
     from firstsight.tasks.filter import apply_filter
 
@@ -81,9 +78,12 @@ def run(argv: list[str]) -> int:
         color=arguments.color,
         at=at,
     )
+    if not arguments.image:
+        log(f"no image given: using the sample photograph {Path(image).name}")
     steps = f"stride {arguments.stride}, padding {arguments.padding}, dilation {arguments.dilation}"
     name = Path(image).name
     write_figure(plots.filtering(result, f"{name}: {arguments.kernel} ({steps})"), target)
+    report_output(target, arguments.out, "filter.png")
     if arguments.json:
         print_json({"image": str(image), "out": str(target), **result.to_dict()})
         return 0

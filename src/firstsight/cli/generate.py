@@ -36,8 +36,8 @@ class Arguments:
     """Generate images: samples, latent traversals, interpolations, latent arithmetic."""
 
     generator: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     n: Maybe[int] = None
     """Number of images (default: 64, with --nearest 16; a traversal has as many as it needs)."""
     seed: int = 0
@@ -61,8 +61,8 @@ class Arguments:
     device: Device = "auto"
     """Device to compute on; auto uses a GPU if there is one."""
     out: Maybe[Path] = None
-    """A .png, .jpg, .svg or .pdf file with all images, a .gif animation, or a folder for one file per image (default:
-    generated.png, with a number if it exists)."""
+    """Figure (.png, .jpg, .svg, .pdf), .gif animation, or folder for a file per image (default: generated.png); the
+    default name gets a number if it exists."""
     force: Flag = False
     """Replace existing files."""
     json: Flag = False
@@ -72,7 +72,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, generate, write, print."""
     arguments = parse(Arguments, "generate", argv, examples=EXAMPLES)
-    from firstsight.cli.outputs import choose_output
+    from firstsight.cli.outputs import choose_output, report_output
 
     out = choose_output(arguments.out, "generated.png", force=arguments.force)
     _check(arguments, out, [word.split("=")[0] for word in argv])
@@ -85,6 +85,7 @@ def run(argv: list[str]) -> int:
     for note in grid.notes:
         log(note)
     files = _write(arguments, out, generator, grid)
+    report_output(out, arguments.out, "generated.png")
     about = generator.card["about"]
     if arguments.json:
         document = {

@@ -22,7 +22,7 @@ MAX_WIDTH = 100
 NAME_WIDTH = 21
 """Width of the column of names; the text of a longer name begins after it."""
 SHORT_LINES = 2
-"""Maximum number of lines of an option in the short help; the end of a longer text is shown by --help-all."""
+"""Number of lines of an option in the short help; of a longer text only --help-all shows the last clauses."""
 VALUES = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 """Words for a value, by its type."""
 
@@ -252,12 +252,20 @@ def _rows(options: Sequence[Option], width: int, max_lines: int | None) -> Itera
         name = f"  --[no-]{option.name[2:]}" if option.is_pair else f"  {option.name}"
         if option.value and not option.is_positional:
             name += f" {option.value}"
-        words = option.text.split()
-        lines = _wrap(name, f"{option.text} {option.default}", width)
-        while max_lines and len(lines) > max_lines and words:  # the default is never cut off
-            words.pop()
-            lines = _wrap(name, f"{' '.join(words)} ... {option.default}", width)
-        yield from lines
+        texts = _beginnings(option.text) if max_lines else [option.text]
+        wrapped = [_wrap(name, f"{text} {option.default}", width) for text in texts]
+        yield from next((lines for lines in wrapped if len(lines) <= (max_lines or len(lines))), wrapped[-1])
+
+
+def _beginnings(text: str) -> list[str]:
+    """Return a text and its beginnings that are whole clauses, the longest first.
+
+    >>> _beginnings("Stop (never; always). Or not; it is free.")
+    ['Stop (never; always). Or not; it is free.', 'Stop (never; always). Or not.', 'Stop (never; always).']
+    """
+    outside = re.sub(r"\([^)]*\)|\"[^\"]*\"", lambda match: "x" * len(match[0]), text)
+    ends = [match.start() for match in re.finditer(r"[.;](?= )", outside)]
+    return [text, *(f"{text[:end]}." for end in reversed(ends))]
 
 
 def _wrap(name: str, text: str, width: int) -> list[str]:

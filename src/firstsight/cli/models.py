@@ -26,7 +26,7 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse and print; an unknown pattern is an error with the close matches."""
     arguments = parse(Arguments, "models", argv, examples=EXAMPLES)
-    from firstsight.cli.console import out, print_json, say, table
+    from firstsight.cli.console import print_json, print_table, say, table
     from firstsight.cli.names import describe_name
     from firstsight.errors import UsageError, unknown_name
     from firstsight.models.registry import MODELS, list_models, matches
@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
         rows = table("model", "kind", "parameters", "description", right=("parameters",))
         for info in models:
             rows.add_row(info.name, info.kind, f"{info.parameters:,}", info.summary)
-        out().print(rows)
+        print_table(rows, "description")
     if recipes:
         rows = table("recipe", "data", "epochs", "result (measured)", "weights", right=("epochs",))
         for recipe in recipes:
@@ -79,7 +79,7 @@ def run(argv: list[str]) -> int:
             available = "bundled" if recipe.name in weights else "-"
             rows.add_row(recipe.name, settings.data, str(settings.epochs), recipe.result, available)
         say("")
-        out().print(rows)
+        print_table(rows, "result (measured)")
         say("", "Train a recipe: firstsight train RECIPE. Use bundled weights by the name of their recipe:")
         commands = dict.fromkeys(spec.command for spec in TASKS.values())
         say(", ".join(f"firstsight {command} --help" for command in commands) + " say how.")

@@ -12,12 +12,12 @@ from typing import Any
 
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
-from firstsight.errors import DataError, UsageError, WeightsError, similar_names, suggest, unknown_name
+from firstsight.errors import DataError, FirstsightError, UsageError, WeightsError, similar_names, suggest, unknown_name
 from firstsight.models.registry import MODELS, check_options
 from firstsight.recipes import RECIPES
 from firstsight.recipes.zoo import DEFAULTS
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of, task_of_card
-from firstsight.weights.bundled import bundled, cached, card_of, display_name
+from firstsight.weights.bundled import bundled, cached, card_of, display_name, tensor_shapes
 from firstsight.weights.pose_table import PUBLISHED_POSE
 from firstsight.weights.resolve import is_published, stored_weights
 from firstsight.weights.table import PUBLISHED, find_published
@@ -58,6 +58,73 @@ def weights_names() -> list[str]:
     """Return the names of all weights: bundled, stored and published."""
     published = [*(info.name for info in PUBLISHED.values()), *PUBLISHED_POSE]
     return list(dict.fromkeys([*bundled(), *cached(), *published]))
+
+
+def weights_and_runs(kinds: Sequence[str]) -> list[str]:
+    """Return the names of weights of some kinds of tasks, latest, and the finished runs of these kinds below ``runs``.
+
+    Parameters
+    ----------
+    kinds : Sequence[str]
+        Names of tasks; none for all.
+    """
+    names = _trained(lambda card: True, kinds)
+    if not kinds or "classification" in kinds:
+        names += [info.name for info in PUBLISHED.values()]
+    if not kinds or "bottom-up" in kinds:
+        names += PUBLISHED_POSE
+    return list(dict.fromkeys([*names, *run_names(kinds, is_finished=True)]))
+
+
+def run_names(kinds: Sequence[str] = (), *, is_finished: bool = False) -> list[str]:
+    """Return latest and the paths of the runs below ``runs``; nothing if there are none.
+
+    Parameters
+    ----------
+    kinds : Sequence[str]
+        Names of tasks; none for all.
+    is_finished : bool
+        Only runs that have weights.
+    """
+    from firstsight.engine.rundir import LATEST, ROOT, find_runs, read_config
+
+    names = []
+    for run in find_runs(ROOT):
+        try:
+            config = read_config(run)
+        except FirstsightError:  # a damaged run has no known kind
+            continue
+        if config is None or (is_finished and not (run / "model.safetensors").is_file()):
+            continue
+        if not kinds or (config.model in MODELS and MODELS[config.model].kind in kinds):
+            names.append(run.as_posix())
+    return [LATEST, *names] if names else []
+
+
+def local_weights(name: str) -> Path | None:
+    """Return the weights file of this machine that a name, a path or "latest" means, or None."""
+    from firstsight.engine.rundir import find_latest
+
+    try:
+        run = find_latest(name)
+    except FirstsightError:
+        return None
+    path = stored_weights(str(run) if run else name)
+    return path if path is not None and path.suffix == ".safetensors" else None
+
+
+def class_names(path: Path) -> list[str]:
+    """Return the classes of a weights file: those that a generator can make, or a classifier distinguishes."""
+    card = card_of(path) or {}
+    return [str(name) for name in card.get("classes") or card.get("about", {}).get("classes") or []]
+
+
+def layer_names(path: Path) -> list[str]:
+    """Return the names of the convolutions of a weights file, from the shapes of its tensors."""
+    shapes = tensor_shapes(path)
+    return [
+        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) == 4
+    ]
 
 
 def check_recipe(name: str) -> None:
@@ -119,6 +186,11 @@ def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: 
     if "image_size" in changes:
         check_options(MODELS[recipe.model], None, changes["image_size"], None)
     weights = str(changes.get("weights", "none"))
+    if weights == "imagenet" and recipe.model not in PUBLISHED and (trained := _weights_of(recipe.model)):
+        raise UsageError(
+            f"no weights of {recipe.model} are published; on this machine: {_some(trained)}; type: firstsight train"
+            f" {recipe.model} --weights {trained[0]} --data {settings.data}"
+        )
     if weights not in ("none", "imagenet"):
         check_weights(weights, "train", "classification")
 

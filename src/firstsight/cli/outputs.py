@@ -78,6 +78,8 @@ def _alternatives(words: tuple[str, ...]) -> str:
 def choose_output(out: Path | None, default: str, *, force: bool) -> Path:
     """Return the file to write: ``out``, or else the default name, with a number if such a file exists.
 
+    Nothing is printed, because the command can still fail; `report_output` has the note for a file that was written.
+
     Parameters
     ----------
     out : Path | None
@@ -94,11 +96,25 @@ def choose_output(out: Path | None, default: str, *, force: bool) -> Path:
     while os.path.lexists(path) and not force:
         number += 1
         path = first.with_name(f"{first.stem}-{number}{first.suffix}")
-    if number > 1:
+    return path
+
+
+def report_output(path: Path, out: Path | None, default: str) -> None:
+    """Print a line on stderr if a file that was written has the default name with a number.
+
+    Parameters
+    ----------
+    path : Path
+        File that `choose_output` returned.
+    out : Path | None
+        File that the user named.
+    default : str
+        Name to use without it.
+    """
+    if out is None and path != Path(default):
         from firstsight.cli.console import log
 
-        log(f"{first} exists: writing {path} (--force replaces {first})")
-    return path
+        log(f"{default} exists: the file is {path} (--force replaces {default})")
 
 
 def _check_folder(folder: Path, option: str) -> None:

@@ -33,8 +33,8 @@ class Arguments:
     """Predict the classes of images."""
 
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
-    """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
-    file."""
+    """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
+    run."""
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
     """Images, folders, zip files, or patterns such as "photos/*.jpg"."""
     top: int = 5
@@ -208,9 +208,10 @@ def _show_inputs(arguments: Arguments, classifier: "Classifier", sources: "list[
     """Write the figure of the first readable images and their inputs."""
     from firstsight import plots
     from firstsight.cli.console import write_figure
+    from firstsight.data.image_io import to_channels
     from firstsight.errors import DataError
 
-    images, inputs, titles = [], [], []
+    images, inputs, titles, sizes = [], [], [], []
     for source in sources:
         try:
             image = source.open()
@@ -218,11 +219,12 @@ def _show_inputs(arguments: Arguments, classifier: "Classifier", sources: "list[
             continue
         inputs.append(classifier.to_pixels(image, invert=arguments.invert).numpy())
         label = classifier.predict(image, top=1, invert=arguments.invert)[0].label
-        image.thumbnail((400, 400))
-        images.append(image)
+        sizes.append(image.size)
+        image.thumbnail((plots.INPUT_SIDE, plots.INPUT_SIDE))
+        images.append(to_channels(image))
         titles.append(f"{Path(source.name).name}: {label}")
         if len(images) == MAX_SHOWN:
             break
     if images and arguments.show_input is not None:
         heading = f"{arguments.weights}: image, and input of the network"
-        write_figure(plots.network_inputs(images, inputs, titles, heading), arguments.show_input)
+        write_figure(plots.network_inputs(images, inputs, titles, heading, sizes=sizes), arguments.show_input)

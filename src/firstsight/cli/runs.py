@@ -113,6 +113,7 @@ def _list(arguments: Arguments) -> int:
 
 def _compare(arguments: CompareArguments) -> int:
     from firstsight.cli.console import log, open_in_browser, print_json
+    from firstsight.cli.outputs import report_output
     from firstsight.recipes.runs import compare_runs
 
     path = _checked_output(arguments)
@@ -126,6 +127,7 @@ def _compare(arguments: CompareArguments) -> int:
     if path is not None:
         _write(comparison, path)
         log(f"written: {path}")
+        report_output(path, arguments.out, "runs-compare.html")
         if arguments.open:
             open_in_browser(path)
     return 0

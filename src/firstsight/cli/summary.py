@@ -26,21 +26,23 @@ EXAMPLES = ("firstsight summary resnet18", "firstsight summary lenet --time --ou
 
 @dataclass(frozen=True)
 class Arguments:
-    """Print the cost table of a network: parameters, MACs, activations and receptive field of every layer.
+    """Print parameters, MACs (multiply-accumulate operations), activations and receptive field of every layer.
 
-    MACs are multiply-accumulates of convolutions and matrix products, without biases. The receptive field is the number
-    of input pixels that a unit depends on; the stride is the distance of the fields of neighboring units.
+    MACs are those of convolutions and matrix products, without biases. The receptive field is the number of input
+    pixels that a unit depends on; the stride is the distance of the fields of neighboring units.
     """
 
     model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A network (see: firstsight models), a run, weights, or a function of your own: package.module:build."""
     input: Maybe[str] = None
-    """Shape of the image as CxHxW, like 3x224x224 (default: the size that the network is made for); several inputs are
-    separated by commas."""
+    """Shape of the image as CxHxW, like 3x224x224 (default: that of the network); several inputs are separated by
+    commas."""
     variant: Maybe[str] = None
     """paper or torchvision, for networks that have both."""
     all: Flag = False
     """Also print layers that neither have parameters nor compute nor pool."""
+    totals: Flag = False
+    """Print only the totals of the network, without its layers."""
     time: Flag = False
     """Measure the time of every layer on one image (median of 5 runs)."""
     out: Maybe[Path] = None
@@ -81,7 +83,9 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json({"model": arguments.model, **result.to_dict()})
     else:
-        _print(result, every=arguments.all)
+        if not arguments.totals:
+            _print_layers(result, every=arguments.all)
+        say(*result.totals())
         if arguments.out:
             say(f"figure: {arguments.out}")
     return 0
@@ -122,8 +126,8 @@ def _import_network(name: str) -> "nn.Module":
     return net
 
 
-def _print(summary: "Summary", *, every: bool) -> None:
-    """Print the cost table and the totals."""
+def _print_layers(summary: "Summary", *, every: bool) -> None:
+    """Print the cost table."""
     from firstsight.cli.console import out, say, table
 
     is_timed = any(layer.milliseconds is not None for layer in summary.layers)
@@ -133,6 +137,5 @@ def _print(summary: "Summary", *, every: bool) -> None:
     for cells in shown:
         rows.add_row(*cells)
     out().print(rows)
-    say("", *summary.totals())
-    if len(shown) < len(summary.layers):
-        say(f"  {len(summary.layers) - len(shown)} elementwise layers are not shown (--all)")
+    hidden = len(summary.layers) - len(shown)
+    say(*([f"{hidden} elementwise layers are not shown (--all)"] if hidden else []), "")

@@ -39,6 +39,9 @@ EMPTY: dict[str, Any] = {
 }  # fmt: skip
 """Entry of weights of which nothing is known."""
 
+WIDE = 140
+"""Width of a terminal, in characters, from which the list has the data that weights were evaluated on."""
+
 
 @dataclass(frozen=True)
 class ListArguments:
@@ -103,7 +106,7 @@ def run(argv: list[str]) -> int:
 
 def _list(argv: list[str]) -> int:
     arguments = parse(ListArguments, "weights list", argv, examples=LIST_EXAMPLES)
-    from firstsight.cli.console import out, print_json, say, table
+    from firstsight.cli.console import print_json, print_table, say, table, table_width
     from firstsight.data.fetch import find_home
     from firstsight.weights.table import TERMS
 
@@ -111,11 +114,13 @@ def _list(argv: list[str]) -> int:
     if arguments.json:
         print_json(entries)
         return 0
-    rows = table("weights", "kind", "result", "evaluated on", "location", right=("result",))
+    is_wide = table_width() >= WIDE
+    rows = table("weights", "kind", "result", *(["evaluated on"] if is_wide else []), "location")
     for entry in entries:
-        rows.add_row(entry["name"], entry["kind"], _result(entry), _evaluated_on(entry), _location(entry))
-    out().print(rows)
-    say("")
+        data = [_evaluated_on(entry)] if is_wide else []
+        rows.add_row(entry["name"], entry["kind"], _result(entry), *data, _location(entry))
+    print_table(rows, "result", "kind")
+    say("" if is_wide else f"The data of the results: --json, or a terminal of {WIDE} columns.")
     for entry in entries:
         if entry["error"]:
             say(f"{entry['error']}; remove or replace this file")
@@ -148,8 +153,8 @@ def _location(entry: dict[str, Any]) -> str:
         return "in the package"
     if not entry["path"]:
         size = f" {entry['megabytes']:.0f} MB" if entry["megabytes"] else ""
-        return f"not stored; get downloads{size or ' it'}"
-    return "stored" if entry["usable"] else "stored, but not usable (see below)"
+        return f"download{size}"
+    return "stored" if entry["usable"] else "not usable"
 
 
 def _bundled() -> list[dict[str, Any]]:

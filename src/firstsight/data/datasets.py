@@ -92,6 +92,19 @@ class DatasetInfo:
     label_hashes: tuple[str, ...] = ()
     ink: InkFormat | None = None
 
+    def split_files(self, split: str) -> tuple[RemoteFile, ...]:
+        """Return the files of "train" or "test": images, then labels; all files if it has not two for each split.
+
+        >>> [file.name for file in DATASETS["mnist"].split_files("test")]
+        ['t10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz']
+        """
+        files = sorted(self.files, key=lambda file: file.name)
+        by_split = {
+            "train": tuple(file for file in files if file.name.startswith("train-")),
+            "test": tuple(file for file in files if file.name.startswith("t10k-")),
+        }
+        return by_split[split] if [*map(len, by_split.values())] == [2, 2] else self.files
+
 
 DIGITS = tuple("0123456789")
 

@@ -615,5 +615,10 @@ def resize_to_square(
     else:
         width, height, left, top = center_crop_box(*image.size, size=size, shorter=shorter)
         image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    return to_channels(image)
+
+
+def to_channels(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels of an image of mode "L" or "RGB" as (channels, height, width)."""
     pixels = np.asarray(image, dtype=np.uint8)
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))

@@ -71,7 +71,9 @@ def get_kernel(kernel: str, size: int | None = None) -> Tensor:
         return _make_sized_kernel(name, side)
     if re.search(r"\d", name):
         return parse_kernel(name)
-    raise unknown_name("kernel", name, NAMES, 'or give its numbers: "0 -1 0; -1 5 -1; 0 -1 0"')
+    raise unknown_name(
+        "kernel", name, NAMES, f'kernels: {", ".join(NAMES)}; or give numbers: "0 -1 0; -1 5 -1; 0 -1 0"'
+    )
 
 
 def _make_sized_kernel(name: str, side: int) -> Tensor:

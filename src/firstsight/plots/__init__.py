@@ -8,6 +8,7 @@ from firstsight.plots.filters import filtering
 from firstsight.plots.gan_curves import gan_curves, image_grid
 from firstsight.plots.grid import STANDALONE_MIN_SIDE, encode_gif, tile, tile_png
 from firstsight.plots.maps import features
+from firstsight.plots.network_input import SIDE as INPUT_SIDE
 from firstsight.plots.network_input import network_inputs
 from firstsight.plots.poses import (
     pck_by_joint,
@@ -22,6 +23,7 @@ from firstsight.plots.style import TRAIN, WRONG, text_figure
 from firstsight.plots.training import confusion, curves, gallery
 
 __all__ = [
+    "INPUT_SIDE",
     "STANDALONE_MIN_SIDE",
     "TRAIN",
     "WRONG",

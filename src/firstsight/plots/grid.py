@@ -47,6 +47,35 @@ def tile(images: NDArray[np.uint8], columns: int, *, min_side: int = MIN_SIDE) -
     return grid[..., 0] if channels == 1 else grid
 
 
+def fit_image(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return an image that fits into a square: larger ones are reduced, smaller ones enlarged by a whole factor.
+
+    Parameters
+    ----------
+    image : NDArray[np.uint8]
+        (C, H, W) with C 1 or 3.
+    side : int
+        Side of the square in pixels.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (height, width, 3) pixels.
+
+    Examples
+    --------
+    >>> fit_image(np.zeros((1, 28, 20), dtype=np.uint8), 128).shape
+    (112, 80, 3)
+    """
+    pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
+    factor = side // max(pixels.shape[:2])
+    if factor:
+        return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    reduced = Image.fromarray(np.ascontiguousarray(pixels))
+    reduced.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(reduced)
+
+
 def tile_png(images: NDArray[np.uint8], columns: int, *, min_side: int = MIN_SIDE) -> bytes:
     """Return the content of a PNG file of a grid of (N, C, H, W) images.
 

@@ -41,7 +41,7 @@ def features(
     """
     selected = maps[:MAX_MAPS]
     rows = -(-len(selected) // COLUMNS)
-    blocks = [(heading, 1.6), (f"{_count(len(maps), len(selected))} feature map{'s' * (len(maps) > 1)}", 0.95 * rows)]
+    blocks = [(heading, 1.6), (_map_heading(len(maps), len(selected)), 0.95 * rows)]
     if filters is not None:
         filter_rows = -(-min(len(filters), MAX_MAPS) // COLUMNS)
         blocks.insert(1, (_filter_heading(filters), 0.95 * filter_rows))
@@ -59,6 +59,14 @@ def features(
         _plot_grid(subfigures[1], [_scale_filter(kernel) for kernel in filters[:MAX_MAPS]], cmap="RdBu_r")
     _plot_grid(subfigures[-1], [_scale_map(values) for values in selected], cmap="gray")
     return fig
+
+
+def _map_heading(total: int, selected: int) -> str:
+    """Return the number of maps, and what their gray levels are."""
+    text = "black is the smallest value, white the largest"
+    if total == 1:
+        return f"1 feature map; {text}"
+    return f"{_count(total, selected)} feature maps; of each, {text}"
 
 
 def _filter_heading(filters: NDArray[np.float32]) -> str:

@@ -8,7 +8,7 @@ class TrainSettings(TypedDict, total=False):
     """Settings of a training of any kind; missing ones keep the value of the recipe."""
 
     data: str | Path
-    """Data set: a name (see: firstsight data), a folder or zip file with one subfolder per class, or IDX files."""
+    """Name of a data set (see: firstsight data), or folder or zip file with a subfolder per class; or IDX files."""
     epochs: int
     """Number of passes over the training images."""
     max_steps: int
@@ -22,7 +22,7 @@ class TrainSettings(TypedDict, total=False):
     image_size: int
     """Side of the images in pixels."""
     val_fraction: float
-    """Fraction of the training images to hold out and evaluate on, instead of the test set (to choose settings)."""
+    """Fraction of the training images to evaluate on instead of the test set; it is held out, to choose settings."""
     seed: int
     """Seed of all random numbers."""
     precision: Literal["float32", "float64", "bfloat16", "float16", "auto"]
@@ -57,15 +57,15 @@ class TrainSettings(TypedDict, total=False):
     bias_lr_mult: float
     """Learning rate of biases and batch norm divided by that of the other parameters."""
     weights: str | Path
-    """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a
-    file."""
+    """Pretrained weights for all layers but the head: imagenet, a name, a run or a file; names: firstsight weights
+    list."""
     freeze: bool
     """Train the new head only (with pretrained weights)."""
     fit: Literal["crop", "pad"]
     """Make images of a folder square: cut off their longer side, or pad their shorter side with black."""
     patience: int
-    """Early stopping: stop after N epochs without a lower loss on held-out training images, and keep the weights of the
-    best epoch (0: off)."""
+    """Stop early, after N epochs without a lower loss on held-out training images (0: never); the weights of the best
+    epoch are kept."""
     whiten: int
     """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
     tta_views: Literal[1, 2, 6]
@@ -75,8 +75,8 @@ class TrainSettings(TypedDict, total=False):
     beta1: float
     """Adam's beta1."""
     loss: str
-    """Loss function: non-saturating, saturating, least-squares, sigmoid-squares, hinge, or wasserstein (with gradient
-    penalty)."""
+    """Loss: non-saturating, saturating, least-squares, sigmoid-squares, hinge or wasserstein; the last has a gradient
+    penalty."""
     gp_weight: float
     """Weight of the gradient penalty (wasserstein)."""
     r1_gamma: float
@@ -143,7 +143,7 @@ class TrainSettings(TypedDict, total=False):
     lr_restart: float
     """Maximum learning rate after the restart divided by the first one."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"]
-    """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
+    """Keypoints and limbs: those of the data, or a built-in skeleton; it must share keypoints with the data."""
     max_eval_samples: int
     """Maximum number of samples to evaluate on: scenes and photographs (bottom-up), or people (top-down)."""
     scenes: Literal["composed", "photographs", "mosaics"]

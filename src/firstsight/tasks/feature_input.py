@@ -26,7 +26,7 @@ class FeatureInput:
     heading : str
         What ``image`` is.
     name : str
-        Name of the image, or the seed of the latent vector.
+        What a sample image is, or the seed of the latent vector; empty for an image that was given.
     is_bgr : bool
         Whether the channels of ``inputs`` are blue, green, red.
     """

@@ -36,7 +36,7 @@ class Features:
     heading : str
         What ``image`` is: "input image" or "generated image".
     name : str
-        Name of the image, or the seed of the latent vector.
+        What a sample image is, or the seed of the latent vector; empty for an image that was given.
     """
 
     layer: str
@@ -62,7 +62,8 @@ def compute_features(
     model : Any
         What `firstsight.load` returns, on the CPU.
     image : ImageLike | None
-        Image of any form; None for a sample photograph. A generator takes none.
+        Image of any form; None for one of the training data that is on this machine, or else a sample photograph. A
+        generator takes none.
     layer : str | None
         Name of a layer of the cost table; None for the first convolution.
     seed : int | None

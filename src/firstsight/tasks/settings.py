@@ -26,7 +26,7 @@ class Settings:
     """Settings that the short help shows."""
 
     data: str = "digits"
-    """Data set: a name (see: firstsight data), a folder or zip file with one subfolder per class, or IDX files."""
+    """Name of a data set (see: firstsight data), or folder or zip file with a subfolder per class; or IDX files."""
     epochs: int = 10
     """Number of passes over the training images."""
     max_steps: int = 0
@@ -40,7 +40,7 @@ class Settings:
     image_size: int = 32
     """Side of the images in pixels."""
     val_fraction: float = 0.0
-    """Fraction of the training images to hold out and evaluate on, instead of the test set (to choose settings)."""
+    """Fraction of the training images to evaluate on instead of the test set; it is held out, to choose settings."""
     seed: int = 0
     """Seed of all random numbers."""
     precision: Literal["float32", "float64", "bfloat16", "float16", "auto"] = "float32"

@@ -98,9 +98,7 @@ def _read_metadata(path: Path) -> dict[str, str] | None:
         If it is no complete safetensors file.
     """
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = msgspec.json.decode(file.read(min(length, MAX_HEADER_BYTES)), type=dict[str, dict[str, Any]])
+        header, length = _read_header(path)
         metadata = header.pop("__metadata__", {})
         is_text = all(isinstance(value, str) for value in metadata.values())
         if is_text and 8 + length + _size_of(header) == path.stat().st_size:
@@ -110,6 +108,22 @@ def _read_metadata(path: Path) -> dict[str, str] | None:
     with open_safetensors(path) as content:
         metadata_of: dict[str, str] | None = content.metadata()
         return metadata_of
+
+
+def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Return the header of a safetensors file, and its length in bytes."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return msgspec.json.decode(file.read(min(length, MAX_HEADER_BYTES)), type=dict[str, dict[str, Any]]), length
+
+
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """Return the shapes of the tensors of a weights file, without torch; none if it is damaged."""
+    try:
+        header, _ = _read_header(path)
+        return {name: list(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+    except (OSError, LookupError, TypeError, ValueError):  # msgspec's errors are ValueErrors
+        return {}
 
 
 def _size_of(tensors: Mapping[str, Mapping[str, Any]]) -> int:

@@ -33,15 +33,15 @@ class Arguments:
     """Estimate the poses of people in images, a video or a camera."""
 
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[IMAGE_OR_FOLDER_OR_VIDEO...]")] = ()
-    """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1.
-    Without any, a bundled photograph of four people is used."""
+    """Images, or folders of images; or one video, or camera, or camera:1 (default: a bundled photograph). Images can be
+    PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     model: Maybe[str] = None
-    """A run directory, latest (the newest run), the name of weights, a .safetensors file, or the published
-    checkpoint_iter_370000.pth of lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled
-    ones)."""
+    """Run directory, latest, name of weights or .safetensors file (default: openpose-mobilenet if stored, else bundled
+    weights); latest is the newest run. The published checkpoint_iter_370000.pth of lightweight OpenPose can be given,
+    too."""
     boxes: Maybe[Path] = None
-    """Images, top-down model: .json file with the boxes of people, a list of [x, y, width, height], or such a list for
-    each file name."""
+    """Images, top-down model: .json file with the boxes of people as [x, y, width, height]; a list of them, or a list
+    for each file name."""
     detector: Maybe[str] = None
     """Top-down model: weights of a bottom-up network that finds the people (default: the image is one person)."""
     compare: Annotated[bool, NO_DEFAULT, ADVANCED] = False

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
-from firstsight.data.images.folder import split_samples
+from firstsight.data.images.folder import read_thumbnails, split_samples
 from firstsight.data.images.image_set import ImageSet, SkippedImage
 from firstsight.data.images.loading import is_image_folder, load_data
-from firstsight.data.images.survey import read_sizes
+from firstsight.data.images.survey import read_sizes, spread
 from firstsight.data.images.tree import ImageTree
 
-THUMBNAIL = 96
-"""Side in pixels of the images of folders."""
+READ_SIDE = 32
+"""Side in pixels to which all images of a folder are reduced; only their number and their labels are used."""
+EXAMPLE_SIDE = 128
+"""Maximum side in pixels of the examples of a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,9 @@ class DataDescription:
     skipped : tuple[SkippedImage, ...]
         Files that cannot be used.
     train : ImageSet
-        Training images, for a contact sheet; those of a folder are padded to squares.
+        Training images; those of a folder are reduced to squares of `READ_SIDE` pixels.
+    folder : Path | None
+        Folder or zip file of the images; None for data of another kind.
     """
 
     name: str
@@ -50,6 +55,7 @@ class DataDescription:
     notes: tuple[str, ...]
     skipped: tuple[SkippedImage, ...]
     train: ImageSet
+    folder: Path | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,14 +74,31 @@ class DataDescription:
             "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
         }
 
-    def examples(self, per_class: int) -> list[torch.Tensor]:
-        """Return images of each class, (N, C, H, W) uint8 with N at most ``per_class``, evenly spread."""
-        result = []
-        for label in range(len(self.classes)):
-            members = torch.nonzero(self.train.labels == label).flatten()
-            positions = np.linspace(0, len(members) - 1, min(per_class, len(members))).round()
-            result.append(self.train.images[members[torch.from_numpy(positions).long()]])
-        return result
+    def examples(self, per_class: int) -> list[list[NDArray[np.uint8]]]:
+        """Return images of each class, evenly spread, for a contact sheet.
+
+        Parameters
+        ----------
+        per_class : int
+            Maximum number of images of a class.
+
+        Returns
+        -------
+        list[list[NDArray[np.uint8]]]
+            Images (C, H, W) by class. Those of a folder are read again, at up to `EXAMPLE_SIDE` pixels.
+        """
+        if self.folder is not None:
+            tree = ImageTree(self.folder)
+            train, test, _ = split_samples(tree)
+            skipped = {item.path for item in self.skipped}
+            usable = [sample for sample in train if sample.file.name not in skipped]
+            by_class = ([sample for sample in usable if sample.label == name] for name in self.classes)
+            return [
+                read_thumbnails(tree, spread(samples, per_class), [*train, *test], EXAMPLE_SIDE) for samples in by_class
+            ]
+        labels = self.train.labels.numpy()
+        members = (np.flatnonzero(labels == label).tolist() for label in range(len(self.classes)))
+        return [[*self.train.images[spread(positions, per_class)].numpy()] for positions in members]
 
 
 def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> DataDescription:
@@ -94,7 +117,7 @@ def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = l
         If it cannot be used, see `load_data`.
     """
     splits = [
-        load_data(name_or_path, split, size=THUMBNAIL, letterbox=True, notify=notify) for split in ("train", "test")
+        load_data(name_or_path, split, size=READ_SIDE, letterbox=True, notify=notify) for split in ("train", "test")
     ]
     sizes, modes = _sizes_and_modes(str(name_or_path), splits)
     return DataDescription(
@@ -105,13 +128,20 @@ def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = l
         notes=tuple(dict.fromkeys(note for images in splits for note in images.notes)),
         skipped=tuple(item for images in splits for item in images.skipped),
         train=splits[0],
+        folder=_image_folder(str(name_or_path)),
     )
+
+
+def _image_folder(data: str) -> Path | None:
+    """Return the path of a folder or a zip file of images; None for IDX files, CIFAR-10 and names."""
+    path = expand_user(data)
+    return path if data not in DATASETS and is_image_folder(path) else None
 
 
 def _sizes_and_modes(data: str, splits: list[ImageSet]) -> tuple[list[tuple[int, int]], Counter[str]]:
     """Return the size of every image file, or that of all images of a set, and the number of images by mode."""
-    path = expand_user(data)
-    if data not in DATASETS and is_image_folder(path):
+    path = _image_folder(data)
+    if path is not None:
         tree = ImageTree(path)
         train, test, _ = split_samples(tree)
         return read_sizes(tree, [*train, *test])

@@ -48,6 +48,23 @@ def find_dataset(info: DatasetInfo) -> Path | None:
     return None
 
 
+def has_split(info: DatasetInfo, split: str) -> bool:
+    """Return whether a split of a data set is on this machine, so that `load_data` downloads nothing.
+
+    Parameters
+    ----------
+    info : DatasetInfo
+        The data set.
+    split : str
+        "train" or "test".
+    """
+    if find_dataset(info) is not None:
+        return True
+    home = find_home()
+    paths = [(file, home / "data" / info.name / file.name) for file in info.split_files(split)] if home else []
+    return bool(paths) and all(path.is_file() and file.matches(path) for file, path in paths)
+
+
 def check_exists(name_or_path: str) -> None:
     """Check that a data set of that name or a path exists.
 

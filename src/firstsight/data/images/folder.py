@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.data.image_io import read_header, resize_to_square
+from firstsight.data.image_io import read_header, resize_to_square, to_channels
 from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
 from firstsight.data.images.layout import Sample, find_layout
 from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
@@ -122,6 +122,35 @@ def read_folder(
         notes=tuple(text for text in (note, *absent, *left_out, range_note) if text),
         skipped=tuple(skipped),
     )
+
+
+def read_thumbnails(
+    tree: ImageTree, samples: Sequence[Sample], all_samples: Sequence[Sample], side: int
+) -> list[NDArray[np.uint8]]:
+    """Return images as (channels, height, width) that fit into a square; small ones are not enlarged.
+
+    Parameters
+    ----------
+    tree : ImageTree
+        The files.
+    samples : Sequence[Sample]
+        Images to read; those that cannot be read are left out.
+    all_samples : Sequence[Sample]
+        All images of the data set, which give the range of floating-point values.
+    side : int
+        Side of the square in pixels.
+    """
+    reader = _Reader(tree, size=side, channels=None, shorter=0, letterbox=True)
+    value_range, _ = reader.find_value_range([sample.file for sample in all_samples])
+    result = []
+    for sample in samples:
+        try:
+            image = read_header(tree.read(sample.file), name=sample.file.name).decode(value_range=value_range)
+        except DataError:
+            continue
+        image.thumbnail((side, side))
+        result.append(to_channels(image))
+    return result
 
 
 def split_samples(tree: ImageTree, *, labeled: bool = True) -> tuple[list[Sample], list[Sample], str]:

@@ -1,6 +1,6 @@
 """Loading of a data set as an `ImageSet`, by its name or from a path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.arguments import check_arguments, expand_user
-from firstsight.data.datasets import DATASETS, DatasetInfo
+from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
 from firstsight.data.images.find import check_exists, embedded_folder, find_dataset, recognize
@@ -53,9 +53,10 @@ def load_data(
 ) -> ImageSet:
     """Load one split of a data set.
 
-    A named data set is looked up in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, it
-    is downloaded and verified, unless ``FIRSTSIGHT_OFFLINE`` is 1. The format of a path is detected from its content:
-    IDX files, CIFAR-10's binary batches, or images in class folders (``class/image.png``), also in a zip file.
+    A named data set is looked up in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, the
+    files of the split are downloaded and verified, unless ``FIRSTSIGHT_OFFLINE`` is 1. The format of a path is detected
+    from its content: IDX files, CIFAR-10's binary batches, or images in class folders (``class/image.png``), also in a
+    zip file.
 
     Parameters
     ----------
@@ -112,7 +113,12 @@ def load_data(
         return _load_digits(split)
     if name in DATASETS:
         info = DATASETS[name]
-        path = find_dataset(info) or _download(info, notify)
+        path = find_dataset(info)
+        if path is None:
+            files = _download(info, info.split_files(split), notify)
+            if len(files) < len(info.files):
+                return _read_published(info, split, files)
+            path = files[0] if name == "cifar10" else files[0].parent
         return replace(read_split(path, split, options), name=name, classes=info.classes)
     check_exists(name)
     return read_split(expand_user(name_or_path), split, options)
@@ -165,8 +171,8 @@ def is_image_folder(path: Path) -> bool:
         return False
 
 
-def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
-    """Download the files of a data set; return the path that `read_split` reads.
+def _download(info: DatasetInfo, remote: Sequence[RemoteFile], notify: Callable[[str], None]) -> list[Path]:
+    """Download files of a data set, unless they are in the folder for downloads; return their paths.
 
     Only one of several processes downloads. The others wait, and find its files.
     """
@@ -174,25 +180,37 @@ def _download(info: DatasetInfo, notify: Callable[[str], None]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            paths = [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in info.files]
+            return [fetch(file, info.mirrors, folder, notify=notify, title=info.name) for file in remote]
     except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"{folder}: cannot be used for downloads ({reason})") from error
-    return paths[0] if info.name == "cifar10" else folder
+
+
+def _read_published(info: DatasetInfo, split: str, paths: Sequence[Path]) -> ImageSet:
+    """Read a split of a published data set from its IDX files: images and labels. The other split is not needed."""
+    images, labels = _read_pair(*paths)
+    folder = paths[0].parent
+    return _image_set(images[:, None], labels.astype(np.int64), info.classes, name=info.name, split=split, path=folder)
+
+
+def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images (N, H, W) and the labels (N,) of two IDX files."""
+    images, labels = read_idx(images_path), _read_labels(labels_path)
+    if images.ndim != 3:
+        raise DataError(f"{images_path}: has {images.ndim} axes; images have 3, labels 1")
+    if len(images) != len(labels):
+        text = f"{len(images):,} images but {len(labels):,} labels; the files do not belong together"
+        raise DataError(f"{images_path.parent}: {text}")
+    if not min(len(images), *images.shape[1:]):
+        raise DataError(f"{images_path}: no images (its shape is {images.shape})")
+    return images, labels
 
 
 def _read_idx_split(path: Path, files: dict[str, tuple[Path, Path]], split: str, *, whole: bool) -> ImageSet:
     """Read a split of IDX files; if the folder has only one split, a part of it is held out for testing."""
     only_split = next(iter(files)) if len(files) == 1 else None
     images_path, labels_path = files[only_split or split]
-    images, labels = read_idx(images_path), _read_labels(labels_path)
-    if images.ndim != 3:
-        raise DataError(f"{images_path}: has {images.ndim} axes; images have 3, labels 1")
-    if len(images) != len(labels):
-        text = f"{path}: {len(images):,} images but {len(labels):,} labels; the files do not belong together"
-        raise DataError(text)
-    if not min(len(images), *images.shape[1:]):
-        raise DataError(f"{images_path}: no images (its shape is {images.shape})")
+    images, labels = _read_pair(images_path, labels_path)
     info = recognize(labels_path)
     train_labels = labels if only_split or split == "train" else _read_labels(files["train"][1])
     test_labels = labels if only_split or split == "test" else _read_labels(files["test"][1])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from firstsight.data.images.layout import Sample
 from firstsight.data.images.tree import ImageTree
 from firstsight.errors import DataError
 
+T = TypeVar("T")
 MAX_HEADERS = 500
 MAX_DECODED = 24
 FLAT = 3
@@ -110,8 +112,8 @@ def read_sizes(tree: ImageTree, samples: Sequence[Sample]) -> tuple[list[tuple[i
     return sizes, modes
 
 
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """Return at most ``count`` samples, evenly spread over all of them."""
+def spread(samples: Sequence[T], count: int) -> list[T]:
+    """Return at most ``count`` items, evenly spread over all of them."""
     positions = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
     return [samples[position] for position in positions]
 

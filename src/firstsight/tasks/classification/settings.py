@@ -53,15 +53,15 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"whiten": (0, 1_000_000), "patience": (0, 100_000)}
 
     weights: str = "none"
-    """Pretrained weights for all layers but the head: imagenet, a name (see: firstsight weights list), a run, a
-    file."""
+    """Pretrained weights for all layers but the head: imagenet, a name, a run or a file; names: firstsight weights
+    list."""
     freeze: bool = False
     """Train the new head only (with pretrained weights)."""
     fit: Literal["crop", "pad"] = "crop"
     """Make images of a folder square: cut off their longer side, or pad their shorter side with black."""
     patience: int = 0
-    """Early stopping: stop after N epochs without a lower loss on held-out training images, and keep the weights of
-    the best epoch (0: off)."""
+    """Stop early, after N epochs without a lower loss on held-out training images (0: never); the weights of the best
+    epoch are kept."""
     whiten: int = 0
     """Number of training images from which the first layer is set to whiten its input, then frozen (airbench)."""
     tta_views: Literal[1, 2, 6] = 1

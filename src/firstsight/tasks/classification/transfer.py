@@ -54,7 +54,11 @@ def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] =
         )
         base = load_classifier(saved)
     if base.card["model"] != model:
-        raise UsageError(f"`weights={weights}`: holds weights of {base.card['model']}, not of {model}")
+        trained = base.card["model"]
+        raise UsageError(
+            f"`weights={weights}`: holds weights of {trained}, not of {model}; type: firstsight train {trained} with"
+            f" `weights={weights}`"
+        )
     return base
 
 

@@ -1,6 +1,7 @@
 """Options of the evaluation of generators. Importing this module imports no torch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 MAX_IMAGES = 10_000
 """Default number of images to compare."""
@@ -10,6 +11,7 @@ MAX_IMAGES = 10_000
 class GANOptions:
     """Options of the evaluation of generators."""
 
+    TITLE: ClassVar[str] = "GAN"
     n: int = MAX_IMAGES
     """Number of images to compare; at most the number of test images."""
     seed: int = 0

@@ -27,8 +27,8 @@ class GANOptimization:
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Learning-rate schedule."""
     loss: str = "non-saturating"
-    """Loss function: non-saturating, saturating, least-squares, sigmoid-squares, hinge, or wasserstein (with gradient
-    penalty)."""
+    """Loss: non-saturating, saturating, least-squares, sigmoid-squares, hinge or wasserstein; the last has a gradient
+    penalty."""
     gp_weight: float = 10.0
     """Weight of the gradient penalty (wasserstein)."""
     r1_gamma: float = 0.0

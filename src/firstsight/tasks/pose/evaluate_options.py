@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoseOptions:
     """Options of the evaluation of pose networks."""
 
+    TITLE: ClassVar[str] = "pose network"
     images: Path | None = None
     """Folder of the images of the JSON file (default: next to it, in images or under the name of the file)."""
     height: int | None = None

@@ -14,7 +14,7 @@ from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 def bottom_up_input(estimator: PoseEstimator, image: Image.Image | None, *, seed: int | None) -> FeatureInput:
     """Return the input of a bottom-up network: an image, or a photograph of four people."""
     refuse_seed(seed)
-    name = "" if image else sample_people().name
+    name = "" if image else f"the sample photograph {sample_people().name}"
     inputs = estimator.make_input(image or to_pil(sample_people()))
     pixels = (inputs[0].flip(0) * 256 + 128).round().to(torch.uint8).numpy()
     return FeatureInput(estimator.network.model, inputs, pixels, "input image", name, is_bgr=True)
@@ -23,7 +23,7 @@ def bottom_up_input(estimator: PoseEstimator, image: Image.Image | None, *, seed
 def top_down_input(estimator: TopDownEstimator, image: Image.Image | None, *, seed: int | None) -> FeatureInput:
     """Return the input of a top-down network: an image, or a portrait, which is taken as one person."""
     refuse_seed(seed)
-    name = "" if image else sample_photo().name
+    name = "" if image else f"the sample photograph {sample_photo().name}"
     pil = image or to_pil(sample_photo())
     pixels = torch.from_numpy(np.array(pil.convert("RGB"))).permute(2, 0, 1)
     crops, inputs, _ = estimator.make_inputs(pixels, torch.from_numpy(estimator.whole_image(pil)))

@@ -68,7 +68,7 @@ class PoseSettings(PoseOptimization, Settings):
     rotate: float = 40.0
     """Augmentation: random rotation, up to N degrees."""
     skeleton: Literal["data", "coco-17", "openpose-18", "lsp-14"] = "data"
-    """Keypoints and limbs to train: those of the data, or a built-in skeleton that shares keypoints with them."""
+    """Keypoints and limbs: those of the data, or a built-in skeleton; it must share keypoints with the data."""
     max_eval_samples: int = 250
     """Maximum number of samples to evaluate on: scenes and photographs (bottom-up), or people (top-down)."""
 
