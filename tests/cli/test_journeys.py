@@ -76,6 +76,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
         "parameters",
         "diagnosis",
         "early_stopping",
+        "kept_epoch",
     ]
     assert (result["recipe"], result["run_dir"], result["epochs"]) == (
         "convnet-photos",
