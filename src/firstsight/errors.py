@@ -36,7 +36,22 @@ class UsageError(FirstsightError):
 
 
 class DataError(FirstsightError):
-    """Unusable data set or image."""
+    """Unusable data set or image.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    image : str
+        Name of the image, if it is one of several.
+    index : int | None
+        Its position among the images of the call, from 0.
+    """
+
+    def __init__(self, message: str, *, image: str = "", index: int | None = None) -> None:
+        super().__init__(message)
+        self.image = image
+        self.index = index
 
 
 class WeightsError(FirstsightError):

@@ -176,7 +176,9 @@ def test_predict_classifies_readable_images_and_names_the_others(run: Run, lenet
     Image.new("L", (1, 1)).save("tiny.png")
     code, out, err = run("predict", lenet, "good.png", "text.png", "bomb.png", "tiny.png", "gone.png", "--json")
     assert code == 1
-    assert [prediction["image"] for prediction in json.loads(out)] == ["good.png"]
+    items = json.loads(out)
+    assert [item["image"] for item in items] == ["good.png", "text.png", "bomb.png", "tiny.png", "gone.png"]
+    assert ["error" in item for item in items] == [False, True, True, True, True]
     failures = [line for line in err.splitlines() if line.startswith("firstsight: ")]
     assert [line.split(": ")[1] for line in failures] == ["text.png", "bomb.png", "tiny.png", "gone.png"]
 

@@ -76,6 +76,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
         "parameters",
         "diagnosis",
         "early_stopping",
+        "kept_epoch",
     ]
     assert (result["recipe"], result["run_dir"], result["epochs"]) == (
         "convnet-photos",
@@ -95,7 +96,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     Image.new("RGB", (200, 150), (190, 185, 180)).save("bright.jpg")
     code, out, _ = run("predict", result["run_dir"], "bright.jpg", path / "dark" / "000.png", "--json")
     predictions = json.loads(out)
-    assert [list(prediction) for prediction in predictions] == [["image", "top", "remarks"]] * 2
+    assert [list(prediction) for prediction in predictions] == [["image", "top", "remarks", "index"]] * 2
     assert [prediction["top"][0]["label"] for prediction in predictions] == ["light", "dark"]
     assert sum(guess["probability"] for guess in predictions[0]["top"]) == pytest.approx(1, abs=1e-5)
     code, out, _ = run("predict", result["run_dir"], "bright.jpg")

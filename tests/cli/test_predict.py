@@ -38,10 +38,13 @@ def rows_of(path: str) -> list[dict[str, str]]:
 def test_a_folder_is_predicted_into_a_csv_file(run: Run) -> None:
     code, out, err = run("predict", "lenet-digits", "photos", "--csv", "classes.csv", "--top", 2, "--batch-size", 4)
     assert code == 1 and "photos/broken.png: damaged image" in err
-    assert out.startswith("6 images (") and out.splitlines()[-1] == "table: classes.csv"
+    assert out.startswith("6 images (") and ", 1 not readable" in out and out.splitlines()[-1] == "table: classes.csv"
     rows = rows_of("classes.csv")
-    assert list(rows[0]) == ["image", "class", "probability", "class_2", "probability_2", "remarks"]
-    assert [row["image"] for row in rows] == [f"photos/{index}, a.png" for index in range(6)]
+    assert list(rows[0]) == ["image", "class", "probability", "class_2", "probability_2", "remarks", "error"]
+    assert [row["image"] for row in rows] == [*(f"photos/{index}, a.png" for index in range(6)), "photos/broken.png"]
+    *rows, broken = rows
+    assert broken["error"].startswith("damaged image") and not broken["class"] + broken["remarks"]
+    assert {row["error"] for row in rows} == {""}
     _, out, _ = run("predict", "lenet-digits", "photos/[0-5]*.png", "--json", "--top", 2)
     for row, prediction in zip(rows, json.loads(out), strict=True):
         assert (row["image"], row["class"]) == (prediction["image"], prediction["top"][0]["label"])
@@ -88,6 +91,31 @@ def test_nothing_is_loaded_if_there_is_no_image(run: Run, names: list[str], mess
     Path("empty").mkdir()
     code, out, err = run("predict", "vgg16", *names)
     assert (code, out) == (1, "") and err == f"firstsight: {message}\n"
+    code, out, err = run("predict", "vgg16", *names, "--json", "--csv", "classes.csv", "--top", 2)
+    assert code == 1 and err.splitlines() == [
+        "0 images, 1 not readable",
+        "table: classes.csv",
+        f"firstsight: {message}",
+    ]
+    name, _, reason = message.partition(": ")
+    assert json.loads(out) == [{"image": name, "error": reason}]
+    assert [(row["image"], row["error"], row["class_2"]) for row in rows_of("classes.csv")] == [(name, reason, "")]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_unreadable_images_are_listed_in_their_place(run: Run, photos: Path, batch_size: int) -> None:
+    for name in ("0b.png", "3, b.png"):
+        (photos / name).write_text("no image")
+    names = ["none/*.png", "photos/0*", "gone.png", "photos/3*"]
+    code, out, err = run("predict", "lenet-digits", *names, "--json", "--batch-size", batch_size)
+    listed = json.loads(out)
+    readable = ["photos/0, a.png", "photos/3, a.png"]
+    assert code == 1 and "and 0 more" not in err
+    assert [item["image"] for item in listed] == [
+        "none/*.png", "photos/0, a.png", "photos/0b.png", "gone.png", "photos/3, a.png", "photos/3, b.png",
+    ]  # fmt: skip
+    assert [item["image"] for item in listed if "error" not in item] == readable
+    assert listed[3] == {"image": "gone.png", "error": "No such file or directory"}
 
 
 def test_remarks_are_counted_by_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,10 @@ def test_training_stops_and_keeps_the_weights_of_the_best_epoch(noise: Path) -> 
     assert evaluation.metrics["accuracy"] == result.metrics["accuracy"] and evaluation.n == 20
     assert "8 of 40 training images are held out for early stopping" in Path("run/report.html").read_text()
     assert "are kept (validation loss" in Path("run/report.html").read_text()
+    assert f"after epoch {best + 1}, seed" in Path("run/report.html").read_text()
+    assert result.title.endswith(f"after epoch {best + 1}") and result.kept_epoch == best + 1
+    (listed,) = firstsight.list_runs(Path("run"), finished=True)
+    assert (listed.state, listed.kept_epoch, listed.last) == ("finished", best + 1, evaluation.metrics["accuracy"])
     again = train("convnet", out="run", resume=True)
     assert (again.epochs, again.metrics, again.early_stopping) == (result.epochs, result.metrics, result.early_stopping)
 
@@ -64,6 +68,14 @@ class StopAt(NullCallback):
         """Send Ctrl-C in the middle of the epoch."""
         if (epoch, index) == (self.epoch, 2):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_the_listed_result_is_that_of_the_kept_weights_without_a_test_in_their_epoch(noise: Path) -> None:
+    result = train("convnet", data=noise, out="runs/a", **SETTINGS, evaluate_every=30)
+    tested = [line["epoch"] for line in read_metrics(Path("runs/a")).lines if "test/accuracy" in line]
+    (listed,) = firstsight.list_runs()
+    assert tested == [result.epochs] and result.epochs not in (30, listed.kept_epoch)
+    assert (listed.state, listed.last) == ("finished", result.metrics["accuracy"])
 
 
 def test_a_resumed_run_stops_at_the_same_epoch_with_the_same_bits(noise: Path) -> None:

@@ -73,6 +73,25 @@ def test_state_follows_from_the_epochs_the_result_and_the_lock() -> None:
     assert not Path("runs/a/1/.lock").exists()  # listing writes nothing
 
 
+def test_a_run_that_stopped_early_is_finished_with_the_result_of_the_kept_epoch() -> None:
+    def add_losses(run: Path, losses: Sequence[float]) -> None:
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        lines = [{**line, "val/loss": loss} for line, loss in zip(lines, losses, strict=True)]
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    add_losses(write_run("runs/a/1", [0.5, 0.6, 0.9, 0.7], patience=2, epochs=20), [3, 1, 2, 1])
+    add_losses(write_run("runs/a/2", [0.5, 0.6, 0.9], patience=2, epochs=20), [3, 1, 2])  # epoch 4 is missing
+    add_losses(write_run("runs/a/3", [0.5, 0.6, 0.9], patience=2, epochs=3), [3, 1, 2])
+    add_losses(write_run("runs/a/4", [0.5, 0.6, 0.9, 0.7], patience=2, epochs=20, finished=False), [3, 1, 2, 1])
+    runs = {run.path.name: (run.state, run.last, run.kept_epoch) for run in list_runs()}
+    assert runs["1"] == runs["3"] == ("finished", 0.6, 2)
+    assert runs["2"] == ("interrupted", 0.9, None) and runs["4"] == ("interrupted", 0.7, None)
+    assert {run.path.name for run in list_runs(finished=True)} == {"1", "3"}
+    comparison = compare_runs("runs/a/1", "runs/a/2")
+    assert comparison.metrics["test accuracy"] == ["60.00%", "90.00%"]
+    assert comparison.metrics["epochs"] == ["4 of 20 (epoch 2 is kept)", "3 of 20"]
+
+
 def test_listing_while_another_process_starts_a_run_does_not_stop_it() -> None:
     write_run("runs/a/1", [0.5])
     code = "from firstsight.recipes.runs import list_runs; print('ready', flush=True)\nfor _ in range(400): list_runs()"

@@ -106,6 +106,20 @@ def test_the_result_has_timings_extent_and_boxes_around_the_joints() -> None:
     assert left < 0 < 639 < right and top == -0.5 and bottom == pytest.approx(469.5)
 
 
+def test_scores_of_the_result_are_at_most_one_although_those_of_the_maps_are_not() -> None:
+    network = blob_network()
+    network.model.register_forward_hook(lambda module, inputs, maps: [2 * each for each in maps])
+    result = PoseEstimator(network).infer(scene(PEOPLE, size=SIZE))
+    plain = PoseEstimator(blob_network()).infer(scene(PEOPLE, size=SIZE))
+    assert result.decoded.peaks.scores.max() > 1.2 and len(result) == len(PEOPLE)
+    assert max(pose.keypoints[:, 2].max() for pose in result.poses) == 1
+    document = result.to_dict()["people"]
+    assert all(-1 <= joint[2] <= 1 for person in document for joint in person["keypoints"])
+    results = coco_results(result, LSP_14, image_id=1)
+    assert max(max(each["keypoints"][2::3]) for each in results) == 1
+    np.testing.assert_allclose([p.keypoints[:, :2] for p in result.poses], [p.keypoints[:, :2] for p in plain.poses])
+
+
 def test_a_missing_joint_is_minus_one() -> None:
     person = stick(300, 240, size=300)
     image = scene([person], size=SIZE)

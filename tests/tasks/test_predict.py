@@ -178,6 +178,24 @@ def test_folders_zip_files_and_patterns_are_expanded(kind: str, folder: Path, di
         predict(digits, images)
 
 
+def test_errors_and_predictions_say_which_image_they_are_of(folder: Path, digits: Classifier) -> None:
+    good = np.zeros((28, 28), np.uint8)
+    images = [good, b"text", folder / "a/broken.png", "gone/*.png", np.zeros((3, 28, 28), np.uint8), good]
+    errors: list[DataError] = []
+    predictions = predict(digits, images, on_error=errors.append, batch_size=1)
+    assert [item.index for item in predictions] == [0, 5] and predictions[1].to_dict()["index"] == 5
+    assert [(error.index, error.image) for error in errors] == [
+        (1, "image"), (2, f"{folder}/a/broken.png"), (3, "gone/*.png"), (4, "image"),
+    ]  # fmt: skip
+    assert str(errors[0]).startswith("image 2 of the list: not an image (expected PNG")
+    assert str(errors[1]).startswith(f"{folder}/a/broken.png: damaged image")
+    assert str(errors[3]).startswith("image 5 of the list: expected an array of shape")
+    with pytest.raises(UsageError, match=r"image 2 of the list: `image` must be a path, .*; got NoneType"):
+        predict(digits, [good, None])  # type: ignore[list-item]
+    with pytest.raises(DataError, match=r"^image: not an image"):
+        predict(digits, b"text")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("gone/*.png", "no file matches this pattern"), ("empty", "there are no images in this folder")],

@@ -265,6 +265,15 @@ def test_without_boxes_the_whole_image_is_one_person() -> None:
     np.testing.assert_allclose(whole.keypoints, estimator()(image, inner)[0].keypoints, atol=1e-3)
 
 
+def test_scores_of_the_result_are_at_most_one_although_those_of_the_maps_are_not() -> None:
+    strong = estimator()
+    for weights in strong.network.model.net.last.parameters():
+        weights.data *= 100
+    (plain,), (bounded,) = estimator()(three_people()), strong(three_people())
+    assert plain.keypoints[:, 2].min() > 0.02  # the maps of the other network have a hundred times these values
+    assert bounded.keypoints[:, 2].min() == bounded.score == 1
+
+
 def test_near_duplicates_are_suppressed() -> None:
     boxes = [[20, 10, 60, 100], [20.01, 10, 60, 100], [300, 10, 60, 100]]
     assert len(estimator()(three_people(), boxes)) == 2

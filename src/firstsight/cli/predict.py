@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from firstsight.cli.names import check_weights
 from firstsight.cli.parse import Device, Flag, Maybe, parse
-from firstsight.errors import UsageError
+from firstsight.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from firstsight.data.image_source import ImageSource
@@ -40,7 +40,7 @@ class Arguments:
     top: int = 5
     """Number of classes to print for each image."""
     csv: Maybe[Path] = None
-    """Write a CSV file with a row for each image, instead of printing a table."""
+    """Write a CSV file with a row for each image, instead of printing a table; error says why one cannot be read."""
     invert: Literal["auto", "yes", "no"] = "auto"
     """Turn a dark digit on light paper into a light one on black, for networks of such digits."""
     show_input: Maybe[Path] = None
@@ -52,7 +52,7 @@ class Arguments:
     force: Flag = False
     """Replace existing files."""
     json: Flag = False
-    """Print the result as one JSON document."""
+    """Print the result as one JSON document: an object for each image, with error if it cannot be read."""
 
 
 def run(argv: list[str]) -> int:
@@ -62,40 +62,61 @@ def run(argv: list[str]) -> int:
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
     _check_files(arguments)
-    from firstsight.cli.console import log, print_json, progress, report_failures
+    from firstsight.cli.console import print_json, report_failures
+
+    sources, failures = _find(arguments.images)
+    messages = [failure.message for failure in failures]
+    items = _predict(arguments, sources, failures, messages) if sources else _list_failures(arguments, failures)
+    if arguments.json:
+        print_json([item.to_dict() for item in items])
+    elif predictions := [item for item in items if not isinstance(item, Failure)]:
+        _print_table(predictions)
+    return report_failures(messages)
+
+
+def _predict(
+    arguments: Arguments, sources: "list[ImageSource]", failures: "list[Failure]", messages: list[str]
+) -> "list[Prediction | Failure]":
+    """Predict images and write the files; return what to print; append the messages of unreadable images."""
+    from firstsight.cli.console import log, progress
     from firstsight.tasks.load import load_as
 
-    refused: list[str] = []
-    sources = _find(arguments.images, refused)
-    predictions: list[Prediction] = []
-    if sources:
-        classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
-        stream = classifier.stream(
-            sources,
-            top=arguments.top,
-            batch_size=arguments.batch_size,
-            invert=arguments.invert,
-            on_error=lambda error: refused.append(str(error)),
-        )
-        remarks = Remarks()
-        counts: Counter[str] = Counter()
-        with _writing(arguments.csv, min(arguments.top, len(classifier.classes))) as write:
-            for item in progress(stream, "images", total=len(sources)):
+    def keep(error: DataError) -> None:
+        failures.append(Failure.from_error(error))
+        messages.append(failures[-1].message)
+
+    classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
+    stream = classifier.stream(
+        sources, top=arguments.top, batch_size=arguments.batch_size, invert=arguments.invert, on_error=keep
+    )
+    items: list[Prediction | Failure] = []
+    remarks = Remarks()
+    counts: Counter[str] = Counter()
+    top = min(arguments.top, len(classifier.classes))
+    with _writing(arguments.csv, top) as write:
+        for item in _in_order(progress(stream, "images", total=len(sources)), failures):
+            if not isinstance(item, Failure):
                 remarks.add(item)
                 counts[item.label] += 1
-                if write:
-                    write(csv_row(item))
-                if arguments.json or not write:
-                    predictions.append(item)
-        remarks.print()
-        if arguments.show_input is not None:
-            _show_inputs(arguments, classifier, sources)
-        _print_files(arguments, counts)
-    if arguments.json:
-        print_json([prediction.to_dict() for prediction in predictions])
-    elif predictions:
-        _print_table(predictions)
-    return report_failures(refused)
+            if write:
+                write(item.csv_row(top) if isinstance(item, Failure) else csv_row(item))
+            if arguments.json or not write:
+                items.append(item)
+    remarks.print()
+    if arguments.show_input is not None:
+        _show_inputs(arguments, classifier, sources)
+    _print_files(arguments, counts, len(messages))
+    return items
+
+
+def _list_failures(arguments: Arguments, failures: "list[Failure]") -> "list[Prediction | Failure]":
+    """Write the table of arguments without any image, whose weights are not loaded; return what to print."""
+    with _writing(arguments.csv, arguments.top) as write:
+        if write:
+            for failure in failures:
+                write(failure.csv_row(arguments.top))
+    _print_files(replace(arguments, show_input=None), Counter(), len(failures))
+    return [*failures]
 
 
 def _check_files(arguments: Arguments) -> None:
@@ -108,25 +129,75 @@ def _check_files(arguments: Arguments) -> None:
             check_outputs([path], inputs=inputs, force=arguments.force, option=option, suffixes=suffixes)
 
 
-def _find(names: Iterable[str], refused: list[str]) -> "list[ImageSource]":
-    """Return the image files of all arguments, if one exists; append a message to ``refused`` for all others."""
-    from firstsight.data.image_source import find_images
-    from firstsight.errors import DataError
+@dataclass(frozen=True)
+class Failure:
+    """An image that cannot be read.
 
-    sources, missing = [], []
+    Attributes
+    ----------
+    image : str
+        Its name.
+    message : str
+        The error, with the name.
+    position : int
+        Number of images before it.
+    """
+
+    image: str
+    message: str
+    position: int
+
+    @classmethod
+    def from_error(cls, error: DataError) -> "Failure":
+        """Return the failure that an error describes."""
+        return cls(error.image, str(error), error.index or 0)
+
+    @property
+    def reason(self) -> str:
+        """The error without the name."""
+        return self.message.removeprefix(f"{self.image}: ")
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the failure as plain data for JSON."""
+        return {"image": self.image, "error": self.reason}
+
+    def csv_row(self, top: int) -> list[str]:
+        """Return a row without classes."""
+        from firstsight.text import printable
+
+        return [printable(self.image), *[""] * (2 * top + 1), self.reason]
+
+
+def _find(names: Iterable[str]) -> "tuple[list[ImageSource], list[Failure]]":
+    """Return the image files of all arguments, if one exists, and the arguments that have none."""
+    from firstsight.data.image_source import find_images
+
+    sources: list[ImageSource] = []
+    failures: list[Failure] = []
     for name in names:
         try:
             sources += find_images(name)
         except DataError as error:
-            refused.append(str(error))
-    for source in sources:
+            failures.append(Failure(name, str(error), len(sources)))
+    missing: list[Failure] = []
+    for position, source in enumerate(sources):
         try:
             source.check_exists()
-            return sources  # the others are refused in their order
+            return sources, failures  # the others are refused in their order
         except DataError as error:
-            missing.append(str(error))
-    refused += missing
-    return []
+            missing.append(Failure(source.name, str(error), position))
+    return [], sorted([*failures, *missing], key=lambda failure: failure.position)
+
+
+def _in_order(predictions: "Iterable[Prediction]", failures: list[Failure]) -> "Iterator[Prediction | Failure]":
+    """Yield predictions and failures in the order of the images; ``failures`` grows meanwhile, and ends empty."""
+    for prediction in predictions:
+        ready = [failure for failure in failures if failure.position <= prediction.index]
+        yield from sorted(ready, key=lambda failure: failure.position)
+        failures[:] = [failure for failure in failures if failure.position > prediction.index]
+        yield prediction
+    yield from sorted(failures, key=lambda failure: failure.position)
+    failures.clear()
 
 
 class Remarks:
@@ -167,20 +238,20 @@ def _writing(path: Path | None, top: int) -> Iterator[Callable[[Sequence[str]], 
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
-            writer.writerow(["image", "class", "probability", *more, "remarks"])
+            writer.writerow(["image", "class", "probability", *more, "remarks", "error"])
             yield writer.writerow
 
 
 def csv_row(prediction: "Prediction") -> list[str]:
-    """Return the image, the classes with their probabilities, and the remarks."""
+    """Return the image, the classes with their probabilities, the remarks, and no error."""
     from firstsight.cli.console import as_options
     from firstsight.text import printable
 
     guesses = [text for item in prediction.top for text in (item.label, f"{item.probability:.6f}")]
-    return [printable(prediction.image), *guesses, as_options("; ".join(prediction.remarks))]
+    return [printable(prediction.image), *guesses, as_options("; ".join(prediction.remarks)), ""]
 
 
-def _print_files(arguments: Arguments, counts: Counter[str]) -> None:
+def _print_files(arguments: Arguments, counts: Counter[str], unreadable: int) -> None:
     """Print what the CSV file has, and the paths of the files."""
     from firstsight.cli.console import log, say
 
@@ -188,7 +259,9 @@ def _print_files(arguments: Arguments, counts: Counter[str]) -> None:
     if arguments.csv is not None:
         n = counts.total()
         classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
-        show(f"{n:,} image{'' if n == 1 else 's'} ({classes}{', ...' if len(counts) > 10 else ''})")
+        listed = f" ({classes}{', ...' if len(counts) > 10 else ''})" if n else ""
+        rest = f", {unreadable:,} not readable" if unreadable else ""
+        show(f"{n:,} image{'' if n == 1 else 's'}{listed}{rest}")
         show(f"table: {arguments.csv}")
     if arguments.show_input is not None:
         show(f"figure: {arguments.show_input}")

@@ -28,7 +28,8 @@ COMPARE_EXAMPLES = (
 class Arguments:
     """List the runs in a folder, the newest first; or compare runs (see: firstsight runs compare --help).
 
-    A damaged run is in the list, and a warning says what is damaged.
+    last is the result of the last epoch; after early stopping (--patience), that of the weights that are kept. A
+    damaged run is in the list, and a warning says what is damaged.
     """
 
     folder: Annotated[Positional[Path], tyro.conf.arg(metavar="[FOLDER]")] = Path("runs")

@@ -84,7 +84,7 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json(result.to_dict())
     else:
-        say(f"{result.recipe}: {result.headline} after epoch {result.epochs}")
+        say(result.title)
         speed = f"{result.samples_per_second:,.0f} training images/s"
         say(f"{result.seconds:.1f} s, {speed}, {result.parameters:,} parameters")
         say(*(as_options(line) for line in (result.early_stopping, result.diagnosis) if line))

@@ -82,13 +82,16 @@ class TrainOutcome:
         Training samples per second of training steps, over all processes.
     early_stopping : str
         When the training stopped, and which weights are kept; empty without early stopping.
+    kept_epoch : int
+        Epoch whose weights are kept; the last one without early stopping.
     """
 
     epochs: int
     metrics: dict[str, float]
     seconds: float
     samples_per_second: float
-    early_stopping: str = ""
+    early_stopping: str
+    kept_epoch: int
 
 
 class Loop:
@@ -207,16 +210,26 @@ class Loop:
                     self._restore_best()
                 self._sync(epoch, steps - 1, final=self.is_finished)
         speed = self.state.samples / self.state.train_seconds if self.state.train_seconds else 0.0
+        epochs = self.state.step // steps
         return TrainOutcome(
-            self.state.step // steps, self.metrics, self.state.seconds, speed, self._describe_early_stopping()
+            epochs=epochs,
+            metrics=self.metrics,
+            seconds=self.state.seconds,
+            samples_per_second=speed,
+            early_stopping=self._describe_early_stopping(),
+            kept_epoch=self.state.best_epoch if self.patience else epochs,
         )
 
     @property
     def is_finished(self) -> bool:
         """True at the end of the last epoch, and when early stopping has ended the training."""
+        return self.state.step // self.task.batches.steps >= self.epochs or self.is_stopped_early
+
+    @property
+    def is_stopped_early(self) -> bool:
+        """True if the validation loss was not lower for `patience` epochs; more epochs change nothing then."""
         epochs = self.state.step // self.task.batches.steps
-        is_stopped = bool(self.patience) and epochs - self.state.best_epoch >= self.patience
-        return epochs >= self.epochs or is_stopped
+        return bool(self.patience) and epochs - self.state.best_epoch >= self.patience
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Evaluate on the validation images, and keep the weights if their loss is the lowest so far."""
@@ -327,10 +340,10 @@ class Loop:
         sums, counted = self.state.sums or {}, max(self.state.counted, 1)
         train_metrics = {f"train/{name}": value / counted for name, value in sums.items()}
         test_metrics: dict[str, float] = {}
-        if (epoch + 1) % self.evaluate_every == 0 or epoch + 1 == self.epochs:
+        val_metrics = self._validate(epoch) if self.patience else {}
+        if (epoch + 1) % self.evaluate_every == 0 or self.is_finished:
             self.metrics = self.task.evaluate()
             test_metrics = {f"test/{name}": value for name, value in self.metrics.items()}
-        val_metrics = self._validate(epoch) if self.patience else {}
         self.state.seconds = time.monotonic() - self._started_at
         self.state.sums, self.state.counted = None, 0
         position = {"epoch": epoch + 1, "step": self.state.step}

@@ -104,7 +104,8 @@ class Pose:
     Attributes
     ----------
     keypoints : NDArray[np.float64]
-        (K, 3) x, y in pixels of the maps, and score; -1, -1, -1 for a joint that was not detected.
+        (K, 3) x, y in pixels of the maps, and score; -1, -1, -1 for a joint that was not detected. From decoding, the
+        score is the value of the heatmap, which can exceed 1; from an estimator, it is at most 1.
     score : float
         From decoding: sum of the scores of joints and limbs. From an estimator: score of the person in [0, 1].
     box : tuple[float, float, float, float]
@@ -114,6 +115,24 @@ class Pose:
     keypoints: NDArray[np.float64]
     score: float
     box: tuple[float, float, float, float]
+
+
+def bound_scores(pose: Pose) -> Pose:
+    """Return a pose whose scores are at most 1; decoding uses heatmap values, which a network does not bound.
+
+    Parameters
+    ----------
+    pose : Pose
+        Pose with the score of a person.
+
+    Examples
+    --------
+    >>> bound_scores(Pose(np.array([[4.0, 5.0, 1.93], [-1.0, -1.0, -1.0]]), 1.2, (4, 5, 0, 0))).keypoints.tolist()
+    [[4.0, 5.0, 1.0], [-1.0, -1.0, -1.0]]
+    """
+    keypoints = pose.keypoints.copy()
+    keypoints[:, 2] = keypoints[:, 2].clip(max=1)
+    return Pose(keypoints, min(pose.score, 1.0), pose.box)
 
 
 def bounding_box(keypoints: NDArray[np.float64]) -> tuple[float, float, float, float]:

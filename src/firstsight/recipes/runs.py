@@ -16,6 +16,7 @@ from firstsight.errors import FirstsightError, RunError, UsageError, unknown_nam
 from firstsight.models.registry import MODELS
 from firstsight.tasks.spec import TASKS, Metric, TaskSpec
 from firstsight.text import printable
+from firstsight.weights.bundled import card_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +37,8 @@ class RunSummary:
     path : Path
         Run directory.
     state : State
-        "running" while a process trains in the directory, "finished" after the last epoch, "damaged" if the run cannot
-        be read, otherwise "interrupted".
+        "running" while a process trains in the directory, "finished" after the last epoch or when early stopping ended
+        the training, "damaged" if the run cannot be read, otherwise "interrupted".
     recipe, model, data : str
         Names of the recipe, the network and the data; empty if the run is damaged.
     epochs : int
@@ -47,9 +48,12 @@ class RunSummary:
     metric : Metric | None
         Main metric of this kind of task.
     last, best : float | None
-        Last and best value of the metric.
+        Last and best value of the metric. For a finished run with early stopping, ``last`` is that of the weights that
+        are kept, as `evaluate` measures it.
     best_epoch : int | None
         Epoch of the best value.
+    kept_epoch : int | None
+        Epoch whose weights early stopping has kept, in a finished run; otherwise None.
     seconds : float
         Time for training and evaluation, over all resumptions.
     started : float
@@ -73,6 +77,7 @@ class RunSummary:
     last: float | None = None
     best: float | None = None
     best_epoch: int | None = None
+    kept_epoch: int | None = None
     seconds: float = 0.0
     started: float = 0.0
     problems: tuple[str, ...] = ()
@@ -97,6 +102,7 @@ class RunSummary:
             "last": self.last,
             "best": self.best,
             "best_epoch": self.best_epoch,
+            "kept_epoch": self.kept_epoch,
             "seconds": self.seconds,
             "started": datetime.fromtimestamp(self.started).astimezone().isoformat("T", "seconds"),
             "problems": list(self.problems),
@@ -207,7 +213,13 @@ def summarize(run: Path) -> RunSummary:
     rows = _finite(history, metric.key) if metric else []
     sign = -1 if metric and metric.higher_is_better else 1
     best_epoch, best = min(rows, key=lambda row: sign * row[1], default=(None, None))
-    is_finished = epochs >= planned and has_result
+    patience, lowest = config.settings.get("patience"), _lowest_loss(history)
+    is_stopped = bool(lowest and patience) and isinstance(patience, int) and epochs - lowest >= patience
+    is_finished = (epochs >= planned or is_stopped) and has_result
+    kept_epoch = lowest if patience and lowest and is_finished and not locked else None
+    last = rows[-1][1] if rows else None
+    if kept_epoch and metric:
+        last = _kept_value(run, history, metric.key, kept_epoch)
     return RunSummary(
         path=run,
         state="running" if locked else "finished" if is_finished else "interrupted",
@@ -217,15 +229,36 @@ def summarize(run: Path) -> RunSummary:
         epochs=epochs,
         planned_epochs=planned,
         metric=metric,
-        last=rows[-1][1] if rows else None,
+        last=last,
         best=best,
         best_epoch=best_epoch,
+        kept_epoch=kept_epoch,
         seconds=float(last_line.get("seconds", 0.0)),
         started=started,
         problems=tuple(problems),
         config=config,
         history=history,
     )
+
+
+def _lowest_loss(history: Sequence[Mapping[str, Any]]) -> int:
+    """Return the epoch with the lowest validation loss, whose weights early stopping keeps; 0 without this loss."""
+    epoch, lowest = 0, None
+    for row in history:
+        loss = row.get("val/loss")
+        if loss is not None and (lowest is None or loss < lowest):  # as `Loop` compares them
+            epoch, lowest = int(row["epoch"]), loss
+    return epoch
+
+
+def _kept_value(run: Path, history: Sequence[Mapping[str, Any]], key: str, epoch: int) -> float | None:
+    """Return a metric of the weights of an epoch; if they were not tested in it, the card of the result has it."""
+    values = [value for row_epoch, value in _finite(history, key) if row_epoch == epoch]
+    if values:
+        return values[-1]
+    card = card_of(run / "model.safetensors") or {}
+    value = card.get("about", {}).get("metrics", {}).get(key.removeprefix("test/"))
+    return value if value is not None and math.isfinite(value) else None
 
 
 def main_metric(spec: TaskSpec | None) -> Metric | None:
@@ -259,7 +292,7 @@ class RunComparison:
     settings : Mapping[str, Sequence[str]]
         Settings that differ, with the value of each run.
     metrics : Mapping[str, Sequence[str]]
-        Last metrics and the best main metric, of each run.
+        Last metrics, or those of the weights that early stopping kept, and the best main metric, of each run.
     notes : Sequence[str]
         Facts that a reader of the comparison must know.
     """
@@ -403,16 +436,16 @@ def _below_root(path: Path) -> Path:
 
 
 def _results(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
-    """Return the last value of every metric that a run has, the best of the main one, epochs and time."""
+    """Return every metric of the result of a run, the best value of the main one, epochs and time."""
     metrics: dict[str, Metric] = {}
     for run in runs:
         spec = _spec(run.model)
         metrics |= {metric.key: metric for metric in (spec.metrics if spec else ())}
     rows: dict[str, list[str]] = {}
     for key, metric in metrics.items():
-        values = [_finite(run.history, key) for run in runs]
-        if any(values):
-            rows[metric.label] = [f"{value[-1][1]:{metric.format}}" if value else "-" for value in values]
+        values = [_value_of_result(run, key) for run in runs]
+        if any(value is not None for value in values):
+            rows[metric.label] = ["-" if value is None else f"{value:{metric.format}}" for value in values]
     for label in dict.fromkeys(run.metric.label for run in runs if run.metric):
         rows[f"best {label}"] = [
             f"{run.text_of(run.best)} (epoch {run.best_epoch})"
@@ -420,10 +453,21 @@ def _results(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
             else "-"
             for run in runs
         ]
-    rows["epochs"] = [f"{run.epochs} of {run.planned_epochs}" for run in runs]
+    rows["epochs"] = [
+        f"{run.epochs} of {run.planned_epochs}" + (f" (epoch {run.kept_epoch} is kept)" if run.kept_epoch else "")
+        for run in runs
+    ]
     rows["time"] = [duration(run.seconds) for run in runs]
     rows["state"] = [run.state for run in runs]
     return rows
+
+
+def _value_of_result(run: RunSummary, key: str) -> float | None:
+    """Return the last value of a metric; that of the kept weights after early stopping."""
+    if run.kept_epoch:
+        return _kept_value(run.path, run.history, key, run.kept_epoch)
+    values = _finite(run.history, key)
+    return values[-1][1] if values else None
 
 
 def _differences(runs: Sequence[RunSummary], *, common_only: bool) -> dict[str, list[str]]:

@@ -62,7 +62,7 @@ class TrainResult(Result):
     headline : str
         The result in a few words ("test accuracy 99.72%").
     metrics : dict[str, float]
-        Metrics of the last epoch. For a classifier: accuracy in [0, 1] and loss in nats, and the accuracy on
+        Metrics of the weights that are kept. For a classifier: accuracy in [0, 1] and loss in nats, and the accuracy on
         training images without augmentation (``train_accuracy``).
     seconds : float
         Time for training and evaluation, over all resumptions.
@@ -74,6 +74,8 @@ class TrainResult(Result):
         What the result means, and what to try; settings are in backticks. Empty where there is no diagnosis.
     early_stopping : str
         When the training stopped, and which weights are kept; empty without early stopping.
+    kept_epoch : int | None
+        Epoch whose weights are kept and measured; None for the last one.
     """
 
     recipe: str
@@ -86,10 +88,16 @@ class TrainResult(Result):
     parameters: int
     diagnosis: str = ""
     early_stopping: str = ""
+    kept_epoch: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data for JSON."""
         return {**asdict(self), "run_dir": str(self.run_dir)}
+
+    @property
+    def title(self) -> str:
+        """The recipe, the result and the epoch whose weights are kept ("lenet-digits: test ... after epoch 30")."""
+        return f"{self.recipe}: {self.headline} after epoch {self.kept_epoch or self.epochs}"
 
     @property
     def report(self) -> Path:
@@ -97,7 +105,7 @@ class TrainResult(Result):
         return self.run_dir / "report.html"
 
     def __str__(self) -> str:
-        return f"{self.recipe}: {self.headline} after epoch {self.epochs} ({self.seconds:.1f} s); report: {self.report}"
+        return f"{self.title} ({self.seconds:.1f} s); report: {self.report}"
 
     def __repr__(self) -> str:
         return f"TrainResult({self})"
@@ -360,6 +368,7 @@ class TrainingRun:
                 parameters=sum(p.numel() for p in net.parameters()),
                 diagnosis=summary.diagnosis,
                 early_stopping=outcome.early_stopping,
+                kept_epoch=outcome.kept_epoch,
             )
             if run:
                 try:
@@ -457,11 +466,10 @@ class TrainingRun:
             if saved:
                 loop.restore(saved)
                 steps = self.builder.epochs * task.batches.steps
-                progress = (
-                    "is finished, nothing is left to train (a larger `epochs` extends it)"
-                    if loop.is_finished
-                    else f"continues after step {loop.state.step} of {steps}"
-                )
+                progress = f"continues after step {loop.state.step} of {steps}"
+                if loop.is_finished:
+                    reason = "early stopping ended it" if loop.is_stopped_early else "a larger `epochs` extends it"
+                    progress = f"is finished, nothing is left to train ({reason})"
                 self.callback.note(f"{self.run_dir} {progress}")
                 if run and self.was_extended and not loop.is_finished:  # the newest checkpoint is the result
                     (run.path / "model.safetensors").unlink(missing_ok=True)

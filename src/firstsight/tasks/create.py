@@ -38,7 +38,9 @@ def create_model(
         see ``load(name).preprocess``.
     **options : Unpack[AnyModelOptions]
         Options of the network: ``num_classes``, ``in_channels``, ``image_size``, ``variant`` of a classification
-        network; those of `create_gan`, `create_bottom_up` and `create_top_down` for the others.
+        network; those of `create_gan`, `create_bottom_up` and `create_top_down` for the others. All have defaults: a
+        pose network has the keypoints of its usual data (COCO_17, or OPENPOSE_18 if it is bottom-up; LSP_14 for -tiny,
+        MPII_16 for hourglass), and a top-down network takes crops of (256, 192) pixels, hourglass of (256, 256).
 
     Returns
     -------

@@ -46,14 +46,14 @@ class ModelOptions(TypedDict, total=False):
     """Side of the images in pixels (classification, GAN)."""
     variant: str | None
     """"paper" or "torchvision" (classification)."""
-    skeleton: "Skeleton"
-    """Keypoints and limbs (pose)."""
+    skeleton: "Skeleton | None"
+    """Keypoints and limbs (pose); None for those of the network's usual data, such as COCO_17 of pose-small."""
     stages: int | None
     """Number of refinement stages (bottom-up)."""
     bridge: Literal["relu", "elu"] | None
     """Activation of the first block after the backbone (openpose-mobilenet)."""
-    size: tuple[int, int]
-    """Height and width of the input in pixels (top-down)."""
+    size: tuple[int, int] | None
+    """Height and width of the input in pixels (top-down); None for (256, 192), or (256, 256) of hourglass."""
     head: Literal["heatmap", "mse", "simcc"]
     """Kind of head (top-down)."""
     sigma: float

@@ -142,14 +142,11 @@ def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, 
 
 def _new_pose_network(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, InputShape]:
     """Return a pose network with the keypoints and the input of its publication."""
-    from firstsight.models.pose import create_bottom_up, create_top_down
-    from firstsight.pose.skeleton import COCO_17, LSP_14, MPII_16, OPENPOSE_18
+    from firstsight.models.pose import create_bottom_up, create_top_down, default_size
 
     info = MODELS[name]
     default = {"openpose-small": 256, "openpose-tiny": 256}.get(name, 368)
     if info.kind == "bottom-up":
-        skeleton = LSP_14 if name == "openpose-tiny" else OPENPOSE_18
-        return create_bottom_up(name, skeleton=skeleton).eval(), shape or (3, default, default)
-    skeleton = {"pose-tiny": LSP_14, "hourglass": MPII_16}.get(name, COCO_17)
-    channels, height, width = shape or (3, 256, 256 if name == "hourglass" else 192)
-    return create_top_down(name, skeleton=skeleton, size=(height, width)).eval(), (channels, height, width)
+        return create_bottom_up(name).eval(), shape or (3, default, default)
+    channels, height, width = shape or (3, *default_size(name))
+    return create_top_down(name, size=(height, width)).eval(), (channels, height, width)

@@ -21,10 +21,46 @@ MAX_STAGES = 20
 """Largest number of refinement stages of a bottom-up network."""
 MAX_STACKS = 8
 """Largest number of stacked hourglasses."""
+SIZE = (256, 192)
+"""Usual height and width of the crops of a top-down network."""
+
+
+def default_skeleton(name: str) -> "Skeleton":
+    """Return the skeleton of a pose network's usual data.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network, one of `BOTTOM_UP_MODELS` or `TOP_DOWN_MODELS`.
+
+    Examples
+    --------
+    >>> default_skeleton("pose-small").name, default_skeleton("openpose-mobilenet").name
+    ('coco-17', 'openpose-18')
+    """
+    from firstsight.pose.skeleton import COCO_17, LSP_14, MPII_16, OPENPOSE_18
+
+    special = {"openpose-tiny": LSP_14, "pose-tiny": LSP_14, "hourglass": MPII_16}
+    return special.get(name, OPENPOSE_18 if name in BOTTOM_UP_MODELS else COCO_17)
+
+
+def default_size(name: str) -> tuple[int, int]:
+    """Return the usual height and width of the crops of a top-down network: 256x192, or 256x256 for "hourglass".
+
+    Parameters
+    ----------
+    name : str
+        Name of the network, one of `TOP_DOWN_MODELS`.
+    """
+    return (SIZE[0], SIZE[0]) if name == "hourglass" else SIZE
 
 
 def create_bottom_up(
-    name: str, *, skeleton: "Skeleton", stages: int | None = None, bridge: "BridgeVariant | None" = None
+    name: str,
+    *,
+    skeleton: "Skeleton | None" = None,
+    stages: int | None = None,
+    bridge: "BridgeVariant | None" = None,
 ) -> "nn.Module":
     """Build a bottom-up pose network with randomly initialized weights.
 
@@ -32,8 +68,9 @@ def create_bottom_up(
     ----------
     name : str
         Name of the network, one of `BOTTOM_UP_MODELS`.
-    skeleton : Skeleton
-        Skeleton with the joints (one heatmap each, and one for the background) and limbs (two maps each).
+    skeleton : Skeleton, optional
+        Skeleton with the joints (one heatmap each, and one for the background) and limbs (two maps each). Defaults to
+        LSP_14 for openpose-tiny, and to OPENPOSE_18 for the others.
     stages : int, optional
         Number of refinement stages after the initial one. Defaults to that of the registry.
     bridge : {"relu", "elu"}, optional
@@ -60,6 +97,7 @@ def create_bottom_up(
     from firstsight.models.pose.openpose_tiny import openpose_small, openpose_tiny
     from firstsight.models.pose.openpose_vgg import openpose_vgg19
 
+    skeleton = skeleton or default_skeleton(name)
     joints, limbs = len(skeleton), len(skeleton.limbs)
     if name == "openpose-mobilenet":
         if bridge not in (None, *BRIDGES):
@@ -74,8 +112,8 @@ def create_bottom_up(
 def create_top_down(
     name: str,
     *,
-    skeleton: "Skeleton",
-    size: tuple[int, int],
+    skeleton: "Skeleton | None" = None,
+    size: tuple[int, int] | None = None,
     head: "HeadName" = "heatmap",
     sigma: float = 8.0,
     stacks: int | None = None,
@@ -86,10 +124,12 @@ def create_top_down(
     ----------
     name : str
         Name of the network, one of `TOP_DOWN_MODELS`.
-    skeleton : Skeleton
-        Skeleton with the joints (one map each).
-    size : tuple[int, int]
-        Height and width of the input: multiples of 32, or of 64 for "hourglass", at most 1024.
+    skeleton : Skeleton, optional
+        Skeleton with the joints (one map each). Defaults to LSP_14 for pose-tiny, MPII_16 for hourglass, and COCO_17
+        for the others.
+    size : tuple[int, int], optional
+        Height and width of the input: multiples of 32, or of 64 for "hourglass", at most 1024. Defaults to (256, 192),
+        and to (256, 256) for hourglass.
     head : HeadName
         Kind of head; see `firstsight.models.pose.heads.make_head`.
     sigma : float
@@ -109,6 +149,7 @@ def create_top_down(
     """
     if name not in TOP_DOWN_MODELS:
         raise unknown_name("top-down network", name, TOP_DOWN_MODELS, f"choose from {', '.join(TOP_DOWN_MODELS)}")
+    size = size or default_size(name)
     step = 64 if name == "hourglass" else 32
     if any(side % step or not step <= side <= 1024 for side in size):
         raise UsageError(
@@ -126,7 +167,7 @@ def create_top_down(
     from firstsight.models.pose.simple_baseline import simple_baseline_resnet18, simple_baseline_resnet50
     from firstsight.models.pose.top_down import TopDown
 
-    joints = len(skeleton)
+    joints = len(skeleton or default_skeleton(name))
     if name == "hourglass":
         net: nn.Module = hourglass(joints=joints, stacks=count)
     else:

@@ -51,11 +51,15 @@ class Prediction(Result):
         Classes in order of decreasing probability.
     remarks : tuple[str, ...]
         What was changed in the image, and why the prediction may be wrong.
+    index : int
+        Position among the images of the call, from 0. Images that cannot be read count too, and so does every file of a
+        folder.
     """
 
     image: str
     top: tuple[ClassProbability, ...]
     remarks: tuple[str, ...] = ()
+    index: int = 0
 
     @property
     def label(self) -> str:
@@ -175,7 +179,7 @@ class Classifier:
             If an image cannot be read.
         """
         chunks = self._batches(images, bgr=bgr, batch_size=batch_size, invert=invert, on_error=None)
-        probs = [probs for _, _, probs in chunks]
+        probs = [probs for *_, probs in chunks]
         return torch.cat(probs) if probs else torch.empty(0, len(self.classes))
 
     def to_pixels(self, image: Image.Image, *, invert: Invert = "auto") -> Tensor:
@@ -198,8 +202,8 @@ class Classifier:
         batch_size: int | None,
         invert: Invert,
         on_error: OnError | None,
-    ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, ...], ...], Tensor]]:
-        """Yield the names (N,), the remarks (N,) and the probabilities (N, classes) of each batch; see `predict`."""
+    ) -> Iterator[tuple[tuple[int, ...], tuple[str, ...], tuple[tuple[str, ...], ...], Tensor]]:
+        """Yield indices, names and remarks (N,), and probabilities (N, classes), of each batch; see `predict`."""
         check_type("invert", invert, Invert)
         check_type("batch_size", batch_size, int | None)
         if batch_size is not None and batch_size < 1:
@@ -214,8 +218,8 @@ class Classifier:
             on_error=on_error,
         )
         for batch in batches(inputs, size):
-            names, pixels, remarks = zip(*batch, strict=True)
-            yield names, remarks, self.probabilities(torch.from_numpy(np.stack(pixels)))
+            indices, names, pixels, remarks = zip(*batch, strict=True)
+            yield indices, names, remarks, self.probabilities(torch.from_numpy(np.stack(pixels)))
 
     def stream(
         self,
@@ -244,12 +248,13 @@ class Classifier:
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"`top` must be a whole number of at least 1; got {top!r}")
         chunks = self._batches(images, bgr=bgr, batch_size=batch_size, invert=invert, on_error=on_error)
-        for names, remarks, probs in chunks:
+        for indices, names, remarks, probs in chunks:
             best = probs.topk(min(max(top, 2), probs.shape[1]), dim=1)
-            for name, notes, row, ids in zip(names, remarks, best.values.tolist(), best.indices.tolist(), strict=True):
+            rows = zip(indices, names, remarks, best.values.tolist(), best.indices.tolist(), strict=True)
+            for index, name, notes, row, ids in rows:
                 labels = [self.classes[i] for i in ids]
                 guesses = (ClassProbability(label, round(p, 6)) for label, p in zip(labels, row, strict=True))
-                yield Prediction(name, tuple(guesses)[:top], (*notes, *confidence_remarks(labels, row)))
+                yield Prediction(name, tuple(guesses)[:top], (*notes, *confidence_remarks(labels, row)), index)
 
     def predict(
         self,

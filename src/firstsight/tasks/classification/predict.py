@@ -34,7 +34,8 @@ def predict(
     top : int
         Number of classes to return for every image, at least 1.
     bgr : bool
-        Channels of arrays are blue, green, red (OpenCV).
+        Channels of arrays and tensors are blue, green, red (OpenCV). Paths, files and PIL images have a known order, so
+        it does not change them.
     batch_size : int | None
         Images per batch; None for as many as fit the size of the input.
     invert : Invert
@@ -42,7 +43,8 @@ def predict(
         dark, and placed as in the training images; images that have this form are unchanged. "yes": the digit is dark.
         "no": the image is not changed.
     on_error : OnError | None
-        Called with the `DataError` of each image that cannot be read, which is left out. None raises it.
+        Called with the `DataError` of each image that cannot be read, which is left out. None raises it. Its ``index``
+        is the position of the image, as ``Prediction.index`` is that of the others.
     device : str | None
         Device: "cpu", "cuda", "mps" or "auto". None leaves a `Classifier` where it is and is "auto" for a
         name.
@@ -50,7 +52,7 @@ def predict(
     Returns
     -------
     list[Prediction]
-        One for every image, in the same order.
+        One for every image that can be read, in the same order.
 
     Raises
     ------

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from firstsight.data.image_input import SEVERAL_FORMS, image_name, is_single, to_pil
 from firstsight.data.image_source import ImageSource, find_images
-from firstsight.errors import DataError, UsageError
+from firstsight.errors import DataError, FirstsightError, UsageError
 
 Prepare: TypeAlias = Callable[[Any], tuple[NDArray[np.uint8], tuple[str, ...]]]
-Prepared: TypeAlias = tuple[str, NDArray[np.uint8], tuple[str, ...]]
-"""Name, (C, S, S) pixels and remarks of an image."""
+Prepared: TypeAlias = tuple[int, str, NDArray[np.uint8], tuple[str, ...]]
+"""Index among the images, name, (C, S, S) pixels and remarks of an image."""
 OnError: TypeAlias = Callable[[DataError], None]
 
 MAX_BATCH = 256
@@ -55,7 +55,8 @@ def prepare_images(
     ahead : int
         Maximum number of files that are decoded in advance.
     on_error : OnError | None
-        Called for each image that cannot be read, which is left out. None raises the error.
+        Called for each image that cannot be read, which is left out. None raises the error. The attributes ``image``
+        and ``index`` of the error say which image it is.
 
     Raises
     ------
@@ -65,23 +66,28 @@ def prepare_images(
         If an image cannot be read and ``on_error`` is None.
     """
     workers = min(MAX_WORKERS, os.cpu_count() or 1)
-    queue: deque[tuple[str, Future[tuple[NDArray[np.uint8], tuple[str, ...]]]]] = deque()
+    queue: deque[tuple[int, str, Future[tuple[NDArray[np.uint8], tuple[str, ...]]]]] = deque()
     on_error = on_error or _raise
+    is_one = is_single(images)
     with _threads(workers) as pool:
 
         def next_result() -> Iterator[Prepared]:
-            name, future = queue.popleft()
+            index, name, future = queue.popleft()
             try:
-                yield name, *future.result()
+                yield index, name, *future.result()
             except DataError as error:
-                on_error(error)
+                on_error(DataError(_locate(error, name, index, is_one), image=name, index=index))
+            except UsageError as error:
+                raise UsageError(_locate(error, name, index, is_one)) from None
 
-        for image in _list_images(images, on_error):
+        for index, image in enumerate(_list_images(images)):
             if isinstance(image, ImageSource | bytes | bytearray | memoryview):
                 name = image.name if isinstance(image, ImageSource) else image_name(image)
-                queue.append((name, pool.submit(_open_and_prepare, image, prepare)))
+                queue.append((index, name, pool.submit(_open_and_prepare, image, prepare)))
+            elif isinstance(image, DataError):
+                queue.append((index, image.image, _failed(image)))
             else:
-                queue.append((image_name(image), _done(image, prepare, bgr=bgr)))
+                queue.append((index, image_name(image), _done(image, prepare, bgr=bgr)))
             while len(queue) > ahead:
                 yield from next_result()
         while queue:
@@ -95,8 +101,16 @@ def batches(items: Iterable[Prepared], size: int) -> Iterator[list[Prepared]]:
         yield batch
 
 
-def _list_images(images: Any, on_error: OnError) -> Iterator[Any]:
-    """Yield images; a path becomes the image files that it has."""
+def _locate(error: FirstsightError, name: str, index: int, is_one: bool) -> str:
+    """Return the message of an error; that of an image without a name says which one of several it is."""
+    text = str(error)
+    if is_one or (text.startswith(f"{name}: ") and name != "image"):
+        return text
+    return f"image {index + 1} of the list: {text.removeprefix('`image`: ').removeprefix('image: ')}"
+
+
+def _list_images(images: Any) -> Iterator[Any]:
+    """Yield images; a path becomes the image files that it has, or the error if it has none."""
     sequence: Any = [images] if is_single(images) or isinstance(images, ImageSource) else images
     if not isinstance(sequence, Iterable) or isinstance(sequence, dict):
         raise UsageError(f"`images` must be {SEVERAL_FORMS}; got {type(images).__name__}")
@@ -105,7 +119,7 @@ def _list_images(images: Any, on_error: OnError) -> Iterator[Any]:
             try:
                 yield from find_images(image)
             except DataError as error:
-                on_error(error)
+                yield DataError(str(error), image=str(image))
         else:
             yield image
 
@@ -116,11 +130,19 @@ def _open_and_prepare(image: Any, prepare: Prepare) -> tuple[NDArray[np.uint8], 
 
 def _done(image: Any, prepare: Prepare, *, bgr: bool) -> "Future[tuple[NDArray[np.uint8], tuple[str, ...]]]":
     """Return a future that has the result."""
-    future: Future[tuple[NDArray[np.uint8], tuple[str, ...]]] = Future()
     try:
-        future.set_result(prepare(to_pil(image, bgr=bgr)))
-    except DataError as error:
-        future.set_exception(error)
+        result = prepare(to_pil(image, bgr=bgr))
+    except (DataError, UsageError) as error:
+        return _failed(error)
+    future: Future[tuple[NDArray[np.uint8], tuple[str, ...]]] = Future()
+    future.set_result(result)
+    return future
+
+
+def _failed(error: FirstsightError) -> "Future[tuple[NDArray[np.uint8], tuple[str, ...]]]":
+    """Return a future that raises an error."""
+    future: Future[tuple[NDArray[np.uint8], tuple[str, ...]]] = Future()
+    future.set_exception(error)
     return future
 
 

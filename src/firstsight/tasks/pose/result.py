@@ -23,8 +23,9 @@ class PoseResult(Result):
     Attributes
     ----------
     poses : list[Pose]
-        Keypoints and boxes in pixels of the image, pixel centers at integers. The score is in [0, 1]: an estimate of
-        the probability that it is a person, if the weights are calibrated.
+        Keypoints and boxes in pixels of the image, pixel centers at integers. The score of a person is in [0, 1]: an
+        estimate of the probability that it is a person, if the weights are calibrated. The score of a keypoint is its
+        value in the heatmap, at most 1; -1 if it was not detected.
     skeleton : Skeleton
         Names and limbs of the keypoints.
     image : Image.Image

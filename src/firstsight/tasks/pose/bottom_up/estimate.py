@@ -19,7 +19,7 @@ from firstsight.errors import DataError, UsageError
 from firstsight.pose.decode import METHODS, DecodeResult, Method, decode_steps
 from firstsight.pose.flip import flip_limbs, unflip_maps
 from firstsight.pose.letterbox import UPSAMPLING, Letterbox, align_maps
-from firstsight.pose.parts import MIN_JOINTS, Pose, bounding_box
+from firstsight.pose.parts import MIN_JOINTS, Pose, bound_scores, bounding_box
 from firstsight.pose.score import remove_duplicates
 from firstsight.pose.skeleton import COCO_17, Skeleton
 from firstsight.tasks.load import read_kind, read_resolved
@@ -203,7 +203,8 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
             if score >= self.min_score
         ]
         poses = [pose for pose in poses if (pose.keypoints[:, 2] >= 0).sum() >= self.min_joints]
-        return remove_duplicates(poses, self.skeleton) if self.method == "fast" else poses
+        poses = remove_duplicates(poses, self.skeleton) if self.method == "fast" else poses
+        return [bound_scores(pose) for pose in poses]
 
     def _average_maps(
         self, inputs: Sequence[Tensor], letterboxes: Sequence[Letterbox], target: Letterbox

@@ -1,8 +1,7 @@
 """Export of bottom-up pose networks."""
 
-from firstsight.models.pose import create_bottom_up
+from firstsight.models.pose import create_bottom_up, default_skeleton
 from firstsight.pose.letterbox import STRIDE
-from firstsight.pose.skeleton import LSP_14, OPENPOSE_18
 from firstsight.tasks.export_plan import POSE_SCALING, ExportPlan, LastOutputs, describe_scaling, sample_pose_inputs
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 from firstsight.tasks.pose.bottom_up.network import BottomUpNetwork
@@ -45,7 +44,7 @@ def plan_export(estimator: PoseEstimator) -> ExportPlan:
 
 def make_untrained(name: str) -> PoseEstimator:
     """Return an estimator with random weights: a network of the registry with its default options."""
-    skeleton = LSP_14 if name == "openpose-tiny" else OPENPOSE_18
+    skeleton = default_skeleton(name)
     net = create_bottom_up(name, skeleton=skeleton).eval()
     card = {"kind": "pose", "model": name, "about": {"data": "none (random weights)"}}
     return PoseEstimator(BottomUpNetwork(net, skeleton, HEIGHT, card, "", name))

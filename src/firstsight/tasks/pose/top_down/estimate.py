@@ -16,7 +16,7 @@ from firstsight.engine.device import device_of
 from firstsight.errors import UsageError
 from firstsight.models.pose.heads import Refine
 from firstsight.pose.oks import oks_nms
-from firstsight.pose.parts import Pose, bounding_box
+from firstsight.pose.parts import Pose, bound_scores, bounding_box
 from firstsight.tasks.load import read_kind, read_resolved
 from firstsight.tasks.pose.base_estimator import BaseEstimator
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
@@ -165,7 +165,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         computed = perf_counter()
         scores = person_scores(keypoints) * confidences
         kept = oks_nms(keypoints, scores, self.skeleton.sigmas, threshold=NMS_THRESHOLD)
-        poses = [Pose(keypoints[i], float(scores[i]), bounding_box(keypoints[i])) for i in kept]
+        poses = [bound_scores(Pose(keypoints[i], float(scores[i]), bounding_box(keypoints[i]))) for i in kept]
         timings = {
             "read": read - start,
             "detect": detected - read,

@@ -2,16 +2,12 @@
 
 from torch import Tensor
 
-from firstsight.models.pose import create_top_down
+from firstsight.models.pose import create_top_down, default_size, default_skeleton
 from firstsight.models.pose.heads import HeatmapHead
-from firstsight.pose.skeleton import COCO_17
 from firstsight.tasks.export_plan import POSE_SCALING, ExportPlan, LastOutputs, describe_scaling, sample_pose_inputs
 from firstsight.tasks.pose.top_down.estimate import PADDING, TopDownEstimator
 from firstsight.tasks.pose.top_down.network import TopDownNetwork
 from firstsight.tasks.pose.top_down.published import MEAN, STD
-
-SIZE = (256, 192)
-"""Height and width of the crops of a network with random weights."""
 
 
 def plan_export(estimator: TopDownEstimator) -> ExportPlan:
@@ -59,6 +55,7 @@ def plan_export(estimator: TopDownEstimator) -> ExportPlan:
 
 def make_untrained(name: str) -> TopDownEstimator:
     """Return an estimator with random weights: a network of the registry with its default options."""
-    net = create_top_down(name, skeleton=COCO_17, size=SIZE)
+    skeleton, size = default_skeleton(name), default_size(name)
+    net = create_top_down(name, skeleton=skeleton, size=size)
     card = {"kind": "top-down", "model": name, "about": {"data": "none (random weights)"}}
-    return TopDownEstimator(TopDownNetwork(net.eval(), COCO_17, SIZE, card, "", name))
+    return TopDownEstimator(TopDownNetwork(net.eval(), skeleton, size, card, "", name))
