@@ -43,7 +43,8 @@ def advice(model: str, *, train_loss: float = 0.1, image_side: int = 500, **sett
     return {kind: ". ".join(texts) for kind, texts in sentences.items()}
 
 
-def test_the_text_has_the_advice_for_its_diagnosis() -> None:
+def test_the_text_has_the_advice_for_its_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
     sentences = advise("convnet", ClassificationSettings(), image_side=32, num_classes=2, steps=100, train_loss=0.1)
     text = diagnose(0.95, 0.56, num_test=1000, chance=0.5, advice=sentences).text
     assert "more images" in text and "`flip=random`" in text and "`weights=imagenet`" in text
@@ -62,6 +63,7 @@ def test_the_advice_against_overfitting_names_only_what_is_not_in_use() -> None:
 
 
 def test_the_advice_fits_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
     assert "image_size" not in advice("lenet")["underfitting"]
     assert "`image_size=64`" in advice("convnet")["underfitting"]
     assert "image_size" not in advice("convnet", image_side=28)["underfitting"]
