@@ -114,6 +114,11 @@ def test_resume_finds_the_latest_run_and_its_settings(run: Run, trained: Callabl
     code, _, err = run("train", "mlp", "--resume", "--out", "fresh", "--epochs", "1")
     assert code == 0
     assert "nothing to resume in fresh: a new run begins" in err
+    code, _, err = run("train", "--resume")
+    assert code == 2 and "as in firstsight train runs/lenet-digits/1 --resume" in err
+    Path("runs/lenet-digits/1/model.safetensors").unlink()
+    code, _, err = run("train", "--resume", "--json")
+    assert code == 0 and "the newest interrupted run: runs/lenet-digits/1" in err
 
 
 def test_a_run_older_than_a_setting_resumes_with_the_same_bits(run: Run, many_checkpoints: Path) -> None:

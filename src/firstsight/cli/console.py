@@ -3,10 +3,12 @@
 Messages of one line need no rich, which takes longer to import than to report a wrong option.
 """
 
+import ast
 import json
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
@@ -73,12 +75,14 @@ def _print_labeled(label: str, color: str, line: str) -> None:
 
 
 def as_options(message: str) -> str:
-    """Replace names of parameters by the options and arguments of the command line.
+    """Replace names of parameters by the options and arguments of the command line, and a call that continues a run.
 
     >>> as_options("`batch_size` must be at least 4 with `packing=2`")
     '--batch-size must be at least 4 with --packing 2'
     >>> as_options("`FILE=a.h5` is a folder")
     'FILE a.h5 is a folder'
+    >>> as_options("continue with: `train('runs/mine', resume=True)`")
+    'continue with: firstsight train runs/mine --resume'
     """
 
     def option(match: re.Match[str]) -> str:
@@ -89,6 +93,10 @@ def as_options(message: str) -> str:
             return f"--{'' if value == 'True' else 'no-'}{name}"
         return f"--{name} {value}" if value else f"--{name}"
 
+    def command(match: re.Match[str]) -> str:
+        return f"firstsight train {shlex.quote(ast.literal_eval(match[1]))} --resume"
+
+    message = re.sub(r"`train\(('[^`]+'|\"[^`]+\"), resume=True\)`", command, message)
     return re.sub(r"`([a-z][a-z0-9_]*|[A-Z]+)(?:=([^`]+))?`", option, message)
 
 

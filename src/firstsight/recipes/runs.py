@@ -207,7 +207,7 @@ def summarize(run: Path) -> RunSummary:
     rows = _finite(history, metric.key) if metric else []
     sign = -1 if metric and metric.higher_is_better else 1
     best_epoch, best = min(rows, key=lambda row: sign * row[1], default=(None, None))
-    is_finished = epochs >= planned and has_result
+    is_finished = has_result and (epochs >= planned or bool(config.settings.get("patience")))  # early stopping
     return RunSummary(
         path=run,
         state="running" if locked else "finished" if is_finished else "interrupted",
