@@ -184,7 +184,7 @@ def _messages(settings: ClassificationSettings, chosen: ClassificationSettings, 
     changed = [f.name for f in fields(chosen) if getattr(chosen, f.name) != getattr(settings, f.name)]
     values = ", ".join(f"`{name}={getattr(chosen, name)}`" for name in changed)
     kind = "photographs" if survey.is_photographic else "drawings or gray images"
-    n = num_updated_images(settings, survey.train_images)
+    n = num_updated_images(settings, survey.train_images)  # not stated: the loader may leave out more files
     reasons = []
     if "epochs" in changed:
         before = settings.epochs * -(-n // settings.batch_size)
@@ -199,6 +199,6 @@ def _messages(settings: ClassificationSettings, chosen: ClassificationSettings, 
         reasons.append("size and augmentation fit the images")
     width, height = survey.median_size
     return (
-        f"settings for {survey.train_images:,} training images ({kind}, about {width}x{height} pixels): {values}",
+        f"settings for your images ({kind}, about {width}x{height} pixels): {values}",
         f"why: {'; '.join(reasons)}. Options that you give replace these",
     )
