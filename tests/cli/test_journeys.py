@@ -83,7 +83,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
         8,
     )
     assert result["metrics"]["accuracy"] == 1.0
-    assert "12 of 60 images (20% of each class)" in err
+    assert "holding out 20% of the images of each class" in err
     assert "settings for 48 training images" in err and "--batch-size 8" in err and "--epochs" not in err
     assert "2 classes: dark (24), light (24)" in err
     assert "good" in result["diagnosis"] and result["metrics"]["train_accuracy"] == 1.0

@@ -50,6 +50,7 @@ def test_training_stops_and_keeps_the_weights_of_the_best_epoch(noise: Path) -> 
     assert evaluation.metrics["accuracy"] == result.metrics["accuracy"] and evaluation.n == 20
     assert "8 of 40 training images are held out for early stopping" in Path("run/report.html").read_text()
     assert "are kept (validation loss" in Path("run/report.html").read_text()
+    assert "early stopping (<code>--patience 3</code>)" in Path("run/report.html").read_text()
     again = train("convnet", out="run", resume=True)
     assert (again.epochs, again.metrics, again.early_stopping) == (result.epochs, result.metrics, result.early_stopping)
 

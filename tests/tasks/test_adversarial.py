@@ -495,7 +495,7 @@ def test_one_class_is_trained_as_without_classes(tmp_path: Path, make_images: Ca
     small = {"data": str(make_images({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "d_width": 4}
     train("dcgan", out=tmp_path / "r", **small)
     train("dcgan", out=tmp_path / "c", conditional=True, **small)
-    assert "one class, so `conditional` has no effect" in (tmp_path / "c" / "report.html").read_text()
+    assert "one class, so <code>--conditional</code> has no effect" in (tmp_path / "c" / "report.html").read_text()
     one, two = (load(tmp_path / name) for name in "rc")
     z = one.draw(5)
     assert torch.equal(one(z), two(z))

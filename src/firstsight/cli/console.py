@@ -3,18 +3,16 @@
 Messages of one line need no rich, which takes longer to import than to report a wrong option.
 """
 
-import ast
 import json
 import math
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstsight.text import MAX_MESSAGE, UNSAFE, one_line, printable
+from firstsight.text import MAX_MESSAGE, UNSAFE, format_settings, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,20 +82,7 @@ def as_options(message: str) -> str:
     >>> as_options("continue with: `train('runs/mine', resume=True)`")
     'continue with: firstsight train runs/mine --resume'
     """
-
-    def option(match: re.Match[str]) -> str:
-        if match[1].isupper():
-            return f"{match[1]} {match[2]}" if match[2] else match[1]
-        name, value = match[1].replace("_", "-"), match[2]
-        if value in ("True", "False"):
-            return f"--{'' if value == 'True' else 'no-'}{name}"
-        return f"--{name} {value}" if value else f"--{name}"
-
-    def command(match: re.Match[str]) -> str:
-        return f"firstsight train {shlex.quote(ast.literal_eval(match[1]))} --resume"
-
-    message = re.sub(r"`train\(('[^`]+'|\"[^`]+\"), resume=True\)`", command, message)
-    return re.sub(r"`([a-z][a-z0-9_]*|[A-Z]+)(?:=([^`]+))?`", option, message)
+    return format_settings(message)
 
 
 def fail(reason: str) -> None:

@@ -206,7 +206,7 @@ class ClassificationTask:
         from firstsight import plots
 
         logits = self._logits(self._test_images)
-        figures = {"Learning curves": plots.curves(history)}
+        figures = {"Learning curves": plots.curves(history, num_test=len(self.test))}
         figures |= prediction_figures(torch.softmax(logits, 1).cpu(), self.test.labels, self.test)
         return [ReportFigure(title, figure, CAPTIONS.get(title, "")) for title, figure in figures.items()]
 
