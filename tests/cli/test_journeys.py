@@ -84,7 +84,7 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     )
     assert result["metrics"]["accuracy"] == 1.0
     assert "holding out 20% of the images of each class" in err
-    assert "settings for 48 training images" in err and "--batch-size 8" in err and "--epochs" not in err
+    assert "settings for your images" in err and "--batch-size 8" in err and "--epochs" not in err
     assert "2 classes: dark (24), light (24)" in err
     assert "good" in result["diagnosis"] and result["metrics"]["train_accuracy"] == 1.0
     code, out, _ = run("evaluate", result["run_dir"], "--json")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,23 @@ def test_the_run_on_the_given_data_is_resumed(run: Path, small: Settings) -> Non
     copy_as(run, "runs/mlp-digits/2", data="digits")
     assert resolve("mlp", {"data": small["data"]}, resume=True)[2] == on_photos
     assert resolve("mlp", {"data": "mnist"}, resume=True)[2] is None
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("내사진", "mlp-내사진"),
+        (unicodedata.normalize("NFD", "내사진"), "mlp-내사진"),
+        ("मेरी तस्वीरें.zip", "mlp-मेरी-तस्वीरें"),
+        ("my photos (2)!", "mlp-my-photos-2"),
+        ("a_b.c-d", "mlp-a_b"),
+        ("a$b`c\udce9|d", "mlp-a-b-c-d"),
+        ("...", "mlp-data"),
+        ("사" * 84, "mlp-" + "사" * 66),
+    ],
+)
+def test_the_name_of_a_run_keeps_letters_of_all_scripts(data: str, name: str) -> None:
+    assert resolve("mlp", {"data": data})[0].name == name
 
 
 def test_a_larger_length_of_a_run_that_does_not_exist_is_refused(run: Path) -> None:

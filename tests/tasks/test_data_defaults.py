@@ -15,7 +15,12 @@ from firstsight.engine.rundir import read_config
 from firstsight.recipes.registry import find_recipe
 from firstsight.recipes.resolve import resolve
 from firstsight.recipes.train import NullCallback, adapt_settings, train
-from firstsight.tasks.classification.data_defaults import MIN_UPDATES, MIN_UPDATES_PRETRAINED, adapt_to_data
+from firstsight.tasks.classification.data_defaults import (
+    MIN_UPDATES,
+    MIN_UPDATES_PRETRAINED,
+    adapt_to_data,
+    original_side,
+)
 from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.gan.settings import GANSettings
 
@@ -186,6 +191,12 @@ def test_a_resumed_run_keeps_the_settings_that_were_chosen(make_images: Callable
     train("convnet", out="run", resume=True, callback=again)
     assert not [line for line in again.lines if line.startswith("settings for")]
     assert read_config(Path("run")) == config
+
+
+def test_the_original_size_of_images_is_known_after_the_training(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", size=(120, 80), count=2)
+    assert original_side(str(photos), 32) == 120
+    assert original_side("digits", 16) == 16 and original_side(str(tmp_path / "none"), 8) == 8
 
 
 def test_drawings_are_told_from_photographs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from firstsight.tasks.settings import Settings
 
 IDENTITY = ("data", "weights")
 """Settings that change the name of a run."""
+MAX_SLUG_BYTES = 200
+"""Maximum length of the part of a run's name for its data; file systems take names of 255 bytes."""
 SYNONYMS = {
     "learning_rate": "lr",
     "wd": "weight_decay",
@@ -214,8 +217,20 @@ def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
 
 
 def _slug(data: str) -> str:
-    """Return the part of a run directory's name for a data set, given by name or path."""
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", Path(data).stem).strip("-.") or "data"
+    """Return the part of a run directory's name for a data set, given by name or path.
+
+    Letters and digits of all scripts are kept, composed (NFC). Others, which a file system or a shell may not take,
+    become hyphens.
+
+    >>> _slug("~/my photos (2).zip"), _slug("내 사진/"), _slug("???")
+    ('my-photos-2', '내-사진', 'data')
+    """
+    name = unicodedata.normalize("NFC", Path(data).stem)
+    kept = "".join(
+        char if char.isalnum() or char in "_." or unicodedata.category(char)[0] == "M" else "-" for char in name
+    )
+    short = kept.encode()[:MAX_SLUG_BYTES].decode(errors="ignore")
+    return re.sub(r"-+", "-", short).strip("-.") or "data"
 
 
 def _extend(run: Path, saved: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -39,7 +39,7 @@ def advise(
     settings : ClassificationSettings
         Settings of the run.
     image_side : int
-        Shorter side of the images of the data set; larger inputs do not show more of them.
+        Side of the images of the data set before they are resized; larger inputs do not show more of them.
     num_classes : int
         Number of classes.
     steps : int
@@ -99,8 +99,8 @@ def _more_training(model: str, settings: ClassificationSettings, image_side: int
     options = [f"more epochs (`epochs={max(2 * settings.epochs, -(-min_updates // steps))}`)", "another `lr`"]
     if settings.patience:
         options.insert(1, f"`patience={2 * settings.patience}`")
-    if not info.is_fixed_size and settings.image_size < LARGE_SIDE and settings.image_size <= image_side:
-        options.append(f"`image_size={min(LARGE_SIDE, 2 * settings.image_size)}`")
+    if not info.is_fixed_size and 2 * settings.image_size <= LARGE_SIDE and 2 * settings.image_size <= image_side:
+        options.append(f"`image_size={2 * settings.image_size}`")
     augmentations = ("rotate", "scale", "translate", "cutout")
     if used := [f"`{name}`" for name in augmentations if getattr(settings, name)]:
         options.append(f"less augmentation ({', '.join(used)})")

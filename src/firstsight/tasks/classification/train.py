@@ -19,6 +19,7 @@ from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.optim.config import OptimizerConfig, make_optimizer
 from firstsight.tasks.classification.advice import advise
 from firstsight.tasks.classification.classifier import average_over_views
+from firstsight.tasks.classification.data_defaults import original_side
 from firstsight.tasks.classification.diagnosis import diagnose
 from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.classification.transfer import restore_train_mode
@@ -218,7 +219,7 @@ class ClassificationTask:
         advice = advise(
             self.model,
             self.settings,
-            image_side=min(self.test.size),
+            image_side=original_side(self.settings.data, min(self.test.size)),
             num_classes=len(self.test.classes),
             steps=self.batches.steps,
             train_loss=train_loss,
