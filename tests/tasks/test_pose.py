@@ -16,6 +16,7 @@ from firstsight.pose.decode import decode_steps
 from firstsight.pose.parts import Pose
 from firstsight.pose.score import UNCALIBRATED
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from firstsight.recipes.train import train
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
 from firstsight.tasks.pose.result import PoseResult
 from helpers.blob_people import BlobNetwork, blob_network, scene, stick

@@ -22,7 +22,7 @@ from firstsight.plots.style import (
 from firstsight.text import shorten
 
 FEW_TEST_IMAGES = 100
-"""With fewer test images, one image changes the error by more than 1 %."""
+"""Number of test images below which one image changes the error by more than 1 %."""
 MAX_CAPTION = 22
 """Maximum number of characters in a line below an image; a longer one would overlap with its neighbors."""
 

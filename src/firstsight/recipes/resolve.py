@@ -184,7 +184,7 @@ def launcher_id() -> str:
 def _find_latest(*names: str) -> Path | None:
     """Return the run of the recipes or networks with these names that was started or extended last, or None.
 
-    All runs below `ROOT` count, also those with a directory of their own. After a restart, only runs of this job count.
+    All runs below `ROOT` count, also those that ``out`` has named. After a restart, only runs of this job count.
     """
     for run in sorted(find_runs(ROOT), key=_time_of, reverse=True):
         config = _read_if_own(run, names)

@@ -1,4 +1,4 @@
-"""What to try after a training of a classifier, for each diagnosis.
+"""Advice on what to try after a training of a classifier, for each diagnosis.
 
 The advice names only settings that are not in use, or whose value can still grow. It does not name what a network
 cannot do, such as another image size for LeNet, or weights that are neither on this machine nor can be downloaded.
