@@ -1,7 +1,10 @@
 """Text of users, such as names of files and classes, made safe for a terminal, a JSON document and a figure."""
 
+import ast
 import re
+import shlex
 import unicodedata
+from collections.abc import Callable
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, changes of the writing direction, and bytes that are not text (surrogates)."""
@@ -85,3 +88,34 @@ def one_line(text: str, length: int = MAX_MESSAGE) -> str:
         return text
     end = (length - 3) // 2
     return f"{text[: length - 3 - end]} … {text[-end:]}"
+
+
+def format_settings(message: str, wrap: Callable[[str], str] = str) -> str:
+    """Replace settings and calls in backticks by the options and commands of the command line.
+
+    Parameters
+    ----------
+    message : str
+        Text with parameters in backticks.
+    wrap : Callable[[str], str]
+        Formats each option or command.
+
+    Examples
+    --------
+    >>> format_settings("try `flip=random`, `rotate`", "<{}>".format)
+    'try <--flip random>, <--rotate>'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        if match[1].isupper():
+            return wrap(f"{match[1]} {match[2]}" if match[2] else match[1])
+        name, value = match[1].replace("_", "-"), match[2]
+        if value in ("True", "False"):
+            return wrap(f"--{'' if value == 'True' else 'no-'}{name}")
+        return wrap(f"--{name} {value}" if value else f"--{name}")
+
+    def command(match: re.Match[str]) -> str:
+        return wrap(f"firstsight train {shlex.quote(ast.literal_eval(match[1]))} --resume")
+
+    message = re.sub(r"`train\(('[^`]+'|\"[^`]+\"), resume=True\)`", command, message)
+    return re.sub(r"`([a-z][a-z0-9_]*|[A-Z]+)(?:=([^`]+))?`", option, message)

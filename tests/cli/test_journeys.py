@@ -84,8 +84,8 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
         8,
     )
     assert result["metrics"]["accuracy"] == 1.0
-    assert "12 of 60 images (20% of each class)" in err
-    assert "settings for 48 training images" in err and "--batch-size 8" in err and "--epochs" not in err
+    assert "holding out 20% of the images of each class" in err
+    assert "settings for your images" in err and "--batch-size 8" in err and "--epochs" not in err
     assert "2 classes: dark (24), light (24)" in err
     assert "good" in result["diagnosis"] and result["metrics"]["train_accuracy"] == 1.0
     code, out, _ = run("evaluate", result["run_dir"], "--json")
@@ -115,6 +115,11 @@ def test_resume_finds_the_latest_run_and_its_settings(run: Run, trained: Callabl
     code, _, err = run("train", "mlp", "--resume", "--out", "fresh", "--epochs", "1")
     assert code == 0
     assert "nothing to resume in fresh: a new run begins" in err
+    code, _, err = run("train", "--resume")
+    assert code == 2 and "as in firstsight train runs/lenet-digits/1 --resume" in err
+    Path("runs/lenet-digits/1/model.safetensors").unlink()
+    code, _, err = run("train", "--resume", "--json")
+    assert code == 0 and "the newest interrupted run: runs/lenet-digits/1" in err
 
 
 def test_a_run_older_than_a_setting_resumes_with_the_same_bits(run: Run, many_checkpoints: Path) -> None:

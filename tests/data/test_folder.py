@@ -31,7 +31,7 @@ def test_class_folders_without_a_test_split_hold_out_a_fifth_of_each_class(make_
     assert train.classes == test.classes == ("cat", "dog")
     assert (len(train), len(test)) == (24, 6)
     assert torch.bincount(test.labels).tolist() == [2, 4]
-    assert "holding out 6 of 30 images (20% of each class)" in test.notes[0]
+    assert "holding out 20% of the images of each class" in test.notes[0]
     assert train.images.shape == (24, 3, 32, 32)
 
 

@@ -92,7 +92,8 @@ def test_sigterm_and_ctrl_c_save_the_state_and_exit_with_143_and_130(
         code, stdout, stderr = summary[name]
         assert (code, stdout) == (expected, "")
         assert stderr.splitlines()[-1].startswith("firstsight: stopped at epoch ")
-        assert stderr.rstrip().endswith("the state is saved, continue with --resume")
+        command = f"continue with: firstsight train {tmp_path / name} --resume"
+        assert stderr.rstrip().endswith(f"the state is saved, {command}")
         assert list((tmp_path / name / "checkpoints").iterdir())
 
 

@@ -54,6 +54,7 @@ def test_training_stops_and_keeps_the_weights_of_the_best_epoch(noise: Path) -> 
     assert result.title.endswith(f"after epoch {best + 1}") and result.kept_epoch == best + 1
     (listed,) = firstsight.list_runs(Path("run"), finished=True)
     assert (listed.state, listed.kept_epoch, listed.last) == ("finished", best + 1, evaluation.metrics["accuracy"])
+    assert "early stopping (<code>--patience 3</code>)" in Path("run/report.html").read_text()
     again = train("convnet", out="run", resume=True)
     assert (again.epochs, again.metrics, again.early_stopping) == (result.epochs, result.metrics, result.early_stopping)
 

@@ -34,6 +34,17 @@ def test_a_notebook_shows_a_bar_and_lines_and_keeps_the_lines(updates: list[str]
     assert "<progress" not in updates[-1] and "photos &lt;b&gt;: 2 images\nepoch   1/2" in updates[-1]
 
 
+def test_the_validation_loss_is_shown(updates: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    line = LINE | {"train/loss": 0.5, "val/loss": 0.25, "test/loss": 0.75}
+    shown = "train loss 0.5000  validation loss 0.2500  test loss 0.7500"
+    with ProgressBar() as bar:
+        bar.on_epoch_end(line, 2)
+    assert shown in updates[-1]
+    bar = ProgressBar()
+    bar.on_epoch_end(line, 2)
+    assert shown in capsys.readouterr().err
+
+
 def test_the_bar_is_removed_when_the_training_is_interrupted(updates: list[str]) -> None:
     with pytest.raises(KeyboardInterrupt), ProgressBar() as bar:
         bar.on_step_end(1, 2, 1, 4, 2.5)

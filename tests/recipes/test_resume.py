@@ -1,7 +1,9 @@
 """Which run is resumed, with which state; runs that were killed before they began, damaged or of another program."""
 
 import json
+import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,79 @@ def test_run_without_configuration_does_not_hide_the_one_before(run: Path) -> No
     assert resolve("mlp", {}, resume=True)[2] == first
     assert train("mlp", resume=True).run_dir == first
     assert create_run(first.parent).name == "4"
+
+
+def copy_as(run: Path, where: str, *, data: str = "", age: int = 0) -> Path:
+    """Copy a run as an interrupted one, with its newest checkpoint removed; ``age`` in seconds."""
+    copy = Path(shutil.copytree(run, where))
+    (copy / "model.safetensors").unlink()
+    shutil.rmtree(max((copy / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[-1])))
+    lines = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (copy / "metrics.jsonl").write_text("".join(lines[:1]))
+    if data:
+        name = Path(data).name
+        edit(copy / "config.json", lambda config: config.update(recipe=f"mlp-{name}"))
+        edit(copy / "config.json", lambda config: config["settings"].update(data=data))
+    seconds = (copy / "config.json").stat().st_mtime - age
+    os.utime(copy / "config.json", (seconds, seconds))
+    return copy
+
+
+def test_a_run_with_a_directory_of_its_own_is_resumed_too(run: Path) -> None:
+    numbered = copy_as(run, "runs/mlp-photos/1", age=60)
+    own = copy_as(run, "runs/a")
+    assert resolve("mlp", {}, resume=True)[2] == own
+    os.utime(numbered / "config.json")
+    assert resolve("mlp", {}, resume=True)[2] == numbered
+
+
+def test_the_run_on_the_given_data_is_resumed(run: Path, small: Settings) -> None:
+    on_photos = copy_as(run, "runs/mlp-photos/2", age=60)
+    copy_as(run, "runs/mlp-digits/2", data="digits")
+    assert resolve("mlp", {"data": small["data"]}, resume=True)[2] == on_photos
+    assert resolve("mlp", {"data": "mnist"}, resume=True)[2] is None
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("내사진", "mlp-내사진"),
+        (unicodedata.normalize("NFD", "내사진"), "mlp-내사진"),
+        ("मेरी तस्वीरें.zip", "mlp-मेरी-तस्वीरें"),
+        ("my photos (2)!", "mlp-my-photos-2"),
+        ("a_b.c-d", "mlp-a_b"),
+        ("a$b`c\udce9|d", "mlp-a-b-c-d"),
+        ("...", "mlp-data"),
+        ("사" * 84, "mlp-" + "사" * 66),
+    ],
+)
+def test_the_name_of_a_run_keeps_letters_of_all_scripts(data: str, name: str) -> None:
+    assert resolve("mlp", {"data": data})[0].name == name
+
+
+def test_a_larger_length_of_a_run_that_does_not_exist_is_refused(run: Path) -> None:
+    assert resolve("mlp", {"epochs": 70}, resume=True)[2] is None
+    copy_as(run, "runs/a")
+    with pytest.raises(UsageError) as error:
+        resolve("mlp", {"epochs": 70, "data": "mnist"}, resume=True)
+    for part in ("mlp-mnist has no run", "`train('runs/a', resume=True)` `epochs=70`", "omit `resume`"):
+        assert part in str(error.value)
+    assert resolve("lenet", {"epochs": 70}, resume=True)[2] is None
+
+
+def test_the_newest_interrupted_run_is_resumed_without_a_name(run: Path) -> None:
+    with pytest.raises(UsageError, match="no interrupted run in runs; name a recipe"):
+        train(resume=True)
+    shutil.copytree(run, "runs/finished")
+    with pytest.raises(UsageError, match=r"larger `epochs`, as in `train\('runs/finished', resume=True\)`"):
+        train(resume=True)
+    copy_as(run, "runs/mlp-photos/1", age=120)
+    newer = copy_as(run, "runs/mine", age=60)
+    assert train(resume=True).run_dir == newer
+    assert (newer / "report.html").is_file()
+    assert train(resume=True, out="runs/mlp-photos/1").epochs == 2
+    with pytest.raises(UsageError, match="empty: holds no run to continue"):
+        train(resume=True, out="empty")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"model_type": "vit"}', "\x00" * 100, '{"settings": {"lr": {}}}'])

@@ -190,9 +190,9 @@ def test_fewer_images_than_a_batch_make_one_batch_and_too_few_are_refused(
     tmp_path: Path, make_images: Callable[..., Path]
 ) -> None:
     images = make_images({"dark": 30, "light": 30}, size=8, mode="L")
-    train("gan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=8)
+    train("gan", out=tmp_path / "r", data=str(images), epochs=1, batch_size=128, image_size=8, d_width=8)
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "48 training images are fewer than `batch_size=128`: all are in one batch" in page
+    assert "48 training images are fewer than <code>--batch-size 128</code>: all are in one batch" in page
     few = make_images({"dark": 2, "light": 2}, size=20, where="few")
     with pytest.raises(UsageError, match="are too few; every batch needs at least 8"):
         train("gan", out=tmp_path / "s", data=str(few), epochs=1, image_size=8, packing=4)
@@ -482,7 +482,7 @@ def test_gan_trains_on_images_in_one_class_folder_or_in_none(
     images = images / "all" if flat else images
     train("dcgan", out=tmp_path / "r", data=str(images), epochs=1, image_size=8, d_width=4)
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "no bundled classifier knows" in page and "4 of 20 images" in page
+    assert "no bundled classifier knows" in page and "holding out 20% of the images" in page
     result = evaluate(tmp_path / "r")
     assert result.n == 4 and "recall" not in result.metrics and result.metrics["frechet"] > 0
     assert any("coverage need more than 5 images" in note for note in result.notes)
@@ -495,7 +495,7 @@ def test_one_class_is_trained_as_without_classes(tmp_path: Path, make_images: Ca
     small = {"data": str(make_images({"all": 20}, size=20)), "epochs": 1, "image_size": 8, "d_width": 4}
     train("dcgan", out=tmp_path / "r", **small)
     train("dcgan", out=tmp_path / "c", conditional=True, **small)
-    assert "one class, so `conditional` has no effect" in (tmp_path / "c" / "report.html").read_text()
+    assert "one class, so <code>--conditional</code> has no effect" in (tmp_path / "c" / "report.html").read_text()
     one, two = (load(tmp_path / name) for name in "rc")
     z = one.draw(5)
     assert torch.equal(one(z), two(z))

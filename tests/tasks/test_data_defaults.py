@@ -1,5 +1,6 @@
 """Default settings follow a user's images; given settings, and recipes on their own data, do not change."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from firstsight.data.images.loading import load_data
 from firstsight.data.images.survey import is_photographic, survey_folder
 from firstsight.engine.rundir import read_config
 from firstsight.recipes.registry import find_recipe
 from firstsight.recipes.resolve import resolve
 from firstsight.recipes.train import NullCallback, adapt_settings, train
-from firstsight.tasks.classification.data_defaults import MIN_UPDATES, MIN_UPDATES_PRETRAINED, adapt_to_data
+from firstsight.tasks.classification.data_defaults import (
+    MIN_UPDATES,
+    MIN_UPDATES_PRETRAINED,
+    adapt_to_data,
+    original_side,
+)
 from firstsight.tasks.classification.settings import ClassificationSettings
+from firstsight.tasks.gan.settings import GANSettings
 
 
 class Notes(NullCallback):
@@ -75,7 +83,7 @@ def test_few_images_get_small_batches_and_enough_updates(tmp_path: Path) -> None
     assert updates(settings, 64) >= MIN_UPDATES > updates(recipe, 64)
     assert settings.lr == pytest.approx(recipe.lr / 2)
     assert settings.translate == 4
-    assert "64 training images" in what and "64x64" in what and "`epochs=150`" in what and "`batch_size=16`" in what
+    assert "64x64" in what and "`epochs=150`" in what and "`batch_size=16`" in what
     assert "600 updates of the weights instead of 30" in why
 
 
@@ -90,6 +98,49 @@ def test_given_settings_are_kept_and_the_others_follow_them(tmp_path: Path) -> N
     assert updates(settings, 64) >= MIN_UPDATES
     settings, _ = adapted("convnet", folder, val_fraction=0.5)
     assert settings.batch_size == 8 and updates(settings, 32) >= MIN_UPDATES
+
+
+def adapted_gan(model: str, folder: Path, **given: Any) -> tuple[GANSettings, tuple[str, ...]]:
+    """Return the settings and the messages of a new training of a GAN."""
+    recipe, settings, _ = resolve(model, {"data": str(folder), **given})
+    chosen, messages = adapt_settings(recipe, settings, {"data": str(folder), **given})
+    assert isinstance(chosen, GANSettings)
+    return chosen, messages
+
+
+def test_a_gan_gets_enough_updates_on_few_images(tmp_path: Path) -> None:
+    folder = draw_shapes(tmp_path / "shapes", count=40)
+    settings, (what, why) = adapted_gan("gan", folder)
+    assert (settings.batch_size, settings.epochs, settings.evaluate_every) == (32, 1000, 50)
+    assert "`epochs=1000`" in what and "`batch_size=32`" in what
+    assert "2,000 updates of the weights instead of 100" in why
+    given = {"epochs": 3, "batch_size": 10, "evaluate_every": 1}
+    settings, messages = adapted_gan("gan", folder, **given)
+    assert {name: getattr(settings, name) for name in given} == given and messages == ()
+    assert adapted_gan("gan", folder, packing=8)[0].batch_size == 32
+    for item in (*(folder / "squares").iterdir(), *list((folder / "circles").iterdir())[5:]):
+        item.unlink()
+    assert adapted_gan("dcgan", folder / "circles")[0].batch_size == 2  # images without class folders
+
+
+def test_a_gan_is_unchanged_on_its_own_and_on_named_data() -> None:
+    for name, data in (("gan", "digits"), ("gan-stuck", "digits"), ("dcgan", "fashion-mnist"), ("infogan", "mnist")):
+        recipe, settings, _ = resolve(name, {"data": data})
+        assert adapt_settings(recipe, settings, {"data": data}) == (settings, ())
+
+
+def test_files_that_cannot_be_read_do_not_count(tmp_path: Path) -> None:
+    folder = draw_shapes(tmp_path / "shapes", count=8)
+    before = survey_folder(folder)
+    for name in ("circles", "squares"):
+        for i in range(8):
+            (folder / name / f"broken{i}.png").write_bytes(b"no image")
+    after = survey_folder(folder)
+    assert before and after and before.train_images == 12
+    train_set = load_data(str(folder), "train", size=32)
+    assert after.train_images == len(train_set)
+    _, (what, _why) = adapted("convnet", folder)
+    assert not re.search(r"[0-9]+ (training )?images", what + train_set.notes[0])
 
 
 def test_photographs_are_flipped_and_padded(tmp_path: Path) -> None:
@@ -133,13 +184,19 @@ def test_a_resumed_run_keeps_the_settings_that_were_chosen(make_images: Callable
     train("convnet", data=folder, epochs=2, out="run", callback=notes)
     config = read_config(Path("run"))
     assert config and config.settings["batch_size"] == 8
-    assert [line for line in notes.lines if line.startswith("settings for 10 training images")]
+    assert [line for line in notes.lines if line.startswith("settings for your images")]
     assert "2 classes: dark (5), light (5)" in notes.lines
     make_images({"dark": 6, "light": 300}, size=20, where="other")  # a survey now would choose other values
     again = Notes()
     train("convnet", out="run", resume=True, callback=again)
     assert not [line for line in again.lines if line.startswith("settings for")]
     assert read_config(Path("run")) == config
+
+
+def test_the_original_size_of_images_is_known_after_the_training(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", size=(120, 80), count=2)
+    assert original_side(str(photos), 32) == 120
+    assert original_side("digits", 16) == 16 and original_side(str(tmp_path / "none"), 8) == 8
 
 
 def test_drawings_are_told_from_photographs(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """The diagnosis of accuracies, on constructed cases."""
 
 from math import comb
+from typing import Any
 
 import pytest
 
+from firstsight.tasks.classification.advice import advise
 from firstsight.tasks.classification.diagnosis import accuracy_interval, diagnose
+from firstsight.tasks.classification.settings import ClassificationSettings
 
 
 @pytest.mark.parametrize(
@@ -33,11 +36,55 @@ def test_each_case_has_its_diagnosis(train: float, test: float, n: int, chance: 
     assert ("95% interval" in diagnosis.text) == (n < 100)
 
 
-def test_the_advice_names_settings_that_help() -> None:
-    overfitting = diagnose(0.95, 0.56, num_test=1000, chance=0.5).text
-    assert "more images" in overfitting and "`flip=random`" in overfitting and "`weights=imagenet`" in overfitting
-    assert "weights" not in diagnose(0.95, 0.56, num_test=1000, chance=0.5, is_pretrained=True).text
-    assert "`epochs`" in diagnose(0.3, 0.3, num_test=1000, chance=0.1).text
+def advice(model: str, *, train_loss: float = 0.1, image_side: int = 500, **settings: Any) -> dict[str, str]:
+    """Return the advice for each diagnosis."""
+    chosen = ClassificationSettings(**settings)
+    sentences = advise(model, chosen, image_side=image_side, num_classes=4, steps=100, train_loss=train_loss)
+    return {kind: ". ".join(texts) for kind, texts in sentences.items()}
+
+
+def test_the_text_has_the_advice_for_its_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
+    sentences = advise("convnet", ClassificationSettings(), image_side=32, num_classes=2, steps=100, train_loss=0.1)
+    text = diagnose(0.95, 0.56, num_test=1000, chance=0.5, advice=sentences).text
+    assert "more images" in text and "`flip=random`" in text and "`weights=imagenet`" in text
+    assert "`epochs=20`" in diagnose(0.3, 0.3, num_test=1000, chance=0.1, advice=sentences).text
+    assert "Try" not in diagnose(0.99, 0.98, num_test=1000, chance=0.1, advice=sentences).text
+
+
+def test_the_advice_against_overfitting_names_only_what_is_not_in_use() -> None:
+    settings: dict[str, Any] = {}
+    for name, value in (("flip", "random"), ("rotate", 15), ("scale", 0.2), ("translate", 4), ("cutout", 8)):
+        settings[name] = value
+        text = advice("convnet", **settings)["overfitting"]
+        assert not [used for used in settings if f"`{used}=" in text]
+    assert "augmentation" not in text and "more images" in text and "`patience=10`" in text
+    assert "`patience" not in advice("convnet", patience=5)["overfitting"]
+
+
+def test_the_advice_fits_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "0")
+    assert "image_size" not in advice("lenet")["underfitting"]
+    assert "`image_size=64`" in advice("convnet")["underfitting"]
+    assert "image_size" not in advice("convnet", image_side=28)["underfitting"]
+    for kind in ("overfitting", "underfitting"):
+        assert "(resnet18 with `weights=imagenet`)" in advice("convnet")[kind]
+        assert "(`weights=imagenet`)" in advice("resnet18")[kind]
+        assert "imagenet" not in advice("resnet18", weights="imagenet")[kind]
+    assert "`freeze=True`" in advice("resnet18", weights="imagenet")["overfitting"]
+    monkeypatch.setenv("FIRSTSIGHT_OFFLINE", "1")
+    assert "imagenet" not in " ".join(advice("convnet").values())
+    assert "`epochs=6`" in advice("convnet", epochs=1)["underfitting"]
+    assert "larger network" in advice("convnet")["underfitting"]
+    assert "larger network" not in advice("resnet18")["underfitting"]
+
+
+def test_a_loss_that_did_not_fall_at_a_high_learning_rate_is_named() -> None:
+    text = advice("convnet", lr=50, train_loss=1.4)["underfitting"]
+    assert "learning rate may be too high" in text and "`lr=0.001`" in text and "epochs" not in text
+    assert "too high" in advice("convnet", lr=50, train_loss=float("nan"))["underfitting"]
+    assert "too high" not in advice("convnet", lr=50, train_loss=0.7)["underfitting"]
+    assert "too high" not in advice("convnet", lr=0.001, train_loss=1.4)["underfitting"]
 
 
 @pytest.mark.parametrize(("correct", "n"), [(16, 16), (12, 16), (50, 100), (970, 1000)])

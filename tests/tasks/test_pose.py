@@ -16,6 +16,7 @@ from firstsight.pose.decode import decode_steps
 from firstsight.pose.parts import Pose
 from firstsight.pose.score import UNCALIBRATED
 from firstsight.pose.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from firstsight.recipes.train import train
 from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator, coco_results
 from firstsight.tasks.pose.result import PoseResult
 from helpers.blob_people import BlobNetwork, blob_network, scene, stick
@@ -278,3 +279,15 @@ def test_options_of_the_other_kind_are_refused() -> None:
     box = [140.0, 100.0, 90.0, 300.0]
     (pose,) = estimate_pose(image, "pose-tiny-lsp", boxes=[box]).poses
     np.testing.assert_allclose(pose.keypoints, TopDownEstimator("pose-tiny-lsp")(image, [box])[0].keypoints)
+
+
+@pytest.mark.parametrize(("model", "data"), [("openpose-small", "photos"), ("pose-tiny", "lspet")])
+def test_a_recipe_without_its_data_set_says_what_it_needs_and_how_to_name_another(model: str, data: str) -> None:
+    with pytest.raises(DataError) as error:
+        train(model)
+    assert f"needs the data set '{data}'" in str(error.value) and "name your own with `data`" in str(error.value)
+    with pytest.raises(DataError, match=r"^mine: no such file or folder; pass a JSON file"):
+        train(model, data="mine")
+    Path(data).mkdir()
+    with pytest.raises(DataError, match=r"person_keypoints"):  # the folder is used
+        train(model)

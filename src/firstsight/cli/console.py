@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstsight.text import MAX_MESSAGE, UNSAFE, one_line, printable
+from firstsight.text import MAX_MESSAGE, UNSAFE, format_settings, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,23 +76,16 @@ def _print_labeled(label: str, color: str, line: str) -> None:
 
 
 def as_options(message: str) -> str:
-    """Replace names of parameters by the options and arguments of the command line.
+    """Replace names of parameters by the options and arguments of the command line, and a call that continues a run.
 
     >>> as_options("`batch_size` must be at least 4 with `packing=2`")
     '--batch-size must be at least 4 with --packing 2'
     >>> as_options("`FILE=a.h5` is a folder")
     'FILE a.h5 is a folder'
+    >>> as_options("continue with: `train('runs/mine', resume=True)`")
+    'continue with: firstsight train runs/mine --resume'
     """
-
-    def option(match: re.Match[str]) -> str:
-        if match[1].isupper():
-            return f"{match[1]} {match[2]}" if match[2] else match[1]
-        name, value = match[1].replace("_", "-"), match[2]
-        if value in ("True", "False"):
-            return f"--{'' if value == 'True' else 'no-'}{name}"
-        return f"--{name} {value}" if value else f"--{name}"
-
-    return re.sub(r"`([a-z][a-z0-9_]*|[A-Z]+)(?:=([^`]+))?`", option, message)
+    return format_settings(message)
 
 
 def fail(reason: str) -> None:

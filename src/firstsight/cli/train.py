@@ -35,14 +35,16 @@ class Arguments:
     """
 
     recipe: Annotated[Positional[str], tyro.conf.arg(metavar="[RECIPE_OR_MODEL]")] = ""
-    """Name of a recipe or a model (see: firstsight models); with --resume also a run directory, or latest."""
+    """Name of a recipe or a model (see: firstsight models); with --resume also a run directory, or latest, or none for
+    the newest interrupted run."""
     config: Maybe[str] = None
     """Train again with the settings of a run, given by its config.json, its directory or latest; options replace some
     of them."""
     out: Maybe[Path] = None
     """Run directory (default: runs/RECIPE/1, 2, ...)."""
     resume: Flag = False
-    """Continue the run in --out, or the latest of this recipe, with its settings. A larger --epochs extends it."""
+    """Continue the run in --out, or the latest of this recipe below runs/, with its settings. A larger --epochs extends
+    it."""
     open: Flag = False
     """Open the report in the browser at the end."""
     device: Device = "auto"
@@ -115,7 +117,7 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
         examples=_examples(named),
         target=named or "",
     )
-    if not given.get("recipe") and "config" not in given:
+    if not given.get("recipe") and "config" not in given and not given.get("resume"):
         raise UsageError("missing: RECIPE_OR_MODEL (see: firstsight train --help)")
     if named is None and given.get("recipe"):
         check_recipe(given["recipe"])
@@ -125,13 +127,17 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
 
 
 def _named_by_run(argv: list[str]) -> str | None:
-    """Return the recipe or the network of the run that ``--config``, or a name with ``--resume``, means."""
+    """Return the recipe or the network of the run that ``--config``, or ``--resume`` with a name or alone, means."""
     if config := _value_of("--config", argv):
         return load_config(config).name
     if "--resume" not in argv:
         return None
     pairs = itertools.pairwise(["", *argv])
     words = [word for before, word in pairs if word[:1] != "-" and (before[:2] != "--" or before in FLAGS)]
+    if not words:
+        from firstsight.recipes.interrupted import run_to_resume
+
+        return run_to_resume(Path(out) if (out := _value_of("--out", argv)) else None).name
     runs = (run_of(word) for word in words)
     return next((run.name for run in runs if run), None)
 

@@ -20,7 +20,7 @@ from firstsight.data.rng import random_bits
 from firstsight.documents.runs import RunProgress, TrainState, null_to_nan
 from firstsight.engine import checkpoint
 from firstsight.engine.memory import keep_freed_memory
-from firstsight.engine.rundir import RunDirectory, incomplete_metrics, package_versions, read_metrics
+from firstsight.engine.rundir import RunDirectory, describe_resume, incomplete_metrics, package_versions, read_metrics
 from firstsight.engine.signals import StopRequest
 from firstsight.engine.task import EarlyStoppingTask, Task
 from firstsight.errors import Interrupted, RunError
@@ -292,7 +292,8 @@ class Loop:
             self._save()
         if signal_number:
             position = f"epoch {epoch + 1}, step {index + 1} of {self.task.batches.steps}"
-            message = f"stopped at {position}; the state is saved, continue with `resume=True`"
+            advice = describe_resume(self.run.path) if self.run else "`resume=True`"
+            message = f"stopped at {position}; the state is saved, continue with: {advice}"
             raise Interrupted(message, signal_number)
 
     def _agree(self, signal_number: int, is_due: bool) -> tuple[int, bool]:

@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from firstsight.text import printable
+from firstsight.text import format_settings, printable
 
 
 class Grid(NamedTuple):
@@ -43,7 +44,7 @@ class Report:
     figures : Sequence[tuple[str, bytes, str]]
         (title, content of a PNG or GIF file, caption).
     notes : Sequence[str]
-        Sentences that qualify the numbers.
+        Sentences that qualify the numbers; settings in backticks are shown as options.
     commands : Sequence[str]
         Command lines that use the run.
     tables : Sequence[tuple[str, Mapping[str, object]]]
@@ -70,7 +71,15 @@ class Report:
             finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
         )
         environment.filters["data_url"] = _data_url
+        environment.filters["with_code"] = _with_code
         return environment.get_template("report.html.jinja").render(report=self)
+
+
+def _with_code(note: str) -> str:
+    """Return a note as HTML, with settings in backticks as code elements, written as on the command line."""
+    start, end = "\x02", "\x03"  # control characters, which a printable note does not have
+    text = format_settings(printable(note, keep="\n"), lambda option: f"{start}{option}{end}")
+    return escape(text).replace(start, "<code>").replace(end, "</code>")
 
 
 def _data_url(content: bytes) -> str:

@@ -425,6 +425,16 @@ def find_latest(name: str | Path, *, notify: Callable[[str], None] = lambda line
     return run
 
 
+def describe_resume(run: Path) -> str:
+    """Return the call that continues a run; the command line replaces it by its command.
+
+    >>> describe_resume(Path("runs/mine"))
+    "`train('runs/mine', resume=True)`"
+    """
+    name = str(run) if len(run.parts) > 1 else f".{os.sep}{run}"  # not the name of a recipe
+    return f"`train({name!r}, resume=True)`"
+
+
 def is_locked(run: Path) -> bool:
     """Return whether a process trains in a run directory. No file is created."""
     file = run / ".lock"

@@ -45,7 +45,7 @@ class ResultSummary:
     Attributes
     ----------
     headline : str
-        The result in a few words ("test accuracy 99.72%").
+        The result in a few words ("test accuracy 99.72%"). The title of the report is without text in parentheses.
     metrics : Sequence[tuple[str, str]]
         (name, value) pairs for the top of the report.
     commands : Sequence[str]

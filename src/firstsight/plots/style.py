@@ -9,7 +9,7 @@ from firstsight.plots.text import TextFigure
 from firstsight.text import printable, shorten
 
 TEXT, MUTED, LINE = "#1c2126", "#65707b", "#d9dee3"
-TRAIN, TEST, WRONG = "#8a99a8", "#0b6e99", "#b3261e"
+TRAIN, TEST, VALIDATION, WRONG = "#8a99a8", "#0b6e99", "#b26a00", "#b3261e"
 MAX_LABEL = 24
 """Maximum number of characters of a name next to a plot; matplotlib leaves no space for the plot otherwise."""
 

@@ -12,6 +12,7 @@ from firstsight.plots.style import (
     TEST,
     TEXT,
     TRAIN,
+    VALIDATION,
     WRONG,
     despine,
     new_figure,
@@ -20,17 +21,24 @@ from firstsight.plots.style import (
 )
 from firstsight.text import shorten
 
+FEW_TEST_IMAGES = 100
+"""Number of test images below which one image changes the error by more than 1 %."""
 MAX_CAPTION = 22
 """Maximum number of characters in a line below an image; a longer one would overlap with its neighbors."""
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+def curves(history: Sequence[Mapping[str, Any]], *, num_test: int | None = None) -> Figure:
     """Plot loss and error by epoch, on training batches, on the test set, and on validation images if there are any.
+
+    The axes are logarithmic. That of the error is linear if an error is 0, or if there are few test images: then one
+    image more or less is a large step.
 
     Parameters
     ----------
     history : Sequence[Mapping[str, Any]]
         Metrics of each epoch, as in ``metrics.jsonl``.
+    num_test : int | None
+        Number of test images; None if it is not known.
 
     Returns
     -------
@@ -45,7 +53,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         if validation:
             values = [_metric(row, "val", name) * scale for row in validation]
             epochs = [row["epoch"] for row in validation]
-            ax.plot(epochs, values, color=TEST, lw=1.2, ls=":", label="validation images")
+            ax.plot(epochs, values, color=VALIDATION, lw=1.4, ls="--", label="validation images")
+            if name == "loss":
+                best = min(range(len(values)), key=values.__getitem__)
+                lowest = f"lowest, at epoch {epochs[best]}"
+                ax.plot(epochs[best], values[best], color=VALIDATION, ls="", marker="o", ms=6, label=lowest)
         for part, color, label in (("train", TRAIN, "training batches"), ("test", TEST, "test set")):
             rows = [row for row in history if f"{part}/loss" in row]
             epochs = [row["epoch"] for row in rows]
@@ -62,7 +74,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
                 va="bottom" if rank else "top",
                 fontsize=9,
             )
-        _log_scale(ax, floor=1e-3 * scale)
+        errors = np.concatenate([line.get_ydata() for line in ax.lines]) if name == "error" else np.ones(1)
+        if errors.min() == 0 or (name == "error" and num_test is not None and num_test < FEW_TEST_IMAGES):
+            ax.set_ylim(-0.06 * max(errors.max(), 1), 1.08 * max(errors.max(), 1))
+        else:
+            _log_scale(ax, floor=1e-3 * scale)
         ax.set_title(title, loc="left", fontsize=11, color=TEXT)
         set_epoch_axis(ax)
         despine(ax)
@@ -83,7 +99,7 @@ def _log_scale(ax: Any, *, floor: float) -> None:
         return
     if min(line.get_ydata().min() for line in ax.lines) < floor:
         ax.set_yscale("symlog", linthresh=floor)
-        ax.set_ylim(-0.3 * floor, max(high, floor))
+        ax.set_ylim(-0.3 * floor, 1.3 * max(high, floor))
     else:
         ax.set_yscale("log")
         ax.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leading_digit(value) in (2, 5) else "")

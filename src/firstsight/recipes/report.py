@@ -1,5 +1,6 @@
 """Results of a finished run: the exported model, the figures and the HTML report."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +71,12 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
     with incomplete_metrics(run.path):
         figures = task.figures(history)
         warnings = task.warnings(history)
+    headline = re.sub(r" \([^()]*\)", "", summary.headline)
+    details = f"{summary.headline[0].upper()}{summary.headline[1:]}" if headline != summary.headline else ""
+    notes = [details, summary.diagnosis, outcome.early_stopping, *info.notes, *warnings]
     report = Report(
-        title=f"{info.recipe}: {summary.headline}",
-        subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.kept_epoch}, seed {info.settings['seed']}",
+        title=f"{info.recipe}: {headline}",
+        subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.epochs}, seed {info.settings['seed']}",
         metrics=[
             *summary.metrics,
             ("parameters", f"{info.parameters:,}"),
@@ -80,7 +84,7 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
             ("training images / s", f"{outcome.samples_per_second:,.0f}"),
         ],
         figures=_write_figures(figures, run),
-        notes=[note for note in (summary.diagnosis, outcome.early_stopping, *info.notes, *warnings) if note],
+        notes=[note for note in notes if note],
         commands=[command.format(run=run.path) for command in summary.commands],
         tables=[
             ("Settings", info.settings),

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from firstsight.arguments import expand_user
 from firstsight.data.images.find import recognize
 from firstsight.data.images.idx import find_idx
 from firstsight.documents.runs import RunConfig
-from firstsight.engine.rundir import ROOT, is_extension, numbered_runs, read_config
+from firstsight.engine.rundir import EXTENDABLE, ROOT, describe_resume, find_runs, is_extension, read_config
 from firstsight.errors import DataError, RunError, UsageError, similar_names, suggest
 from firstsight.recipes.config import SavedConfig, saved_settings, settings_of
 from firstsight.recipes.recipe import Recipe
@@ -21,6 +22,8 @@ from firstsight.tasks.settings import Settings
 
 IDENTITY = ("data", "weights")
 """Settings that change the name of a run."""
+MAX_SLUG_BYTES = 200
+"""Maximum length of the part of a run's name for its data; file systems take names of 255 bytes."""
 SYNONYMS = {
     "learning_rate": "lr",
     "wd": "weight_decay",
@@ -53,7 +56,8 @@ def resolve(
     changes : Mapping[str, Any]
         Settings to change.
     resume : bool
-        Continue the run in ``out``, or the latest run of the recipe.
+        Continue the run in ``out``, or the latest run of the recipe; with ``data`` or ``weights`` among the changes,
+        the latest run of the network on these data.
     out : Path | None
         Run directory.
     config : SavedConfig | None
@@ -62,8 +66,8 @@ def resolve(
     Raises
     ------
     UsageError
-        If the recipe or a setting is unknown, a value is impossible, a change differs from the saved settings, or
-        ``config`` is of another network.
+        If the recipe or a setting is unknown, a value is impossible, a change differs from the saved settings,
+        ``config`` is of another network, or a larger length is given for a run that does not exist.
     RunError
         If the saved settings are not those of a run.
     """
@@ -79,12 +83,32 @@ def resolve(
     if resume and out is not None:
         continued = out if read_config(out) else None
     elif resume:
-        continued = _find_latest(*names)
+        is_named = any(key in changes for key in IDENTITY) and config is None
+        continued = _find_latest(*names[is_named:])  # runs of the network on other data do not count
+        if continued is None:
+            _refuse_to_extend_nothing(recipe, changes)
     saved = read_config(continued) if continued else None
     if continued and saved:
         recipe, settings = _continued_settings(name, continued, saved, changes)
     settings.validate()
     return recipe, settings, continued
+
+
+def _refuse_to_extend_nothing(recipe: Recipe, changes: Mapping[str, Any]) -> None:
+    """Refuse a length for a run that does not exist, if another run of the network may be meant.
+
+    Raises
+    ------
+    UsageError
+        The message names that run.
+    """
+    length = next((f"`{key}={changes[key]}`" for key in EXTENDABLE if key in changes), "")
+    other = _find_latest(recipe.model) if length else None
+    if other:
+        raise UsageError(
+            f"{recipe.name} has no run in {ROOT} that could be extended; extend another run of {recipe.model}, as in"
+            f" {describe_resume(other)} {length}, or omit `resume` for a new run"
+        )
 
 
 def _new_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:
@@ -158,17 +182,25 @@ def launcher_id() -> str:
 
 
 def _find_latest(*names: str) -> Path | None:
-    """Return the newest run of the recipes or networks with these names; after a restart, only of this job."""
-    runs: list[Path] = []
-    for root in ROOT.iterdir() if ROOT.is_dir() else []:
-        for run in numbered_runs(root):
-            config = _read_if_own(run, names)
-            if config is None:  # killed before it began
-                continue
-            if {config.recipe, config.model} & set(names) and (not is_restart() or config.launcher == launcher_id()):
-                runs.append(run)
-            break
-    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime, default=None)
+    """Return the run of the recipes or networks with these names that was started or extended last, or None.
+
+    All runs below `ROOT` count, also those that ``out`` has named. After a restart, only runs of this job count.
+    """
+    for run in sorted(find_runs(ROOT), key=_time_of, reverse=True):
+        config = _read_if_own(run, names)
+        if config is None:  # killed before it began
+            continue
+        if {config.recipe, config.model} & set(names) and (not is_restart() or config.launcher == launcher_id()):
+            return run
+    return None
+
+
+def _time_of(run: Path) -> int:
+    """Return when a run was started or extended; 0 if it has no configuration."""
+    try:
+        return (run / "config.json").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
@@ -178,15 +210,27 @@ def _read_if_own(run: Path, names: tuple[str, ...]) -> RunConfig | None:
     """
     try:
         return read_config(run)
-    except RunError:
+    except (OSError, RunError):
         if run.parent.name in names:
             raise
         return None
 
 
 def _slug(data: str) -> str:
-    """Return the part of a run directory's name for a data set, given by name or path."""
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", Path(data).stem).strip("-.") or "data"
+    """Return the part of a run directory's name for a data set, given by name or path.
+
+    Letters and digits of all scripts are kept, composed (NFC). Others, which a file system or a shell may not take,
+    become hyphens.
+
+    >>> _slug("~/my photos (2).zip"), _slug("내 사진/"), _slug("???")
+    ('my-photos-2', '내-사진', 'data')
+    """
+    name = unicodedata.normalize("NFC", Path(data).stem)
+    kept = "".join(
+        char if char.isalnum() or char in "_." or unicodedata.category(char)[0] == "M" else "-" for char in name
+    )
+    short = kept.encode()[:MAX_SLUG_BYTES].decode(errors="ignore")
+    return re.sub(r"-+", "-", short).strip("-.") or "data"
 
 
 def _extend(run: Path, saved: Settings, changes: Mapping[str, Any]) -> Settings:

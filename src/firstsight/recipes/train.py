@@ -23,6 +23,7 @@ from firstsight.engine.rundir import (
     ROOT,
     RunDirectory,
     create_run,
+    describe_resume,
     find_latest,
     incomplete_metrics,
     package_versions,
@@ -32,6 +33,7 @@ from firstsight.engine.task import Task
 from firstsight.errors import FirstsightError, UsageError
 from firstsight.optim.schedule import learning_rate_factor
 from firstsight.recipes.config import SavedConfig, check_recipe_name, describe_changes, load_config, run_of
+from firstsight.recipes.interrupted import run_to_resume
 from firstsight.recipes.progress import ProgressBar
 from firstsight.recipes.recipe import Recipe
 from firstsight.recipes.report import RunInfo, write_results
@@ -198,15 +200,16 @@ def train(
     ----------
     recipe : str
         Name of a recipe (see `list_recipes`) or of a network (see `list_models`); not needed with ``config``. With
-        ``resume`` also a run directory, or "latest" for the newest run in ``runs``.
+        ``resume`` also a run directory, or "latest" for the newest run in ``runs``; empty for the run in ``out``, or
+        for the newest interrupted run.
     config : str | Path | None
         Train with the settings of this ``config.json`` of a run, or of a run directory; ``settings`` replace some of
         them. A note says what differs from that run.
     out : str | Path | None
         Run directory; None for ``runs/<recipe>/<n>``.
     resume : bool
-        Continue the run in ``out``, or the latest run of the recipe. If there is none, a new run starts. Larger
-        ``epochs`` extend a run: the remaining epochs are trained as those of a run of this length.
+        Continue the run in ``out``, or the latest run of the recipe in ``runs``. If there is none, a new run starts.
+        Larger ``epochs`` extend a run: the remaining epochs are trained as those of a run of this length.
     device : Device
         Where to compute: "cpu", "cuda", "mps", or "auto" for a GPU if there is one.
     strict : bool
@@ -249,7 +252,12 @@ def train(
     changes = {name: to_plain(value) for name, value in settings.items()}
     resume = resume or is_restart()
     with ProgressBar() if progress and callback is None else nullcontext(callback or NullCallback()) as listener:
-        named = run_of(recipe, notify=listener.note) if resume and config is None and options.out is None else None
+        named = None
+        if resume and config is None:
+            if not recipe:
+                named = run_to_resume(options.out, notify=listener.note)
+            elif options.out is None:
+                named = run_of(recipe, notify=listener.note)
         if named:
             recipe, options = named.name, replace(options, out=named.file.parent)
         if latest := find_latest(str(changes.get("weights")), notify=listener.note):
@@ -374,7 +382,7 @@ class TrainingRun:
                 try:
                     write_results(task, run, outcome, self.run_info(result.parameters), summary)
                 except OSError as error:
-                    saved = "the training is saved; continue with `resume=True`"
+                    saved = f"the training is saved; continue with: {describe_resume(run.path)}"
                     raise to_run_error(error, run.path, saved) from error
         finally:
             if run:
@@ -401,7 +409,7 @@ class TrainingRun:
                 path = self.options.out or continued or create_run(ROOT / self.recipe.name, reuse=resume)
                 run = RunDirectory(path)
                 if resume and read_config(path) is None:
-                    self.callback.note(f"nothing to resume in {path}: a new run begins")
+                    self.callback.warn(f"nothing to resume in {path}: a new run begins")
                 before = read_config(path)
                 run.begin(self._config(), resume=resume)
                 self._note_extensions(before, read_config(path))

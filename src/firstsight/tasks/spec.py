@@ -138,6 +138,7 @@ TASKS: dict[str, TaskSpec] = {
         features="firstsight.tasks.classification.feature_input:make_input",
         metrics=(
             Metric(key="train/loss", label="train loss"),
+            Metric(key="val/loss", label="validation loss"),
             Metric(key="test/loss", label="test loss"),
             Metric(key="test/accuracy", label="test accuracy", format=".2%", higher_is_better=True),
         ),
@@ -152,6 +153,7 @@ TASKS: dict[str, TaskSpec] = {
         default_settings="firstsight.tasks.gan.settings:default_settings",
         create="firstsight.models.gan:create_gan",
         build="firstsight.tasks.gan.build:GANBuilder",
+        adapt="firstsight.tasks.gan.data_defaults:adapt_to_data",
         load="firstsight.tasks.gan.generator:load_generator",
         evaluate="firstsight.tasks.gan.evaluate:evaluate_generator",
         evaluate_options="firstsight.tasks.gan.evaluate_options:GANOptions",

@@ -198,10 +198,7 @@ def _train_test(
             f"{path}: {len(train)} images in {len(classes)} classes leave none for testing; expected at least two"
             " images in a class, or a folder test/ with other images"
         )
-    note = (
-        f"no test split found: holding out {len(held_out)} of {len(train)} images ({fraction:.0%} of each class)"
-        " for testing"
-    )
+    note = f"no test split found: holding out {fraction:.0%} of the images of each class for testing"
     return [train[i] for i in kept], [train[i] for i in held_out], note
 
 

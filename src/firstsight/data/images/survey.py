@@ -34,7 +34,7 @@ class ImageSurvey:
     Attributes
     ----------
     train_images : int
-        Number of training images.
+        Number of training images whose header can be read; an estimate if there are more than `MAX_HEADERS`.
     classes : int
         Number of classes.
     sizes : tuple[tuple[int, int], ...]
@@ -68,7 +68,7 @@ class ImageSurvey:
         return float(np.quantile([max(size) / min(size) for size in self.sizes], 0.9))
 
 
-def survey_folder(path: Path) -> ImageSurvey | None:
+def survey_folder(path: Path, *, labeled: bool = True) -> ImageSurvey | None:
     """Return the facts of the training images in class folders, or None if no image can be read.
 
     Errors of single images are ignored: the loader reports them.
@@ -77,6 +77,8 @@ def survey_folder(path: Path) -> ImageSurvey | None:
     ----------
     path : Path
         Folder or zip file of class folders.
+    labeled : bool
+        Require at least two classes; if False, images may also be in no class folder.
 
     Raises
     ------
@@ -84,13 +86,14 @@ def survey_folder(path: Path) -> ImageSurvey | None:
         If the folder has no classes, see `firstsight.data.images.folder.read_folder`.
     """
     tree = ImageTree(path)
-    train, _, _ = split_samples(tree)
-    sizes, modes = read_sizes(tree, spread(train, MAX_HEADERS))
+    train, _, _ = split_samples(tree, labeled=labeled)
+    read = spread(train, MAX_HEADERS)
+    sizes, modes = read_sizes(tree, read)
     if not sizes:
         return None
     answers = [_is_photograph(tree, sample) for sample in spread(train, MAX_DECODED)]
     return ImageSurvey(
-        train_images=len(train),
+        train_images=round(len(train) * len(sizes) / len(read)),  # without files that the loader leaves out
         classes=len({sample.label for sample in train}),
         sizes=tuple(sizes),
         modes=dict(modes),

@@ -13,6 +13,13 @@ from firstsight.errors import DataError
 
 EXPECTED = "expected person_keypoints_train.json and person_keypoints_val.json in it or in annotations/"
 
+SOURCES = {
+    "coco": "COCO keypoints, https://cocodataset.org",
+    "lspet": "LSP extended as COCO keypoints, http://sam.johnson.io/research/lspet.html",
+    "photos": "photographs that tools/label_photos.py labels",
+}
+"""Data sets of the pose recipes, and where they are from."""
+
 
 def load_people(path: str | Path, *, val_fraction: float = 0.0) -> tuple[KeypointSet, KeypointSet]:
     """Load people for training and people for validation.

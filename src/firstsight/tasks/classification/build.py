@@ -130,6 +130,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             label_smoothing=settings.label_smoothing,
             views=settings.tta_views,
             about=self._about(train),
+            settings=settings,
             validation=self.validation,
         )
         task.prepare(self.accelerator)

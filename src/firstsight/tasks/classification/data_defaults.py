@@ -21,13 +21,16 @@ weights keep their image size and preprocessing, batch size and learning rate, a
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from statistics import median
 from typing import Any
 
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
+from firstsight.data.images.folder import split_samples
 from firstsight.data.images.image_set import holdout_fraction
 from firstsight.data.images.loading import is_image_folder
-from firstsight.data.images.survey import ImageSurvey, survey_folder
+from firstsight.data.images.survey import ImageSurvey, read_sizes, spread, survey_folder
+from firstsight.data.images.tree import ImageTree
 from firstsight.errors import DataError
 from firstsight.models.registry import CLASSIFICATION_MODELS
 from firstsight.tasks.classification.settings import ClassificationSettings
@@ -38,6 +41,8 @@ MIN_UPDATES_PRETRAINED = 60
 """Minimum number of updates from pretrained weights, which need few and take longer."""
 UPDATES_PER_EPOCH = 4
 MIN_BATCH = 8
+MAX_SIZES = 100
+"""Maximum number of files whose size is read at the end of a training."""
 SIDES = (32, 64, 96, 128)
 KEPT_SIDE = 0.8
 """An image size is large enough if it is this fraction of the images' longer side."""
@@ -147,6 +152,27 @@ def image_size_for(model: str, side: int) -> int:
     return next((size for size in usable if size >= KEPT_SIDE * side), usable[-1])
 
 
+def original_side(data: str, loaded: int) -> int:
+    """Return the median of the longer sides of a user's images before they are resized.
+
+    Parameters
+    ----------
+    data : str
+        Name or path of the data.
+    loaded : int
+        Side of the images that were loaded; it is returned for data that are not files of images.
+    """
+    path = expand_user(data)
+    if data in DATASETS or not is_image_folder(path):
+        return loaded
+    try:
+        tree = ImageTree(path)
+        sizes, _ = read_sizes(tree, spread(split_samples(tree)[0], MAX_SIZES))
+    except (DataError, OSError):
+        return loaded
+    return int(median(max(size) for size in sizes)) if sizes else loaded
+
+
 def _square(model: str, survey: ImageSurvey) -> Values:
     """Return the image size, and how images become squares."""
     return {
@@ -184,7 +210,7 @@ def _messages(settings: ClassificationSettings, chosen: ClassificationSettings, 
     changed = [f.name for f in fields(chosen) if getattr(chosen, f.name) != getattr(settings, f.name)]
     values = ", ".join(f"`{name}={getattr(chosen, name)}`" for name in changed)
     kind = "photographs" if survey.is_photographic else "drawings or gray images"
-    n = num_updated_images(settings, survey.train_images)
+    n = num_updated_images(settings, survey.train_images)  # not stated: the loader may leave out more files
     reasons = []
     if "epochs" in changed:
         before = settings.epochs * -(-n // settings.batch_size)
@@ -199,6 +225,6 @@ def _messages(settings: ClassificationSettings, chosen: ClassificationSettings, 
         reasons.append("size and augmentation fit the images")
     width, height = survey.median_size
     return (
-        f"settings for {survey.train_images:,} training images ({kind}, about {width}x{height} pixels): {values}",
+        f"settings for your images ({kind}, about {width}x{height} pixels): {values}",
         f"why: {'; '.join(reasons)}. Options that you give replace these",
     )

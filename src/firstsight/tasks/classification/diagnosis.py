@@ -12,6 +12,7 @@ accuracy of always answering the most frequent class of the test images. The fir
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,23 +23,11 @@ STATED_INTERVAL = 100
 """The text states the interval of the test accuracy if there are fewer test images than this."""
 
 Kind = Literal["good", "overfitting", "underfitting", "few test images"]
-ADVICE: dict[Kind, str] = {
-    "few test images": "too few test images to say how good the network is. Add images",
-    "overfitting": (
-        "overfitting, it knows the training images better than new ones. Try more images, more augmentation"
-        " (`flip=random`, `rotate=15`, `scale=0.2`)"
-    ),
-    "underfitting": (
-        "underfitting, it has not learned the training images. Try more `epochs`, another `lr`, a larger `image_size`,"
-        " less augmentation, a larger network"
-    ),
+MEANING: dict[Kind, str] = {
+    "few test images": "too few test images to say how good the network is",
+    "overfitting": "overfitting, it knows the training images better than new ones",
+    "underfitting": "underfitting, it has not learned the training images",
     "good": "good, it is about as accurate on new images as on the training images",
-}
-PRETRAINED: dict[Kind, str] = {
-    "few test images": "",
-    "overfitting": ", pretrained weights (resnet18 with `weights=imagenet`)",
-    "underfitting": ", pretrained weights (resnet18 with `weights=imagenet`)",
-    "good": "",
 }
 
 
@@ -59,7 +48,12 @@ class Diagnosis:
 
 
 def diagnose(
-    train_accuracy: float, test_accuracy: float, *, num_test: int, chance: float, is_pretrained: bool = False
+    train_accuracy: float,
+    test_accuracy: float,
+    *,
+    num_test: int,
+    chance: float,
+    advice: Mapping[Kind, Sequence[str]] | None = None,
 ) -> Diagnosis:
     """Return the diagnosis of a trained classifier; the module describes the rules.
 
@@ -73,8 +67,8 @@ def diagnose(
         Number of test images.
     chance : float
         Fraction of the most frequent class of the test images, in [0, 1].
-    is_pretrained : bool
-        Whether the training began with pretrained weights.
+    advice : Mapping[Kind, Sequence[str]] | None
+        What to try for each diagnosis, see `firstsight.tasks.classification.advice`. None for no advice.
 
     Examples
     --------
@@ -93,7 +87,8 @@ def diagnose(
     is_stated = num_test < STATED_INTERVAL
     interval = f" of {num_test} images (95% interval {100 * low:.0f}% to {100 * high:.0f}%)" if is_stated else ""
     accuracies = f"training accuracy {_percent(train_accuracy)}, test accuracy {_percent(test_accuracy)}"
-    return Diagnosis(kind, f"{accuracies}{interval}: {ADVICE[kind]}{'' if is_pretrained else PRETRAINED[kind]}")
+    sentences = (advice or {}).get(kind, ())
+    return Diagnosis(kind, ". ".join([f"{accuracies}{interval}: {MEANING[kind]}", *sentences]))
 
 
 def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:

@@ -17,8 +17,11 @@ from firstsight.data.images.image_set import ImageSet
 from firstsight.engine.accelerator import prepare_model
 from firstsight.engine.task import History, ReportFigure, ResultSummary
 from firstsight.optim.config import OptimizerConfig, make_optimizer
+from firstsight.tasks.classification.advice import advise
 from firstsight.tasks.classification.classifier import average_over_views
+from firstsight.tasks.classification.data_defaults import original_side
 from firstsight.tasks.classification.diagnosis import diagnose
+from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.tasks.classification.transfer import restore_train_mode
 from firstsight.weights.io import make_card
 from firstsight.weights.memory_format import channels_last
@@ -64,6 +67,8 @@ class ClassificationTask:
         Test-time augmentation, see `average_over_views`.
     about : Mapping[str, Any]
         Facts for the card: recipe, data, settings.
+    settings : ClassificationSettings
+        Settings of the run, for the advice at its end.
     validation : ImageSet | None
         Images for early stopping.
     """
@@ -82,6 +87,7 @@ class ClassificationTask:
         label_smoothing: float,
         views: int,
         about: Mapping[str, Any],
+        settings: ClassificationSettings,
         validation: ImageSet | None = None,
     ) -> None:
         net = channels_last(net.to(batches.device, batches.dtype))
@@ -93,6 +99,7 @@ class ClassificationTask:
         self.test = test
         self.model = model
         self.about = dict(about)
+        self.settings = settings
         self.optimizer_config = optimizer_config
         self.label_smoothing = label_smoothing
         self.views = views
@@ -151,12 +158,13 @@ class ClassificationTask:
         """Replace the current weights by those of the model "best"."""
         self.accelerator.unwrap_model(self.models["net"]).load_state_dict(self.models["best"].state_dict())
 
-    def train_accuracy(self) -> float:
-        """Return the accuracy on training images without augmentation, on at most `MAX_TRAIN_IMAGES` of them."""
+    def measure_training(self) -> tuple[float, float]:
+        """Return accuracy and loss on at most `MAX_TRAIN_IMAGES` training images, without augmentation."""
         count = min(MAX_TRAIN_IMAGES, self.batches.samples)
         spread = torch.arange(count, device=self.batches.images.device) * self.batches.samples // count
-        logits = self._logits(self.batches.images[spread])
-        return float((logits.argmax(1) == self.batches.labels[spread]).double().mean())
+        logits, labels = self._logits(self.batches.images[spread]), self.batches.labels[spread]
+        accuracy = (logits.argmax(1) == labels).double().mean()
+        return float(accuracy), float(F.cross_entropy(logits.double(), labels))
 
     def _measure(self, images: Tensor, labels: Tensor) -> dict[str, float]:
         """Return accuracy and mean cross entropy on images of the network's input size, over all processes."""
@@ -199,17 +207,24 @@ class ClassificationTask:
         from firstsight import plots
 
         logits = self._logits(self._test_images)
-        figures = {"Learning curves": plots.curves(history)}
+        figures = {"Learning curves": plots.curves(history, num_test=len(self.test))}
         figures |= prediction_figures(torch.softmax(logits, 1).cpu(), self.test.labels, self.test)
         return [ReportFigure(title, figure, CAPTIONS.get(title, "")) for title, figure in figures.items()]
 
     def summarize_result(self, metrics: Mapping[str, float]) -> ResultSummary:
         """Summarize accuracy, number of errors and loss, and say what they mean."""
         accuracy, n = metrics["accuracy"], len(self.test)
-        train_accuracy = self.train_accuracy()
+        train_accuracy, train_loss = self.measure_training()
         chance = float(torch.bincount(self.test.labels).max() / n)
-        is_pretrained = "began_with" in self.about
-        diagnosis = diagnose(train_accuracy, accuracy, num_test=n, chance=chance, is_pretrained=is_pretrained)
+        advice = advise(
+            self.model,
+            self.settings,
+            image_side=original_side(self.settings.data, min(self.test.size)),
+            num_classes=len(self.test.classes),
+            steps=self.batches.steps,
+            train_loss=train_loss,
+        )
+        diagnosis = diagnose(train_accuracy, accuracy, num_test=n, chance=chance, advice=advice)
         return ResultSummary(
             headline=f"test accuracy {accuracy:.2%}",
             metrics=[

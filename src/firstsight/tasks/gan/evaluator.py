@@ -148,7 +148,7 @@ class GANEvaluator:
         distance = f"{metrics['frechet']:.2f}"
         floor = f"{metrics['frechet_floor']:.2f}"
         headline = f"Frechet distance {distance} (real images: {floor}, {size})"
-        rows = [(f"Frechet distance, {size}", distance), ("Frechet distance of real images", floor)]
+        rows = [("Frechet distance", distance), ("that of real images", floor)]
         if "modes" in metrics:
             modes = f"{metrics['modes']:.0f} of {len(self.test.classes)}"
             headline += f", {modes} classes generated"
@@ -156,6 +156,6 @@ class GANEvaluator:
         if "q_error" in metrics:
             q_error = f"{metrics['q_error']:.1%}"
             headline += f", error of Q {q_error}"
-            rows.append(("error of Q on real images", q_error))
-        rows.append(("features of", f"{self.reference.name}, SHA-256 {self.reference.sha256[:12]}"))
+            rows.append(("error of Q", q_error))
+        rows.append(("features of", self.reference.name))
         return headline, rows

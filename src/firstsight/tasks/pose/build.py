@@ -8,7 +8,7 @@ from accelerate.utils import gather_object
 
 from firstsight.data.batches import BatchSource
 from firstsight.data.keypoints.keypoint_set import KeypointSet, convert_skeleton
-from firstsight.data.keypoints.splits import load_people
+from firstsight.data.keypoints.splits import SOURCES, find_people, load_people
 from firstsight.data.keypoints.unusable import find_unusable, leave_out
 from firstsight.errors import DataError
 from firstsight.pose.skeleton import SKELETONS
@@ -38,6 +38,7 @@ class PoseBuilder(BaseBuilder[S]):
         DataError
             If the data cannot be used, or the two sets have different skeletons.
         """
+        check_source(self.name, self.settings.data)
         train, test = load_people(self.settings.data, val_fraction=self.settings.val_fraction)
         train = self._leave_out_unusable(train, "training images")
         test = self._leave_out_unusable(test, "validation images")
@@ -118,3 +119,22 @@ def fingerprint(people: KeypointSet) -> str:
     for array in (people.keypoints, people.boxes, people.areas, people.crowd, people.image_index):
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def check_source(recipe: str, data: str) -> None:
+    """Refuse the data set of a recipe that is not on this machine, and say where it is from.
+
+    Raises
+    ------
+    DataError
+        If ``data`` is such a data set and is neither in the current folder nor in ``$FIRSTSIGHT_HOME/data``.
+    """
+    if data not in SOURCES:
+        return
+    try:
+        find_people(data)
+    except DataError:
+        raise DataError(
+            f"{recipe} needs the data set '{data}' ({SOURCES[data]}), which is not in the package; name your own with"
+            f" `data`: a JSON file of COCO keypoints, or its folder. Or copy '{data}' to $FIRSTSIGHT_HOME/data"
+        ) from None
