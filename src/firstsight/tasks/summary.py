@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import check_arguments, is_source
 from firstsight.errors import UsageError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.profiling import Summary, summarize
@@ -94,7 +94,7 @@ def _network(
         return model, shape or IMAGENET_SHAPE
     if isinstance(model, str) and model not in {**bundled(), **cached()} and not Path(model).exists():
         raise unknown_name("model", model, MODELS, "see: firstsight models; or give package.module:function")
-    loaded = load(model) if isinstance(model, str | Path) else model
+    loaded = load(model) if is_source(model) else model
     net = getattr(getattr(loaded, "network", loaded), "model", None)
     if not isinstance(net, nn.Module):
         raise UsageError(f"`model` must be a network, or the name of one; got {type(model).__name__}")
