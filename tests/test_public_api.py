@@ -62,6 +62,14 @@ def test_evaluate_takes_a_name_or_an_object() -> None:
     assert json.loads(json.dumps(by_name.to_dict()))["metrics"] == by_name.metrics
 
 
+def test_an_unknown_name_of_the_package_names_similar_ones() -> None:
+    for name, similar in (("runs", "compare_runs or list_runs"), ("features", "compute_features"), ("trian", "train")):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean {similar}"):
+            getattr(firstsight, name)
+    with pytest.raises(AttributeError, match=r"see: dir\(firstsight\)"):
+        getattr(firstsight, "zzz")  # noqa: B009 - mypy knows that it does not exist
+
+
 def test_the_result_of_a_training_stands_for_its_run(trained: Callable[[str], Path], tmp_path: Path) -> None:
     run = trained("lenet")
     result = firstsight.TrainResult("lenet", run, 3, "", {}, 0.0, 0.0, 0)

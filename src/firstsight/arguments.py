@@ -166,6 +166,8 @@ def is_checkable(hint: Any) -> bool:
 def check_type(name: str, value: Any, hint: Any) -> None:
     """Raise an error if a value does not have the type of an annotation.
 
+    If a path is expected, a class may say in ``PATH_ADVICE`` how its objects become files.
+
     Integers are accepted as numbers, and numbers and booleans of NumPy as those of Python. True and False are no
     numbers, NaN is none, and a text is no sequence.
 
@@ -192,7 +194,10 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     """
     if not _matches(value, hint):
         shown = one_line(value, MAX_SHOWN) if isinstance(value, str) and _is_choice(hint) else describe(value)
-        raise UsageError(f"`{name}` must be {_expected(hint)}; got {shown or describe(value)}")
+        advice = getattr(value, "PATH_ADVICE", "") if Path in get_args(hint) else ""
+        raise UsageError(
+            f"`{name}` must be {_expected(hint)}; got {shown or describe(value)}{f'; {advice}' if advice else ''}"
+        )
 
 
 def describe(value: Any) -> str:

@@ -1,6 +1,6 @@
 """``firstsight features``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,33 +59,25 @@ def run(argv: list[str]) -> int:
         )
     if arguments.image:
         check_image(arguments.image)
-    from firstsight import plots
     from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.tasks.features import compute_features
     from firstsight.tasks.load import load
 
     model = load(arguments.weights, notify=log)
     features = compute_features(model, arguments.image or None, arguments.layer, seed=arguments.seed)
-    name = features.name or Path(arguments.image).name
-    title = f"{arguments.weights}, {features.layer}: {name}"
-    figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
-    write_figure(figure, target)
-    channels, height, width = features.maps.shape
-    low, high = float(features.maps.min()), float(features.maps.max())
+    features = replace(features, source=arguments.weights)
+    write_figure(features.figure(), target)
     is_generated = features.heading == "generated image"
     if arguments.json:
         document = {
             "weights": arguments.weights,
-            "image": None if is_generated else arguments.image or name,
+            "image": None if is_generated else arguments.image or features.name,
             "seed": (arguments.seed or 0) if is_generated else None,
-            "layer": features.layer,
-            "maps": list(features.maps.shape),
-            "filters": None if features.filters is None else list(features.filters.shape),
-            "range": [low, high],
+            **{key: value for key, value in features.to_dict().items() if key != "image"},
             "out": str(target),
         }
         print_json(document)
         return 0
-    say(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
+    say(str(features))
     say(f"figure: {target}")
     return 0
