@@ -29,7 +29,7 @@ def __getattr__(name: str) -> object:
             return load_name(name)
         from firstsight.errors import similar_names
 
-        contained = [known for known in names if name and name.lower() in known.lower().split("_")]
+        contained = [known for known in names if known.islower() and name.lower() in known.split("_")]
         similar = contained or similar_names(name, names)
         hint = f"; did you mean {' or '.join(similar)}?" if similar else " (see: dir(firstsight))"
         raise AttributeError(f"module 'firstsight' has no attribute '{name}'{hint}")
