@@ -18,7 +18,7 @@ from PIL import Image, ImageShow
 from firstsight.cli.outputs import FIGURES
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
-from firstsight.errors import UsageError, WeightsError
+from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.metrics.frechet import frechet_distance
 from firstsight.models.gan.latent import Latent
 from firstsight.recipes.train import train
