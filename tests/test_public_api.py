@@ -148,6 +148,11 @@ def test_create_model_suggests_the_right_option() -> None:
         firstsight.create_model("resnet50", in_chans=1)
 
 
+def test_an_image_in_the_place_of_weights_is_named() -> None:
+    with pytest.raises(firstsight.WeightsError, match=r"\.jpg: is an image, not weights; name the network first"):
+        firstsight.predict(str(sample_photo()), "lenet-mnist")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -51,7 +51,7 @@ def run(argv: list[str]) -> int:
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
     check_outputs([target], inputs=inputs, force=arguments.force, suffixes=FIGURES)
-    spec = check_weights(arguments.weights, "features")
+    spec = check_weights(arguments.weights, "features", argv=argv)
     if arguments.image and spec is not None and spec.command == "generate":
         raise UsageError(
             f"{arguments.weights} is a generator: it takes no image, but makes one from a latent vector; choose the"

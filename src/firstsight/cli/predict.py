@@ -35,7 +35,7 @@ class Arguments:
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """A run directory, latest (the newest run), the name of weights (see: firstsight weights list), or a .safetensors
     file."""
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")] = ()
     """Images, folders, zip files, or patterns such as "photos/*.jpg"."""
     top: int = 5
     """Number of classes to print for each image."""
@@ -58,7 +58,8 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print; report unreadable images on stderr, with exit code 1, and classify the others."""
     arguments = parse(Arguments, "predict", argv, examples=EXAMPLES)
-    check_weights(arguments.weights, "predict", "classification")
+    words = argv if arguments.images else [*argv, "IMAGE"]
+    check_weights(arguments.weights, "predict", "classification", argv=words)
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
     _check_files(arguments)

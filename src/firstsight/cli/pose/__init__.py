@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "pose", argv, examples=EXAMPLES)
     for weights, kinds in ((arguments.model, POSE_KINDS), (arguments.detector, POSE_KINDS[:1])):
         if weights is not None:
-            check_weights(weights, "pose", *kinds)
+            check_weights(weights, "pose", *kinds, argv=argv)
     for name in arguments.images:
         if not os.path.lexists(expand_user(name)) and (text := describe_name(name, "an image or a video")):
             raise UsageError(text)
@@ -108,7 +108,7 @@ def _check_files(arguments: Arguments, *, is_single: bool) -> None:
 
 def _image_files(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
     """Yield the files of images and folders; append a message to ``refused`` for each that does not exist."""
-    from firstsight.data.image_io import SUFFIXES
+    from firstsight.data.signatures import SUFFIXES
 
     for name in names:
         path = Path(name)
