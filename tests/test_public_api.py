@@ -62,6 +62,13 @@ def test_evaluate_takes_a_name_or_an_object() -> None:
     assert json.loads(json.dumps(by_name.to_dict()))["metrics"] == by_name.metrics
 
 
+def test_a_gan_is_summarized_as_a_pair_and_a_class_is_an_index() -> None:
+    pair = firstsight.create_model("dcgan")
+    assert firstsight.summary(pair).parameters == firstsight.summary("dcgan").parameters
+    by_name, by_index = (firstsight.generate("dcgan-fashion", 2, label=label) for label in ("Dress", 3))
+    assert torch.equal(by_name.images, by_index.images)
+
+
 def test_an_unknown_name_of_the_package_names_similar_ones() -> None:
     for name, similar in (("runs", "compare_runs or list_runs"), ("features", "compute_features"), ("trian", "train")):
         with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean {similar}"):

@@ -87,7 +87,15 @@ def test_what_the_network_sees_is_drawn(run: Run) -> None:
 def test_nothing_is_loaded_if_there_is_no_image(run: Run, names: list[str], message: str) -> None:
     Path("empty").mkdir()
     code, out, err = run("predict", "vgg16", *names)
-    assert (code, out) == (1, "") and err == f"firstsight: {message}\n"
+    assert (code, out) == (2 if names == ["gone.png"] else 1, "") and err == f"firstsight: {message}\n"
+
+
+def test_the_table_ends_with_the_counts_per_class_and_has_no_empty_column(run: Run) -> None:
+    load_data("digits", "test")[:3].save("mine")
+    code, out, _ = run("predict", "lenet-digits", "mine", "--top", "1")
+    assert code == 0 and out.splitlines()[0].split() == ["image", "class", "probability"]
+    assert out.splitlines()[-1] == "3 images (9: 2, 8: 1)"
+    assert " 0.0%" not in run("predict", "lenet-digits", "mine")[1]
 
 
 def test_remarks_are_counted_by_kind(capsys: pytest.CaptureFixture[str]) -> None:

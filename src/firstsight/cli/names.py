@@ -17,7 +17,7 @@ from typing import Any
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
 from firstsight.data.signatures import SUFFIXES, is_image_file
-from firstsight.errors import DataError, UsageError, WeightsError, similar_names, suggest, unknown_name
+from firstsight.errors import UsageError, WeightsError, similar_names, suggest, unknown_name
 from firstsight.models.registry import MODELS, check_options
 from firstsight.recipes import RECIPES
 from firstsight.recipes.zoo import DEFAULTS
@@ -421,14 +421,12 @@ def check_image(name: str) -> None:
     Raises
     ------
     UsageError
-        If it is the name of something else.
-    DataError
-        If there is no such file.
+        If there is no such file; the message says what else has this name.
     """
     if not os.path.lexists(expand_user(name)):
         if text := describe_name(name, "an image"):
             raise UsageError(text)
-        raise DataError(f"{name}: No such file or directory")
+        raise UsageError(f"{name}: No such file or directory")
 
 
 def describe_name(name: str, role: str = "a command") -> str:

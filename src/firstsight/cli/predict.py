@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from firstsight.data.image_source import ImageSource
     from firstsight.tasks.classification.classifier import Classifier, Prediction
 
+MIN_SHOWN = 0.0005
+"""The table does not show other classes with a smaller probability, which would be 0.0%."""
 MAX_SHOWN = 12
 """Number of images in the figure of ``--show-input``."""
 EXAMPLES = (
@@ -69,6 +71,7 @@ def run(argv: list[str]) -> int:
     refused: list[str] = []
     sources = _find(arguments.images, refused)
     predictions: list[Prediction] = []
+    counts: Counter[str] = Counter()
     if sources:
         classifier: Classifier = load_as("classification", arguments.weights, device=arguments.device, notify=log)
         stream = classifier.stream(
@@ -79,7 +82,6 @@ def run(argv: list[str]) -> int:
             on_error=lambda error: refused.append(str(error)),
         )
         remarks = Remarks()
-        counts: Counter[str] = Counter()
         with _writing(arguments.csv, min(arguments.top, len(classifier.classes))) as write:
             for item in progress(stream, "images", total=len(sources)):
                 remarks.add(item)
@@ -95,7 +97,7 @@ def run(argv: list[str]) -> int:
     if arguments.json:
         print_json([prediction.to_dict() for prediction in predictions])
     elif predictions:
-        _print_table(predictions)
+        _print_table(predictions, counts)
     return report_failures(refused)
 
 
@@ -109,8 +111,14 @@ def _check_files(arguments: Arguments) -> None:
             check_outputs([path], inputs=inputs, force=arguments.force, option=option, suffixes=suffixes)
 
 
-def _find(names: Iterable[str], refused: list[str]) -> "list[ImageSource]":
-    """Return the image files of all arguments, if one exists; append a message to ``refused`` for all others."""
+def _find(names: Sequence[str], refused: list[str]) -> "list[ImageSource]":
+    """Return the image files of all arguments, if one exists; append a message to ``refused`` for all others.
+
+    Raises
+    ------
+    UsageError
+        If the only one does not exist.
+    """
     from firstsight.data.image_source import find_images
     from firstsight.errors import DataError
 
@@ -126,6 +134,8 @@ def _find(names: Iterable[str], refused: list[str]) -> "list[ImageSource]":
             return sources  # the others are refused in their order
         except DataError as error:
             missing.append(str(error))
+    if len(missing) == len(names) == 1:
+        raise UsageError(missing[0])
     refused += missing
     return []
 
@@ -187,22 +197,40 @@ def _print_files(arguments: Arguments, counts: Counter[str]) -> None:
 
     show = log if arguments.json else say
     if arguments.csv is not None:
-        n = counts.total()
-        classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
-        show(f"{n:,} image{'' if n == 1 else 's'} ({classes}{', ...' if len(counts) > 10 else ''})")
+        show(describe_counts(counts))
         show(f"table: {arguments.csv}")
     if arguments.show_input is not None:
         show(f"figure: {arguments.show_input}")
 
 
-def _print_table(predictions: "list[Prediction]") -> None:
-    from firstsight.cli.console import out, table
+def describe_counts(counts: Counter[str]) -> str:
+    """Return the number of images and of those of each class, the most frequent first.
 
-    rows = table("image", "class", "probability", "other classes", right=("probability",))
-    for prediction in predictions:
-        others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
-        rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
+    >>> describe_counts(Counter(["cat", "dog", "cat"]))
+    '3 images (cat: 2, dog: 1)'
+    """
+    n = counts.total()
+    classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
+    return f"{n:,} image{'' if n == 1 else 's'} ({classes}{', ...' if len(counts) > 10 else ''})"
+
+
+def _print_table(predictions: "list[Prediction]", counts: Counter[str]) -> None:
+    """Print a row for each image, without classes of less than 0.05 %, and the counts per class."""
+    from firstsight.cli.console import out, say, table
+
+    others = [
+        ", ".join(
+            f"{item.label} {item.probability:.1%}" for item in prediction.top[1:] if item.probability >= MIN_SHOWN
+        )
+        for prediction in predictions
+    ]
+    rows = table("image", "class", "probability", *(["other classes"] if any(others) else []), right=("probability",))
+    for prediction, more in zip(predictions, others, strict=True):
+        cells = (prediction.image, prediction.label, f"{prediction.probability:.1%}")
+        rows.add_row(*cells, *([more] if any(others) else []))
     out().print(rows)
+    if len(predictions) > 1:
+        say(describe_counts(counts))
 
 
 def _show_inputs(arguments: Arguments, classifier: "Classifier", sources: "list[ImageSource]") -> None:

@@ -27,7 +27,7 @@ MAX_COMPARED = 12
 State = Literal["finished", "interrupted", "running", "damaged"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunSummary:
     """Short description of a run.
 
@@ -83,6 +83,11 @@ class RunSummary:
     def run_dir(self) -> Path:
         """Run directory, as `TrainResult` has it."""
         return self.path
+
+    def __repr__(self) -> str:
+        best = f", best {self.metric.label} {self.text_of(self.best)}" if self.metric and self.best is not None else ""
+        epochs = f": {self.recipe}, {self.epochs} of {self.planned_epochs} epochs{best}" if self.recipe else ""
+        return f"RunSummary({self.path}, {self.state}{epochs})"
 
     def text_of(self, value: float | None) -> str:
         """Return a value of the main metric as text; "-" for None."""
@@ -251,7 +256,7 @@ def _finite(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, f
     return [(row["epoch"], row[key]) for row in history if key in row and math.isfinite(row[key])]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunComparison:
     """Comparison of several runs.
 
@@ -283,6 +288,9 @@ class RunComparison:
             "metrics": {name: list(values) for name, values in self.metrics.items()},
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        return f"RunComparison({', '.join(self.labels)}; {len(self.settings)} settings differ)"
 
     def figure(self) -> "Figure":
         """Return the curves of the loss and of the main metric, all runs in one figure."""

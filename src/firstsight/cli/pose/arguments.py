@@ -33,8 +33,8 @@ class Arguments:
     """Estimate the poses of people in images, a video or a camera."""
 
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[IMAGE_OR_FOLDER_OR_VIDEO...]")] = ()
-    """Images (PNG, JPEG, GIF, BMP, TIFF, WebP or PPM) or folders of images; or one video, or camera, or camera:1.
-    Without any, a bundled photograph of four people is used."""
+    """Images, folders, zip files, or patterns such as "photos/*.jpg"; or one video, or camera, or camera:1. Without
+    any, a bundled photograph of four people is used."""
     model: Maybe[str] = None
     """A run directory, latest (the newest run), the name of weights, a .safetensors file, or the published
     checkpoint_iter_370000.pth of lightweight OpenPose (default: downloaded openpose-mobilenet weights, or else bundled

@@ -60,7 +60,8 @@ def generate(
     seed : int
         Seed of the latent vectors; the same seed gives the same images.
     label : str | int | None
-        Class to generate, for a generator with codes. It sets the first code; ``codes`` can set the others.
+        Class to generate, by its name or its index, for a generator with codes.
+        It sets the first code; ``codes`` can set the others.
     codes : str
         Values or ranges of codes, as in "c1=3,c2=-1..1"; categories have the first numbers. A range of a category is
         traversed down the rows, a range of a continuous code across the columns, with the same noise.
