@@ -50,11 +50,12 @@ RESULTS: dict[str, Callable[[], Any]] = {
         NOISE, torch.arange(16), tuple(f"{i}{MARKUP}" for i in range(16)), MARKUP, "train", notes=(MARKUP,),
         skipped=(SkippedImage(MARKUP, MARKUP),),
     ),
+    "features": lambda: firstsight.compute_features("lenet-digits", Image.linear_gradient("L")),
     "classifier": lambda: firstsight.load("lenet-digits"),
     "generator": lambda: firstsight.load("gan-digits"),
     "estimator": lambda: firstsight.load("pose-tiny-lsp"),
 }  # fmt: skip
-SAVED = ("prediction", "evaluation", "grid", "poses", "frame", "filter", "training", "summary")
+SAVED = ("prediction", "evaluation", "grid", "poses", "frame", "filter", "training", "summary", "images", "features")
 
 
 class Checker(HTMLParser):
@@ -93,6 +94,7 @@ def test_html_is_escaped_closed_and_small(name: str) -> None:
         "poses",
         "frame",
         "filter",
+        "features",
         "summary",
         "classifier",
         "generator",
@@ -135,7 +137,7 @@ def test_a_table_is_printed_in_a_terminal(name: str, capsys: pytest.CaptureFixtu
     assert "\x1b" not in out and out.splitlines()[0] == str(result).splitlines()[0].replace("\x1b", "\\x1b")
 
 
-@pytest.mark.parametrize("name", ["grid", "poses"])
+@pytest.mark.parametrize("name", ["grid", "poses", "features"])
 def test_an_image_is_opened_in_a_viewer_or_else_written_to_a_file(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

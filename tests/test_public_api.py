@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,42 @@ def test_evaluate_takes_a_name_or_an_object() -> None:
     assert by_name.n == 359 and by_name.metrics["accuracy"] == pytest.approx(358 / 359)
     assert "accuracy 99.72%" in str(by_name) and "<table>" in by_name._repr_html_()
     assert json.loads(json.dumps(by_name.to_dict()))["metrics"] == by_name.metrics
+
+
+def test_a_gan_is_summarized_as_a_pair_and_a_class_is_an_index() -> None:
+    pair = firstsight.create_model("dcgan")
+    assert firstsight.summary(pair).parameters == firstsight.summary("dcgan").parameters
+    by_name, by_index = (firstsight.generate("dcgan-fashion", 2, label=label) for label in ("Dress", 3))
+    assert torch.equal(by_name.images, by_index.images)
+
+
+def test_an_unknown_name_of_the_package_names_similar_ones() -> None:
+    for name, similar in (("runs", "compare_runs or list_runs"), ("features", "compute_features"), ("trian", "train")):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean {similar}"):
+            getattr(firstsight, name)
+    with pytest.raises(AttributeError, match=r"see: dir\(firstsight\)"):
+        getattr(firstsight, "zzz")  # noqa: B009 - mypy knows that it does not exist
+
+
+def test_the_result_of_a_training_stands_for_its_run(trained: Callable[[str], Path], tmp_path: Path) -> None:
+    run = trained("lenet")
+    result = firstsight.TrainResult("lenet", run, 3, "", {}, 0.0, 0.0, 0)
+    (summary,) = firstsight.list_runs(run)
+    digit = firstsight.load_data("digits", "test")[0]
+    expected = firstsight.predict(run, digit)
+    for source in (result, summary):
+        assert firstsight.load(source).source == str(run / "model.safetensors")
+        assert firstsight.predict(source, digit) == expected
+    assert firstsight.evaluate(result) == firstsight.evaluate(run)
+    assert firstsight.summary(result).parameters == 61706
+    firstsight.export(result, tmp_path / "lenet.safetensors")
+    assert firstsight.load(tmp_path / "lenet.safetensors").predict(digit) == expected
+    gan = firstsight.TrainResult("gan-digits", trained("gan"), 3, "", {}, 0.0, 0.0, 0)
+    assert torch.equal(firstsight.generate(gan, 2).images, firstsight.generate(trained("gan"), 2).images)
+    with pytest.raises(firstsight.WeightsError, match="holds a classifier, not a pose network"):
+        firstsight.estimate_pose(sample_photo(), result)
+    tuned = firstsight.train("lenet", weights=result, max_steps=1, out=tmp_path / "tuned")
+    assert json.loads((tuned.run_dir / "config.json").read_text())["settings"]["weights"] == str(run)
 
 
 def test_options_of_an_evaluation_are_checked() -> None:
@@ -118,6 +155,11 @@ def test_create_model_suggests_the_right_option() -> None:
         firstsight.create_model("resnet50", in_chans=1)
 
 
+def test_an_image_in_the_place_of_weights_is_named() -> None:
+    with pytest.raises(firstsight.WeightsError, match=r"\.jpg: is an image, not weights; name the network first"):
+        firstsight.predict(str(sample_photo()), "lenet-mnist")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -125,7 +167,7 @@ def test_create_model_suggests_the_right_option() -> None:
         ("mlp", r"^mlp has no trained weights; train it \(firstsight train mlp\), or give a run directory or a file$"),
         ("mlp-digits", r"^mlp has no trained weights; train it \(firstsight train mlp-digits\)"),
         ("vgg61", r"did you mean vgg16\? "),
-        (3, "^`name_or_path` must be a string or a path; got 3$"),
+        (3, "^`name_or_path` must be a string or a path or the result of a training; got 3$"),
     ],
 )
 def test_load_names_the_weights_that_exist(name: Any, message: str) -> None:
@@ -236,7 +278,7 @@ def test_the_names_of_the_package() -> None:
         (lambda: firstsight.create_model(None), "`name` must be a string; got None"),
         (lambda: firstsight.create_model("lenet", weights=True), "`weights` must be a string or None; got True"),
         (lambda: firstsight.predict("lenet-digits", torch.rand(1, 8, 8), top=2.5), "`top` must be an integer; got 2.5"),
-        (lambda: firstsight.load(3), "`name_or_path` must be a string or a path; got 3"),
+        (lambda: firstsight.load(3), "`name_or_path` must be a string or a path or the result of a training; got 3"),
     ],
 )
 def test_values_of_a_wrong_type_are_refused_by_the_name_of_the_parameter(call: object, message: str) -> None:
@@ -261,7 +303,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("train", {"recipe": "lenet", "device": "gpu"}, "`device` must be one of auto, cpu, cuda, mps; got gpu"),
     ("evaluate", {"model": "lenet-digits", "strict": 1}, "`strict` must be True or False; got 1"),
     ("evaluate", {"model": "dcgan-fashion", "n": "9"}, "`n` must be an integer; got the text '9'"),
-    ("load", {"name_or_path": ["lenet"]}, "`name_or_path` must be a string or a path; got the list ['lenet']"),
+    (
+        "load",
+        {"name_or_path": ["lenet"]},
+        "`name_or_path` must be a string or a path or the result of a training; got the list ['lenet']",
+    ),
     ("load_data", {"name_or_path": "digits", "size": "32"}, "`size` must be an integer; got the text '32'"),
     ("create_model", {"name": "dcgan", "latent_dim": "8"}, "`latent_dim` must be an integer; got the text '8'"),
     ("generate", {"generator": "gan-digits", "n": "4"}, "`n` must be an integer; got the text '4'"),

@@ -29,6 +29,7 @@ STUB_HEADER = '''"""Signature of `firstsight.train`. Written by tools/make_train
 from pathlib import Path
 from typing import Literal
 
+from firstsight.arguments import HasRun
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback
 from firstsight.recipes.train import TrainResult
@@ -39,6 +40,8 @@ HEADER = '''"""Keyword arguments of `firstsight.train`. Written by tools/make_tr
 
 from pathlib import Path
 from typing import Literal, TypedDict
+
+from firstsight.arguments import HasRun
 
 
 class TrainSettings(TypedDict, total=False):
@@ -67,6 +70,8 @@ def settings_fields() -> dict[str, tuple[str, str]]:
             parts.append(f"Literal[{', '.join(map(_quoted, literals))}]")
         if name in PATHS:
             parts.append("Path")
+        if name == "weights":
+            parts.append("HasRun")
         fields[name] = (" | ".join(parts), docs[name])
     return fields
 

@@ -41,6 +41,8 @@ from .tasks.create import create_model as create_model
 from .tasks.evaluate import evaluate as evaluate
 from .tasks.evaluation import Evaluation as Evaluation
 from .tasks.export import export as export
+from .tasks.features import Features as Features
+from .tasks.features import compute_features as compute_features
 from .tasks.filter import apply_filter as apply_filter
 from .tasks.gan.generate import add_nearest_neighbors as add_nearest_neighbors
 from .tasks.gan.generate import generate as generate

@@ -8,19 +8,59 @@ from functools import cache
 from numbers import Integral, Number, Real
 from pathlib import Path, PurePath
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, Unpack, get_args, get_origin
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeGuard,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    runtime_checkable,
+)
 
 from firstsight.errors import UsageError
 from firstsight.text import one_line
 
+
+@runtime_checkable
+class HasRun(Protocol):
+    """Result of a training, such as `TrainResult` or `RunSummary`: it stands for its run directory."""
+
+    @property
+    def run_dir(self) -> Path:
+        """Run directory."""
+
+
 NAMES: dict[Any, str] = {
     int: "an integer", float: "a number", str: "a string", bool: "True or False", Path: "a path", type(None): "None",
-    None: "None",
+    None: "None", HasRun: "the result of a training",
 }  # fmt: skip
 """Types that `check_type` knows, as messages name them."""
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_SHOWN = 60
 """Number of characters of a value that a message repeats."""
+
+
+ModelSource: TypeAlias = str | Path | HasRun
+"""What `firstsight.load` takes: a name of weights, a path, or the result of a training."""
+
+
+def is_source(model: Any) -> TypeGuard[ModelSource]:
+    """Return whether this is what `firstsight.load` takes, and not a model."""
+    return isinstance(model, str | Path | HasRun)
+
+
+def to_source(model: ModelSource) -> str | Path:
+    """Return the run directory of the result of a training; anything else unchanged.
+
+    >>> to_source("lenet-digits")
+    'lenet-digits'
+    """
+    return Path(model.run_dir) if isinstance(model, HasRun) else model
 
 
 def expand_user(path: str | Path) -> Path:
@@ -126,6 +166,8 @@ def is_checkable(hint: Any) -> bool:
 def check_type(name: str, value: Any, hint: Any) -> None:
     """Raise an error if a value does not have the type of an annotation.
 
+    If a path is expected, a class may say in ``PATH_ADVICE`` how its objects become files.
+
     Integers are accepted as numbers, and numbers and booleans of NumPy as those of Python. True and False are no
     numbers, NaN is none, and a text is no sequence.
 
@@ -152,7 +194,10 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     """
     if not _matches(value, hint):
         shown = one_line(value, MAX_SHOWN) if isinstance(value, str) and _is_choice(hint) else describe(value)
-        raise UsageError(f"`{name}` must be {_expected(hint)}; got {shown or describe(value)}")
+        advice = getattr(value, "PATH_ADVICE", "") if Path in get_args(hint) else ""
+        raise UsageError(
+            f"`{name}` must be {_expected(hint)}; got {shown or describe(value)}{f'; {advice}' if advice else ''}"
+        )
 
 
 def describe(value: Any) -> str:

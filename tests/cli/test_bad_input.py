@@ -219,7 +219,7 @@ def test_code_in_a_pth_file_is_never_executed(run: Run, legacy: bool) -> None:
 
 
 def test_a_missing_image_is_reported_before_weights_are_downloaded(run: Run) -> None:
-    refused(run("predict", "resnet34", "gone.png"), 1, "gone.png: No such file")
+    refused(run("predict", "resnet34", "gone.png"), 2, "gone.png: No such file")
 
 
 def truncate(content: bytes) -> bytes:

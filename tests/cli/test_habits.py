@@ -112,14 +112,14 @@ def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> Non
         ("train resnet", "unknown recipe or model 'resnet': did you mean resnet18 or "),
         ("train resnet34-imagenet", "is the name of weights, not a recipe or model; type: firstsight train resnet34"),
         ("train .", "'.' is a folder, not a recipe or model; type: firstsight train lenet --data ."),
-        ("train lenet --weights lenett", "did you mean lenet-digits or lenet-fashion or lenet-mnist?"),
+        ("train lenet --weights lenett", "did you mean lenet-mnist or lenet-fashion or lenet-digits?"),
         ("train lenet --data convnet", "'convnet' is a network, not a data set; data sets: digits, "),
         (
             "generate gan",
             "gan is a network, not weights; its trained weights: gan-digits; type: firstsight generate gan",
         ),
         ("generate lenet-digits", "holds a classifier, not a generator (type: firstsight predict lenet-digits IMAGE)"),
-        ("predict lenet", "lenet is a network, not weights; its trained weights: lenet-digits, lenet-fashion"),
+        ("predict lenet", "lenet-mnist, lenet-fashion, lenet-digits; type: firstsight predict lenet-mnist IMAGE"),
         ("pose lenet", "'lenet' is a network, not an image or a video; type: firstsight summary lenet, or"),
         ("pose pose-tiny-lsp", "not an image or a video; type: firstsight pose IMAGE --model pose-tiny-lsp"),
         ("data lenet", "'lenet' is a network, not a data set; type: firstsight summary lenet, or firstsight train"),
@@ -127,16 +127,21 @@ def test_all_options_are_in_the_long_help_with_their_whole_text(run: Run) -> Non
         ("models FashionMNIST", "'FashionMNIST' is a data set, not a model or recipe; type: firstsight train lenet"),
         ("weights get mnist", "'mnist' is a data set, not the name of published weights; type: firstsight train"),
         ("filter lenet", "'lenet' is a network, not an image; type: firstsight summary lenet"),
-        ("predict lenet x.png", "lenet-fashion, lenet-mnist; type: firstsight predict lenet-digits IMAGE"),
+        ("predict lenet x.png --top 1", "type: firstsight predict lenet-mnist x.png --top 1"),
+        ("export lenet lenet.onnx", "type: firstsight export lenet-mnist lenet.onnx"),
+        ("train lenet --weights=mnist", "type: firstsight train lenet --weights=lenet-mnist"),
+        ("predict lenet-mnist", "missing: IMAGE; name at least one image"),
+        ("predict x.png", "is the name of an image; name the network first: firstsight predict lenet-mnist x.png"),
+        ("predict *.png lenet-digits", "a pattern; name the network first: firstsight predict lenet-digits '*.png'"),
         ("predict gan-digits x.png", "holds a generator, not a classifier (type: firstsight generate gan-digits)"),
         ("predict infogan x.png", "its trained weights: infogan-mnist; type: firstsight generate infogan-mnist"),
         ("predict convnet-digits x.png", "'convnet-digits' is a recipe without trained weights; train it: firstsight"),
-        ("evaluate mnist", "'mnist' is a data set, not weights; weights trained on it: infogan-mnist, lenet-mnist"),
+        ("evaluate mnist", "is a data set, not weights; weights trained on it: lenet-mnist, infogan-mnist; type"),
         ("evaluate LeNet_MNIST", "did you mean lenet-mnist? type: firstsight evaluate lenet-mnist"),
         ("evaluate mlp", "mlp is a network without trained weights; train it (firstsight train mlp)"),
         ("evaluate lenet-digits --data FashionMNIST", "nor an existing path; did you mean fashion-mnist?"),
         ("evaluate lenet-digits --n 3", "--n is not for a classifier, which lenet-digits is"),
-        ("features lenet", "type: firstsight features lenet-digits"),
+        ("features lenet", "type: firstsight features lenet-mnist"),
         ("features lenet-digits gone.png", "gone.png: No such file or directory"),
         ("pose --model lenet-digits", "lenet-digits: holds a classifier, not a pose network (type: firstsight predict"),
         ("pose --detector pose-tiny-lsp", "holds a top-down pose network, not a bottom-up pose network"),
@@ -156,6 +161,27 @@ def test_a_name_of_another_kind_is_explained(run: Run, line: str, message: str) 
     code, out, err = run(*line.split())
     assert code in (1, 2) and out == "" and err.splitlines()[-1].startswith("firstsight: ")
     assert message in err, err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("predict d.jpg", "d.jpg is an image; name the network first: firstsight predict lenet-mnist d.jpg"),
+        ("predict d.jpg lenet-digits --top 1", "the network first: firstsight predict lenet-digits d.jpg --top 1"),
+        ("predict photos", "photos is a folder of images; name the network first: firstsight predict lenet-mnist"),
+        ("features d.jpg", "d.jpg is an image; name the network first: firstsight features lenet-mnist d.jpg"),
+        ("evaluate d.jpg", "d.jpg is an image, not weights; to classify it: firstsight predict lenet-mnist d.jpg"),
+        ("summary d.jpg", "d.jpg is an image, not weights; to classify it: firstsight predict lenet-mnist d.jpg"),
+        ("train lenet --weights d.jpg", "d.jpg is an image, not weights; to classify it: firstsight predict"),
+        ("pose --model d.jpg", "d.jpg is an image, not weights; to find people in it: firstsight pose d.jpg"),
+    ],
+)
+def test_an_image_in_the_place_of_weights_is_recognized(run: Run, line: str, message: str) -> None:
+    Path("photos").mkdir()
+    for path in ("d.jpg", "photos/a.jpg"):
+        Path(path).write_bytes(b"\xff\xd8\xff\xe0")  # begins as a JPEG file does
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "") and message in err, err
 
 
 BEFORE_TORCH = """
@@ -187,6 +213,7 @@ evaluate lenet-digits --n 3
 evaluate lenet-digits --data nothing
 predict lenet-digits
 predict lenet x.png
+predict x.png
 predict gan-digits x.png
 predict lenet-digits x.png --top x
 generate gan

@@ -232,7 +232,7 @@ def test_data_describes_a_folder_and_draws_a_contact_sheet(run: Run, make_images
     assert "photos: 2 classes, 13 train images, 3 test images" in out
     assert re.search(r"dark +8 +2\n", out) and re.search(r"light +5 +1\n", out)
     assert "width x height: min 30x30, median 30x30, max 90x60 pixels" in out and "modes: RGB (16)" in out
-    assert "left out light/text.png: not an image" in out and "left out 1 image: 1 in no folder" in out
+    assert "left out light/text.png: not an image" in out and "left out 1 image: 1 in no class folder" in out
     with Image.open("sheet.png") as sheet:
         levels = [sheet.convert("L").getpixel((318, y)) for y in (58, 175)]  # the first image of each class
         assert levels[0] < 80 < 150 < levels[1] < 220

@@ -1,6 +1,8 @@
 """`firstsight pose` on images, with a weights file that detects people drawn in colors."""
 
 import json
+import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,7 +110,7 @@ def test_unreadable_images_are_named_with_exit_code_1_and_the_others_processed(p
     code, out, err = pose("one", "--json")
     assert code == 0 and len(json.loads(out)) == 1
     code, out, err = pose("gone.png", "--json")
-    assert (code, out) == (1, "[]\n") and "gone.png: No such file" in err
+    assert (code, out) == (2, "") and "gone.png: No such file" in err
 
 
 def test_min_joints_leaves_out_people_with_few_joints(pose: Run) -> None:
@@ -120,6 +122,17 @@ def test_min_joints_leaves_out_people_with_few_joints(pose: Run) -> None:
     assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "2", "8"]
     code, out, _ = pose("part.png", "--min-joints", 4)
     assert code == 0 and out.splitlines()[1].split()[:3] == ["part.png", "1", "5"]
+
+
+def test_patterns_and_zip_files_are_read_as_by_predict(pose: Run, photo: Path) -> None:
+    shutil.copy(photo, "second.png")
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        archive.write("second.png")
+    code, out, _ = pose("*.png", "photos.zip", "--json")
+    names = [entry["image"] for entry in json.loads(out)]
+    assert code == 0 and names == ["photo.png", "second.png", "photos.zip/second.png"]
+    assert pose("*.png", "--min-score", "1", "--out", "drawn")[0] == 0
+    assert {path.name for path in Path("drawn").iterdir()} == {"photo-pose.png", "second-pose.png"}
 
 
 def test_scores_are_between_0_and_1_and_low_ones_are_left_out(pose: Run, photo: Path, weights: Path) -> None:
@@ -268,7 +281,7 @@ def test_options_that_cannot_be_used_are_refused(pose: Run, photo: Path, argumen
 
 def test_a_missing_image_is_reported_before_the_weights_are_looked_for(run: Run) -> None:
     code, out, err = run("pose", "gone.png", "--model", "openpose-mobilenet")
-    assert (code, out) == (1, "") and err == "firstsight: gone.png: No such file or directory\n"
+    assert (code, out) == (2, "") and err == "firstsight: gone.png: No such file or directory\n"
 
 
 def test_weights_that_are_missing_or_of_another_kind_are_refused(run: Run, photo: Path) -> None:

@@ -90,7 +90,7 @@ def test_what_the_network_sees_is_drawn(run: Run) -> None:
 def test_nothing_is_loaded_if_there_is_no_image(run: Run, names: list[str], message: str) -> None:
     Path("empty").mkdir()
     code, out, err = run("predict", "vgg16", *names)
-    assert (code, out) == (1, "") and err == f"firstsight: {message}\n"
+    assert (code, out) == (2, "") and err == f"firstsight: {message}\n"
     code, out, err = run("predict", "vgg16", *names, "--json", "--csv", "classes.csv", "--top", 2)
     assert code == 1 and err.splitlines() == [
         "0 images, 1 not readable",
@@ -116,6 +116,14 @@ def test_unreadable_images_are_listed_in_their_place(run: Run, photos: Path, bat
     ]  # fmt: skip
     assert [item["image"] for item in listed if "error" not in item] == readable
     assert listed[3] == {"image": "gone.png", "error": "No such file or directory"}
+
+
+def test_the_table_ends_with_the_counts_per_class_and_has_no_empty_column(run: Run) -> None:
+    load_data("digits", "test")[:3].save("mine")
+    code, out, _ = run("predict", "lenet-digits", "mine", "--top", "1")
+    assert code == 0 and out.splitlines()[0].split() == ["image", "class", "probability"]
+    assert out.splitlines()[-1] == "3 images (9: 2, 8: 1)"
+    assert " 0.0%" not in run("predict", "lenet-digits", "mine")[1]
 
 
 def test_remarks_are_counted_by_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,5 +102,8 @@ def test_anything_else_is_refused_in_one_sentence(image: object, error: type[Exc
 
 
 def test_a_number_instead_of_images_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`images` must be a path, .* or \(N, C, H, W\), or a list of these; got int"):
+    with pytest.raises(
+        UsageError,
+        match=r"`images` must be a path, .* or \(N, C, H, W\), .* or a list of these; got int",
+    ):
         list(named_images(3))  # type: ignore[arg-type]

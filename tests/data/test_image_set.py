@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch.utils.data import DataLoader
 
+from firstsight import evaluate, train
 from firstsight.data.images.image_set import ImageSet, holdout_fraction, stratified_split
 from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError, UsageError
@@ -151,3 +153,36 @@ def test_a_data_loader_reads_it() -> None:
     assert torch.equal(doubled[1][0], data.images[1].float() / 255 * 2) and len(doubled) == 6
     batches = [*DataLoader(data, batch_size=3)]  # type: ignore[arg-type]
     assert [batch.label.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_saved_class_folders_are_read_as_the_same_data(tmp_path: Path) -> None:
+    pixels = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    data = ImageSet(pixels, torch.tensor([1, 0, 1, 0, 1, 0]), ("a/b", "cat", "none"), "own", "train")
+    assert data.save(tmp_path / "own" / "train") == tmp_path / "own" / "train"
+    data[:2].save(tmp_path / "own" / "test")
+    again = load_data(tmp_path / "own", size=8)
+    assert again.classes == ("a-b", "cat")
+    order = torch.argsort(data.labels, stable=True)
+    assert torch.equal(again.images, pixels[order]) and torch.equal(again.labels, data.labels[order])
+    assert len(load_data(tmp_path / "own", "test", size=8)) == 2
+    with pytest.raises(UsageError, match="exists and is not empty; name a new folder"):
+        data.save(tmp_path / "own" / "train")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        data.save(tmp_path / "file")
+    assert sorted(path.name for path in tmp_path.rglob("*tmp*")) == []
+
+
+def test_a_contact_sheet_has_a_row_per_class_with_images(tmp_path: Path) -> None:
+    images = torch.stack([torch.full((1, 8, 8), value, dtype=torch.uint8) for value in (10, 20, 30)])
+    data = ImageSet(images, torch.tensor([2, 0, 2]), ("a", "b", "c"), "own", "train")
+    with Image.open(data.save(tmp_path / "sheet.png")) as sheet:
+        assert sheet.size == (128, 128)  # 8 pixels are enlarged to 64
+        assert np.asarray(sheet)[::64, ::64].tolist() == [[20, 0], [10, 30]]
+
+
+def test_a_set_in_the_place_of_a_path_says_how_to_write_it() -> None:
+    data = load_data("digits", "test")
+    for use in (lambda: train("lenet", data=data), lambda: evaluate("lenet-digits", data)):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"type ImageSet; write its images .*data\.save\('FOLDER'\)"):
+            use()

@@ -46,7 +46,7 @@ TWO = ("train/cat/6", "train/dog/6")
         (("cat/train/6", "dog/train/6", "cat/test/2", "dog/test/2"), (12, 4), ""),
         (("pets/cat/6", "pets/dog/6", "1"), (10, 2), "left out 1 image: 1 in outer folders"),
         (("cat/6", "dog/6", "test/4"), (10, 2), "4 in test/ (no class folders)"),
-        (("cat/6", "dog/6", "1"), (10, 2), "left out 1 image: 1 in no folder"),
+        (("cat/6", "dog/6", "1"), (10, 2), "left out 1 image: 1 in no class folder"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["folder", "zip"])

@@ -49,6 +49,28 @@ def write_run(
     return run
 
 
+def test_runs_are_compared_by_path_by_summary_and_as_one_list() -> None:
+    write_run("runs/a/1", [0.5, 0.9])
+    write_run("runs/b/1", [0.6, 0.7])
+    expected = compare_runs("a/1", "b/1").to_dict()
+    assert compare_runs(["a/1", Path("runs/b/1")]).to_dict() == expected
+    by_name = sorted(list_runs(), key=lambda run: run.path)
+    assert compare_runs(by_name).to_dict() == compare_runs(*by_name).to_dict() == expected
+
+
+def test_repr_of_a_run_and_of_a_comparison_is_one_short_line() -> None:
+    write_run("runs/a/1", [0.5, 0.9], epochs=2)
+    write_run("runs/b/1", [0.6, 0.7], lr=0.1)
+    (run,) = list_runs("runs/a")
+    assert repr(run).startswith("RunSummary(runs/a/1, finished: lenet-digits, 2 of 2 epochs, best ")
+    assert repr(compare_runs("a/1", "b/1")) == "RunComparison(a/1, b/1; 2 settings differ)"
+
+
+def test_comparison_refuses_what_is_no_run() -> None:
+    with pytest.raises(UsageError, match="`run` must be a string or a path or the result of a training; got 3"):
+        compare_runs(3, 4)  # type: ignore[arg-type]
+
+
 def test_summary_has_the_best_and_the_last_value_of_the_main_metric() -> None:
     write_run("runs/a/1", [0.5, 0.9, None, 0.8], epochs=4)
     (run,) = list_runs()

@@ -18,7 +18,7 @@ from PIL import Image, ImageShow
 from firstsight.cli.outputs import FIGURES
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
-from firstsight.errors import UsageError, WeightsError
+from firstsight.errors import DataError, UsageError, WeightsError
 from firstsight.metrics.frechet import frechet_distance
 from firstsight.models.gan.latent import Latent
 from firstsight.recipes.train import train
@@ -276,6 +276,16 @@ def test_evaluation_of_a_run_has_the_frechet_distance_computed_here(infogan: Pat
     weights = shutil.copy(infogan / "model.safetensors", tmp_path)
     code, out, _ = run("evaluate", weights, "--json")
     assert code == 0 and "q_error" not in json.loads(out)["metrics"]  # Q is in the checkpoints of the run
+
+
+def test_a_generator_is_not_evaluated_on_other_classes_and_names_other_data() -> None:
+    digits = load_data("digits", "test")
+    digits[:60].save("mine")
+    own = evaluate("gan-digits", "mine", n=8)
+    assert own.notes[0] == ("the generator was trained on digits, so this compares its images with other data (mine)")
+    digits[digits.labels < 2].save("two")
+    with pytest.raises(DataError, match=r"^two has the classes 0, 1, but the generator was trained on digits: 0, 1, 2"):
+        evaluate("gan-digits", "two", n=8)
 
 
 def test_reference_classifier_gives_features_and_labels_of_its_own_data_and_features_of_others() -> None:

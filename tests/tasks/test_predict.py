@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight import DataError, UsageError, estimate_pose, load, load_data, predict
+from firstsight import DataError, ImageSet, UsageError, estimate_pose, load, load_data, predict
 from firstsight.data.image_source import find_images
 from firstsight.tasks.classification.classifier import Classifier, Prediction
 from firstsight.tasks.features import compute_features
@@ -21,7 +21,7 @@ from firstsight.tasks.features import compute_features
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 FORMS = (
     "path", "string", "bytes", "file", "PIL", "array", "float array", "gray array", "OpenCV", "tensor", "float tensor",
-    "half tensor",
+    "half tensor", "image of a set",
 )  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def make(form: str, folder: Path) -> tuple[Any, bool]:
         "OpenCV": PIXELS[..., ::-1],
         "tensor": tensor,
         "float tensor": tensor.float() / 255,
+        "image of a set": ImageSet(tensor[None], torch.tensor([0]), ("noise",), "noise", "train")[0],
         "half tensor": (tensor.double() / 255).half(),
     }
     return forms[form], form == "OpenCV"
@@ -96,6 +97,11 @@ def test_every_entry_point_refuses_other_types_by_name(
         entry(image, bgr=False, digits=digits)
 
 
+def test_a_set_in_the_place_of_one_image_is_named() -> None:
+    with pytest.raises(UsageError, match=r"one image, not a set of 359; choose one, as in data\[0\]"):
+        estimate_pose(load_data("digits", "test"), pose_weights())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("image", "hint"),
     [
@@ -125,11 +131,12 @@ def several(form: str, images: torch.Tensor) -> Any:
         "list": lambda: arrays,
         "tuple of PIL": lambda: tuple(map(Image.fromarray, arrays)),
         "generator": frames,
+        "set": lambda: ImageSet(images, torch.zeros(len(images), dtype=torch.int64), ("all",), "digits", "test"),
     }
     return forms[form]()
 
 
-@pytest.mark.parametrize("form", ["tensor", "float tensor", "array", "list", "tuple of PIL", "generator"])
+@pytest.mark.parametrize("form", ["tensor", "float tensor", "array", "list", "tuple of PIL", "generator", "set"])
 def test_batches_lists_and_generators_are_predicted_in_order(form: str, digits: Classifier) -> None:
     images = load_data("digits", "test").images[:7]
     expected = digits.probabilities(images).argmax(1).tolist()

@@ -55,7 +55,7 @@ def run(argv: list[str]) -> int:
     from firstsight.engine.rundir import find_latest
 
     weights = find_latest(arguments.weights, notify=log) or arguments.weights
-    spec = check_weights(str(weights), "evaluate")
+    spec = check_weights(str(weights), "evaluate", argv=argv)
     if spec is not None and spec.command != "pose" and arguments.data is not None:
         check_data(arguments.data)
     if spec is None:

@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
         suffixes=(".onnx", ".pt2", ".safetensors"),
     )
     if not arguments.random_weights:
-        check_weights(arguments.model, "export")
+        check_weights(arguments.model, "export", argv=argv)
     from firstsight.cli.console import log, print_json
     from firstsight.tasks.export import check_export, check_format, export, find_model, make_plan
 

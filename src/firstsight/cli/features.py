@@ -1,6 +1,6 @@
 """``firstsight features``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +51,7 @@ def run(argv: list[str]) -> int:
     target = choose_output(arguments.out, "features.png", force=arguments.force)
     inputs = [arguments.image, arguments.weights]
     check_outputs([target], inputs=inputs, force=arguments.force, suffixes=FIGURES)
-    spec = check_weights(arguments.weights, "features")
+    spec = check_weights(arguments.weights, "features", argv=argv)
     if arguments.image and spec is not None and spec.command == "generate":
         raise UsageError(
             f"{arguments.weights} is a generator: it takes no image, but makes one from a latent vector; choose the"
@@ -59,7 +59,6 @@ def run(argv: list[str]) -> int:
         )
     if arguments.image:
         check_image(arguments.image)
-    from firstsight import plots
     from firstsight.cli.console import log, print_json, say, write_figure
     from firstsight.tasks.features import compute_features
     from firstsight.tasks.load import load
@@ -70,25 +69,19 @@ def run(argv: list[str]) -> int:
     is_generated = features.heading == "generated image"
     if not arguments.image and not is_generated:
         log(f"no image given: using {name}; give one: firstsight features {arguments.weights} IMAGE")
-    title = f"{arguments.weights}, {features.layer}: {name.partition(';')[0]}"
-    figure = plots.features(features.image, features.maps, features.filters, title, heading=features.heading)
-    write_figure(figure, target)
+    features = replace(features, source=arguments.weights, name=name.partition(";")[0])
+    write_figure(features.figure(), target)
     report_output(target, arguments.out, "features.png")
-    channels, height, width = features.maps.shape
-    low, high = float(features.maps.min()), float(features.maps.max())
     if arguments.json:
         document = {
             "weights": arguments.weights,
-            "image": None if is_generated else arguments.image or name,
+            "image": None if is_generated else arguments.image or features.name,
             "seed": (arguments.seed or 0) if is_generated else None,
-            "layer": features.layer,
-            "maps": list(features.maps.shape),
-            "filters": None if features.filters is None else list(features.filters.shape),
-            "range": [low, high],
+            **{key: value for key, value in features.to_dict().items() if key != "image"},
             "out": str(target),
         }
         print_json(document)
         return 0
-    say(f"{features.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}")
+    say(str(features))
     say(f"figure: {target}")
     return 0

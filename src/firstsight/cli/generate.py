@@ -76,7 +76,7 @@ def run(argv: list[str]) -> int:
 
     out = choose_output(arguments.out, "generated.png", force=arguments.force)
     _check(arguments, out, [word.split("=")[0] for word in argv])
-    check_weights(arguments.generator, "generate", "gan")
+    check_weights(arguments.generator, "generate", "gan", argv=argv)
     from firstsight.cli.console import log, print_json, say
     from firstsight.tasks.load import load_as
 

@@ -4,15 +4,20 @@ Networks, recipes, weights, data sets and commands have names. A name that is gi
 recognized, also with another spelling (``FashionMNIST``), and the message says what the name is and what to type.
 """
 
+import glob
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from firstsight.arguments import expand_user
 from firstsight.data.datasets import DATASETS
-from firstsight.errors import DataError, FirstsightError, UsageError, WeightsError, similar_names, suggest, unknown_name
+from firstsight.data.signatures import SUFFIXES, is_image_file
+from firstsight.errors import FirstsightError, UsageError, WeightsError, similar_names, suggest, unknown_name
 from firstsight.models.registry import MODELS, check_options
 from firstsight.recipes import RECIPES
 from firstsight.recipes.zoo import DEFAULTS
@@ -33,7 +38,17 @@ USES = {
     "export": "firstsight export {} FILE",
 }
 """Command lines that use a name, by command."""
+GENERAL = ("evaluate", "features", "summary", "export")
+"""Commands for weights of all kinds."""
 MAX_NAMES = 3
+MAX_WORDS = 8
+"""Number of arguments that a suggested command repeats."""
+MAX_FILES = 50
+"""Number of files of a folder that are looked at to find an image."""
+EXAMPLE = "lenet-mnist"
+"""Weights in an example with an image."""
+RUN_FILES = ("config.json", "model.safetensors", "checkpoints")
+"""Files by which a folder of runs is recognized."""
 RUN_NAMES = ("latest",)
 """Names of runs, which `firstsight.weights.resolve` looks up."""
 
@@ -156,7 +171,9 @@ def check_recipe(name: str) -> None:
     raise unknown_name(kind, name, [*RECIPES, *MODELS], "see: firstsight models")
 
 
-def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: Path | None) -> None:
+def check_training(
+    name: str, changes: Mapping[str, Any], *, resume: bool, out: Path | None, argv: Sequence[str] = ()
+) -> None:
     """Refuse settings of a training that are impossible, and data and weights that do not exist.
 
     Parameters
@@ -169,6 +186,8 @@ def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: 
         Whether to continue a run.
     out : Path | None
         Run directory.
+    argv : Sequence[str]
+        Arguments of the command, which a suggested command repeats.
 
     Raises
     ------
@@ -192,7 +211,7 @@ def check_training(name: str, changes: Mapping[str, Any], *, resume: bool, out: 
             f" {recipe.model} --weights {trained[0]} --data {settings.data}"
         )
     if weights not in ("none", "imagenet"):
-        check_weights(weights, "train", "classification")
+        check_weights(weights, "train", "classification", argv=argv)
 
 
 def check_data(name: str) -> None:
@@ -214,7 +233,7 @@ def check_data(name: str) -> None:
     check_exists(name)
 
 
-def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
+def check_weights(name: str, command: str, *kinds: str, argv: Sequence[str] = ()) -> TaskSpec | None:
     """Refuse weights that do not exist or are of another kind, and name its kind.
 
     Parameters
@@ -225,6 +244,8 @@ def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
         Command that uses the weights.
     *kinds : str
         Names of the tasks whose weights the command uses; none for all.
+    argv : Sequence[str]
+        Arguments of the command, which a suggested command repeats.
 
     Returns
     -------
@@ -240,11 +261,13 @@ def check_weights(name: str, command: str, *kinds: str) -> TaskSpec | None:
     """
     if Path(name).name in RUN_NAMES:
         return None
+    if what := _images(name):
+        raise UsageError(_image_first(name, what, command, argv))
     path = stored_weights(name)
     if path is None:
         if is_published(name) or expand_user(name).exists():  # downloaded, or an unfinished run
             return None
-        raise _unknown_weights(name, command, kinds)
+        raise _unknown_weights(name, Line(command, name, argv), kinds)
     card = card_of(path) if path.suffix == ".safetensors" else None
     if card is None:
         return None  # a file of PyTorch, or one that is damaged: the reader says what is wrong with it
@@ -263,12 +286,92 @@ def _title_of(kinds: Sequence[str]) -> str:
     return titles[0] if len(titles) == 1 else " ".join(titles[0].split()[1:])
 
 
-def _unknown_weights(name: str, command: str, kinds: Sequence[str]) -> UsageError:
+@dataclass(frozen=True)
+class Line:
+    """The command line in which a wrong name was given.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    name : str
+        The wrong name.
+    argv : Sequence[str]
+        Arguments of the command; empty if they are unknown.
+    """
+
+    command: str
+    name: str
+    argv: Sequence[str] = ()
+
+    def with_weights(self, weights: str) -> str:
+        """Return what to type to use weights: the same line if the command is for them, or another command."""
+        path = (bundled() | cached()).get(weights)
+        card = card_of(path) if path else None
+        if card is not None:
+            spec = task_of_card(str(card["kind"]), path or Path(weights))
+        else:
+            spec = task_of("openpose-mobilenet" if weights in PUBLISHED_POSE else weights.removesuffix("-imagenet"))
+        is_same = self.command in (*GENERAL, spec.command) or (self.command, spec.name) == ("train", "classification")
+        command = self.command if is_same else spec.command
+        if not is_same or not self.argv:
+            return USES.get(command, "firstsight evaluate {}").format(weights)
+        words = [f"{word[: -len(self.name)]}{weights}" if self._is_name(word) else word for word in self.argv]
+        return repeat(command, words)
+
+    def _is_name(self, word: str) -> bool:
+        return word == self.name or (word.startswith("--") and word.endswith(f"={self.name}"))
+
+
+def repeat(command: str, words: Sequence[str]) -> str:
+    """Return a command line with its words quoted; only the first images of many.
+
+    >>> repeat("predict", ["lenet-mnist", "my photos"])
+    "firstsight predict lenet-mnist 'my photos'"
+    """
+    more = " ..." if len(words) > MAX_WORDS else ""
+    return f"firstsight {command} {shlex.join(words[:MAX_WORDS])}{more}"
+
+
+def _images(name: str) -> str:
+    """Return what a path is if it means images, with its article; an empty string otherwise."""
+    path = expand_user(name)
+    if is_image_file(path):
+        return "an image"
+    try:
+        is_folder = path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return ""
+    if is_folder:
+        has_run = any(next(path.glob(f"{depth}{file}"), None) for depth in ("", "*/", "*/*/") for file in RUN_FILES)
+        has_images = not has_run and any(is_image_file(child) for child in islice(path.rglob("*.*"), MAX_FILES))
+        return "a folder of images" if has_images else ""
+    if path.exists():
+        return ""
+    return "a pattern" if glob.has_magic(name) else "the name of an image" if path.suffix.lower() in SUFFIXES else ""
+
+
+def _image_first(name: str, what: str, command: str, argv: Sequence[str]) -> str:
+    """Return the message for images in the place of weights, with what to type."""
+    if command not in ("predict", "features"):
+        line = f"pose {shlex.quote(name)}" if command == "pose" else f"predict {EXAMPLE} {shlex.quote(name)}"
+        verb = "find people in it" if command == "pose" else "classify it"
+        return f"{name} is {what}, not weights; to {verb}: firstsight {line}"
+    others = [word for word in argv if not word.startswith("-") and not _images(word)]
+    network = next(
+        (word for word in others if stored_weights(word) or is_published(word) or expand_user(word).is_dir()), None
+    )
+    words = [network or EXAMPLE, *(word for word in argv if word not in (network, "IMAGE"))]
+    return f"{name} is {what}; name the network first: {repeat(command, words)}"
+
+
+def _unknown_weights(name: str, line: Line, kinds: Sequence[str]) -> UsageError:
     """Return the error for a name without weights."""
     if model := spelled(name, [*MODELS]):
-        return _no_weights_of(name, model, command)
+        return _no_weights_of(name, model, line)
     if weights := spelled(name, weights_names()):
-        return UsageError(f"unknown weights or run '{name}': did you mean {weights}? type: {_use(weights, command)}")
+        hint = line.with_weights(weights)
+        return UsageError(f"unknown weights or run '{name}': did you mean {weights}? type: {hint}")
     if recipe := spelled(name, [*RECIPES]):
         return UsageError(
             f"'{name}' is a recipe without trained weights; train it: firstsight train {recipe}, then give the run"
@@ -276,7 +379,7 @@ def _unknown_weights(name: str, command: str, kinds: Sequence[str]) -> UsageErro
         )
     if dataset := spelled(name, [*DATASETS]):
         trained = _trained(lambda card: card["about"].get("data") == dataset, kinds)
-        more = f"; weights trained on it: {_some(trained)}; type: {_use(trained[0], command)}" if trained else ""
+        more = f"; weights trained on it: {_some(trained)}; type: {line.with_weights(trained[0])}" if trained else ""
         return UsageError(f"'{name}' is a data set, not weights{more}")
     if {"/", "\\"} & set(name) or Path(name).suffix:
         hint = "; docs/howto/published-weights.md lists the published ones" if name.endswith(".pth") else ""
@@ -295,10 +398,10 @@ def _weights_of(model: str) -> list[str]:
     return _trained(lambda card: card["model"] == model, ()) if model in MODELS else []
 
 
-def _no_weights_of(name: str, model: str, command: str) -> UsageError:
+def _no_weights_of(name: str, model: str, line: Line) -> UsageError:
     """Return the error for the name of a network in the place of weights."""
     if model != name and is_published(model):
-        return UsageError(f"unknown weights or run '{name}': did you mean {model}? type: {_use(model, command)}")
+        return UsageError(f"unknown weights or run '{name}': did you mean {model}? type: {line.with_weights(model)}")
     trained = _weights_of(model)
     if not trained:
         return UsageError(
@@ -306,27 +409,33 @@ def _no_weights_of(name: str, model: str, command: str) -> UsageError:
             " directory or a file"
         )
     return UsageError(
-        f"{model} is a network, not weights; its trained weights: {_some(trained)}; type: {_use(trained[0], command)}"
+        f"{model} is a network, not weights; its trained weights: {_some(trained)};"
+        f" type: {line.with_weights(trained[0])}"
     )
 
 
 def _trained(matches: Any, kinds: Sequence[str]) -> list[str]:
-    """Return the names of the weights on this machine whose card matches, of some kinds of tasks or all."""
+    """Return the names of the weights on this machine whose card matches, of some kinds of tasks or all.
+
+    Classifiers come first, and the bundled 8x8 digits, the smallest data, after other data.
+    """
     cards = {name: card_of(path) for name, path in (bundled() | cached()).items()}
     allowed = {TASKS[kind].card_kind for kind in kinds}
-    return [name for name, card in cards.items() if card and matches(card) and (not kinds or card["kind"] in allowed)]
+    names = [name for name, card in cards.items() if card and matches(card) and (not kinds or card["kind"] in allowed)]
+    order, data_sets = [spec.card_kind for spec in TASKS.values()], [*DATASETS]
+
+    def rank(name: str) -> tuple[int, bool, int]:
+        card = cards[name] or {}
+        kind, data = card["kind"], card["about"].get("data")
+        position = data_sets.index(data) if data in data_sets else len(data_sets)
+        return (order.index(kind) if kind in order else len(order)), data == "digits", position
+
+    return sorted(names, key=rank)
 
 
-def _use(weights: str, command: str = "") -> str:
+def _use(weights: str) -> str:
     """Return what to type to use weights, with a command that fits their kind."""
-    path = (bundled() | cached()).get(weights)
-    card = card_of(path) if path else None
-    if card is not None:
-        spec = task_of_card(str(card["kind"]), path or Path(weights))
-    else:
-        spec = task_of("openpose-mobilenet" if weights in PUBLISHED_POSE else weights.removesuffix("-imagenet"))
-    is_general = command in ("evaluate", "features", "summary", "export")
-    return USES.get(command if is_general else spec.command, "firstsight evaluate {}").format(weights)
+    return Line("", "").with_weights(weights)
 
 
 def check_network(name: str) -> None:
@@ -339,6 +448,8 @@ def check_network(name: str) -> None:
     """
     if name in MODELS:
         return
+    if what := _images(name):
+        raise UsageError(_image_first(name, what, "summary", ()))
     if not expand_user(name).exists() and not stored_weights(name) and not is_published(name):
         if recipe := spelled(name, [*RECIPES]):
             network = RECIPES[recipe].model
@@ -382,14 +493,12 @@ def check_image(name: str) -> None:
     Raises
     ------
     UsageError
-        If it is the name of something else.
-    DataError
-        If there is no such file.
+        If there is no such file; the message says what else has this name.
     """
     if not os.path.lexists(expand_user(name)):
         if text := describe_name(name, "an image"):
             raise UsageError(text)
-        raise DataError(f"{name}: No such file or directory")
+        raise UsageError(f"{name}: No such file or directory")
 
 
 def describe_name(name: str, role: str = "a command") -> str:

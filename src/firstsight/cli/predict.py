@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from firstsight.data.image_source import ImageSource
     from firstsight.tasks.classification.classifier import Classifier, Prediction
 
+MIN_SHOWN = 0.0005
+"""The table does not show other classes with a smaller probability, which would be 0.0%."""
 MAX_SHOWN = 12
 """Number of images in the figure of ``--show-input``."""
 EXAMPLES = (
@@ -35,7 +37,7 @@ class Arguments:
     weights: Annotated[Positional[str], tyro.conf.arg(metavar="RUN_OR_WEIGHTS")]
     """Run directory, latest, .safetensors file, or name of weights (see: firstsight weights list); latest is the newest
     run."""
-    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE...")] = ()
     """Images, folders, zip files, or patterns such as "photos/*.jpg"."""
     top: int = 5
     """Number of classes to print for each image."""
@@ -58,19 +60,22 @@ class Arguments:
 def run(argv: list[str]) -> int:
     """Parse, predict, print; report unreadable images on stderr, with exit code 1, and classify the others."""
     arguments = parse(Arguments, "predict", argv, examples=EXAMPLES)
-    check_weights(arguments.weights, "predict", "classification")
+    words = argv if arguments.images else [*argv, "IMAGE"]
+    check_weights(arguments.weights, "predict", "classification", argv=words)
     if not arguments.images:
         raise UsageError("missing: IMAGE; name at least one image (see: firstsight predict --help)")
     _check_files(arguments)
     from firstsight.cli.console import print_json, report_failures
 
     sources, failures = _find(arguments.images)
+    if len(failures) == len(arguments.images) == 1 and not sources and not arguments.json and arguments.csv is None:
+        raise UsageError(failures[0].message)
     messages = [failure.message for failure in failures]
     items = _predict(arguments, sources, failures, messages) if sources else _list_failures(arguments, failures)
     if arguments.json:
         print_json([item.to_dict() for item in items])
     elif predictions := [item for item in items if not isinstance(item, Failure)]:
-        _print_table(predictions)
+        _print_table(predictions, Counter(item.label for item in predictions))
     return report_failures(messages)
 
 
@@ -257,24 +262,42 @@ def _print_files(arguments: Arguments, counts: Counter[str], unreadable: int) ->
 
     show = log if arguments.json else say
     if arguments.csv is not None:
-        n = counts.total()
-        classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
-        listed = f" ({classes}{', ...' if len(counts) > 10 else ''})" if n else ""
-        rest = f", {unreadable:,} not readable" if unreadable else ""
-        show(f"{n:,} image{'' if n == 1 else 's'}{listed}{rest}")
+        show(describe_counts(counts, unreadable))
         show(f"table: {arguments.csv}")
     if arguments.show_input is not None:
         show(f"figure: {arguments.show_input}")
 
 
-def _print_table(predictions: "list[Prediction]") -> None:
-    from firstsight.cli.console import out, table
+def describe_counts(counts: Counter[str], unreadable: int = 0) -> str:
+    """Return the number of images and of those of each class, the most frequent first.
 
-    rows = table("image", "class", "probability", "other classes", right=("probability",))
-    for prediction in predictions:
-        others = ", ".join(f"{item.label} {item.probability:.1%}" for item in prediction.top[1:])
-        rows.add_row(prediction.image, prediction.label, f"{prediction.probability:.1%}", others)
+    >>> describe_counts(Counter(["cat", "dog", "cat"]), 2)
+    '3 images (cat: 2, dog: 1), 2 not readable'
+    """
+    n = counts.total()
+    classes = ", ".join(f"{label}: {count:,}" for label, count in counts.most_common(10))
+    listed = f" ({classes}{', ...' if len(counts) > 10 else ''})" if n else ""
+    rest = f", {unreadable:,} not readable" if unreadable else ""
+    return f"{n:,} image{'' if n == 1 else 's'}{listed}{rest}"
+
+
+def _print_table(predictions: "list[Prediction]", counts: Counter[str]) -> None:
+    """Print a row for each image, without classes of less than 0.05 %, and the counts per class."""
+    from firstsight.cli.console import out, say, table
+
+    others = [
+        ", ".join(
+            f"{item.label} {item.probability:.1%}" for item in prediction.top[1:] if item.probability >= MIN_SHOWN
+        )
+        for prediction in predictions
+    ]
+    rows = table("image", "class", "probability", *(["other classes"] if any(others) else []), right=("probability",))
+    for prediction, more in zip(predictions, others, strict=True):
+        cells = (prediction.image, prediction.label, f"{prediction.probability:.1%}")
+        rows.add_row(*cells, *([more] if any(others) else []))
     out().print(rows)
+    if len(predictions) > 1:
+        say(describe_counts(counts))
 
 
 def _show_inputs(arguments: Arguments, classifier: "Classifier", sources: "list[ImageSource]") -> None:

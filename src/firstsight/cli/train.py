@@ -122,7 +122,8 @@ def read(argv: list[str]) -> tuple[Arguments, dict[str, Any]]:
     if named is None and given.get("recipe"):
         check_recipe(given["recipe"])
     if given.get("recipe"):
-        check_training(named or given["recipe"], changes, resume=given.get("resume", False), out=given.get("out"))
+        resume, out = given.get("resume", False), given.get("out")
+        check_training(named or given["recipe"], changes, resume=resume, out=out, argv=argv)
     return Arguments(**given), changes
 
 

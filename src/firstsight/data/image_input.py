@@ -10,18 +10,22 @@ from PIL import Image
 from torch import Tensor
 
 from firstsight.data.image_io import MAX_FILE_BYTES, open_image, to_gray_or_rgb
+from firstsight.data.images.image_set import ImageSet, LabeledImage
 from firstsight.data.limits import describe_bytes, max_bytes
 from firstsight.errors import DataError, UsageError
 
-ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor
-"""A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array or a tensor."""
+ImageLike: TypeAlias = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any] | Tensor | LabeledImage
+"""A path, the bytes of an image file, an open binary file, a PIL image, a NumPy array, a tensor, or an image of a set.
+
+An `ImageSet` is an iterable of these.
+"""
 FORMS = (
     "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3),"
-    " or a tensor (H, W) or (C, H, W)"
+    " a tensor (H, W) or (C, H, W), or an image of an ImageSet"
 )
 SEVERAL_FORMS = (
     "a path, bytes, a file object, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (N, H, W, C),"
-    " a tensor (H, W), (C, H, W) or (N, C, H, W), or a list of these"
+    " a tensor (H, W), (C, H, W) or (N, C, H, W), an image of an ImageSet, or a list of these"
 )
 
 
@@ -34,7 +38,8 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
         - a path, the bytes of an image file, or a binary file object (read from its position);
         - a PIL image of any mode; its EXIF orientation is applied;
         - a NumPy array (H, W), (H, W, 1) or (H, W, 3);
-        - a tensor (H, W), (1, H, W) or (3, H, W), on any device.
+        - a tensor (H, W), (1, H, W) or (3, H, W), on any device;
+        - an image of an `ImageSet`, as in ``data[0]``.
 
         Arrays and tensors are uint8 in [0, 255], or floating point in [0, 1].
     bgr : bool
@@ -47,6 +52,8 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
     DataError
         If the file cannot be read, or the array has another shape or other values.
     """
+    if isinstance(image, LabeledImage):
+        image, bgr = image.image, False
     if isinstance(image, Image.Image):
         return _from_pil(image)
     if isinstance(image, str | Path):
@@ -73,6 +80,8 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
         if len(content) > limit:
             raise DataError(f"{name}: too large; {describe_bytes(limit)}")
         return open_image(content, name=name)
+    if isinstance(image, ImageSet):
+        raise UsageError(f"`image` must be one image, not a set of {len(image):,}; choose one, as in data[0]")
     raise UsageError(f"`image` must be {FORMS}; got {type(image).__name__}")
 
 
@@ -117,7 +126,9 @@ def is_single(images: Any) -> bool:
     """Return whether this is one image rather than several."""
     if isinstance(images, np.ndarray | Tensor):
         return images.ndim < 4
-    return isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image) or hasattr(images, "read")
+    return isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image | LabeledImage) or hasattr(
+        images, "read"
+    )
 
 
 def named_images(images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) -> Iterator[tuple[str, Image.Image]]:
@@ -126,7 +137,8 @@ def named_images(images: ImageLike | Iterable[ImageLike], *, bgr: bool = False) 
     Parameters
     ----------
     images : ImageLike | Iterable[ImageLike]
-        One image, see `to_pil`; an iterable of images; an array (N, H, W, C) or a tensor (N, C, H, W).
+        One image, see `to_pil`; an iterable of images, such as an `ImageSet`; an array (N, H, W, C) or a
+        tensor (N, C, H, W).
     bgr : bool
         See `to_pil`.
 

@@ -30,20 +30,10 @@ from torch import Tensor
 from firstsight.data.image_memory import GRAY_MODES, estimate_memory, tile_size
 from firstsight.data.image_metadata import read_orientation, split_metadata
 from firstsight.data.limits import describe_bytes, describe_pixels, max_bytes, max_pixels
+from firstsight.data.signatures import BRANDS, SIGNATURES
 from firstsight.errors import DataError, FirstsightError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-SUFFIXES = frozenset({
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib", ".tif",
-    ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
-})  # fmt: skip
-SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF",
-    b"II+\0": "TIFF", b"MM\0+": "TIFF", b"\0\0\0\x0cjP  ": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL",
-}  # fmt: skip
-"""First bytes of image files."""
-BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
-"""Formats of image files that begin with a box of the type ``ftyp``."""
 MAX_PIXELS = 100_000_000
 """An image that declares more pixels is refused before it is decoded (a decompression bomb)."""
 MAX_PIXEL_BYTES = 3.5

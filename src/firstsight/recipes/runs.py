@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import HasRun, ModelSource, check_type, expand_user, is_source, to_source
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import ROOT, find_latest, find_runs, is_locked, read_config, read_metrics
 from firstsight.errors import FirstsightError, RunError, UsageError, unknown_name
@@ -28,7 +28,7 @@ MAX_COMPARED = 12
 State = Literal["finished", "interrupted", "running", "damaged"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunSummary:
     """Short description of a run.
 
@@ -83,6 +83,16 @@ class RunSummary:
     problems: tuple[str, ...] = ()
     config: RunConfig | None = field(default=None, repr=False)
     history: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+
+    @property
+    def run_dir(self) -> Path:
+        """Run directory, as `TrainResult` has it."""
+        return self.path
+
+    def __repr__(self) -> str:
+        best = f", best {self.metric.label} {self.text_of(self.best)}" if self.metric and self.best is not None else ""
+        epochs = f": {self.recipe}, {self.epochs} of {self.planned_epochs} epochs{best}" if self.recipe else ""
+        return f"RunSummary({self.path}, {self.state}{epochs})"
 
     def text_of(self, value: float | None) -> str:
         """Return a value of the main metric as text; "-" for None."""
@@ -279,7 +289,7 @@ def _finite(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, f
     return [(row["epoch"], row[key]) for row in history if key in row and math.isfinite(row[key])]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunComparison:
     """Comparison of several runs.
 
@@ -311,6 +321,9 @@ class RunComparison:
             "metrics": {name: list(values) for name, values in self.metrics.items()},
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        return f"RunComparison({', '.join(self.labels)}; {len(self.settings)} settings differ)"
 
     def figure(self) -> "Figure":
         """Return the curves of the loss and of the main metric, all runs in one figure."""
@@ -350,13 +363,16 @@ class RunComparison:
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def compare_runs(*runs: str | Path, notify: Callable[[str], None] = lambda line: None) -> RunComparison:
+def compare_runs(
+    *runs: ModelSource | Sequence[ModelSource], notify: Callable[[str], None] = lambda line: None
+) -> RunComparison:
     """Compare the settings, the metrics and the learning curves of several runs.
 
     Parameters
     ----------
-    *runs : str | Path
-        Run directories, their names below ``runs``, or "latest" for the newest run there.
+    *runs : ModelSource | Sequence[ModelSource]
+        Run directories, their names below ``runs``, "latest" for the newest run there, or results of `train` and
+        `list_runs`; also as one list.
     notify : Callable[[str], None]
         Called with a line for everything unusual.
 
@@ -372,10 +388,11 @@ def compare_runs(*runs: str | Path, notify: Callable[[str], None] = lambda line:
     RunError
         If a run is damaged.
     """
-    if not 2 <= len(runs) <= MAX_COMPARED:
-        raise UsageError(f"a comparison needs 2 to {MAX_COMPARED} runs; got {len(runs)}")
+    names = [name for given in runs for name in _as_list(given)]
+    if not 2 <= len(names) <= MAX_COMPARED:
+        raise UsageError(f"a comparison needs 2 to {MAX_COMPARED} runs; got {len(names)}")
     summaries: list[RunSummary] = []
-    for name in runs:
+    for name in names:
         path = find_run(name, notify=notify)
         if any(path.samefile(other.path) for other in summaries):
             raise UsageError(f"{path}: is named twice; name different runs")
@@ -401,13 +418,17 @@ def compare_runs(*runs: str | Path, notify: Callable[[str], None] = lambda line:
     )
 
 
-def find_run(name: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def _as_list(given: ModelSource | Sequence[ModelSource]) -> list[Any]:
+    return list(given) if isinstance(given, Sequence) and not is_source(given) else [given]
+
+
+def find_run(name: ModelSource, *, notify: Callable[[str], None] = lambda line: None) -> Path:
     """Return the run directory that a name or a path means.
 
     Parameters
     ----------
-    name : str | Path
-        A run directory, its name below ``runs``, or "latest" for the newest run there.
+    name : ModelSource
+        A run directory, its name below ``runs``, "latest" for the newest run there, or the result of a training.
     notify : Callable[[str], None]
         Called with a line for everything unusual.
 
@@ -416,10 +437,12 @@ def find_run(name: str | Path, *, notify: Callable[[str], None] = lambda line: N
     UsageError
         If there is no such run, or if several runs are in the folder.
     """
-    latest = find_latest(name, notify=notify)
+    check_type("run", name, str | Path | HasRun)
+    source = to_source(name)
+    latest = find_latest(source, notify=notify)
     if latest:
         return latest
-    path = expand_user(name)
+    path = expand_user(source)
     candidates = [path] if path.is_absolute() else [path, ROOT / path]
     for folder in candidates:
         runs = find_runs(folder)
@@ -428,7 +451,7 @@ def find_run(name: str | Path, *, notify: Callable[[str], None] = lambda line: N
         if runs:
             raise UsageError(f"{folder}: holds several runs; name one of them, as in {runs[-1]}")
     known = [str(run) for run in find_runs(ROOT)]
-    raise unknown_name("run", str(name), known, "see: firstsight runs")
+    raise unknown_name("run", str(source), known, "see: firstsight runs")
 
 
 def _below_root(path: Path) -> Path:

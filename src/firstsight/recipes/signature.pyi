@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from firstsight.arguments import HasRun
 from firstsight.engine.device import Device
 from firstsight.engine.loop import Callback
 from firstsight.recipes.train import TrainResult
@@ -43,7 +44,7 @@ def train(
     momentum: float = ...,
     linear_lr_mult: float = ...,
     bias_lr_mult: float = ...,
-    weights: str | Path = ...,
+    weights: str | Path | HasRun = ...,
     freeze: bool = ...,
     fit: Literal["crop", "pad"] = ...,
     patience: int = ...,

@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 from PIL import Image
 
 from firstsight import display
-from firstsight.arguments import check_arguments, explicit_signature, to_plain
+from firstsight.arguments import check_arguments, explicit_signature, to_plain, to_source
 from firstsight.atomic_io import to_run_error
 from firstsight.display import Result
 from firstsight.documents.runs import RunConfig
@@ -241,6 +241,8 @@ def train(
     Interrupted
         If SIGTERM or Ctrl-C arrives; the state is saved.
     """
+    if "weights" in settings:
+        settings["weights"] = to_source(settings["weights"])
     check_arguments(train, locals())
     options = RunOptions(
         out=None if out is None else Path(out),

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from firstsight.arguments import HasRun
+
 
 class TrainSettings(TypedDict, total=False):
     """Settings of a training of any kind; missing ones keep the value of the recipe."""
@@ -56,7 +58,7 @@ class TrainSettings(TypedDict, total=False):
     """Learning rate of linear layers divided by that of the filters (Muon)."""
     bias_lr_mult: float
     """Learning rate of biases and batch norm divided by that of the other parameters."""
-    weights: str | Path
+    weights: str | Path | HasRun
     """Pretrained weights for all layers but the head: imagenet, a name, a run or a file; names: firstsight weights
     list."""
     freeze: bool

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import torch
 
-from firstsight.arguments import check_arguments, explicit_signature
+from firstsight.arguments import check_arguments, explicit_signature, is_source
 from firstsight.errors import UsageError, similar_names, suggest
 from firstsight.tasks.evaluation import Evaluation
 from firstsight.tasks.load import load
@@ -30,7 +30,8 @@ def evaluate(
     Parameters
     ----------
     model : Any
-        Object that `load` returned, or what `load` takes: "lenet-mnist", a run directory, a file.
+        Object that `load` returned, or what `load` takes: "lenet-mnist", a run directory, a file, the result of
+        a training.
     data : str | Path | None
         Name or path of a data set, see `load_data`; a JSON file of COCO keypoints for a pose network. None for the data
         that the model was trained on.
@@ -66,15 +67,15 @@ def evaluate(
     0.9972...
     """
     check_arguments(evaluate, locals())
-    if isinstance(model, str | Path):
+    if is_source(model):
         model = load(model, device=device or "auto", notify=notify)
     elif device:
         model = model.to(device)
     spec = TASKS.get(getattr(model, "task", ""))
     if spec is None:
         raise UsageError(
-            f"`model` must be what firstsight.load returns, or a name of weights, a run directory or a file;"
-            f" got {type(model).__name__}"
+            f"`model` must be what firstsight.load returns, or a name of weights, a run directory, a file or the result"
+            f" of a training; got {type(model).__name__}"
         )
     function = spec.resolve("evaluate")
     unknown = sorted(set(options) - set(function.__kwdefaults__ or {}))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from firstsight.arguments import check_arguments, expand_user
+from firstsight.arguments import check_arguments, expand_user, is_source
 from firstsight.atomic_io import replace_file, replacing
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError, WeightsError
@@ -54,7 +54,8 @@ def export(
     Parameters
     ----------
     model : Any
-        What `load` returns or takes: a `Classifier`, `Generator` or pose estimator, a name, a run directory.
+        What `load` returns or takes: a `Classifier`, `Generator` or pose estimator, a name, a run directory, the result
+        of a training.
     path : str | Path
         File to write. ``.onnx`` and ``.pt2``: a program with a dynamic batch size, and dynamic height and width for
         pose networks with maps. It maps normalized images (or latent vectors of a generator) to the outputs of the
@@ -159,7 +160,7 @@ def find_model(model: Any, *, random_weights: bool = False, notify: Callable[[st
         loaded = spec.resolve("untrained")(model)
         calibrate(make_plan(loaded))
         return loaded
-    return load(model, notify=notify) if isinstance(model, str | Path) else model
+    return load(model, notify=notify) if is_source(model) else model
 
 
 def make_plan(loaded: Any) -> ExportPlan:

@@ -2,24 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
-from firstsight.data.image_input import ImageLike, to_pil
+from firstsight import display
+from firstsight.arguments import check_arguments, is_source
+from firstsight.data.image_input import ImageLike, image_name, to_pil
+from firstsight.display import FORMATS, Result
 from firstsight.errors import UsageError, unknown_name
 from firstsight.profiling import trace
 from firstsight.tasks.feature_input import FeatureInput
+from firstsight.tasks.load import load
 from firstsight.tasks.spec import TASKS
+from firstsight.weights.bundled import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_NAMES = 6
 """Number of layers that a message names."""
 
 
-@dataclass(frozen=True)
-class Features:
+@dataclass(frozen=True, repr=False, eq=False)
+class Features(Result):
     """Filters and feature maps of a layer.
 
     Attributes
@@ -37,6 +48,8 @@ class Features:
         What ``image`` is: "input image" or "generated image".
     name : str
         What a sample image is, or the seed of the latent vector; empty for an image that was given.
+    source : str
+        Name of the weights.
     """
 
     layer: str
@@ -45,6 +58,55 @@ class Features:
     filters: NDArray[np.float32] | None
     heading: str = "input image"
     name: str = ""
+    source: str = ""
+
+    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".svg", ".pdf")
+
+    @property
+    def title(self) -> str:
+        """Title of the figure: weights, layer and image."""
+        return f"{f'{self.source}, ' if self.source else ''}{self.layer}: {self.name or 'image'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return layer, shapes and range of values as plain data for JSON; without pixels and maps."""
+        return {
+            "image": self.name,
+            "layer": self.layer,
+            "maps": list(self.maps.shape),
+            "filters": None if self.filters is None else list(self.filters.shape),
+            "range": [float(self.maps.min()), float(self.maps.max())],
+        }
+
+    def figure(self) -> "Figure":
+        """Return the figure: the image, the filters if the layer is a convolution, and the feature maps."""
+        from firstsight import plots
+
+        return plots.features(self.image, self.maps, self.filters, self.title, heading=self.heading)
+
+    def encode(self, suffix: str) -> bytes:
+        """Return the content of a file with this suffix: the figure, or its description; see `save`."""
+        if suffix.lower() in FORMATS:
+            return super().encode(suffix)
+        from firstsight.plots import encode_figure
+
+        return encode_figure(self.figure(), suffix)
+
+    def __str__(self) -> str:
+        channels, height, width = self.maps.shape
+        low, high = float(self.maps.min()), float(self.maps.max())
+        return f"{self.layer}: {channels} maps of {width}x{height}, values {low:.3g} to {high:.3g}"
+
+    def __repr__(self) -> str:
+        return f"Features({self})"
+
+    def _repr_html_(self) -> str:
+        return display.paragraph(self) + display.embed(self._draw(), alt=self.title)
+
+    def _show_in_terminal(self) -> None:
+        display.open_image(self._draw())
+
+    def _draw(self) -> Image.Image:
+        return Image.open(BytesIO(self.encode(".png"))).convert("RGB")
 
 
 def compute_features(
@@ -55,12 +117,12 @@ def compute_features(
     seed: int | None = None,
     bgr: bool = False,
 ) -> Features:
-    """Compute the feature maps of a layer.
+    """Compute the feature maps of a layer, as ``firstsight features`` draws them.
 
     Parameters
     ----------
     model : Any
-        What `firstsight.load` returns, on the CPU.
+        What `firstsight.load` returns (on the CPU) or takes.
     image : ImageLike | None
         Image of any form; None for one of the training data that is on this machine, or else a sample photograph. A
         generator takes none.
@@ -71,6 +133,11 @@ def compute_features(
     bgr : bool
         Channels of an array are blue, green, red (OpenCV).
 
+    Returns
+    -------
+    Features
+        Image, filters and maps; ``.show()`` and ``.save(path)`` draw them.
+
     Raises
     ------
     UsageError
@@ -79,7 +146,12 @@ def compute_features(
     DataError
         If the image cannot be read.
     """
-    spec = TASKS[model.task]
+    check_arguments(compute_features, locals())
+    if is_source(model):
+        model = load(model)
+    spec = TASKS.get(getattr(model, "task", ""))
+    if spec is None:
+        raise UsageError(f"`model` must be what firstsight.load returns or takes; got {type(model).__name__}")
     if not spec.features:
         raise UsageError(f"feature maps of a {spec.title} cannot be drawn")
     pil = None if image is None else to_pil(image, bgr=bgr)
@@ -95,7 +167,9 @@ def compute_features(
     filters = _filters_of(dict(given.net.named_modules()).get(layer))
     if given.is_bgr and filters is not None and filters.shape[1] == 3:
         filters = filters[:, ::-1]
-    return Features(layer, given.image, maps, filters, given.heading, given.name)
+    name = given.name or (Path(image_name(image)).name if image is not None else "")
+    source = display_name(Path(model.source)) if getattr(model, "source", "") else ""
+    return Features(layer, given.image, maps, filters, given.heading, name, source)
 
 
 def _no_maps(layer: str, with_maps: Sequence[str], *, has_layer: bool) -> UsageError:

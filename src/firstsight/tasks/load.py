@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments, is_source, to_source
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card, wrong_kind
 from firstsight.weights.bundled import card_of, display_name
@@ -18,13 +18,17 @@ T = TypeVar("T")
 
 
 def load(
-    name_or_path: str | Path, *, device: "str | torch.device" = "cpu", notify: Callable[[str], None] = lambda line: None
+    name_or_path: ModelSource,
+    *,
+    device: "str | torch.device" = "cpu",
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Any:
     """Load trained weights of any kind, ready to use.
 
     Parameters
     ----------
-    name_or_path : str | Path
+    name_or_path : ModelSource
+        The result of `firstsight.train`, or a name or a path.
         Tried in this order: the name of bundled weights ("lenet-fashion"); a run directory, a ``.safetensors`` file
         that firstsight wrote, or the published ``.pth`` checkpoint of lightweight OpenPose; "latest" for the newest run
         in ``runs``; the name of cached weights ("resnet34-imagenet"); a network with published weights ("resnet34"),
@@ -58,7 +62,7 @@ def load(
 
 
 def read_resolved(
-    name_or_path: str | Path,
+    name_or_path: ModelSource,
     read: Callable[[Path], T],
     *,
     notify: Callable[[str], None] = lambda line: None,
@@ -70,7 +74,7 @@ def read_resolved(
 
     Parameters
     ----------
-    name_or_path : str | Path
+    name_or_path : ModelSource
         See `load`.
     read : Callable[[Path], T]
         Function that reads the file.
@@ -89,9 +93,10 @@ def read_resolved(
     UsageError, WeightsError
         See `load`.
     """
+    source = to_source(name_or_path)
     previous = None
     while True:
-        path = resolve(name_or_path, notify=notify, other_names=other_names)
+        path = resolve(source, notify=notify, other_names=other_names)
         try:
             return read(path)
         except WeightsError:
@@ -166,13 +171,14 @@ def load_as(
     WeightsError
         If it is of another kind of task, or cannot be used.
     """
-    if isinstance(model, str | Path):
+    if is_source(model):
         weights = read_resolved(model, lambda path: read_kind(path, task, notify=notify), notify=notify)
         return TASKS[task].resolve("load")(weights).to(device or "auto")
     kind = getattr(model, "task", None)
     if kind not in TASKS:
         raise UsageError(
-            f"`model` must be a name of weights, a run directory, a file, or a {TASKS[task].title};"
+            f"`model` must be a name of weights, a run directory, a file, the result of a training, or a"
+            f" {TASKS[task].title};"
             f" got {type(model).__name__}"
         )
     if kind != task:
@@ -180,7 +186,7 @@ def load_as(
     return model.to(device) if device else model
 
 
-def kind_of(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> TaskSpec:
+def kind_of(name_or_path: ModelSource, *, notify: Callable[[str], None] = lambda line: None) -> TaskSpec:
     """Return the kind of task that weights are of, by their card alone where they have one.
 
     Raises

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from firstsight.arguments import HasRun
     from firstsight.pose.skeleton import Skeleton
     from firstsight.tasks.pose.bottom_up.estimate import PoseEstimator
 
@@ -83,7 +84,7 @@ class EvaluateOptions(TypedDict, total=False):
     """Multiples of the height whose maps are averaged (bottom-up)."""
     flip: bool | None
     """Average with the horizontally flipped image (pose)."""
-    detector: "PoseEstimator | str | Path | None"
+    detector: "PoseEstimator | str | Path | HasRun | None"
     """Bottom-up estimator, or its weights, that finds the people (top-down)."""
     limit: int | None
     """Evaluate only this many images (pose)."""

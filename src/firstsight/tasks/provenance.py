@@ -1,7 +1,7 @@
 """The data that weights were trained on."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,15 @@ def describe_split(images: ImageSet) -> str:
     if any("holding out" in note for note in images.notes):
         return f"measured on the {count} that training holds out"
     return f"measured on the test split: {count}"
+
+
+def abbreviated(classes: Sequence[str]) -> str:
+    """Return the first classes, and the number of all.
+
+    >>> abbreviated("abcde")
+    'a, b, c, d, ... (5 in all)'
+    """
+    return ", ".join(classes[:4]) + (f", ... ({len(classes)} in all)" if len(classes) > 4 else "")
 
 
 def run_settings(source: str | Path) -> dict[str, Any] | None:

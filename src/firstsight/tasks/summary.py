@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import check_arguments, is_source
 from firstsight.errors import UsageError, unknown_name
 from firstsight.models.registry import MODELS
 from firstsight.profiling import Summary, summarize
@@ -38,7 +38,8 @@ def summary(
     Parameters
     ----------
     model : nn.Module | str | Path | Any
-        A network; the name of one (see `list_models`); or what `load` returns or takes.
+        A network; the pair (G, D) of `create_model`; the name of one (see `list_models`);
+        or what `load` returns or takes.
     input_shape : tuple[int, int, int] | Sequence[tuple[int, ...]] | None
         Shape of one image (C, H, W), for a GAN that of its images; None for the size that the network is made for,
         (3, 224, 224) for a module. For a network with several inputs, their shapes without the batch axis, of which
@@ -92,9 +93,11 @@ def _network(
         raise UsageError(f"`variant` is for networks of `list_models`; {model} has weights")
     if isinstance(model, nn.Module):
         return model, shape or IMAGENET_SHAPE
+    if isinstance(model, tuple) and len(model) == 2 and all(isinstance(net, nn.Module) for net in model):
+        return _join_gan(*model, shape)
     if isinstance(model, str) and model not in {**bundled(), **cached()} and not Path(model).exists():
         raise unknown_name("model", model, MODELS, "see: firstsight models; or give package.module:function")
-    loaded = load(model) if isinstance(model, str | Path) else model
+    loaded = load(model) if is_source(model) else model
     net = getattr(getattr(loaded, "network", loaded), "model", None)
     if not isinstance(net, nn.Module):
         raise UsageError(f"`model` must be a network, or the name of one; got {type(model).__name__}")
@@ -136,6 +139,21 @@ def _new_gan(name: str, shape: tuple[int, int, int] | None) -> tuple[nn.Module, 
     options: dict[str, Any] = INFOGAN if name == "infogan" else {}
     generator, discriminator = create_gan(name, image_size=height, channels=channels, **options)
     latent_dim = int(options.get("latent_dim", inspect.signature(create_gan).parameters["latent_dim"].default))
+    both = nn.Sequential(OrderedDict(generator=generator, discriminator=discriminator))
+    return both.eval(), (latent_dim,)
+
+
+def _join_gan(generator: Any, discriminator: Any, shape: Any) -> tuple[nn.Module, InputShape]:
+    """Return generator and discriminator as one network, and the shape of the generator's latent vectors.
+
+    Raises
+    ------
+    UsageError
+        If the first network is not a generator of `create_model`.
+    """
+    latent_dim = getattr(generator, "latent", None)
+    if not isinstance(latent_dim, int) or shape is not None:
+        raise UsageError("`model`: a pair must be (generator, discriminator) of firstsight.create_model, without shape")
     both = nn.Sequential(OrderedDict(generator=generator, discriminator=discriminator))
     return both.eval(), (latent_dim,)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from firstsight.data.fetch import find_home, get_home
+from firstsight.data.signatures import is_image_file
 from firstsight.documents.cards import decode_card
 from firstsight.errors import FirstsightError, WeightsError
 
@@ -74,6 +75,8 @@ def open_safetensors(path: Path, framework: Literal["np", "pt"] = "np") -> Itera
     WeightsError
         If it is not a complete safetensors file, or reading it fails.
     """
+    if is_image_file(path):
+        raise WeightsError(f"{path}: is an image, not weights; name the network first, then the image")
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")

@@ -1,7 +1,8 @@
 """``firstsight pose``."""
 
+import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from firstsight.cli.pose.output import IMAGE_SUFFIXES, Results, Targets, draw, p
 from firstsight.errors import UsageError
 
 if TYPE_CHECKING:
+    from firstsight.data.image_source import ImageSource
     from firstsight.tasks.pose.estimator import Estimator
     from firstsight.tasks.pose.result import PoseResult
 
@@ -26,7 +28,7 @@ def run(argv: list[str]) -> int:
     arguments = parse(Arguments, "pose", argv, examples=EXAMPLES)
     for weights, kinds in ((arguments.model, POSE_KINDS), (arguments.detector, POSE_KINDS[:1])):
         if weights is not None:
-            check_weights(weights, "pose", *kinds)
+            check_weights(weights, "pose", *kinds, argv=argv)
     for name in arguments.images:
         if not os.path.lexists(expand_user(name)) and (text := describe_name(name, "an image or a video")):
             raise UsageError(text)
@@ -46,14 +48,14 @@ def run(argv: list[str]) -> int:
     from firstsight.cli.console import print_json, report_failures
 
     results = Results()
-    images = list(_image_files(arguments.images, results.refused))
+    images = _find(arguments.images, results.refused)
     targets = plan_targets(arguments, images)
     if images:
         _estimate(arguments, estimator_of(arguments), targets, results)
     if arguments.coco is not None:
         write_coco(arguments.coco, results)
     if arguments.json:
-        is_single = len(arguments.images) == len(results.entries) == 1 and not Path(arguments.images[0]).is_dir()
+        is_single = len(results.entries) == 1 and _is_single(arguments.images)
         print_json(results.entries[0] if is_single else results.entries)
     else:
         print_table(arguments, results)
@@ -71,7 +73,7 @@ def _with_sample(arguments: Arguments) -> Arguments:
 
 def _check(arguments: Arguments) -> None:
     """Refuse impossible combinations of options before anything is loaded."""
-    is_single = len(arguments.images) == 1 and not Path(arguments.images[0]).is_dir()
+    is_single = _is_single(arguments.images)
     for option in ("track", "smooth", "frames", "show"):
         if getattr(arguments, option) not in (False, None):
             raise UsageError(f"`{option}` works for a video or a camera only; {arguments.images[0]} is neither")
@@ -106,29 +108,40 @@ def _check_files(arguments: Arguments, *, is_single: bool) -> None:
             raise UsageError(f"`{option}={path}`: the folder {path.parent} does not exist")
 
 
-def _image_files(names: Sequence[str], refused: list[str]) -> Iterator[Path]:
-    """Yield the files of images and folders; append a message to ``refused`` for each that does not exist."""
-    from firstsight.data.image_io import SUFFIXES
+def _find(names: Sequence[str], refused: list[str]) -> "list[ImageSource]":
+    """Return the image files of all arguments; append a message to ``refused`` for each that has none.
 
+    Raises
+    ------
+    UsageError
+        If the only one does not exist.
+    """
+    from firstsight.data.image_source import find_images
+    from firstsight.errors import DataError
+
+    sources = []
     for name in names:
-        path = Path(name)
-        if not path.exists():
-            refused.append(f"{name}: No such file or directory")
-            continue
-        if not path.is_dir():
-            yield path
-            continue
-        children = [child for child in sorted(path.iterdir()) if not child.name.startswith(".")]
-        files = [child for child in children if child.suffix.lower() in SUFFIXES]
-        if not files:
-            folder = next((child for child in children if child.is_dir()), None)
-            hint = f"; name the folders in it, such as {folder}" if folder else ""
-            refused.append(f"{name}: there are no images in this folder{hint}")
-        yield from files
+        try:
+            found = find_images(name)
+            if len(found) == 1:
+                found[0].check_exists()
+            sources += found
+        except DataError as error:
+            if len(names) == 1 and not glob.has_magic(name) and not os.path.lexists(expand_user(name)):
+                raise UsageError(str(error)) from None
+            refused.append(str(error))
+    return sources
+
+
+def _is_single(names: Sequence[str]) -> bool:
+    """Return whether the arguments are one image, not a folder, a zip file or a pattern."""
+    path = expand_user(names[0])
+    is_several = path.is_dir() or path.suffix.lower() == ".zip" or (glob.has_magic(names[0]) and not path.exists())
+    return len(names) == 1 and not is_several
 
 
 def _estimate(
-    arguments: Arguments, estimator: "Estimator", targets: Sequence[tuple[Path, Targets]], results: Results
+    arguments: Arguments, estimator: "Estimator", targets: "Sequence[tuple[ImageSource, Targets]]", results: Results
 ) -> None:
     from firstsight.cli.console import progress
     from firstsight.errors import DataError
@@ -137,17 +150,18 @@ def _estimate(
     from firstsight.tasks.pose.top_down.estimate import TopDownEstimator
 
     boxes = read_boxes(arguments.boxes) if arguments.boxes is not None else None
-    for image, files in progress(targets, "images"):
+    for source, files in progress(targets, "images"):
         try:
+            image = source.path if source.tree is None else source.open()
             if boxes is not None and isinstance(estimator, TopDownEstimator):
-                result: PoseResult = estimator.infer(image, boxes=select_boxes(boxes, image))
+                result: PoseResult = estimator.infer(image, name=source.name, boxes=select_boxes(boxes, source.name))
             else:
-                result = estimator.infer(image)
+                result = estimator.infer(image, name=source.name)
         except DataError as error:
             results.refused.append(str(error))
             continue
-        results.entries.append({"image": str(image), **result.to_dict()})
+        results.entries.append({"image": source.name, **result.to_dict()})
         if arguments.coco is not None:
             results.coco.append(coco_results(result, estimator.skeleton, image_id=0))
-        draw(image, result, files)
+        draw(Path(source.name), result, files)
         results.files += [file for file in files if file is not None]

@@ -33,8 +33,8 @@ class Arguments:
     """Estimate the poses of people in images, a video or a camera."""
 
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[IMAGE_OR_FOLDER_OR_VIDEO...]")] = ()
-    """Images, or folders of images; or one video, or camera, or camera:1 (default: a bundled photograph). Images can be
-    PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
+    """Images, folders, zip files, or patterns such as "photos/*.jpg"; or one video, or camera, or camera:1 (default: a
+    bundled photograph). Images can be PNG, JPEG, GIF, BMP, TIFF, WebP or PPM."""
     model: Maybe[str] = None
     """Run directory, latest, name of weights or .safetensors file (default: openpose-mobilenet if stored, else bundled
     weights); latest is the newest run. The published checkpoint_iter_370000.pth of lightweight OpenPose can be given,

@@ -13,6 +13,7 @@ from firstsight.cli.outputs import FIGURES, check_outputs, make_folder
 from firstsight.cli.pose.arguments import Arguments
 
 if TYPE_CHECKING:
+    from firstsight.data.image_source import ImageSource
     from firstsight.tasks.pose.result import PoseResult
 
 IMAGE_SUFFIXES = FIGURES
@@ -36,7 +37,7 @@ class Targets(NamedTuple):
     maps: Path | None = None
 
 
-def plan_targets(arguments: Arguments, images: Sequence[Path]) -> list[tuple[Path, Targets]]:
+def plan_targets(arguments: Arguments, images: "Sequence[ImageSource]") -> "list[tuple[ImageSource, Targets]]":
     """Return the images, each with the files to draw, after checking that all files may be written.
 
     Raises
@@ -44,15 +45,15 @@ def plan_targets(arguments: Arguments, images: Sequence[Path]) -> list[tuple[Pat
     UsageError
         See `firstsight.cli.outputs.check_outputs`.
     """
-    inputs = [*images, arguments.boxes, arguments.model, arguments.detector]
+    inputs = [*(image.path for image in images), arguments.boxes, arguments.model, arguments.detector]
     if arguments.coco is not None:
         check_outputs([arguments.coco], inputs=inputs, force=arguments.force, option="coco")
-    planned: dict[Path, Path] = {}  # from the file to its image
+    planned: dict[Path, ImageSource] = {}  # from the file to its image
     if arguments.out is None:
         return [(image, Targets()) for image in images]
     is_file = arguments.out.suffix.lower() in IMAGE_SUFFIXES and not arguments.out.is_dir()
     for image in images:
-        target = arguments.out if is_file else _free_name(arguments.out / f"{image.stem}-pose.png", planned)
+        target = arguments.out if is_file else _free_name(arguments.out / f"{Path(image.name).stem}-pose.png", planned)
         planned[target] = image
     targets = [(image, Targets(file, _maps_of(file) if arguments.maps else None)) for file, image in planned.items()]
     files = [file for _, pair in targets for file in pair if file is not None]
@@ -143,7 +144,8 @@ def print_table(arguments: Arguments, results: Results) -> None:
     empty = [entry["image"] for entry in results.entries if not entry["people"]]
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        say(f"no people found in {empty[0]}{more} (--min-score 0 shows uncertain detections)")
+        hint = "" if arguments.min_score == 0 else " (--min-score 0 shows uncertain detections)"
+        say(f"no people found in {empty[0]}{more}{hint}")
     _warn_of_fragments(arguments, results)
     if results.files:
         first, *others = results.files

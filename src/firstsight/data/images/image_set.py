@@ -4,7 +4,9 @@ import hashlib
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, overload
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -14,7 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from firstsight import display
-from firstsight.arguments import describe
+from firstsight.arguments import check_type, describe, expand_user
+from firstsight.data.images.class_folders import write_class_folders
+from firstsight.display import Result
 from firstsight.errors import DataError, UsageError
 
 SHOWN_CLASSES = 15
@@ -22,6 +26,10 @@ SHOWN_IMAGES = 4
 """Number of classes, and of images of each class, that a notebook shows."""
 THUMBNAIL = 32
 """Maximum side of these images in pixels."""
+SHEET_COLUMNS = 10
+"""Number of images of a class on a contact sheet."""
+SHEET_SIDE = 64
+"""Smaller images are enlarged on a contact sheet, by a whole factor, to at least this side in pixels."""
 
 
 class LabeledImage(NamedTuple):
@@ -50,7 +58,7 @@ class SkippedImage:
 
 
 @dataclass(frozen=True, repr=False)
-class ImageSet:
+class ImageSet(Result):
     """Labeled images of one size: a sequence of (image, label).
 
     ``data[3]`` is an image and its label, ``data[:100]`` and ``data[[3, 7]]`` are sets; ``len``, ``for`` and
@@ -89,6 +97,9 @@ class ImageSet:
     source: str = ""
     notes: tuple[str, ...] = ()
     skipped: tuple[SkippedImage, ...] = ()
+
+    IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".jpg")
+    PATH_ADVICE: ClassVar[str] = "write its images first, with data.save('FOLDER'), and give the folder"
 
     def __post_init__(self) -> None:
         name = f"{self.name} ({self.split})"
@@ -215,13 +226,70 @@ class ImageSet:
             + "".join(map(display.paragraph, remarks))
         )
 
+    def save(self, path: str | Path) -> Path:
+        """Write class folders, which every ``data=`` takes, or a file.
+
+        ``data.save("photos")`` writes ``photos/CLASS/0000.png`` for each image. For both splits of a data set, use
+        ``photos/train`` and ``photos/test``.
+
+        Parameters
+        ----------
+        path : str | Path
+            A new folder; or a file, whose suffix chooses the format: .png or .jpg (a contact sheet), .json, .html or
+            .txt.
+
+        Returns
+        -------
+        Path
+            The folder or the file.
+
+        Raises
+        ------
+        UsageError
+            If the folder is not empty, the suffix is another one, or the files cannot be written.
+        """
+        check_type("path", path, str | Path)
+        target = expand_user(path)
+        if target.suffix:
+            return super().save(target)
+        write_class_folders(target, self.images.numpy(), self.labels.numpy(), self.classes)
+        return target
+
+    def encode(self, suffix: str) -> bytes:
+        """Return the content of a file with this suffix: the contact sheet, or the data of `to_dict`; see `save`."""
+        if suffix.lower() not in self.IMAGE_FORMATS:
+            return super().encode(suffix)
+        out = BytesIO()
+        self.contact_sheet().save(out, "png" if suffix.lower() == ".png" else "jpeg")
+        return out.getvalue()
+
+    def contact_sheet(self) -> Image.Image:
+        """Return an image with a row of images per class, of the first 15 classes that have images."""
+        rows = [row for label in range(len(self.classes)) if (row := self._row(label, SHEET_COLUMNS))][:SHOWN_CLASSES]
+        scale = max(1, -(-SHEET_SIDE // max(self.size)))
+        height, width = self.size
+        sheet = Image.new(rows[0].mode, (width * max(row.width // width for row in rows), height * len(rows)))
+        for number, row in enumerate(rows):
+            sheet.paste(row, (0, number * height))
+        return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
+
+    def _show_in_terminal(self) -> None:
+        display.write_line(str(self))
+        display.open_image(self.contact_sheet())
+
+    def _row(self, label: int, columns: int) -> Image.Image | None:
+        """Return the first images of a class, next to each other; None if it has none."""
+        chosen = torch.nonzero(self.labels == label).flatten()[:columns]
+        if not len(chosen):
+            return None
+        row = torch.cat([*self.images[chosen]], dim=2)  # (C, H, N W)
+        return Image.fromarray((row[0] if self.channels == 1 else row.permute(1, 2, 0)).numpy())
+
     def _thumbnails(self, label: int) -> display.Html:
         """Return the first images of a class, next to each other, as HTML."""
-        chosen = torch.nonzero(self.labels == label).flatten()[:SHOWN_IMAGES]
-        if not len(chosen):
+        image = self._row(label, SHOWN_IMAGES)
+        if image is None:
             return display.Html()
-        row = torch.cat([*self.images[chosen]], dim=2)  # (C, H, N W)
-        image = Image.fromarray((row[0] if self.channels == 1 else row.permute(1, 2, 0)).numpy())
         side = max(self.size)
         if side > THUMBNAIL:
             image.thumbnail((image.width * THUMBNAIL // side, image.height * THUMBNAIL // side))

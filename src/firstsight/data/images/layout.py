@@ -156,7 +156,7 @@ def _find_classes(tree: ImageTree, *, labeled: bool) -> Layout:
     for file in inside:
         if len(file.parts) > depth + 1:
             folders.setdefault(file.parts[depth], []).append(file)
-    layout.leave_out((file for file in inside if len(file.parts) == depth + 1), "no folder")
+    layout.leave_out((file for file in inside if len(file.parts) == depth + 1), "no class folder")
     splits = _split_folders(folders, depth)
     if not splits:
         _add_class_folders(layout, folders, depth)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from firstsight.data.image_io import MAX_FILE_BYTES, SUFFIXES, sniff_format
+from firstsight.data.image_io import MAX_FILE_BYTES, sniff_format
 from firstsight.data.limits import describe_bytes, max_bytes
+from firstsight.data.signatures import SUFFIXES
 from firstsight.errors import DataError
 
 CHUNK_BYTES = 1 << 16

@@ -13,7 +13,7 @@ from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError
 from firstsight.tasks.classification.classifier import Classifier
 from firstsight.tasks.evaluation import Evaluation, MetricRow
-from firstsight.tasks.provenance import describe_split, is_training_data, training_data
+from firstsight.tasks.provenance import abbreviated, describe_split, is_training_data, training_data
 
 BATCH = 256
 
@@ -80,7 +80,7 @@ def evaluate_classifier(
         notify=notify,
     )
     if test.classes != model.classes:
-        expected, given = _abbreviated(model.classes), _abbreviated(test.classes)
+        expected, given = abbreviated(model.classes), abbreviated(test.classes)
         raise DataError(f"{test.name} has the classes {given}, but {model.card['model']} was trained for {expected}")
     batches = fit_images(test, preprocess).split(BATCH)
     probs = torch.cat([model.probabilities(batch) for batch in progress(batches)])
@@ -93,7 +93,3 @@ def evaluate_classifier(
         data=test.name,
         notes=(describe_split(test), *test.notes, *(f"left out {item.path}: {item.reason}" for item in test.skipped)),
     )
-
-
-def _abbreviated(classes: tuple[str, ...]) -> str:
-    return ", ".join(classes[:4]) + (f", ... ({len(classes)} in all)" if len(classes) > 4 else "")

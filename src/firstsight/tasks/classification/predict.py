@@ -1,9 +1,8 @@
 """Class predictions of trained weights."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments
 from firstsight.data.image_input import ImageLike
 from firstsight.tasks.classification.classifier import TOP, Classifier, Prediction
 from firstsight.tasks.classification.prepare import Invert
@@ -12,7 +11,7 @@ from firstsight.tasks.load import load_as
 
 
 def predict(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     images: ImageLike | Iterable[ImageLike],
     *,
     top: int = TOP,
@@ -26,11 +25,13 @@ def predict(
 
     Parameters
     ----------
-    model : Classifier | str | Path
-        A `Classifier`, or what `firstsight.load` takes: "lenet-fashion", "resnet34", a run directory, a file.
+    model : Classifier | ModelSource
+        A `Classifier`, or what `firstsight.load` takes: "lenet-fashion", "resnet34", a run directory, a file, the
+        result of `firstsight.train`.
     images : ImageLike | Iterable[ImageLike]
         One image or several: paths, bytes, file objects, PIL images, arrays (H, W) or (H, W, 3), tensors (C, H, W) or
-        (N, C, H, W); of any size. A path may also be a folder, a zip file, or a pattern such as ``photos/*.jpg``.
+        (N, C, H, W), an `ImageSet` or an image of one; of any size. A path may also be a folder, a zip file, or a
+        pattern such as ``photos/*.jpg``.
     top : int
         Number of classes to return for every image, at least 1.
     bgr : bool

@@ -12,6 +12,7 @@ from torch import Tensor
 from firstsight.data.batches import fit_images
 from firstsight.data.images.image_set import ImageSet
 from firstsight.data.images.loading import load_data
+from firstsight.errors import DataError
 from firstsight.metrics.clustering import class_accuracy, cluster_purity
 from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
 from firstsight.tasks.evaluation import Evaluation, MetricRow
@@ -20,7 +21,7 @@ from firstsight.tasks.gan.evaluate_options import MAX_IMAGES
 from firstsight.tasks.gan.evaluator import MAX_DRAWS, classify_set, distances
 from firstsight.tasks.gan.generator import BATCH, Generator, load_discriminator
 from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier, reference_for
-from firstsight.tasks.provenance import training_data
+from firstsight.tasks.provenance import abbreviated, is_training_data, training_data
 
 MIN_DRAWS = 4
 """Minimum number of draws: even with ten thousand images, the distance depends on which images are drawn."""
@@ -150,10 +151,11 @@ def evaluate_generator(
     UsageError
         If ``data`` is None and the training data are not available.
     DataError
-        If the data cannot be used.
+        If the data cannot be used, or have other classes than the training data.
     """
     source = data if data is not None else training_data(model.source, model.card)
     train, test = _load_splits(model, source, strict=strict, notify=notify)
+    remark = _check_data(model, data, test)
     n = min(n, len(test), len(train))
     reference = reference_for(test.name, test.classes)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_IMAGES // n))
@@ -163,7 +165,7 @@ def evaluate_generator(
     real, labels = classify_set(reference, test, n, model.preprocess)
     other, _ = classify_set(reference, train, n, model.preprocess)
     metrics = _feature_metrics(real.features, other.features, fake.features)
-    notes = test.notes
+    notes = (*remark, *test.notes)
     if n <= NEIGHBORS:
         notes += (f"precision, recall, density and coverage need more than {NEIGHBORS} images; there are {n}",)
     purities: dict[str, tuple[float, ...]] = {}
@@ -198,6 +200,22 @@ def _load_splits(
         for split in ("train", "test")
     )
     return train, test
+
+
+def _check_data(model: Generator, data: str | Path | None, test: ImageSet) -> tuple[str, ...]:
+    """Return a note if these are not the training data; refuse data with other classes, which it cannot generate."""
+    if data is None or is_training_data(data, model.source, model.card):
+        return ()
+    about = model.card["about"]
+    trained_on, classes = str(about.get("data", "other data")), tuple(about.get("classes", ()))
+    if len(classes) > 1 and len(test.classes) > 1 and set(classes) != set(test.classes):
+        expected, given = abbreviated(classes), abbreviated(test.classes)
+        raise DataError(
+            f"{test.name} has the classes {given}, but the generator was trained on {trained_on}: {expected}"
+        )
+    if test.name == trained_on:
+        return ()
+    return (f"the generator was trained on {trained_on}, so this compares its images with other data ({test.name})",)
 
 
 def _feature_metrics(real: Tensor, other: Tensor, fake: Tensor) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
 from firstsight.errors import UsageError, unknown_name
@@ -39,7 +39,7 @@ VARIATION_STD = 0.25
 
 
 def generate(
-    generator: Generator | str | Path,
+    generator: Generator | ModelSource,
     n: int = 64,
     *,
     seed: int = 0,
@@ -51,15 +51,17 @@ def generate(
 
     Parameters
     ----------
-    generator : Generator | str | Path
-        A generator, or what `firstsight.load` takes: "infogan-mnist", a run directory, a file.
+    generator : Generator | ModelSource
+        A generator, or what `firstsight.load` takes: "infogan-mnist", a run directory, a file, the result
+        of `firstsight.train`.
     n : int
         Number of images, from 1 to 100,000. A traversal of a category always has one row for each of its values, and
         a traversal of a continuous code has complete rows of 8 images.
     seed : int
         Seed of the latent vectors; the same seed gives the same images.
     label : str | int | None
-        Class to generate, for a generator with codes. It sets the first code; ``codes`` can set the others.
+        Class to generate, by its name or its index, for a generator with codes.
+        It sets the first code; ``codes`` can set the others.
     codes : str
         Values or ranges of codes, as in "c1=3,c2=-1..1"; categories have the first numbers. A range of a category is
         traversed down the rows, a range of a continuous code across the columns, with the same noise.
@@ -218,7 +220,7 @@ def _category_notes(model: Generator) -> tuple[str, ...]:
 
 
 def interpolate(
-    generator: Generator | str | Path,
+    generator: Generator | ModelSource,
     a: int,
     b: int,
     *,
@@ -230,7 +232,7 @@ def interpolate(
 
     Parameters
     ----------
-    generator : Generator | str | Path
+    generator : Generator | ModelSource
         See `generate`.
     a : int
         Seed of the first image.
@@ -271,7 +273,7 @@ def interpolate(
 
 
 def latent_arithmetic(
-    generator: Generator | str | Path,
+    generator: Generator | ModelSource,
     expression: str,
     reference: ReferenceClassifier | None = None,
     *,
@@ -286,7 +288,7 @@ def latent_arithmetic(
 
     Parameters
     ----------
-    generator : Generator | str | Path
+    generator : Generator | ModelSource
         See `generate`; a generator without categorical codes.
     expression : str
         Sum and differences of class names.
@@ -397,7 +399,7 @@ def _term_names(terms: Sequence[tuple[int, str]]) -> list[str]:
 
 
 def add_nearest_neighbors(
-    generator: Generator | str | Path,
+    generator: Generator | ModelSource,
     grid: ImageGrid,
     k: int,
     data: str | Path | None = None,
@@ -408,7 +410,7 @@ def add_nearest_neighbors(
 
     Parameters
     ----------
-    generator : Generator | str | Path
+    generator : Generator | ModelSource
         See `generate`; the generator of the grid.
     grid : ImageGrid
         Generated images.

@@ -138,7 +138,7 @@ class Generator:
         Parameters
         ----------
         label : str | int
-            Name of the class.
+            Name of the class, or its index.
 
         Raises
         ------
@@ -152,6 +152,9 @@ class Generator:
             )
         name = str(label).casefold()
         codes = [code for code, known in enumerate(self.table) if known.casefold() == name]
+        classes = self.card.get("about", {}).get("classes", ())
+        if not codes and isinstance(label, int) and 0 <= label < len(classes):  # an index, as labels of a data set are
+            codes = [code for code, known in enumerate(self.table) if known == classes[label]]
         if not codes:
             raise UsageError(f"no class '{label}'; the classes are {', '.join(sorted(set(self.table)))}")
         return codes

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments
 from firstsight.data.image_input import ImageLike
 from firstsight.errors import UsageError
 from firstsight.pose.decode import Method
@@ -20,7 +20,7 @@ def estimate_pose(
     model: PoseModel | None = None,
     *,
     boxes: Any = None,
-    detector: PoseEstimator | str | None = None,
+    detector: PoseEstimator | ModelSource | None = None,
     height: int | None = None,
     method: Method | None = None,
     scales: Sequence[float] = (1.0,),
@@ -41,7 +41,7 @@ def estimate_pose(
         What `firstsight.load` returns or takes; None for the bundled bottom-up weights.
     boxes : Any
         (N, 4) boxes of people: x and y of the corner, width, height in pixels (top-down only).
-    detector : PoseEstimator | str | None
+    detector : PoseEstimator | ModelSource | None
         Bottom-up estimator or its weights that finds the people (top-down only).
     height : int | None
         Height in pixels that the image is resized to (bottom-up only); None for that of the network.

@@ -1,11 +1,11 @@
 """Pose estimators of either kind, bottom-up or top-down, by the name of their weights."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 
+from firstsight.arguments import ModelSource, is_source, to_source
 from firstsight.errors import UsageError, WeightsError
 from firstsight.pose.decode import Method
 from firstsight.tasks.load import load, load_as
@@ -16,7 +16,7 @@ from firstsight.tasks.pose.top_down.network import TopDownNetwork
 from firstsight.tasks.spec import TASKS
 
 Estimator: TypeAlias = PoseEstimator | TopDownEstimator
-PoseModel: TypeAlias = str | Path | BottomUpNetwork | TopDownNetwork | Estimator
+PoseModel: TypeAlias = ModelSource | BottomUpNetwork | TopDownNetwork | Estimator
 
 
 def make_estimator(
@@ -29,7 +29,7 @@ def make_estimator(
     min_joints: int | None = None,
     min_score: float | None = None,
     min_joint_score: float | None = None,
-    detector: PoseEstimator | str | Path | None = None,
+    detector: PoseEstimator | ModelSource | None = None,
     device: str | torch.device | None = None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Estimator:
@@ -54,7 +54,7 @@ def make_estimator(
         Minimum score of a person, in [0, 1] (bottom-up only); None for that of the weights, 0 for all people.
     min_joint_score : float | None
         Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
-    detector : PoseEstimator | str | Path | None
+    detector : PoseEstimator | ModelSource | None
         Bottom-up estimator or its weights that finds the people (top-down only); None takes the image as one person.
     device : str | torch.device | None
         Device to compute on. None leaves an object where it is, and is "auto" for a name or a path.
@@ -80,7 +80,7 @@ def make_estimator(
     options = {name: value for name, value in options.items() if value is not None}
     if tuple(scales) != (1.0,):
         options["scales"] = tuple(scales)
-    if isinstance(model, str | Path):
+    if is_source(model):
         model = _load_pose(model, device or "auto", notify)
     if isinstance(model, Estimator) and not (options or flip is not None or detector is not None):
         return model.to(device) if device else model
@@ -102,11 +102,12 @@ def make_estimator(
     return estimator.to(device) if device else estimator
 
 
-def _load_pose(name_or_path: str | Path, device: str | torch.device, notify: Callable[[str], None]) -> Estimator:
+def _load_pose(name_or_path: ModelSource, device: str | torch.device, notify: Callable[[str], None]) -> Estimator:
     loaded = load(name_or_path, device=device, notify=notify)
     if not isinstance(loaded, Estimator):
         spec = TASKS[loaded.task]
         raise WeightsError(
-            f"{name_or_path}: holds a {spec.title}, not a pose network (see: firstsight {spec.command} --help)"
+            f"{to_source(name_or_path)}: holds a {spec.title}, not a pose network"
+            f" (see: firstsight {spec.command} --help)"
         )
     return loaded

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments
 from firstsight.data.image_input import ImageLike, image_name, to_pil
 from firstsight.engine.device import device_of
 from firstsight.errors import DataError, UsageError
@@ -44,7 +44,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
 
     Parameters
     ----------
-    model : str | Path | BottomUpNetwork | None
+    model : ModelSource | BottomUpNetwork | None
         A network; or the name of its weights, a run directory or a file, see `firstsight.load`; None for the bundled
         weights.
     height : int | None
@@ -76,7 +76,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
 
     def __init__(
         self,
-        model: str | Path | BottomUpNetwork | None = None,
+        model: ModelSource | BottomUpNetwork | None = None,
         *,
         height: int | None = None,
         method: Method = "fast",
@@ -257,7 +257,7 @@ def _check_size(letterboxes: Sequence[Letterbox], name: str | Path) -> None:
         )
 
 
-def find_network(name_or_path: str | Path) -> BottomUpNetwork:
+def find_network(name_or_path: ModelSource) -> BottomUpNetwork:
     """Load a bottom-up network by the name of its weights, a run directory or a file, see `firstsight.load`."""
     return load_network(read_resolved(name_or_path, lambda path: read_kind(path, "bottom-up")))
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import ModelSource, check_arguments
 from firstsight.data.image_input import ImageLike, image_name, to_pil
 from firstsight.data.keypoints.crop import GRAY, crop_matrices, crop_regions, inverse, transform_points, warp
 from firstsight.engine.device import device_of
@@ -38,7 +38,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
 
     Parameters
     ----------
-    model : str | Path | TopDownNetwork
+    model : ModelSource | TopDownNetwork
         A network; or the name of its weights, a run directory or a file, see `firstsight.load`.
     detector : PoseEstimator | None
         Bottom-up estimator that finds the people if no boxes are given; None takes the image as one person.
@@ -63,7 +63,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
 
     def __init__(
         self,
-        model: str | Path | TopDownNetwork,
+        model: ModelSource | TopDownNetwork,
         *,
         detector: PoseEstimator | None = None,
         flip: bool = True,
@@ -228,7 +228,7 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         return keypoints
 
 
-def find_network(name_or_path: str | Path) -> TopDownNetwork:
+def find_network(name_or_path: ModelSource) -> TopDownNetwork:
     """Load a top-down network by the name of its weights, a run directory or a file, see `firstsight.load`."""
     return load_network(read_resolved(name_or_path, lambda path: read_kind(path, "top-down")))
 
