@@ -138,7 +138,10 @@ def _named_by_run(argv: list[str]) -> str | None:
     if not words:
         from firstsight.recipes.interrupted import run_to_resume
 
-        return run_to_resume(Path(out) if (out := _value_of("--out", argv)) else None).name
+        try:
+            return run_to_resume(Path(out) if (out := _value_of("--out", argv)) else None).name
+        except UsageError:  # the training raises it again, after the options were checked
+            return None
     runs = (run_of(word) for word in words)
     return next((run.name for run in runs if run), None)
 
