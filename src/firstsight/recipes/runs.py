@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import ROOT, find_latest, find_runs, is_locked, read_config, read_metrics
 from firstsight.errors import FirstsightError, RunError, UsageError, unknown_name
@@ -350,7 +350,7 @@ class RunComparison:
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def compare_runs(*runs: str | Path, notify: Callable[[str], None] = lambda line: None) -> RunComparison:
+def compare_runs(*runs: str | Path, notify: Callable[[str], None] = ignore) -> RunComparison:
     """Compare the settings, the metrics and the learning curves of several runs.
 
     Parameters
@@ -401,7 +401,7 @@ def compare_runs(*runs: str | Path, notify: Callable[[str], None] = lambda line:
     )
 
 
-def find_run(name: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def find_run(name: str | Path, *, notify: Callable[[str], None] = ignore) -> Path:
     """Return the run directory that a name or a path means.
 
     Parameters

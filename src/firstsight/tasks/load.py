@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstsight.arguments import check_arguments
+from firstsight.arguments import check_arguments, ignore
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card, wrong_kind
 from firstsight.weights.bundled import card_of, display_name
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def load(
-    name_or_path: str | Path, *, device: "str | torch.device" = "cpu", notify: Callable[[str], None] = lambda line: None
+    name_or_path: str | Path, *, device: "str | torch.device" = "cpu", notify: Callable[[str], None] = ignore
 ) -> Any:
     """Load trained weights of any kind, ready to use.
 
@@ -61,7 +61,7 @@ def read_resolved(
     name_or_path: str | Path,
     read: Callable[[Path], T],
     *,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
     other_names: Iterable[str] = (),
 ) -> T:
     """Find a weights file by a name or a path, and read it.
@@ -100,7 +100,7 @@ def read_resolved(
             previous = path
 
 
-def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -> tuple[TaskSpec, WeightsFile]:
+def read_any(path: Path, *, notify: Callable[[str], None] = ignore) -> tuple[TaskSpec, WeightsFile]:
     """Read a weights file of any kind; return its task and its content.
 
     Raises
@@ -125,7 +125,7 @@ def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -
     )
 
 
-def read_kind(path: Path, task: str, *, notify: Callable[[str], None] = lambda line: None) -> WeightsFile:
+def read_kind(path: Path, task: str, *, notify: Callable[[str], None] = ignore) -> WeightsFile:
     """Read a weights file of one kind of task.
 
     Raises
@@ -144,7 +144,7 @@ def load_as(
     model: Any,
     *,
     device: "str | torch.device | None" = None,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Any:
     """Return a trained model of one kind of task.
 
@@ -180,7 +180,7 @@ def load_as(
     return model.to(device) if device else model
 
 
-def kind_of(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> TaskSpec:
+def kind_of(name_or_path: str | Path, *, notify: Callable[[str], None] = ignore) -> TaskSpec:
     """Return the kind of task that weights are of, by their card alone where they have one.
 
     Raises

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.data.datasets import DATASETS
 from firstsight.data.images.folder import split_samples
 from firstsight.data.images.image_set import ImageSet, SkippedImage
@@ -78,7 +78,7 @@ class DataDescription:
         return result
 
 
-def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> DataDescription:
+def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = ignore) -> DataDescription:
     """Read a data set as a training would, and describe it.
 
     Parameters
