@@ -3,7 +3,7 @@
 import inspect
 import math
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from numbers import Integral, Number, Real
 from pathlib import Path, PurePath
@@ -41,6 +41,7 @@ NAMES: dict[Any, str] = {
 }  # fmt: skip
 """Types that `check_type` knows, as messages name them."""
 F = TypeVar("F", bound=Callable[..., Any])
+Item = TypeVar("Item")
 MAX_SHOWN = 60
 """Number of characters of a value that a message repeats."""
 
@@ -61,6 +62,33 @@ def to_source(model: ModelSource) -> str | Path:
     'lenet-digits'
     """
     return Path(model.run_dir) if isinstance(model, HasRun) else model
+
+
+class Ignore:
+    """Function that ignores a line; a signature shows it by its name."""
+
+    def __call__(self, line: str) -> None:
+        """Ignore the line."""
+
+    def __repr__(self) -> str:
+        return "ignore"
+
+
+class Iterate:
+    """Function `iter`, without a progress bar; a signature shows it by its name."""
+
+    def __call__(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Return an iterator over the items."""
+        return iter(items)
+
+    def __repr__(self) -> str:
+        return "iter"
+
+
+ignore = Ignore()
+"""Default of parameters that receive messages."""
+iterate = Iterate()
+"""Default of parameters that show a progress bar."""
 
 
 def expand_user(path: str | Path) -> Path:

@@ -87,6 +87,15 @@ def test_people_are_drawn_with_white_joints_and_a_color_each() -> None:
     assert len(colors) == 2
 
 
+def test_without_an_image_no_coco_results_are_written(pose: Run, photo: Path) -> None:
+    Path("outer/inner").mkdir(parents=True)
+    (Path("outer/inner") / "a.png").write_bytes(photo.read_bytes())
+    code, _, err = pose("outer", "--coco", "r.json")
+    assert code == 1 and "name the folders in it, such as outer/inner" in err and not Path("r.json").exists()
+    Path("bad.png").write_text("not an image")
+    assert pose("bad.png", "--coco", "r.json")[0] == 1 and not Path("r.json").exists()
+
+
 def test_unreadable_images_are_named_with_exit_code_1_and_the_others_processed(pose: Run, photo: Path) -> None:
     for name in ("one/img_007.png", "two/img_012.png", "two/img_013.png"):
         Path(name).parent.mkdir(exist_ok=True)

@@ -297,6 +297,30 @@ def test_unusable_boxes_are_refused(box: list[float], message: str) -> None:
     assert len(estimator()(three_people(), partly_outside)) == 2
 
 
+@pytest.mark.parametrize(
+    ("boxes", "got"),
+    [
+        ([10, 10], r"the shape \(2,\)"),
+        ([[1, 2], [3, 4]], r"the shape \(2, 2\)"),
+        (np.zeros((1, 1, 4)), r"the shape \(1, 1, 4\)"),
+        ([[1, 2], [3]], r"\[\[1, 2\], \[3\]\]"),
+        ("box", "'box'"),
+    ],
+)
+def test_boxes_of_another_form_are_refused_by_their_name(boxes: Any, got: str) -> None:
+    form = r"^`boxes` must be a list with 4 numbers for each person, \[x, y, width, height\]; got "
+    with pytest.raises(DataError, match=f"{form}{got}$"):
+        estimator()(three_people(), boxes)
+    assert estimator()(three_people(), []) == []
+
+
+def test_the_result_says_that_the_whole_image_is_one_person() -> None:
+    whole = estimator().infer(three_people())
+    assert "1 person in 600x300 pixels" in repr(whole) and "whole image is taken as one person" in repr(whole)
+    assert estimator().infer(three_people(), boxes=[[20, 10, 60, 100]]).notes == ()
+    assert PoseEstimator(blob_network()).infer(three_people()).notes == ()
+
+
 def test_boxes_and_options_of_the_pose_command(run: Callable[..., tuple[int, str, str]]) -> None:
     weights(Path("net.safetensors"))
     three_people().save("p.png")

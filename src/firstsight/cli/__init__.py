@@ -33,8 +33,8 @@ usage: firstsight COMMAND [options]
   firstsight COMMAND --help-all    all options
   firstsight --version
 
-All commands: --json prints one JSON document on stdout; --debug shows the traceback of an error;
-  --color auto|always|never (default: auto, colors on a terminal)
+All commands: --debug shows the traceback of an error; --color auto|always|never (default: auto, colors on a
+  terminal); all except completion: --json prints one JSON document on stdout
 Environment variables:
   FIRSTSIGHT_HOME            folder of downloads
   FIRSTSIGHT_OFFLINE=1       never open a connection

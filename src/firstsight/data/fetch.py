@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.data.datasets import RemoteFile
 from firstsight.errors import DataError, UsageError
 
@@ -43,7 +43,7 @@ def fetch(
     mirrors: tuple[str, ...],
     folder: Path,
     *,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
     hint: str = "pass a folder that has the files as `data`",
     title: str = "",
     limits: "Limits | None" = None,

@@ -43,7 +43,8 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
 
         Arrays and tensors are uint8 in [0, 255], or floating point in [0, 1].
     bgr : bool
-        The channels of an array or a tensor are blue, green, red, as in OpenCV.
+        The channels of an array or a tensor are blue, green, red, as in OpenCV. Files and PIL images have a known order
+        of channels, and are not changed.
 
     Raises
     ------

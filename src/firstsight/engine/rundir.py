@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from firstsight.arguments import ignore
 from firstsight.atomic_io import remove_leftovers, replace_file, to_run_error
 from firstsight.documents.decode import read_document
 from firstsight.documents.runs import RunConfig, decode_metrics_line, encode
@@ -396,7 +397,7 @@ def newest_run(root: Path) -> Path | None:
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
 
 
-def find_latest(name: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> Path | None:
+def find_latest(name: str | Path, *, notify: Callable[[str], None] = ignore) -> Path | None:
     """Return the newest run below ``runs`` if a name is "latest", otherwise None.
 
     A file or folder with this name in the current folder is used instead.

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import LATEST, find_latest, list_differences, read_config_file
 from firstsight.errors import RunError, UsageError
@@ -37,7 +37,7 @@ class SavedConfig(NamedTuple):
         return self.config.recipe if recipe and recipe.model == self.config.model else self.config.model
 
 
-def load_config(source: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> SavedConfig:
+def load_config(source: str | Path, *, notify: Callable[[str], None] = ignore) -> SavedConfig:
     """Read the configuration of a run whose settings are to be used again.
 
     Parameters
@@ -159,7 +159,7 @@ def _machine(config: RunConfig) -> dict[str, Any]:
     return {"device": config.device, "processes": config.processes, **versions}
 
 
-def run_of(name: str, *, notify: Callable[[str], None] = lambda line: None) -> SavedConfig | None:
+def run_of(name: str, *, notify: Callable[[str], None] = ignore) -> SavedConfig | None:
     """Return the configuration of the run that a name means, or None for the name of a recipe or a network.
 
     Parameters

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from firstsight.arguments import HasRun, ModelSource, check_type, expand_user, is_source, to_source
+from firstsight.arguments import HasRun, ModelSource, check_type, expand_user, ignore, is_source, to_source
 from firstsight.documents.runs import RunConfig
 from firstsight.engine.rundir import ROOT, find_latest, find_runs, is_locked, read_config, read_metrics
 from firstsight.errors import FirstsightError, RunError, UsageError, unknown_name
@@ -363,9 +363,7 @@ class RunComparison:
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def compare_runs(
-    *runs: ModelSource | Sequence[ModelSource], notify: Callable[[str], None] = lambda line: None
-) -> RunComparison:
+def compare_runs(*runs: ModelSource | Sequence[ModelSource], notify: Callable[[str], None] = ignore) -> RunComparison:
     """Compare the settings, the metrics and the learning curves of several runs.
 
     Parameters
@@ -422,7 +420,7 @@ def _as_list(given: ModelSource | Sequence[ModelSource]) -> list[Any]:
     return list(given) if isinstance(given, Sequence) and not is_source(given) else [given]
 
 
-def find_run(name: ModelSource, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def find_run(name: ModelSource, *, notify: Callable[[str], None] = ignore) -> Path:
     """Return the run directory that a name or a path means.
 
     Parameters

@@ -239,7 +239,8 @@ def train(
     DataError, RunError, CheckpointError
         If the data, the run directory or its checkpoints cannot be used.
     Interrupted
-        If SIGTERM or Ctrl-C arrives; the state is saved.
+        If SIGTERM or Ctrl-C arrives; the state is saved. It is no KeyboardInterrupt, because Ctrl-C is handled at the
+        end of a step: catch it with ``except firstsight.Interrupted``.
     """
     if "weights" in settings:
         settings["weights"] = to_source(settings["weights"])

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import torch
 
-from firstsight.arguments import check_arguments, explicit_signature, is_source
+from firstsight.arguments import check_arguments, explicit_signature, ignore, is_source, iterate
 from firstsight.errors import UsageError, similar_names, suggest
 from firstsight.tasks.evaluation import Evaluation
 from firstsight.tasks.load import load
@@ -21,8 +21,8 @@ def evaluate(
     *,
     device: str | torch.device | None = None,
     strict: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    notify: Callable[[str], None] = ignore,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iterate,
     **options: Unpack[EvaluateOptions],
 ) -> Evaluation:
     """Evaluate a trained model on the test split of a data set.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from firstsight.arguments import check_arguments, expand_user, is_source
+from firstsight.arguments import check_arguments, expand_user, ignore, is_source
 from firstsight.atomic_io import replace_file, replacing
 from firstsight.engine.device import device_of
 from firstsight.errors import UsageError, WeightsError
@@ -47,7 +47,7 @@ def export(
     *,
     check: bool = False,
     random_weights: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Path:
     """Write a trained network to a file; the suffix chooses the format.
 
@@ -134,7 +134,7 @@ def check_format(path: Path, *, is_program: bool = False) -> str:
     return suffix
 
 
-def find_model(model: Any, *, random_weights: bool = False, notify: Callable[[str], None] = lambda line: None) -> Any:
+def find_model(model: Any, *, random_weights: bool = False, notify: Callable[[str], None] = ignore) -> Any:
     """Return the object to export: a loaded model, or a network with random weights.
 
     Parameters

@@ -131,7 +131,7 @@ def compute_features(
     seed : int | None
         Seed of the latent vector of a generator; None for 0.
     bgr : bool
-        Channels of an array are blue, green, red (OpenCV).
+        Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
 
     Returns
     -------

@@ -111,7 +111,7 @@ def apply_filter(
     at : tuple[int, int] | None
         (row, column) of the output pixel whose arithmetic is returned; None for the strongest response.
     bgr : bool
-        Channels of an array are blue, green, red (OpenCV).
+        Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
 
     Returns
     -------

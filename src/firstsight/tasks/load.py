@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstsight.arguments import ModelSource, check_arguments, is_source, to_source
+from firstsight.arguments import ModelSource, check_arguments, ignore, is_source, to_source
 from firstsight.errors import UsageError, WeightsError
 from firstsight.tasks.spec import TASKS, TaskSpec, task_of_card, wrong_kind
 from firstsight.weights.bundled import card_of, display_name
@@ -21,7 +21,7 @@ def load(
     name_or_path: ModelSource,
     *,
     device: "str | torch.device" = "cpu",
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Any:
     """Load trained weights of any kind, ready to use.
 
@@ -65,7 +65,7 @@ def read_resolved(
     name_or_path: ModelSource,
     read: Callable[[Path], T],
     *,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
     other_names: Iterable[str] = (),
 ) -> T:
     """Find a weights file by a name or a path, and read it.
@@ -105,7 +105,7 @@ def read_resolved(
             previous = path
 
 
-def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -> tuple[TaskSpec, WeightsFile]:
+def read_any(path: Path, *, notify: Callable[[str], None] = ignore) -> tuple[TaskSpec, WeightsFile]:
     """Read a weights file of any kind; return its task and its content.
 
     Raises
@@ -130,7 +130,7 @@ def read_any(path: Path, *, notify: Callable[[str], None] = lambda line: None) -
     )
 
 
-def read_kind(path: Path, task: str, *, notify: Callable[[str], None] = lambda line: None) -> WeightsFile:
+def read_kind(path: Path, task: str, *, notify: Callable[[str], None] = ignore) -> WeightsFile:
     """Read a weights file of one kind of task.
 
     Raises
@@ -149,7 +149,7 @@ def load_as(
     model: Any,
     *,
     device: "str | torch.device | None" = None,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Any:
     """Return a trained model of one kind of task.
 
@@ -186,7 +186,7 @@ def load_as(
     return model.to(device) if device else model
 
 
-def kind_of(name_or_path: ModelSource, *, notify: Callable[[str], None] = lambda line: None) -> TaskSpec:
+def kind_of(name_or_path: ModelSource, *, notify: Callable[[str], None] = ignore) -> TaskSpec:
     """Return the kind of task that weights are of, by their card alone where they have one.
 
     Raises

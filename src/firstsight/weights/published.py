@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.data.checksum import sha256_of
 from firstsight.data.image_io import Preprocess
 from firstsight.documents.cards import MAX_CLASSES
@@ -27,7 +27,7 @@ HEADS = ("fc.weight", "classifier.6.weight")
 """Weight (classes, features) of the last layer: of ResNet and GoogLeNet, of AlexNet and VGG."""
 
 
-def get(name: str, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def get(name: str, *, notify: Callable[[str], None] = ignore) -> Path:
     """Return the file of published weights in the cache; download, verify and convert it if it is missing.
 
     The download is from the publisher, or from the mirror ``$FIRSTSIGHT_WEIGHTS_URL``; never when
@@ -69,7 +69,7 @@ def import_weights(
     classes: Sequence[str] | None = None,
     out: str | Path | None = None,
     force: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Path:
     """Convert weights of another program to a weights file with a card.
 

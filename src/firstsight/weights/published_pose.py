@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.data.checksum import sha256_of
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.pose import create_bottom_up
@@ -17,7 +17,7 @@ from firstsight.weights.retrieve import cannot_write, check_target, retrieve
 from firstsight.weights.state_dict import fit, read_tensors, skeleton_size
 
 
-def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = lambda line: None) -> Path:
+def get_pose(source: PublishedPose, *, notify: Callable[[str], None] = ignore) -> Path:
     """Return the file of published weights in the cache; download, verify and convert it if it is missing.
 
     Parameters
@@ -92,7 +92,7 @@ def import_pose(
     out: str | Path | None = None,
     force: bool = False,
     verify: bool = True,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Path:
     """Convert published weights of lightweight OpenPose to a weights file with a card.
 

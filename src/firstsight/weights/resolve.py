@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from firstsight.arguments import check_type, expand_user
+from firstsight.arguments import check_type, expand_user, ignore
 from firstsight.engine.rundir import LATEST, find_latest, latest_run
 from firstsight.errors import UsageError, WeightsError, unknown_name
 from firstsight.models.registry import MODELS
@@ -13,7 +13,7 @@ from firstsight.weights.table import PUBLISHED
 
 
 def resolve(
-    name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None, other_names: Iterable[str] = ()
+    name_or_path: str | Path, *, notify: Callable[[str], None] = ignore, other_names: Iterable[str] = ()
 ) -> Path:
     """Return the weights file that a name or a path means.
 

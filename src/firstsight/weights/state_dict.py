@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification.googlenet import GoogLeNet
@@ -24,7 +24,7 @@ AUXILIARY = ("aux1.", "aux2.")
 REFINEMENT = re.compile(r"refinement_stages\.([0-9]{1,3})\.")
 
 
-def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> M:
+def load_published(net: M, path: str | Path, *, notify: Callable[[str], None] = ignore) -> M:
     """Load weights of another program into a network in place; if they do not fit, nothing is changed.
 
     The names must be those of the network, which are torchvision's, and for `OpenPoseMobileNet` those of its published

@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
     targets = plan_targets(arguments, images)
     if images:
         _estimate(arguments, estimator_of(arguments), targets, results)
-    if arguments.coco is not None:
+    if arguments.coco is not None and results.entries:  # else no image was read
         write_coco(arguments.coco, results)
     if arguments.json:
         is_single = len(results.entries) == 1 and _is_single(arguments.images)

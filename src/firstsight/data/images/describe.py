@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.data.datasets import DATASETS
 from firstsight.data.images.folder import read_thumbnails, split_samples
 from firstsight.data.images.image_set import ImageSet, SkippedImage
@@ -101,7 +101,7 @@ class DataDescription:
         return [[*self.train.images[spread(positions, per_class)].numpy()] for positions in members]
 
 
-def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = lambda line: None) -> DataDescription:
+def describe_data(name_or_path: str | Path, *, notify: Callable[[str], None] = ignore) -> DataDescription:
     """Read a data set as a training would, and describe it.
 
     Parameters

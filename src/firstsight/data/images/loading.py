@@ -10,7 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from firstsight.arguments import check_arguments, expand_user
+from firstsight.arguments import check_arguments, expand_user, ignore
 from firstsight.data.datasets import DATASETS, DatasetInfo, RemoteFile
 from firstsight.data.fetch import fetch, get_home
 from firstsight.data.images.cifar import find_cifar, is_cifar, read_cifar
@@ -49,7 +49,7 @@ def load_data(
     letterbox: bool = False,
     labeled: bool = True,
     whole: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> ImageSet:
     """Load one split of a data set.
 

@@ -162,7 +162,7 @@ class Classifier:
         images : ImageLike | Iterable[ImageLike]
             One image or several, see `predict`.
         bgr : bool
-            Channels of arrays are blue, green, red (OpenCV).
+            Channels of arrays and tensors are blue, green, red (OpenCV); images of other forms are not changed.
         batch_size : int | None
             Images per batch; None for as many as fit the size of the input.
         invert : Invert
@@ -276,7 +276,7 @@ class Classifier:
         top : int
             Number of classes to return for every image, at least 1.
         bgr : bool
-            Channels of arrays are blue, green, red (OpenCV).
+            Channels of arrays and tensors are blue, green, red (OpenCV); images of other forms are not changed.
         batch_size : int | None
             Images per batch; None for as many as fit the size of the input.
         invert : Invert

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from firstsight.arguments import ignore, iterate
 from firstsight.data.batches import fit_images
 from firstsight.data.images.loading import load_data
 from firstsight.errors import DataError
@@ -41,8 +42,8 @@ def evaluate_classifier(
     data: str | Path | None = None,
     *,
     strict: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    notify: Callable[[str], None] = ignore,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iterate,
 ) -> ClassificationEvaluation:
     """Evaluate a classifier on the test split of a data set.
 

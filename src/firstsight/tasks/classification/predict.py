@@ -35,8 +35,7 @@ def predict(
     top : int
         Number of classes to return for every image, at least 1.
     bgr : bool
-        Channels of arrays and tensors are blue, green, red (OpenCV). Paths, files and PIL images have a known order, so
-        it does not change them.
+        Channels of arrays and tensors are blue, green, red (OpenCV); images of other forms are not changed.
     batch_size : int | None
         Images per batch; None for as many as fit the size of the input.
     invert : Invert

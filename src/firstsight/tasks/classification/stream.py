@@ -51,7 +51,7 @@ def prepare_images(
     prepare : Prepare
         Returns the pixels of a PIL image, and remarks.
     bgr : bool
-        Channels of arrays are blue, green, red (OpenCV).
+        Channels of arrays and tensors are blue, green, red (OpenCV); images of other forms are not changed.
     ahead : int
         Maximum number of files that are decoded in advance.
     on_error : OnError | None

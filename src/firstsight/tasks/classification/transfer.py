@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore
 from firstsight.engine import checkpoint
 from firstsight.errors import UsageError, WeightsError
 from firstsight.models.classification import create_model
@@ -19,7 +19,7 @@ from firstsight.weights.io import FOREIGN_SUFFIXES, read_weights, without_memory
 from firstsight.weights.published import get, import_weights
 
 
-def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] = lambda line: None) -> Classifier:
+def load_pretrained(weights: str, model: str, *, notify: Callable[[str], None] = ignore) -> Classifier:
     """Load the trained network that fine-tuning starts from.
 
     Parameters

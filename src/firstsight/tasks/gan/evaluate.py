@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from firstsight.arguments import ignore, iterate
 from firstsight.data.batches import fit_images
 from firstsight.data.images.image_set import ImageSet
 from firstsight.data.images.loading import load_data
@@ -124,8 +125,8 @@ def evaluate_generator(
     n: int = MAX_IMAGES,
     seed: int = 0,
     strict: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    notify: Callable[[str], None] = ignore,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = iterate,
 ) -> GANEvaluation:
     """Evaluate a generator against the test images of a data set.
 

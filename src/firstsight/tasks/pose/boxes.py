@@ -18,6 +18,7 @@ BOX_MARGIN = 0.1
 FRAGMENT_OVERLAP = 0.8
 """A pose is a fragment if the box of a more complete pose covers more than this fraction of it."""
 EXPECTED = "expected a list of boxes [x, y, width, height] for one image, or an object of such lists by file name"
+FORM = "a list with 4 numbers for each person, [x, y, width, height]"
 
 Floats = NDArray[np.float64]
 
@@ -89,9 +90,12 @@ def validate_boxes(boxes: Any, size: tuple[int, int], name: str | Path) -> Float
         If there are too many boxes, or a box is not finite, is empty, or is entirely outside of the image.
     """
     try:
-        array = np.asarray(boxes, np.float64).reshape(-1, 4)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{name}: boxes must be x, y, width and height ({error})") from None
+        array = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"`boxes` must be {FORM}; got {one_line(repr(boxes), 60)}") from None
+    if array.size and (array.ndim > 2 or array.shape[-1:] != (4,)):
+        raise DataError(f"`boxes` must be {FORM}; got the shape {array.shape}")
+    array = array.reshape(-1, 4)
     if len(array) > MAX_BOXES:
         raise DataError(f"{name}: {len(array):,} boxes are too many; the maximum for one image is {MAX_BOXES:,}")
     for index, (x, y, width, height) in enumerate(array.tolist()):

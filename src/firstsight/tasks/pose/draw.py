@@ -33,7 +33,7 @@ def draw_poses(
     identities : Sequence[int] | None
         Number of each person, from 1: written above the person, who is drawn in one color.
     bgr : bool
-        Channels of an array are blue, green, red (OpenCV).
+        Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
 
     Returns
     -------

@@ -40,7 +40,9 @@ def estimate_pose(
     model : PoseModel | None
         What `firstsight.load` returns or takes; None for the bundled bottom-up weights.
     boxes : Any
-        (N, 4) boxes of people: x and y of the corner, width, height in pixels (top-down only).
+        (N, 4) boxes of people: x and y of the corner, width, height in pixels (top-down only). A top-down network does
+        not find people: without ``boxes`` and ``detector``, it takes the whole image as one person, and the result says
+        so in ``notes``.
     detector : PoseEstimator | ModelSource | None
         Bottom-up estimator or its weights that finds the people (top-down only).
     height : int | None
@@ -58,7 +60,7 @@ def estimate_pose(
     min_joint_score : float | None
         Minimum score of a keypoint, in [0, 1] (bottom-up only); others count as not detected.
     bgr : bool
-        Channels of an array are blue, green, red (OpenCV).
+        Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
     device : str | torch.device | None
         Device: "cpu", "cuda", "mps" or "auto". None leaves an object where it is, and is "auto" for a name.
 
@@ -97,4 +99,4 @@ def estimate_pose(
             f"`boxes` needs a top-down network; {estimator.network.name} is bottom-up and finds all people"
         )
     result = estimator.infer(image, bgr=bgr)
-    return PoseResult(result.poses, result.skeleton, result.image, result.timings)
+    return PoseResult(result.poses, result.skeleton, result.image, result.timings, notes=result.notes)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from firstsight.arguments import ModelSource, is_source, to_source
+from firstsight.arguments import ModelSource, ignore, is_source, to_source
 from firstsight.errors import UsageError, WeightsError
 from firstsight.pose.decode import Method
 from firstsight.tasks.load import load, load_as
@@ -31,7 +31,7 @@ def make_estimator(
     min_joint_score: float | None = None,
     detector: PoseEstimator | ModelSource | None = None,
     device: str | torch.device | None = None,
-    notify: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = ignore,
 ) -> Estimator:
     """Return the pose estimator for weights of either kind.
 

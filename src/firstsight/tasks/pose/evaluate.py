@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.arguments import expand_user
+from firstsight.arguments import expand_user, ignore, iterate
 from firstsight.atomic_io import replace_file
 from firstsight.data.keypoints.keypoint_set import KeypointSet, expand_boxes_to_joints
 from firstsight.data.keypoints.unusable import describe_unusable
@@ -143,8 +143,8 @@ def evaluate_pose(
     data: str | Path | None = None,
     *,
     strict: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    notify: Callable[[str], None] = ignore,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iterate,
     images: str | Path | None = None,
     height: int | None = None,
     method: Method | None = None,

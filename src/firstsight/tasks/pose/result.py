@@ -1,6 +1,6 @@
 """Poses of the people in an image, as pose estimators return them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
@@ -33,12 +33,15 @@ class PoseResult(Result):
     timings : dict[str, float]
         Seconds for "read" (the file, resizing), "network" (with averaging over scales and flips), "decode"; of a
         top-down estimator also "detect".
+    notes : tuple[str, ...]
+        What a reader of the result must know: that the whole image was taken as one person.
     """
 
     poses: list[Pose]
     skeleton: Skeleton
     image: Image.Image
     timings: dict[str, float]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     IMAGE_FORMATS: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -75,7 +78,9 @@ class PoseResult(Result):
     def __repr__(self) -> str:
         width, height = self.image.size
         seconds = sum(self.timings.values())
-        return f"{type(self).__name__}({len(self.poses)} people in {width}x{height} pixels, {seconds:.2f} s)"
+        people = "1 person" if len(self.poses) == 1 else f"{len(self.poses)} people"
+        notes = "".join(f"; {note}" for note in self.notes)
+        return f"{type(self).__name__}({people} in {width}x{height} pixels, {seconds:.2f} s{notes})"
 
     def __str__(self) -> str:
         lines = [f"person {i}: score {pose.score:.2f}, {_describe(pose)}" for i, pose in enumerate(self.poses, 1)]

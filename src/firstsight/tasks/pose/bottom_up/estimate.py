@@ -132,7 +132,7 @@ class PoseEstimator(BaseEstimator[BottomUpNetwork]):
         image : ImageLike
             Image of any form, see `firstsight.data.image_input.to_pil`.
         bgr : bool
-            Channels of an array are blue, green, red (OpenCV).
+            Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
 
         Returns
         -------

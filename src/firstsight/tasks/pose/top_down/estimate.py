@@ -29,6 +29,7 @@ from firstsight.weights.io import WeightsFile, not_finite
 
 PADDING = 1.25
 """Factor by which boxes are enlarged before cropping."""
+WHOLE_IMAGE = "the whole image is taken as one person; `boxes` or `detector` give the people"
 NMS_THRESHOLD = 0.9
 """If two poses have a higher OKS, the less confident one is dropped."""
 
@@ -117,9 +118,10 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
         image : ImageLike
             Image of any form, see `firstsight.data.image_input.to_pil`.
         boxes : Any
-            (N, 4) x and y of the corner, width, height in pixels; None for the boxes of the detector.
+            (N, 4) x and y of the corner, width, height in pixels; None for the boxes of the detector. Without a
+            detector, the whole image is taken as one person.
         bgr : bool
-            Channels of an array are blue, green, red (OpenCV).
+            Channels of an array or a tensor are blue, green, red (OpenCV); images of other forms are not changed.
 
         Returns
         -------
@@ -172,7 +174,8 @@ class TopDownEstimator(BaseEstimator[TopDownNetwork]):
             "network": computed - detected,
             "decode": perf_counter() - computed,
         }
-        return PoseResult(poses, self.skeleton, pil, timings)
+        notes = (WHOLE_IMAGE,) if boxes is None and self.detector is None else ()
+        return PoseResult(poses, self.skeleton, pil, timings, notes=notes)
 
     def _find_boxes(self, image: Image.Image, boxes: Any, name: str | Path) -> tuple[Floats, Floats]:
         """Return boxes (N, 4) and their confidences (N,): as given, as detected, or the image as one person."""
