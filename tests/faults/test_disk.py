@@ -73,7 +73,7 @@ def test_full_or_read_only_disk_ends_a_run_with_one_sentence_and_loses_no_checkp
     ("name", "advice"),
     [
         ("metrics.jsonl", "no checkpoint was saved yet"),
-        ("report.html", "the training is saved; continue with `resume=True`"),
+        ("report.html", "the training is saved; continue with: `train"),
     ],
 )
 def test_file_of_a_run_that_cannot_be_written_is_named_with_what_is_saved(

@@ -131,7 +131,7 @@ def test_filter_command_writes_json_and_a_figure(run: Run) -> None:
             "firstsight: the kernel spans 1801x1801 pixels, but the padded image has only",
         ),
         (["--out", "figure.gif"], 2, "--out must be a .png, .jpg, .jpeg, .svg or .pdf file"),
-        (["nothing.png"], 1, "nothing.png"),
+        (["nothing.png"], 2, "nothing.png"),
     ],
 )
 def test_filter_command_rejects_invalid_arguments(run: Run, arguments: list[str], code: int, message: str) -> None:

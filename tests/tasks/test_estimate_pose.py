@@ -376,7 +376,7 @@ def test_train_options_of_the_command_line(
     code, out, err = run("models", "openpose")
     assert code == 0 and "openpose-tiny-lsp" in out and "openpose-mobilenet-coco" in out
     code, out, err = run("train", "openpose-tiny-lsp")
-    assert code == 1 and "lspet: no such file or folder" in err
+    assert code == 1 and "needs the data set 'lspet'" in err
 
 
 def test_joints_that_the_data_lack_have_no_labels(sticks: Callable[..., Path]) -> None:

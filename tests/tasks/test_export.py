@@ -256,7 +256,7 @@ def test_missing_packages_are_named(package: str, tmp_path: Path, monkeypatch: p
     [
         (
             "lenet net.onnx",
-            "trained weights: lenet-digits, lenet-fashion, lenet-mnist; type: firstsight export lenet-digits FILE",
+            "trained weights: lenet-mnist, lenet-fashion, lenet-digits; type: firstsight export lenet-mnist net.onnx",
         ),
         ("lenet-mnist net.onnx --random-weights", "--random-weights is for the name of a network"),
         ("lenet-mnist net.safetensors --check", "--check and --random-weights are for .onnx and .pt2 files"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from firstsight.arguments import ignore
 from firstsight.engine.rundir import ROOT, describe_resume
 from firstsight.errors import UsageError
 from firstsight.recipes.config import SavedConfig, load_config
@@ -12,7 +13,7 @@ MAX_NAMED = 2
 """Maximum number of finished runs in a message."""
 
 
-def run_to_resume(out: Path | None, *, notify: Callable[[str], None] = lambda line: None) -> SavedConfig:
+def run_to_resume(out: Path | None, *, notify: Callable[[str], None] = ignore) -> SavedConfig:
     """Return the configuration of the run in a directory, or of the newest interrupted run below ``runs``.
 
     Parameters

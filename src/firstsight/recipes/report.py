@@ -76,7 +76,7 @@ def write_results(task: Task, run: RunDirectory, outcome: TrainOutcome, info: Ru
     notes = [details, summary.diagnosis, outcome.early_stopping, *info.notes, *warnings]
     report = Report(
         title=f"{info.recipe}: {headline}",
-        subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.epochs}, seed {info.settings['seed']}",
+        subtitle=f"{info.model} on {info.data['name']}, after epoch {outcome.kept_epoch}, seed {info.settings['seed']}",
         metrics=[
             *summary.metrics,
             ("parameters", f"{info.parameters:,}"),

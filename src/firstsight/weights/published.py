@@ -121,7 +121,7 @@ def import_weights(
     display_name = f"{source.model} ({variant})" if variant else source.model
     with without_memory():
         shapes = create_model(source.model, num_classes=count, variant=variant)
-    match(shapes, tensors, path, display_name=display_name, notify=lambda line: None)
+    match(shapes, tensors, path, display_name=display_name, notify=ignore)
     net = _fresh(source.model, count, variant)
     fit(net, tensors, path, display_name=display_name, notify=notify)
     del tensors  # half a gigabyte for VGG, and writing makes another copy
