@@ -46,7 +46,7 @@ MAX_SHOWN = 60
 
 
 ModelSource: TypeAlias = str | Path | HasRun
-"""What `firstsight.load` takes: a name of weights, a path, or the result of a training."""
+"""Argument of `firstsight.load`: a name of weights, a path, or the result of a training."""
 
 
 def is_source(model: Any) -> TypeGuard[ModelSource]:

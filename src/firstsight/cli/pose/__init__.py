@@ -122,10 +122,10 @@ def _find(names: Sequence[str], refused: list[str]) -> "list[ImageSource]":
     sources = []
     for name in names:
         try:
-            found = find_images(name)
-            if len(found) == 1:
-                found[0].check_exists()
-            sources += found
+            files = find_images(name)
+            if len(files) == 1:
+                files[0].check_exists()
+            sources += files
         except DataError as error:
             if len(names) == 1 and not glob.has_magic(name) and not os.path.lexists(expand_user(name)):
                 raise UsageError(str(error)) from None

@@ -155,7 +155,7 @@ def evaluate_generator(
     """
     source = data if data is not None else training_data(model.source, model.card)
     train, test = _load_splits(model, source, strict=strict, notify=notify)
-    remark = _check_data(model, data, test)
+    data_notes = _check_data(model, data, test)
     n = min(n, len(test), len(train))
     reference = reference_for(test.name, test.classes)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_IMAGES // n))
@@ -165,7 +165,7 @@ def evaluate_generator(
     real, labels = classify_set(reference, test, n, model.preprocess)
     other, _ = classify_set(reference, train, n, model.preprocess)
     metrics = _feature_metrics(real.features, other.features, fake.features)
-    notes = (*remark, *test.notes)
+    notes = (*data_notes, *test.notes)
     if n <= NEIGHBORS:
         notes += (f"precision, recall, density and coverage need more than {NEIGHBORS} images; there are {n}",)
     purities: dict[str, tuple[float, ...]] = {}
