@@ -82,16 +82,17 @@ def test_several_images() -> None:
         (3, UsageError, r"`image` must be a path, bytes, .*; got int"),
         (io.StringIO("x"), UsageError, "`image` is a text file; open it in binary mode"),
         (np.zeros((2, 3, 4, 5)), DataError, r"expected an array of shape .*; got \(2, 3, 4, 5\)"),
-        (np.zeros((6, 8, 4), np.uint8), DataError, r"expected an array of shape .*; got \(6, 8, 4\)"),
+        (np.zeros((6, 8, 5), np.uint8), DataError, r"expected an array of shape .*; got \(6, 8, 5\)"),
+        (np.zeros((4, 6, 8), np.uint8), DataError, r"got \(4, 6, 8\) \(channels first; use \.transpose"),
         (torch.zeros(6, 8, 3), DataError, r"expected a tensor of shape .*; got \(6, 8, 3\)"),
         (np.zeros((0, 8), np.uint8), DataError, r"got \(0, 8\)"),
         (PIXELS.astype(np.float32), DataError, r"floating-point values must be in \[0, 1\]; got \d+ to 2\d\d"),
-        (np.full((6, 8), np.nan), DataError, "floating-point values must be in"),
+        (np.full((6, 8), np.nan), DataError, r"must be in \[0, 1\]; some are NaN or infinite"),
         (np.full((6, 8), -0.1), DataError, "got -0.1 to -0.1"),
         (
             PIXELS.astype(np.int64),
             DataError,
-            r"expected uint8 or floating-point .*; got int64; convert with \.astype\('uint8'\)",
+            r"expected uint8, uint16 or floating-point .*; got int64; if the values are in \[0, 255\], convert with",
         ),
         (b"not an image", DataError, "not an image"),
     ],
@@ -99,6 +100,15 @@ def test_several_images() -> None:
 def test_anything_else_is_refused_in_one_sentence(image: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         to_pil(image)  # type: ignore[arg-type]
+
+
+def test_arrays_of_16_bits_and_with_opacity_are_read_as_png_files() -> None:
+    deep = np.random.default_rng(1).integers(0, 65536, (6, 8), dtype=np.uint16)
+    assert np.abs(np.asarray(to_pil(deep), int) - np.asarray(to_pil(png(deep)), int)).max() <= 1
+    alpha = np.random.default_rng(2).integers(0, 256, (6, 8, 4), dtype=np.uint8)
+    expected = np.asarray(to_pil(png(alpha)))
+    np.testing.assert_array_equal(np.asarray(to_pil(alpha)), expected)
+    np.testing.assert_array_equal(np.asarray(to_pil(alpha[..., [2, 1, 0, 3]], bgr=True)), expected)
 
 
 def test_a_number_instead_of_images_is_refused() -> None:

@@ -37,11 +37,12 @@ def to_pil(image: ImageLike, *, bgr: bool = False) -> Image.Image:
     image : ImageLike
         - a path, the bytes of an image file, or a binary file object (read from its position);
         - a PIL image of any mode; its EXIF orientation is applied;
-        - a NumPy array (H, W), (H, W, 1) or (H, W, 3);
+        - a NumPy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4);
         - a tensor (H, W), (1, H, W) or (3, H, W), on any device;
         - an image of an `ImageSet`, as in ``data[0]``.
 
-        Arrays and tensors are uint8 in [0, 255], or floating point in [0, 1].
+        Arrays and tensors are uint8 in [0, 255], uint16 in [0, 65535], or floating point in [0, 1]. The fourth channel
+        of an array is its opacity.
     bgr : bool
         The channels of an array or a tensor are blue, green, red, as in OpenCV. Files and PIL images have a known order
         of channels, and are not changed.
@@ -100,26 +101,31 @@ def _from_pil(image: Image.Image) -> Image.Image:
 def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
-        is_first = array.ndim == 3 and array.shape[0] in (1, 3)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
+        is_first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
         hint = " (channels first; use .transpose(1, 2, 0))" if is_first else ""
-        raise DataError(f"`image`: expected an array of shape (H, W), (H, W, 1) or (H, W, 3); got {array.shape}{hint}")
+        forms = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        raise DataError(f"`image`: expected an array of shape {forms}; got {array.shape}{hint}")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     elif np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        if not np.isfinite(array).all():
+            raise DataError("`image`: floating-point values must be in [0, 1]; some are NaN or infinite")
+        if array.min() < 0 or array.max() > 1:
             raise DataError(
                 f"`image`: floating-point values must be in [0, 1]; got {array.min():g} to {array.max():g}"
                 " (give the image without normalization, as uint8 or divided by 255)"
             )
         array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = np.rint(array / 257).astype(np.uint8)  # as a PNG file of 16 bits
     elif array.dtype != np.uint8:
         raise DataError(
-            f"`image`: expected uint8 or floating-point values; got {array.dtype}; convert with .astype('uint8')"
-            " (a tensor with .to(torch.uint8))"
+            f"`image`: expected uint8, uint16 or floating-point values; got {array.dtype}; if the values are in [0, 255],"
+            " convert with .astype('uint8') (a tensor with .to(torch.uint8))"
         )
     if bgr and array.ndim == 3:
-        array = array[..., ::-1]
+        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
     return to_gray_or_rgb(Image.fromarray(np.ascontiguousarray(array)))
 
 
