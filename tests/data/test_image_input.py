@@ -92,7 +92,7 @@ def test_several_images() -> None:
         (
             PIXELS.astype(np.int64),
             DataError,
-            r"expected uint8, uint16 or floating-point .*; got int64; if the values are in \[0, 255\], convert with",
+            r"expected uint8, uint16 or floating-point .*; got int64; if they are in \[0, 255\], convert with",
         ),
         (b"not an image", DataError, "not an image"),
     ],

@@ -121,7 +121,7 @@ def _from_array(array: NDArray[Any], *, bgr: bool) -> Image.Image:
         array = np.rint(array / 257).astype(np.uint8)  # as a PNG file of 16 bits
     elif array.dtype != np.uint8:
         raise DataError(
-            f"`image`: expected uint8, uint16 or floating-point values; got {array.dtype}; if the values are in [0, 255],"
+            f"`image`: expected uint8, uint16 or floating-point values; got {array.dtype}; if they are in [0, 255],"
             " convert with .astype('uint8') (a tensor with .to(torch.uint8))"
         )
     if bgr and array.ndim == 3:
