@@ -197,7 +197,7 @@ def test_requests_that_a_generator_cannot_meet_are_refused(gan: Path, infogan: P
         load_as("gan", "lenet-digits")
     with pytest.raises(WeightsError, match=r"holds a generator, not a classifier \(see: firstsight generate --help\)"):
         load_as("classification", gan)
-    with pytest.raises(UsageError, match=r"a run directory, a file, or a generator; got int"):
+    with pytest.raises(UsageError, match=r"the result of a training, or a generator; got int"):
         load_as("gan", 3)
     for arguments, words in (
         (["--out", "x.bmp"], "--out must be a .png, .jpg, .svg, .pdf or .gif file, or a folder"),
