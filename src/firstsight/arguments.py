@@ -167,7 +167,7 @@ def explicit_signature(function: F) -> F:
         if name not in taken:
             new = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_Default(), annotation=kind)
             parameters.append(new)
-    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # as inspect reads it
     return function
 
 

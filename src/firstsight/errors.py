@@ -19,7 +19,7 @@ class FirstsightError(Exception):
     Parameters
     ----------
     message : str
-        What is wrong and what to do. It becomes one line of at most `text.MAX_MESSAGE` characters, without control
+        The fault and its remedy. It becomes one line of at most `text.MAX_MESSAGE` characters, without control
         characters, because it may contain names and values of a file.
     """
 
@@ -41,7 +41,7 @@ class DataError(FirstsightError):
     Parameters
     ----------
     message : str
-        What is wrong and what to do.
+        The fault and its remedy.
     image : str
         Name of the image, if it is one of several.
     index : int | None

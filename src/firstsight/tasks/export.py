@@ -279,7 +279,7 @@ def _require_onnx() -> None:
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401 - only whether it is installed
     except ImportError as error:
         raise UsageError(
             f"an export to .onnx needs the package {error.name}; install all with: pip install {PACKAGES}"

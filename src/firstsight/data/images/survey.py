@@ -12,9 +12,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from firstsight.arguments import expand_user
+from firstsight.data.datasets import DATASETS
 from firstsight.data.image_io import read_header
 from firstsight.data.images.folder import split_samples
 from firstsight.data.images.layout import Sample
+from firstsight.data.images.loading import is_image_folder
 from firstsight.data.images.tree import ImageTree
 from firstsight.errors import DataError
 
@@ -66,6 +69,25 @@ class ImageSurvey:
     def upper_aspect(self) -> float:
         """Longer side divided by the shorter side; nine tenths of the images have at most this aspect."""
         return float(np.quantile([max(size) / min(size) for size in self.sizes], 0.9))
+
+
+def survey_own_images(data: str, *, labeled: bool = True) -> ImageSurvey | None:
+    """Return the facts of a user's images; None for a named data set, other formats, and folders that cannot be used.
+
+    Parameters
+    ----------
+    data : str
+        Name or path of a data set.
+    labeled : bool
+        Require class folders, see `firstsight.data.images.folder.read_folder`.
+    """
+    path = expand_user(data)
+    if data in DATASETS or not is_image_folder(path):
+        return None
+    try:
+        return survey_folder(path, labeled=labeled)
+    except DataError:  # the loader raises it again
+        return None
 
 
 def survey_folder(path: Path, *, labeled: bool = True) -> ImageSurvey | None:

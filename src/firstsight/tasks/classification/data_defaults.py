@@ -29,7 +29,7 @@ from firstsight.data.datasets import DATASETS
 from firstsight.data.images.folder import split_samples
 from firstsight.data.images.image_set import holdout_fraction
 from firstsight.data.images.loading import is_image_folder
-from firstsight.data.images.survey import ImageSurvey, read_sizes, spread, survey_folder
+from firstsight.data.images.survey import ImageSurvey, read_sizes, spread, survey_own_images
 from firstsight.data.images.tree import ImageTree
 from firstsight.errors import DataError
 from firstsight.models.registry import CLASSIFICATION_MODELS
@@ -73,13 +73,7 @@ def adapt_to_data(
     tuple[ClassificationSettings, tuple[str, ...]]
         The settings, and two sentences; none if nothing was changed.
     """
-    path = expand_user(settings.data)
-    if settings.data in DATASETS or not is_image_folder(path):
-        return settings, ()
-    try:
-        survey = survey_folder(path)
-    except DataError:  # the loader raises it again
-        return settings, ()
+    survey = survey_own_images(settings.data)
     if survey is None:
         return settings, ()
     chosen = choose_settings(model, settings, given, survey)

@@ -13,11 +13,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from firstsight.arguments import expand_user
-from firstsight.data.datasets import DATASETS
-from firstsight.data.images.loading import is_image_folder
-from firstsight.data.images.survey import survey_folder
-from firstsight.errors import DataError
+from firstsight.data.images.survey import survey_own_images
 from firstsight.tasks.gan.settings import GANSettings
 
 MIN_UPDATES = 2000
@@ -42,13 +38,7 @@ def adapt_to_data(model: str, settings: GANSettings, given: Mapping[str, Any]) -
     tuple[GANSettings, tuple[str, ...]]
         The settings, and two sentences; none if nothing was changed.
     """
-    path = expand_user(settings.data)
-    if settings.data in DATASETS or not is_image_folder(path):
-        return settings, ()
-    try:
-        survey = survey_folder(path, labeled=False)
-    except DataError:  # the loader raises it again
-        return settings, ()
+    survey = survey_own_images(settings.data, labeled=False)
     if survey is None:
         return settings, ()
     n = max(2, survey.train_images - round(settings.val_fraction * survey.train_images))
