@@ -46,6 +46,10 @@ MACS = {  # multiply-accumulates at the published size, as in the papers and in 
     "resnet20": 40_551_040,
     "mobilenet": 568_740_352,
     "lenet": 416_520,
+    "vgg11_cifar": 152_769_536,  # 9 * sum of channels in * channels out * pixels, and 5,120 of the linear layer
+    "vgg16_cifar": 313_201_664,
+    "plain20": 40_551_040,
+    "mobilenet_cifar": 46_354_432,
 }
 
 
@@ -108,6 +112,18 @@ def test_variants_have_the_parameters_of_the_papers() -> None:
         create_model("googlenet", variant="v2")
     with pytest.raises(UsageError, match="resnet18 has no variant 'paper'"):
         create_model("resnet18", variant="paper")
+
+
+def test_variants_of_small_networks_are_those_of_the_experiments() -> None:
+    relu, tanh, plain = (on_meta("alexnet_cifar", variant=variant) for variant in ("relu", "tanh", "no-dropout"))
+    assert isinstance(relu.activation, nn.ReLU)
+    assert isinstance(tanh.activation, nn.Tanh)
+    assert [net.dropout.p for net in (relu, tanh, plain)] == [0.5, 0.5, 0.0]
+    with_heads, without_heads = on_meta("googlenet_cifar"), on_meta("googlenet_cifar", variant="no-auxiliary")
+    assert count_parameters(without_heads) == 5_983_402
+    x = torch.empty(2, 3, 32, 32, device="meta")
+    assert [tuple(logits.shape) for logits in with_heads.train()(x)] == [(2, 10)] * 3
+    assert without_heads.train()(x).shape == (2, 10)
 
 
 def test_alexnet_has_its_parameters_in_linear_layers_and_its_macs_in_convolutions() -> None:
@@ -286,16 +302,89 @@ def test_resnet20_computes_its_formula() -> None:
     torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_mobilenet_computes_its_formula() -> None:
-    net, state = network_with_state("mobilenet")
+@pytest.mark.parametrize("name", ["plain20", "plain56"])
+def test_a_plain_network_is_a_resnet_without_shortcuts(name: str) -> None:
+    net, state = network_with_state(name)
+    n = len(net.stage1)
+    x = images = torch.randn(2, 3, 12, 10, dtype=torch.float64)
+    layers = [("conv1", "bn1", 1)]
+    for block in (f"stage{stage}.{number}" for stage in (1, 2, 3) for number in range(n)):
+        stride = 2 if block in ("stage2.0", "stage3.0") else 1
+        layers += [(f"{block}.conv1", f"{block}.bn1", stride), (f"{block}.conv2", f"{block}.bn2", 1)]
+    for conv, norm, stride in layers:
+        x = normalize(F.conv2d(x, state[f"{conv}.weight"], stride=stride, padding=1), state, norm).relu()
+    assert len(layers) + 1 == int(name.removeprefix("plain"))
+    expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+    assert state.keys() == create_model(name.replace("plain", "resnet")).state_dict().keys()
+
+
+@pytest.mark.parametrize("variant", ["relu", "tanh", "no-dropout"])
+def test_alexnet_for_small_images_computes_its_formula(variant: str) -> None:
+    net = create_model("alexnet_cifar", variant=variant).double().eval()
+    act = torch.tanh if variant == "tanh" else torch.relu
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    x = F.max_pool2d(act(net.conv1(images)), 3, 2)
+    x = F.max_pool2d(act(net.conv2(x)), 3, 2)
+    x = F.max_pool2d(act(net.conv5(act(net.conv4(act(net.conv3(x)))))), 3, 2)
+    expected = net.fc3(act(net.fc2(act(net.fc1(x.flatten(1))))))
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [11, 16])
+def test_convolutions_of_vgg_for_small_images_are_those_of_vgg(depth: int) -> None:
+    small, large = create_model(f"vgg{depth}_cifar").double().eval(), on_meta(f"vgg{depth}")
+    large.features.load_state_dict(small.features.state_dict(), assign=True)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    expected = small.fc(large.features(images).flatten(1))
+    torch.testing.assert_close(small(images), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [11, 16])
+def test_vgg_with_batch_norm_for_small_images_computes_its_formula(depth: int) -> None:
+    net, state = network_with_state(f"vgg{depth}_bn_cifar")
+    x = images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    for index, layer in enumerate(net.features):
+        if isinstance(layer, nn.Conv2d):
+            x = F.conv2d(x, state[f"features.{index}.weight"], padding=1)
+            x = normalize(x, state, f"features.{index + 1}").relu()
+        elif isinstance(layer, nn.MaxPool2d):
+            x = F.max_pool2d(x, 2)
+    expected = x.flatten(1) @ state["fc.weight"].T + state["fc.bias"]
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_of_googlenet_for_small_images_are_those_of_googlenet() -> None:
+    """Same weights and inputs; the batch norms have another epsilon."""
+    from firstsight.models.classification import googlenet, googlenet_cifar
+
+    assert {name: tuple(block) for name, block in googlenet_cifar.BLOCKS.items()} == {
+        name: tuple(block) for name, block in googlenet.BLOCKS.items()
+    }
+    channels = googlenet.BLOCKS["4c"]
+    large = googlenet.Inception(channels, large=5).double().eval()
+    small = googlenet_cifar.Inception(googlenet_cifar.BLOCKS["4c"]).double().eval()
+    tensors = dict(zip(small.state_dict(), large.state_dict().values(), strict=True))
+    small.load_state_dict(tensors)
+    for module in small.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 0.001
+    x = torch.randn(2, 512, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(small(x), large(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "mobilenet_cifar"])
+def test_mobilenet_computes_its_formula(name: str) -> None:
+    net, state = network_with_state(name)
     images = torch.randn(1, 3, 70, 64, dtype=torch.float64)
-    x = normalize(F.conv2d(images, state["stem.0.weight"], stride=2, padding=1), state, "stem.1").relu()
+    stride = 2 if name == "mobilenet" else 1
+    x = normalize(F.conv2d(images, state["stem.0.weight"], stride=stride, padding=1), state, "stem.1").relu()
     for number in range(13):
-        name, stride = f"blocks.{number}", 2 if number in (1, 3, 5, 11) else 1
-        weight = state[f"{name}.depthwise.0.weight"]
+        block, stride = f"blocks.{number}", 2 if number in (1, 3, 5, 11) else 1
+        weight = state[f"{block}.depthwise.0.weight"]
         x = F.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
-        x = normalize(x, state, f"{name}.depthwise.1").relu()
-        x = normalize(F.conv2d(x, state[f"{name}.pointwise.0.weight"]), state, f"{name}.pointwise.1").relu()
+        x = normalize(x, state, f"{block}.depthwise.1").relu()
+        x = normalize(F.conv2d(x, state[f"{block}.pointwise.0.weight"]), state, f"{block}.pointwise.1").relu()
     expected = x.mean((2, 3)) @ state["fc.weight"].T + state["fc.bias"]
     torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
 
@@ -388,7 +477,7 @@ def test_a_new_network_overfits_four_images(name: str) -> None:
     torch.manual_seed(0)
     size = max(32, CLASSIFICATION_MODELS[name].min_size)
     net = create_model(name, num_classes=4, in_channels=1, image_size=size)
-    if name == "alexnet" or name.startswith("vgg"):
+    if name == "alexnet" or re.fullmatch(r"vgg\d+(_bn)?", name):
         narrow_hidden_layers(net.classifier)
     for module in net.modules():
         if isinstance(module, nn.Dropout):

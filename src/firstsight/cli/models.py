@@ -52,7 +52,14 @@ def run(argv: list[str]) -> int:
         print_json(
             {
                 "models": [
-                    {"name": m.name, "kind": m.kind, "summary": m.summary, "parameters": m.parameters} for m in models
+                    {
+                        "name": m.name,
+                        "kind": m.kind,
+                        "summary": m.summary,
+                        "parameters": m.parameters,
+                        "variants": list(m.variants),
+                    }
+                    for m in models
                 ],
                 "recipes": [
                     {
@@ -70,7 +77,8 @@ def run(argv: list[str]) -> int:
     if models:
         rows = table("model", "kind", "parameters", "description", right=("parameters",))
         for info in models:
-            rows.add_row(info.name, info.kind, f"{info.parameters:,}", info.summary)
+            variants = f"; variants: {', '.join(info.variants)}" if info.variants else ""
+            rows.add_row(info.name, info.kind, f"{info.parameters:,}", info.summary + variants)
         print_table(rows, "description")
     if recipes:
         rows = table("recipe", "data", "epochs", "result (measured)", "weights", right=("epochs",))

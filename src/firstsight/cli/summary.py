@@ -38,7 +38,7 @@ class Arguments:
     """Shape of the image as CxHxW, like 3x224x224 (default: that of the network); several inputs are separated by
     commas."""
     variant: Maybe[str] = None
-    """paper or torchvision, for networks that have both."""
+    """Variant of a network with several, such as paper of alexnet; firstsight models lists them."""
     all: Flag = False
     """Also print layers that neither have parameters nor compute nor pool."""
     totals: Flag = False

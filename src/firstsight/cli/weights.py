@@ -76,7 +76,7 @@ class ImportArguments:
     model: Maybe[str] = None
     """The network, like resnet34 (see: firstsight weights list)."""
     variant: Maybe[str] = None
-    """paper or torchvision, for networks that have both."""
+    """Variant of a network with several, such as paper of alexnet; firstsight models lists them."""
     classes: Maybe[Path] = None
     """Text file with the names of the classes, one per line (default: those of ImageNet, or class 0, class 1, ...)."""
     out: Maybe[Path] = None

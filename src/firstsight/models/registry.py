@@ -103,10 +103,24 @@ def _imagenet(name: str, module: str, parameters: int, summary: str, *variants: 
     )
 
 
+def _cifar(name: str, module: str, parameters: int, summary: str, *variants: str, min_size: int = 32) -> ModelInfo:
+    """Return the entry of a network for 10 classes of 32x32 color images."""
+    return ModelInfo(
+        name=name,
+        kind="classification",
+        summary=summary,
+        parameters=parameters,
+        module=module,
+        min_size=min_size,
+        in_channels=3,
+        variants=variants,
+    )
+
+
 def _resnet_cifar(depth: int, parameters: int) -> ModelInfo:
     """Return the entry of a ResNet for 10 classes of 32x32 color images."""
     summary = f"ResNet with {depth} layers for small images (He 2015, section 4.2)"
-    return _classifier(f"resnet{depth}", "resnet_cifar", parameters, summary, min_size=4, in_channels=3)
+    return _cifar(f"resnet{depth}", "resnet_cifar", parameters, summary, min_size=4)
 
 
 def _pose(name: str, kind: Kind, module: str, parameters: int, summary: str, *, stages: int = 1) -> ModelInfo:
@@ -151,15 +165,33 @@ MODELS: dict[str, ModelInfo] = {
         _resnet_cifar(32, 464_154),
         _resnet_cifar(44, 658_586),
         _resnet_cifar(56, 853_018),
-        _classifier(
-            "airbench",
-            "airbench",
-            3_190_432,
-            "airbench (Jordan 2024): trains fast on small color images",
-            min_size=10,
-            in_channels=3,
+        _cifar("plain20", "resnet_cifar", 269_722, "resnet20 without shortcuts (He 2015)", min_size=4),
+        _cifar("plain56", "resnet_cifar", 853_018, "resnet56 without shortcuts (He 2015)", min_size=4),
+        _cifar(
+            "airbench", "airbench", 3_190_432, "airbench (Jordan 2024): trains fast on small color images", min_size=10
+        ),
+        _cifar(
+            "alexnet_cifar",
+            "alexnet_cifar",
+            5_671_754,
+            "AlexNet for small images",
+            *("relu", "tanh", "no-dropout"),
+            min_size=15,
+        ),
+        _cifar("vgg11_cifar", "vgg_cifar", 9_225_610, "VGG, 11 layers, for small images"),
+        _cifar("vgg11_bn_cifar", "vgg_cifar", 9_228_362, "VGG, 11 layers, for small images, with batch norm"),
+        _cifar("vgg16_cifar", "vgg_cifar", 14_719_818, "VGG, 16 layers, for small images"),
+        _cifar("vgg16_bn_cifar", "vgg_cifar", 14_724_042, "VGG, 16 layers, for small images, with batch norm"),
+        _cifar(
+            "googlenet_cifar",
+            "googlenet_cifar",
+            7_188_158,
+            "GoogLeNet for small images, with auxiliary classifiers",
+            *("auxiliary", "no-auxiliary"),
+            min_size=8,
         ),
         _imagenet("mobilenet", "mobilenet", 4_231_976, "MobileNet v1 (Howard 2017)"),
+        _cifar("mobilenet_cifar", "mobilenet", 3_217_226, "MobileNet v1 for small images", min_size=1),
         _gan("gan", 2_019_857, "GAN with fully connected layers (Goodfellow 2014)"),
         _gan("dcgan", 1_728_128, "DCGAN, strided convolutions (Radford 2015); sizes 8 to 128, multiples of 4"),
         _gan("infogan", 13_336_272, "InfoGAN: a network Q predicts the codes from the image (Chen 2016)"),

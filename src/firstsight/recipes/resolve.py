@@ -91,6 +91,7 @@ def resolve(
     if continued and saved:
         recipe, settings = _continued_settings(name, continued, saved, changes)
     settings.validate()
+    settings.check_model(recipe.model)
     return recipe, settings, continued
 
 

@@ -44,6 +44,7 @@ def train(
     momentum: float = ...,
     linear_lr_mult: float = ...,
     bias_lr_mult: float = ...,
+    variant: str = ...,
     weights: str | Path | HasRun = ...,
     freeze: bool = ...,
     fit: Literal["crop", "pad"] = ...,

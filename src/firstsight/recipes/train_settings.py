@@ -58,6 +58,8 @@ class TrainSettings(TypedDict, total=False):
     """Learning rate of linear layers divided by that of the filters (Muon)."""
     bias_lr_mult: float
     """Learning rate of biases and batch norm divided by that of the other parameters."""
+    variant: str
+    """Variant of a network with several, such as paper of alexnet; firstsight models lists them."""
     weights: str | Path | HasRun
     """Pretrained weights for all layers but the head: imagenet, a name, a run or a file; names: firstsight weights
     list."""

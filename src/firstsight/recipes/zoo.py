@@ -20,6 +20,17 @@ INFOGAN_MNIST = replace(
     INFOGAN, data="mnist", image_size=28, epochs=70, max_steps=5000, evaluate_every=5, precision="auto", d_width=32
 )
 
+FASHION = ClassificationSettings(
+    data="fashion-mnist", image_size=28, precision="auto", flip="random", translate=2, optimizer="adamw",
+    weight_decay=0.02, label_smoothing=0.05,
+)  # fmt: skip
+"""Settings that the recipes of larger networks on Fashion-MNIST share."""
+CIFAR = ClassificationSettings(
+    data="cifar10", precision="auto", flip="random", translate=4, batch_size=128, optimizer="sgd", weight_decay=5e-4,
+    schedule="linear", warmup=0.2,
+)  # fmt: skip
+"""Settings that the recipes on CIFAR-10 share, except for airbench."""
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -94,6 +105,60 @@ RECIPES: dict[str, Recipe] = {
                 whiten=5000,
                 tta_views=6,
             ),
+        ),
+        Recipe(
+            name="alexnet-fashion",
+            model="alexnet_cifar",
+            result="not measured",
+            settings=replace(FASHION, epochs=10),
+        ),
+        Recipe(
+            name="googlenet-fashion",
+            model="googlenet_cifar",
+            result="not measured",
+            settings=replace(FASHION, epochs=5, lr=2e-3),
+        ),
+        Recipe(
+            name="vgg11-cifar10",
+            model="vgg11_cifar",
+            result="not measured",
+            settings=replace(CIFAR, epochs=10, optimizer="adamw", lr=5e-4, weight_decay=0.02),
+        ),
+        Recipe(
+            name="vgg11-bn-cifar10",
+            model="vgg11_bn_cifar",
+            result="not measured",
+            settings=replace(CIFAR, epochs=10, lr=0.1),
+        ),
+        Recipe(
+            name="vgg16-cifar10",
+            model="vgg16_cifar",
+            result="not measured",
+            settings=replace(CIFAR, epochs=10, optimizer="adamw", lr=5e-4, weight_decay=0.02),
+        ),
+        Recipe(
+            name="vgg16-bn-cifar10",
+            model="vgg16_bn_cifar",
+            result="not measured",
+            settings=replace(CIFAR, epochs=10, lr=0.1),
+        ),
+        Recipe(
+            name="resnet20-cifar10",
+            model="resnet20",
+            result="not measured",
+            settings=replace(CIFAR, epochs=60, evaluate_every=5, lr=0.1, weight_decay=5e-4),
+        ),
+        Recipe(
+            name="plain20-cifar10",
+            model="plain20",
+            result="not measured",
+            settings=replace(CIFAR, epochs=60, evaluate_every=5, lr=0.1, weight_decay=5e-4),
+        ),
+        Recipe(
+            name="mobilenet-cifar10",
+            model="mobilenet_cifar",
+            result="not measured",
+            settings=replace(CIFAR, epochs=15, lr=0.1),
         ),
         Recipe(
             name="lenet-mnist",
@@ -328,6 +393,15 @@ RECIPES: dict[str, Recipe] = {
 
 DEFAULTS = {
     "airbench": "airbench-cifar10",
+    "alexnet_cifar": "alexnet-fashion",
+    "googlenet_cifar": "googlenet-fashion",
+    "vgg11_cifar": "vgg11-cifar10",
+    "vgg11_bn_cifar": "vgg11-bn-cifar10",
+    "vgg16_cifar": "vgg16-cifar10",
+    "vgg16_bn_cifar": "vgg16-bn-cifar10",
+    "resnet20": "resnet20-cifar10",
+    "plain20": "plain20-cifar10",
+    "mobilenet_cifar": "mobilenet-cifar10",
     "lenet": "lenet-digits",
     "convnet": "convnet-digits",
     "mlp": "mlp-digits",

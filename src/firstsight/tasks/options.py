@@ -46,7 +46,7 @@ class ModelOptions(TypedDict, total=False):
     image_size: int | None
     """Side of the images in pixels (classification, GAN)."""
     variant: str | None
-    """"paper" or "torchvision" (classification)."""
+    """Variant, for networks with several, such as "paper" of alexnet (classification)."""
     skeleton: "Skeleton | None"
     """Keypoints and limbs (pose); None for those of the network's usual data, such as COCO_17 of pose-small."""
     stages: int | None

@@ -75,6 +75,20 @@ class Settings:
         if not 0 < self.lr <= 1000:
             raise UsageError(f"`lr` must be above 0 and at most 1000; got {self.lr}")
 
+    def check_model(self, model: str) -> None:
+        """Check the values that depend on the network.
+
+        Parameters
+        ----------
+        model : str
+            Name of the network.
+
+        Raises
+        ------
+        UsageError
+            The network does not accept one.
+        """
+
     def matches_data(self, data: str, own: str) -> bool:
         """Return whether ``data`` is the data set ``own``, which the recipe was made for."""
         return data == own

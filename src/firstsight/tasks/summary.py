@@ -45,7 +45,7 @@ def summary(
         (3, 224, 224) for a module. For a network with several inputs, their shapes without the batch axis, of which
         the first is that of the image.
     variant : str | None
-        "paper" or "torchvision", for the networks that have both.
+        Variant, for networks with several, such as "torchvision" or "paper" of ``alexnet``.
     runs : int
         Number of timed runs, of which the median is reported; 0 measures no time.
 

@@ -35,7 +35,8 @@ def create_model(
     image_size : int, optional
         Side of the images in pixels. Defaults to the size that the network was designed for.
     variant : str, optional
-        "paper" or "torchvision", for networks that have both. Defaults to "torchvision".
+        Variant, for networks with several (see `firstsight models`), such as "paper" of ``alexnet`` and ``googlenet``.
+        Defaults to the first one, such as "torchvision".
 
     Returns
     -------

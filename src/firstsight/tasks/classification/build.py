@@ -103,11 +103,15 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             preprocess = Preprocess(
                 channels=train.channels, resize=resize, pad=pad, mean=mean, std=std, letterbox=self.letterbox
             )
+        variant = settings.variant_option
+        if variant is None and self.base:
+            variant = self.base.card["options"].get("variant")
         net = create_model(
             self.model,
             num_classes=len(train.classes),
             in_channels=preprocess.channels,
             image_size=settings.image_size,
+            variant=variant,
         )
         if self.base:
             head = transfer(net, self.base, train.classes)
@@ -126,6 +130,7 @@ class ClassificationBuilder(ExperimentBuilder[ClassificationSettings]):
             batches,
             test,
             model=MODELS[self.model].name,
+            variant=variant,
             optimizer_config=optimizer_config_of(settings),
             label_smoothing=settings.label_smoothing,
             views=settings.tta_views,

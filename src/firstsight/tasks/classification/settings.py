@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from firstsight.errors import UsageError
-from firstsight.models.registry import CLASSIFICATION_MODELS
+from firstsight.models.registry import CLASSIFICATION_MODELS, check_options
 from firstsight.tasks.settings import ImageSettings, Settings, WarmupSchedule
 
 
@@ -52,6 +52,8 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
     BASIC: ClassVar[tuple[str, ...]] = (*Settings.BASIC, "patience", "image_size", "weights", "freeze")
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {"whiten": (0, 1_000_000), "patience": (0, 100_000)}
 
+    variant: str = "default"
+    """Variant of a network with several, such as paper of alexnet; firstsight models lists them."""
     weights: str = "none"
     """Pretrained weights for all layers but the head: imagenet, a name, a run or a file; names: firstsight weights
     list."""
@@ -80,6 +82,21 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
             raise UsageError(f"`cutout` must be at most `image_size`, {self.image_size}; got {self.cutout}")
         if self.freeze and self.weights == "none":
             raise UsageError("`freeze` needs `weights`: a randomly initialized network must train all its layers")
+
+    def check_model(self, model: str) -> None:
+        """Check that the network has the variant.
+
+        Raises
+        ------
+        UsageError
+            If it has not.
+        """
+        check_options(CLASSIFICATION_MODELS[model], None, None, self.variant_option)
+
+    @property
+    def variant_option(self) -> str | None:
+        """The variant as `create_model` takes it; None for the default."""
+        return None if self.variant == "default" else self.variant
 
     def starting_point(self, model: str, changes: dict[str, Any]) -> Settings:
         """Return the settings to build upon: those of a fine-tuning if ``changes`` name pretrained weights."""

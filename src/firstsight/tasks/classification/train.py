@@ -71,6 +71,8 @@ class ClassificationTask:
         Settings of the run, for the advice at its end.
     validation : ImageSet | None
         Images for early stopping.
+    variant : str | None
+        Variant of the network, for the card.
     """
 
     export_model = "net"
@@ -89,6 +91,7 @@ class ClassificationTask:
         about: Mapping[str, Any],
         settings: ClassificationSettings,
         validation: ImageSet | None = None,
+        variant: str | None = None,
     ) -> None:
         net = channels_last(net.to(batches.device, batches.dtype))
         self.models: dict[str, nn.Module] = {"net": net}
@@ -98,6 +101,7 @@ class ClassificationTask:
         self.batches = batches
         self.test = test
         self.model = model
+        self.variant = variant
         self.about = dict(about)
         self.settings = settings
         self.optimizer_config = optimizer_config
@@ -241,11 +245,13 @@ class ClassificationTask:
     def card(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """Return the card of the classifier."""
         preprocess = self.batches.preprocess
-        options = {
+        options: dict[str, int | str] = {
             "num_classes": len(self.test.classes),
             "in_channels": preprocess.channels,
             "image_size": preprocess.input_size,
         }
+        if self.variant:
+            options["variant"] = self.variant
         card = make_card(
             "classifier",
             model=self.model,
