@@ -109,7 +109,7 @@ def read_folder(
         raise DataError(text)
     labels = [samples[i].label for i in usable]
     missing = sorted(set(classes) - set(labels))
-    unread = describe_unread_zips(tree)
+    zip_note = describe_unread_zips(tree)
     absent = [f"no {split} images of: {', '.join(missing)}"] if missing else []
     return ImageSet(
         images=torch.from_numpy(pixels),
@@ -118,7 +118,7 @@ def read_folder(
         name=plain_name(path.stem),
         split=split,
         source=str(path),
-        notes=tuple(text for text in (note, *absent, *left_out, unread, range_note) if text),
+        notes=tuple(text for text in (note, *absent, *left_out, zip_note, range_note) if text),
         skipped=tuple(skipped),
     )
 
@@ -176,6 +176,9 @@ def _train_test(
     """Return the training samples, the test samples, and a note if these are held out."""
     more = next((f"; {text}" for text in (describe_unread_zips(tree), *layout.notes(tree)) if text), "")
     train = layout.splits.get("train", [])
+    test = layout.splits.get("test") or layout.splits.get("val") or []
+    if whole and not train:  # test/ and val/
+        train = test
     if not train:
         text = f"{tree.path}: no training images (expected class/image.png, or train/class/image.png){more}"
         raise DataError(text)
@@ -183,7 +186,6 @@ def _train_test(
     if labeled and len(classes) < 2:
         text = f"{tree.path}: only one class ({classes[0]}); a classifier needs at least two class folders{more}"
         raise DataError(text)
-    test = layout.splits.get("test") or layout.splits.get("val") or []
     if test:
         return train, test, ""
     if whole:
@@ -196,8 +198,8 @@ def _train_test(
             f"{tree.path}: {len(train)} images in {len(classes)} classes leave none for testing; expected at least two"
             " images in a class, or a folder test/ with other images"
         )
-    found = f"only a {layout.only_split} split was found" if layout.only_split else "no test split found"
-    note = f"{found}: holding out {fraction:.0%} of the images of each class for testing"
+    reason = f"only a {layout.only_split} split was found" if layout.only_split else "no test split found"
+    note = f"{reason}: holding out {fraction:.0%} of the images of each class for testing"
     return [train[i] for i in kept], [train[i] for i in held_out], note
 
 

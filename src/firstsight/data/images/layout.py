@@ -150,12 +150,9 @@ def _check_zip_files(tree: ImageTree) -> None:
         splits = _match_splits(names)
         others = ["/".join((*folder, name)) for name in names if name not in splits]
         if others:
-            raise DataError(
-                one_line(
-                    f"{tree.path}: zip file{'s' * (len(others) != 1)} not named after a split: {_list(others)} (expected"
-                    " train.zip and test.zip, or NAME-train.zip and NAME-test.zip, or a single zip file)"
-                )
-            )
+            hint = "expected train.zip and test.zip, NAME-train.zip and NAME-test.zip, or only one zip file"
+            text = f"zip files that are not named after a split: {_list(others)} ({hint})"
+            raise DataError(one_line(f"{tree.path}: {text}"))
 
 
 def _find_flat(files: Sequence[ImageFile]) -> Layout | None:
