@@ -106,6 +106,31 @@ def test_a_folder_of_images_is_trained_evaluated_and_predicted(run: Run, make_im
     assert Path("runs/convnet-photos/2/report.html").exists()
 
 
+def test_a_folder_of_two_zip_files_is_trained_on_one_and_evaluated_on_the_other(
+    run: Run, make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    for split, count in (("train", 20), ("test", 7)):
+        make_images({"dark": count, "light": count}, where=f"photos/{split}")
+        shutil.make_archive(str(tmp_path / "zips" / f"pets-{split}"), "zip", tmp_path / "photos", split)
+    code, out, err = run("data", "zips")
+    assert code == 0 and "zips: 2 classes, 40 train images, 14 test images" in out and "note" not in out
+    code, out, err = run("train", "convnet", "--data", "zips", "--epochs", "1", "--json")
+    assert code == 0, err
+    run_dir = Path(json.loads(out)["run_dir"])
+    assert "40 training images, 14 test images" in err and "holding out" not in err
+    for data in ((), ("--data", "zips"), ("--data", "zips/pets-test.zip"), ("--data", "photos/test")):
+        code, out, err = run("evaluate", run_dir, *data, "--json")
+        assert code == 0 and json.loads(out)["n"] == 14, err
+    code, out, _ = run("evaluate", run_dir, "--data", "zips/pets-test.zip")
+    assert " of 14 images)" in out
+    fingerprints = json.loads((run_dir / "config.json").read_text())["data"]
+    code, _, err = run("train", "convnet", "--data", "zips", "--epochs", "2", "--out", run_dir, "--resume")
+    assert code == 0 and "2/2" in err, err
+    code, _, err = run("train", "convnet", "--data", "photos", "--epochs", "1", "--out", "folders")
+    same = json.loads(Path("folders/config.json").read_text())["data"]
+    assert {**same, "name": "zips"} == fingerprints
+
+
 def test_resume_finds_the_latest_run_and_its_settings(run: Run, trained: Callable[[str], Path]) -> None:
     shutil.copytree(trained("lenet"), "runs/lenet-digits/1")
     code, out, err = run("train", "lenet", "--resume", "--json")

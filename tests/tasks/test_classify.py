@@ -166,6 +166,32 @@ def test_evaluation_of_a_folder_says_which_images_are_measured(run: Run, make_im
     assert evaluate("run", "there/photos").notes[0] == "measured on the 4 images that training holds out"
 
 
+def test_all_images_of_a_lone_test_split_are_measured(make_images: Callable[..., Path]) -> None:
+    """Of data with the name of the training data too, if the training measured as many images."""
+    for where, count in (("here/set/train", 10), ("here/set/test", 3), ("lone/test", 6), ("val/val", 6)):
+        make_images({"dark": count, "light": count}, where=where)
+    make_images({"dark": 3, "light": 3}, where="there/set/test")
+    make_images({"dark": 10, "light": 10}, where="more/set/test")
+    make_images({"dark": 6, "light": 6}, where="both/test")
+    make_images({"dark": 2, "light": 2}, where="both/val")
+    shutil.make_archive("set-test", "zip", "lone")
+    train("convnet", data="here/set", out="run", epochs=1)
+    shutil.copy("run/model.safetensors", "alone.safetensors")
+    for data, n in (("lone", 12), ("val", 12), ("both", 12), ("set-test.zip", 12), ("here/set", 6), ("there/set", 6)):
+        for weights in ("run", "alone.safetensors"):
+            assert evaluate(weights, data).notes == (f"measured on the test split: {n} images",)
+    assert evaluate("alone.safetensors", "more/set").n == 4  # the training may have used the others
+    assert evaluate("run", "more/set").n == 20
+    train("convnet", data="lone", out="own", epochs=1)
+    for weights, data in (("own", None), ("own", "lone"), ("own/model.safetensors", "lone")):
+        assert evaluate(weights, data).notes == (
+            "measured on the 2 images that training holds out",
+            "only a test split was found: holding out 20% of the images of each class for testing",
+        )
+    with pytest.raises(DataError, match="no training images"):
+        train("convnet", data="both", out="none", epochs=1)
+
+
 def test_evaluating_on_data_of_other_classes_is_refused(lenet_run: Path, make_images: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="has the classes cat, dog, but lenet was trained for 0, 1, 2, 3"):
         evaluate(lenet_run, make_images({"cat": 5, "dog": 5}))

@@ -33,7 +33,8 @@ class Arguments:
     """
 
     data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = ""
-    """Data set to describe: a name, a folder or zip file with one subfolder per class, or IDX files."""
+    """Data set to describe: a name, a folder or zip file with one subfolder per class, a folder of train.zip and
+    test.zip, or IDX files."""
     out: Maybe[Path] = None
     """Write a contact sheet (.png, .jpg, .svg or .pdf): a row of images per class."""
     force: Flag = False
@@ -140,7 +141,8 @@ def list_data_sets(arguments: Arguments) -> int:
     say(
         "",
         f"Downloads go to {folder}; FIRSTSIGHT_OFFLINE=1 never opens a connection.",
-        "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/.",
+        "Your own images: --data FOLDER or FILE.zip with one subfolder per class, also below train/ and test/;"
+        " or a folder of train.zip and test.zip.",
         f"Pose data: --data FOLDER or FILE.json of COCO keypoints, such as {POSES}.",
     )
     return 0

@@ -12,6 +12,9 @@ from firstsight.engine.rundir import read_config
 from firstsight.errors import RunError, UsageError
 from firstsight.weights.bundled import display_name
 
+ONLY_TEST = ("only a test split", "only a val split", "only the test files")
+"""Notes of `load_data` on data without a training split begin with one of these."""
+
 
 def training_data(source: str | Path, card: Mapping[str, Any]) -> str:
     """Return the name or path of the data that weights were trained on.
@@ -64,6 +67,11 @@ def is_training_data(data: str | Path, source: str | Path, card: Mapping[str, An
         return True
     is_there = "data" in (run_settings(source) or {}) and os.path.exists(original)  # noqa: PTH110 - a long name
     return not is_there and Path(given).name == Path(original).name
+
+
+def has_only_test_split(images: ImageSet) -> bool:
+    """Return whether a part of a test split was held out, because the data have no other split."""
+    return any(note.startswith(ONLY_TEST) for note in images.notes)
 
 
 def describe_split(images: ImageSet) -> str:

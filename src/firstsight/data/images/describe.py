@@ -88,7 +88,7 @@ class DataDescription:
             Images (C, H, W) by class. Those of a folder are read again, at up to `EXAMPLE_SIDE` pixels.
         """
         if self.folder is not None:
-            tree = ImageTree(self.folder)
+            tree = ImageTree(self.folder, labeled=True)
             train, test, _ = split_samples(tree)
             skipped = {item.path for item in self.skipped}
             usable = [sample for sample in train if sample.file.name not in skipped]
@@ -142,7 +142,7 @@ def _sizes_and_modes(data: str, splits: list[ImageSet]) -> tuple[list[tuple[int,
     """Return the size of every image file, or that of all images of a set, and the number of images by mode."""
     path = _image_folder(data)
     if path is not None:
-        tree = ImageTree(path)
+        tree = ImageTree(path, labeled=True)
         train, test, _ = split_samples(tree)
         return read_sizes(tree, [*train, *test])
     height, width = splits[0].size

@@ -1,6 +1,6 @@
-"""Reader of images in class folders (``class/image.png``), in a folder or a zip file.
+"""Reader of images in class folders (``class/image.png``), in a folder or in zip files.
 
-``train/``, ``val/`` and ``test/`` folders above the class folders are optional, see `find_layout`.
+``train/``, ``val/`` and ``test/`` above the class folders, folders or zip files, are optional, see `find_layout`.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from firstsight.data.image_io import read_header, resize_to_square, to_channels
 from firstsight.data.images.image_set import ImageSet, SkippedImage, holdout_fraction, stratified_split
-from firstsight.data.images.layout import Sample, find_layout
+from firstsight.data.images.layout import Layout, Sample, describe_unread_zips, find_layout
 from firstsight.data.images.tree import ImageFile, ImageTree, plain_name
 from firstsight.errors import DataError
 
@@ -48,13 +48,13 @@ def read_folder(
 ) -> ImageSet:
     """Read one split of the images in a folder or zip file.
 
-    With split folders, "train" is ``train/`` and "test" is ``test/`` (``val/`` if there is no ``test/``). Without
-    them, `stratified_split` holds out a fraction of each class for testing.
+    With split folders, "train" is ``train/`` and "test" is ``test/`` (``val/`` if there is no ``test/``). With only
+    one of them, and without any, `stratified_split` holds out a fraction of each class for testing.
 
     Parameters
     ----------
     path : Path
-        Folder or zip file.
+        Folder or zip file. The zip files of a folder without images are read like folders, see `ImageTree`.
     split : str
         "train" or "test".
     size : int
@@ -72,7 +72,7 @@ def read_folder(
     labeled : bool
         Require at least two class folders. If False, images may also be in no class folder or all in one.
     whole : bool
-        For "test" without a test split: return all images instead of holding some out.
+        For "test" of data that have no training or no test split: return all images instead of holding some out.
 
     Returns
     -------
@@ -85,14 +85,12 @@ def read_folder(
         If there are no usable images, there is only one class, or the test split has a class that the training split
         lacks.
     """
-    tree = ImageTree(path)
+    tree = ImageTree(path, labeled=labeled)
     layout = find_layout(tree, labeled=labeled)
     left_out = layout.notes(tree)
     if left_out and strict:
         raise DataError(f"{path}: {left_out[0]}")
-    train, test, note = _train_test(
-        path, layout.splits, labeled=labeled, notes=left_out, whole=whole and split == "test"
-    )
+    train, test, note = _train_test(tree, layout, labeled=labeled, whole=whole and split == "test")
     classes = sorted({sample.label for sample in train})
     unknown = sorted({sample.label for sample in test} - set(classes))
     if unknown:
@@ -111,6 +109,7 @@ def read_folder(
         raise DataError(text)
     labels = [samples[i].label for i in usable]
     missing = sorted(set(classes) - set(labels))
+    zip_note = describe_unread_zips(tree)
     absent = [f"no {split} images of: {', '.join(missing)}"] if missing else []
     return ImageSet(
         images=torch.from_numpy(pixels),
@@ -119,7 +118,7 @@ def read_folder(
         name=plain_name(path.stem),
         split=split,
         source=str(path),
-        notes=tuple(text for text in (note, *absent, *left_out, range_note) if text),
+        notes=tuple(text for text in (note, *absent, *left_out, zip_note, range_note) if text),
         skipped=tuple(skipped),
     )
 
@@ -168,37 +167,39 @@ def split_samples(tree: ImageTree, *, labeled: bool = True) -> tuple[list[Sample
     DataError
         If there are no training images, or only one class.
     """
-    layout = find_layout(tree, labeled=labeled)
-    return _train_test(tree.path, layout.splits, labeled=labeled, notes=layout.notes(tree), whole=False)
+    return _train_test(tree, find_layout(tree, labeled=labeled), labeled=labeled, whole=False)
 
 
 def _train_test(
-    path: Path, splits: dict[str, list[Sample]], *, labeled: bool, notes: Sequence[str], whole: bool
+    tree: ImageTree, layout: Layout, *, labeled: bool, whole: bool
 ) -> tuple[list[Sample], list[Sample], str]:
     """Return the training samples, the test samples, and a note if these are held out."""
-    more = f"; {notes[0]}" if notes else ""
-    train = splits.get("train", [])
+    more = next((f"; {text}" for text in (describe_unread_zips(tree), *layout.notes(tree)) if text), "")
+    train = layout.splits.get("train", [])
+    test = layout.splits.get("test") or layout.splits.get("val") or []
+    if whole and not train:  # test/ and val/
+        train = test
     if not train:
-        text = f"{path}: no training images (expected class/image.png, or train/class/image.png){more}"
+        text = f"{tree.path}: no training images (expected class/image.png, or train/class/image.png){more}"
         raise DataError(text)
     classes = sorted({sample.label for sample in train})
     if labeled and len(classes) < 2:
-        text = f"{path}: only one class ({classes[0]}); a classifier needs at least two class folders{more}"
+        text = f"{tree.path}: only one class ({classes[0]}); a classifier needs at least two class folders{more}"
         raise DataError(text)
-    test = splits.get("test") or splits.get("val") or []
     if test:
         return train, test, ""
     if whole:
-        return train, train, "no test split found: using all images"
+        return train, train, "" if layout.only_split else "no test split found: using all images"
     labels = np.array([classes.index(sample.label) for sample in train])
     fraction = holdout_fraction(len(train))
     kept, held_out = stratified_split(["/".join(sample.key) for sample in train], labels, fraction)
     if not len(held_out):
         raise DataError(
-            f"{path}: {len(train)} images in {len(classes)} classes leave none for testing; expected at least two"
+            f"{tree.path}: {len(train)} images in {len(classes)} classes leave none for testing; expected at least two"
             " images in a class, or a folder test/ with other images"
         )
-    note = f"no test split found: holding out {fraction:.0%} of the images of each class for testing"
+    reason = f"only a {layout.only_split} split was found" if layout.only_split else "no test split found"
+    note = f"{reason}: holding out {fraction:.0%} of the images of each class for testing"
     return [train[i] for i in kept], [train[i] for i in held_out], note
 
 

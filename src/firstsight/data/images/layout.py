@@ -1,7 +1,8 @@
 """Splits and classes of image files, from the names of their folders.
 
 The folders of classes are ``class/image.png``, ``train/class/image.png`` or ``class/train/image.png``. A folder whose
-name is that of a split is never a class. Images in other places are left out and counted.
+name is that of a split is never a class. Images in other places are left out and counted. Several zip files are read
+like folders of splits: ``train.zip`` and ``test.zip``, also ``name-train.zip`` and ``name-test.zip``.
 """
 
 import re
@@ -23,7 +24,7 @@ SPLIT_NAMES = {
 OTHER_WORDS = frozenset({
     "set", "data", "dataset", "image", "images", "img", "imgs", "photo", "photos", "split",
     "picture", "pictures",  # prose: ok
-    "folder", "file", "files", "jpg", "jpeg", "png", "raw",
+    "folder", "file", "files", "jpg", "jpeg", "png", "raw", "zip",
 })  # fmt: skip
 """Words that do not change the meaning of a split folder's name."""
 UNLABELED = "pictures"  # prose: ok
@@ -63,11 +64,14 @@ class Layout:
         Folders of the training split that contain the class folders.
     left_out : Counter[str]
         Number of images that are left out, by their place.
+    only_split : str
+        "test" or "val" if there is no other split; its samples are "train" then, like those without split folders.
     """
 
     splits: dict[str, list[Sample]] = field(default_factory=dict)
     class_folders: set[tuple[str, ...]] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
+    only_split: str = ""
 
     def add(self, split: str, file: ImageFile, depth: int) -> None:
         """Add a file; its class folder is the path component ``depth``."""
@@ -119,12 +123,36 @@ def find_layout(tree: ImageTree, *, labeled: bool) -> Layout:
         hint = "expected class/image.png, or train/class/image.png"
         first = f"; {tree.other_images[0].name} has a suffix that is not read" if tree.other_images else ""
         raise DataError(f"{tree.path}: no images ({hint}){first}")
+    _check_zip_files(tree)
     layout = None if labeled else _find_flat(tree.files)
     if layout is None:
         layout = _find_classes(tree, labeled=labeled)
-    if "train" not in layout.splits and len(layout.splits) == 1:  # only test/ or only val/: used like a set without
-        layout.splits["train"] = layout.splits.pop(next(iter(layout.splits)))  # split folders
+    if "train" not in layout.splits and len(layout.splits) == 1:
+        layout.only_split = next(iter(layout.splits))
+        layout.splits["train"] = layout.splits.pop(layout.only_split)
     return layout
+
+
+def describe_unread_zips(tree: ImageTree) -> str:
+    """Return a note on the zip files that are not read; "" without any."""
+    if not tree.unread_zips:
+        return ""
+    count = _count(len(tree.unread_zips), "zip file")
+    is_read = any(file.archive for file in tree.files)
+    place = "without images" if is_read else "next to images"
+    advice = "" if is_read else "; unpack what you need, or move it to another folder"
+    return one_line(f"did not read {count} {place}: {_list(tree.unread_zips)}{advice}")
+
+
+def _check_zip_files(tree: ImageTree) -> None:
+    """Refuse several zip files in one folder that are not named after splits."""
+    for folder, names in tree.zip_folders.items():
+        splits = _match_splits(names)
+        others = ["/".join((*folder, name)) for name in names if name not in splits]
+        if others:
+            hint = "expected train.zip and test.zip, NAME-train.zip and NAME-test.zip, or only one zip file"
+            text = f"zip files that are not named after a split: {_list(others)} ({hint})"
+            raise DataError(one_line(f"{tree.path}: {text}"))
 
 
 def _find_flat(files: Sequence[ImageFile]) -> Layout | None:
@@ -216,17 +244,27 @@ def _split_of(name: str) -> str | None:
     return splits[0] if len(splits) == 1 and not rest else None
 
 
-def _split_folders(folders: dict[str, list[ImageFile]], depth: int) -> dict[str, str]:
-    """Return the split of each split folder; names with other words need a counterpart, as seg_train and seg_test."""
+def _match_splits(names: Iterable[str]) -> dict[str, str]:
+    """Return the splits that names stand for; names with other words need a counterpart, as seg_train and seg_test.
+
+    >>> _match_splits(["train", "pets-train", "pets-test", "seg_train", "cat"])
+    {'train': 'train', 'pets-train': 'train', 'pets-test': 'test'}
+    """
     by_rest: dict[tuple[str, ...], dict[str, str]] = {}
-    for name in folders:
+    for name in names:
         splits, rest = _words(name)
         if len(splits) == 1:
             by_rest.setdefault(rest, {})[name] = splits[0]
     result = by_rest.pop((), {})
-    for names in by_rest.values():
-        if len(set(names.values())) >= 2:
-            result |= names
+    for matches in by_rest.values():
+        if len(set(matches.values())) >= 2:
+            result |= matches
+    return result
+
+
+def _split_folders(folders: dict[str, list[ImageFile]], depth: int) -> dict[str, str]:
+    """Return the split of each split folder."""
+    result = _match_splits(folders)
     lower = {name.lower() for name in folders}
     num_classes = len(folders) - len(result)
     is_flat_train = [name.lower() for name in result] == ["train"] and num_classes >= 2

@@ -56,7 +56,7 @@ def load_data(
     A named data set is looked up in ``$FIRSTSIGHT_HOME/data`` and in common folders of the system. If it is absent, the
     files of the split are downloaded and verified, unless ``FIRSTSIGHT_OFFLINE`` is 1. The format of a path is detected
     from its content: IDX files, CIFAR-10's binary batches, or images in class folders (``class/image.png``), also in a
-    zip file.
+    zip file, or in zip files that are named after splits (``train.zip`` and ``test.zip``).
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def load_data(
     labeled : bool
         Require class folders. If False, images may also be in no class folder or all in one (see `read_folder`).
     whole : bool
-        For "test" of a path without a test split: return all images instead of holding some out. A note says so.
+        For "test" of a path without splits, or with only one: return all images instead of holding some out. If they
+        are not a test split, a note says so.
     notify : Callable[[str], None]
         Called with one line for each download.
 

@@ -107,7 +107,7 @@ def survey_folder(path: Path, *, labeled: bool = True) -> ImageSurvey | None:
     DataError
         If the folder has no classes, see `firstsight.data.images.folder.read_folder`.
     """
-    tree = ImageTree(path)
+    tree = ImageTree(path, labeled=labeled)
     train, _, _ = split_samples(tree, labeled=labeled)
     read = spread(train, MAX_HEADERS)
     sizes, modes = read_sizes(tree, read)

@@ -1,9 +1,10 @@
-"""Image files in a folder or a zip file: their names as plain text, and their content up to a limit."""
+"""Image files in a folder or in zip files: their names as plain text, and their content up to a limit."""
 
 import os
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -30,11 +31,14 @@ class ImageFile:
     parts : tuple[str, ...]
         Path components relative to the root of the data set, as plain text (see `plain_name`).
     source : Path | zipfile.ZipInfo
-        The file, or the member of the zip file.
+        The file, or the member of a zip file.
+    archive : zipfile.ZipFile | None
+        The zip file of a member.
     """
 
     parts: tuple[str, ...]
     source: Path | zipfile.ZipInfo
+    archive: zipfile.ZipFile | None = None
 
     @property
     def name(self) -> str:
@@ -45,12 +49,17 @@ class ImageFile:
 class ImageTree:
     """Image files below a folder or in a zip file; nothing is ever extracted.
 
-    Links to folders are followed. Hidden files and folders are ignored.
+    Links to folders are followed. Hidden files and folders are ignored. In a folder without images, zip files are read
+    like folders: the only zip file of a folder like this folder, several like its subfolders. Zip files next to images
+    are not read, since the images may be their content.
 
     Parameters
     ----------
     path : Path
         Folder or zip file.
+    labeled : bool
+        The images must be in class folders. Images in the folder of the zip files, or in a folder around it, are in no
+        class folder, so they do not keep the zip files from being read.
 
     Attributes
     ----------
@@ -62,24 +71,44 @@ class ImageTree:
         Path components of all folders, including those without images.
     problems : list[str]
         Sentences on folders that cannot be listed.
+    unread_zips : list[str]
+        Names of the zip files in the folder that are not read: next to images, or without images.
+    zip_folders : dict[tuple[str, ...], list[str]]
+        Names of the zip files that are read like subfolders, by the path components of their folder.
 
     Raises
     ------
     DataError
-        If the zip file cannot be read, or a member's path is outside of the archive.
+        If a zip file cannot be read, or a member's path is outside of the archive.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, labeled: bool = False) -> None:
         self.path = path
         self.folders: set[tuple[str, ...]] = set()
         self.problems: list[str] = []
-        self._zip = _open_zip(path) if path.is_file() else None
-        listed = self._walk_folder(path) if self._zip is None else self._walk_zip(self._zip)
+        self.unread_zips: list[str] = []
+        self.zip_folders: dict[tuple[str, ...], list[str]] = {}
+        if path.is_file():
+            self._sort(self._walk_zip(_open_zip(path), ()))
+            return
+        files: list[ImageFile] = []
+        zips: list[ImageFile] = []
+        for file in self._walk_folder(path):
+            (zips if _suffix(file) == ".zip" else files).append(file)
+        zips.sort(key=lambda file: file.parts)
+        if _has_own_images(files, zips, labeled=labeled):
+            self.unread_zips = [file.name for file in zips]
+        else:
+            files += self._walk_zips(zips)
+        self._sort(files)
+
+    def _sort(self, listed: Iterable[ImageFile]) -> None:
+        """Set ``files`` and ``other_images``."""
         every = {file.parts: file for file in listed}  # of two members with one name, the last one is valid
         self.files: list[ImageFile] = []
         self.other_images: list[ImageFile] = []
         for file in (every[parts] for parts in sorted(every)):
-            if PurePosixPath(file.parts[-1]).suffix.lower() in SUFFIXES:
+            if _suffix(file) in SUFFIXES:
                 self.files.append(file)
             elif sniff_format(self._start_of(file)):
                 self.other_images.append(file)
@@ -107,19 +136,34 @@ class ImageTree:
                 elif path.is_file() or path.is_symlink():
                     yield ImageFile(below, path)
 
-    def _walk_zip(self, archive: zipfile.ZipFile) -> Iterator[ImageFile]:
-        """Yield the members of a zip file."""
+    def _walk_zips(self, zips: Sequence[ImageFile]) -> Iterator[ImageFile]:
+        """Yield the members of the zip files in a folder, without those that have no images if others have."""
+        archives = {file: _open_zip(file.source) for file in zips if isinstance(file.source, Path)}
+        with_images = {file: archive for file, archive in archives.items() if _has_images(archive)} or archives
+        self.unread_zips = [file.name for file in zips if file not in with_images]
+        folders = Counter(file.parts[:-1] for file in with_images)
+        for file, archive in with_images.items():
+            folder = file.parts[:-1]
+            if folders[folder] == 1:
+                yield from self._walk_zip(archive, folder)
+            else:
+                self.folders.add(file.parts)
+                self.zip_folders.setdefault(folder, []).append(file.parts[-1])
+                yield from self._walk_zip(archive, file.parts)
+
+    def _walk_zip(self, archive: zipfile.ZipFile, prefix: tuple[str, ...]) -> Iterator[ImageFile]:
+        """Yield the members of a zip file; ``prefix`` is the folder that it is read like."""
         for info, name in zip(archive.infolist(), _member_names(archive), strict=True):
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
-                raise DataError(f"{self.path}: member '{name}' points outside the archive; refused")
+                raise DataError(f"{archive.filename}: member '{name}' points outside the archive; refused")
             parts = tuple(plain_name(part) for part in path.parts)
             if not parts or any(is_hidden(part) for part in parts):
                 continue
             is_folder = info.is_dir() or name.endswith("\\")
-            self.folders.update(parts[:end] for end in range(1, len(parts) + is_folder))
+            self.folders.update((*prefix, *parts[:end]) for end in range(1, len(parts) + is_folder))
             if not is_folder:
-                yield ImageFile(parts, info)
+                yield ImageFile((*prefix, *parts), info, archive)
 
     def read(self, file: ImageFile) -> bytes:
         """Return the content of an image file.
@@ -164,8 +208,8 @@ class ImageTree:
         if file.source.compress_type not in METHODS:
             method = METHOD_NAMES.get(file.source.compress_type, "an unknown method")
             raise DataError(f"compressed with {method}; pack the zip file again with deflate, the usual method")
-        assert self._zip is not None
-        return self._zip.open(file.source)
+        assert file.archive is not None
+        return file.archive.open(file.source)
 
 
 def is_hidden(name: str) -> bool:
@@ -189,6 +233,8 @@ def plain_name(name: str) -> str:
     >>> plain_name("cafe\u0301"), plain_name("caf\udce9"), plain_name("a\nb")
     ('café', 'caf\\xe9', 'a\\x0ab')
     """
+    if name.isascii() and name.isprintable():
+        return name
     text = name.encode("utf-8", "surrogateescape" if _is_escaped(name) else "backslashreplace")
     composed = unicodedata.normalize("NFC", text.decode("utf-8", "backslashreplace"))
     return "".join(f"\\x{ord(char):02x}" if unicodedata.category(char) == "Cc" else char for char in composed)
@@ -197,6 +243,24 @@ def plain_name(name: str) -> str:
 def _is_escaped(name: str) -> bool:
     """Return whether all surrogates of a name stand for bytes that are not UTF-8."""
     return all("\udc80" <= char <= "\udcff" for char in name if "\ud800" <= char <= "\udfff")
+
+
+def _suffix(file: ImageFile) -> str:
+    return PurePosixPath(file.parts[-1]).suffix.lower()
+
+
+def _has_own_images(files: Sequence[ImageFile], zips: Sequence[ImageFile], *, labeled: bool) -> bool:
+    """Return whether a folder has images that keep its zip files from being read."""
+    folders = {file.parts[:-1] for file in files if _suffix(file) in SUFFIXES}
+    if labeled:  # an image next to all zip files, or in a folder around them, is in no class folder
+        folders = {folder for folder in folders if any(file.parts[: len(folder)] != folder for file in zips)}
+    return bool(folders)
+
+
+def _has_images(archive: zipfile.ZipFile) -> bool:
+    """Return whether a zip file has a member with the suffix of an image that is not hidden."""
+    paths = (PurePosixPath(name.replace("\\", "/")) for name in archive.namelist())
+    return any(path.suffix.lower() in SUFFIXES and not any(map(is_hidden, path.parts)) for path in paths)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

@@ -160,7 +160,7 @@ def original_side(data: str, loaded: int) -> int:
     if data in DATASETS or not is_image_folder(path):
         return loaded
     try:
-        tree = ImageTree(path)
+        tree = ImageTree(path, labeled=True)
         sizes, _ = read_sizes(tree, spread(split_samples(tree)[0], MAX_SIZES))
     except (DataError, OSError):
         return loaded

@@ -63,7 +63,7 @@ def _of_folder(folder: Path) -> tuple[Image.Image, str] | None:
     try:
         if not is_image_folder(folder):
             return None
-        tree = ImageTree(folder)
+        tree = ImageTree(folder, labeled=True)
         _, test, _ = split_samples(tree)
     except (DataError, OSError):
         return None
