@@ -106,6 +106,7 @@ def user_files(weights: Path, tmp_path: Path, make_images: Callable[..., Path], 
     """Write small versions of the files that the pages use to the current folder."""
     shutil.copytree(weights, tmp_path, dirs_exist_ok=True, copy_function=os.link)
     photos = make_images({"cat": 6, "dog": 6}, where="my-photos", size=40)
+    shutil.make_archive("more-photos-test", "zip", photos)
     Path("classes.txt").write_text("\n".join(sorted(path.name for path in photos.iterdir())))
     sticks(2, where="coco/val.json").with_name("images").rename("coco/val")
     for split, count in (("train", 8), ("val", 4)):

@@ -178,3 +178,22 @@ def test_weights_of_other_shapes_are_refused() -> None:
     train("mlp", epochs=1, out="first")
     with pytest.raises((UsageError, WeightsError), match=r"does not fit this mlp: .*fc1.weight"):
         train("mlp", weights="first", epochs=1, image_size=16, out="second")
+
+
+def test_a_variant_is_trained_saved_and_kept_by_fine_tuning(tmp_path: Path, make_images: Callable[..., Path]) -> None:
+    folder = make_images({"cat": 8, "dog": 8}, size=32)
+    settings = {"epochs": 1, "batch_size": 8, "image_size": 32}
+    run = train("alexnet_cifar", data=str(folder), variant="tanh", out=tmp_path / "run", **settings).run_dir
+    network = load(run)
+    assert network.card["options"]["variant"] == "tanh"
+    assert isinstance(network.model.activation, torch.nn.Tanh)
+    tuned = load(train("alexnet_cifar", data=str(folder), weights=run, out=tmp_path / "tuned", **settings).run_dir)
+    assert tuned.card["options"]["variant"] == "tanh"
+    assert isinstance(tuned.model.activation, torch.nn.Tanh)
+
+
+def test_an_unknown_variant_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"alexnet_cifar has no variant 'elu' \(relu or tanh or no-dropout\)"):
+        train("alexnet_cifar", data=str(tmp_path / "absent"), variant="elu", out=tmp_path / "run")
+    with pytest.raises(UsageError, match=r"lenet has no variant 'paper' \(it has only one\)"):
+        train("lenet", data=str(tmp_path / "absent"), variant="paper", out=tmp_path / "run")
