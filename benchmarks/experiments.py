@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accuracy import Result, mean_and_std, train
+
 from firstsight.plots import compare_runs, encode_figure
 from firstsight.plots.compare import Curve, Panel
 

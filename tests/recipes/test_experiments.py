@@ -1,0 +1,53 @@
+"""The experiments of the networks in benchmarks/experiments.py."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import experiments
+import pytest
+from accuracy import Result, mean_and_std
+from PIL import Image
+
+from firstsight.cli.train import read as read_train
+from firstsight.models.registry import MODELS
+from firstsight.recipes import RECIPES
+from helpers.stand_ins import write_mnist_like
+
+ROWS = [(label, row) for label, experiment in experiments.EXPERIMENTS.items() for row in experiment.rows.values()]
+
+
+@pytest.mark.parametrize(("label", "row"), ROWS)
+def test_rows_are_recipes_with_valid_options(label: str, row: tuple[str, list[str]]) -> None:
+    recipe, options = row
+    assert recipe in RECIPES
+    read_train([recipe, *options])
+    variants = MODELS[RECIPES[recipe].model].variants
+    assert all(option in variants for option in options if not option.startswith("--")), label
+
+
+def test_an_experiment_prints_a_row_per_network_and_draws_a_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_mnist_like(tmp_path / "mnist", train=100, test=50)
+    rows = {"LeNet": ("lenet-fashion", []), "convnet": ("convnet-fashion", [])}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "alexnet", experiments.Experiment(rows, epochs=2))
+    words = ["--data", str(tmp_path / "mnist"), "--out", str(tmp_path), "--figure", str(tmp_path / "figure.png")]
+    for _ in range(2):  # the second time it reads the finished runs
+        monkeypatch.setattr(sys, "argv", ["experiments.py", "alexnet", *words])
+        experiments.main()
+    lines = capsys.readouterr().out.splitlines()
+    first = lines[:2]
+    assert lines[2:] == first
+    assert first[0].startswith("| LeNet | 61,706 | 0.4 M | ")
+    assert first[1].startswith("| convnet | 84,010 | ")
+    assert all("% (1 seed) |" in row for row in first)
+    assert Image.open(tmp_path / "figure.png").width > 1000
+
+
+def test_mean_and_standard_deviation_are_those_computed_by_hand() -> None:
+    assert mean_and_std([90.0, 91.0, 92.0]) == "91.00 ± 1.00 % (3 seeds)"
+    result = Result(Path(), 90.0, 0.1, 95.0, 2.0, 61_706, 416_520, 0.5)
+    assert experiments.describe([result, replace(result, accuracy=92.0, minutes=4.0)]) == (
+        "61,706 | 0.4 M | 3 min | 95.0 % | 91.00 ± 1.41 % (2 seeds)"
+    )
