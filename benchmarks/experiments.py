@@ -89,14 +89,14 @@ def main() -> None:
     results: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.out or Path(scratch)
+        shorter = ["--epochs", str(epochs), "--evaluate-every", "1"] if epochs else []
+        suffix = f"-{epochs}-epochs" if epochs else ""
         for label, (recipe, options) in experiment.rows.items():
             name = "-".join([recipe, *(option for option in options if not option.startswith("--"))])
-            options = [*options, *(["--epochs", str(epochs), "--evaluate-every", "1"] if epochs else [])]
-            suffix = f"-{epochs}-epochs" if epochs else ""
-            results[label] = [
-                train(recipe, seed, folder / f"{name}{suffix}-{seed}", data=arguments.data, options=options)
-                for seed in range(arguments.seeds)
-            ]
+            results[label] = []
+            for seed in range(arguments.seeds):
+                out = folder / f"{name}{suffix}-{seed}"
+                results[label].append(train(recipe, seed, out, data=arguments.data, options=[*options, *shorter]))
             print(f"| {label} | {describe(results[label])} |", flush=True)
         if arguments.figure:
             arguments.figure.write_bytes(draw(results))
