@@ -161,7 +161,7 @@ def bounding_box(keypoints: NDArray[np.float64]) -> tuple[float, float, float, f
 
 
 def to_float32(maps: Tensor) -> FloatArray:
-    """Return maps of any number type and device as a contiguous array; NumPy has no bfloat16."""
+    """Return maps (..., H, W) of any number type and device as a contiguous array; NumPy has no bfloat16."""
     return np.ascontiguousarray(maps.detach().float().cpu().numpy())
 
 
