@@ -18,6 +18,7 @@ from torch import nn
 
 from firstsight.errors import UsageError
 from firstsight.models.classification import airbench, convnet, create_model, mobilenet, resnet, resnet_cifar
+from firstsight.models.classification import alexnet as alexnet_module
 from firstsight.models.gan import dcgan, gan, infogan
 from firstsight.models.pose import hourglass as hourglass_module
 from firstsight.models.pose import openpose_tiny as openpose_tiny_module
@@ -174,6 +175,36 @@ def test_alexnet_of_the_paper_has_its_layers() -> None:
         (256, 6, 6),
     ]
     assert [m.groups for m in features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_alexnet_of_the_paper_computes_in_half_precision(dtype: torch.dtype) -> None:
+    """PyTorch has no local response normalization in half precision on CPUs; squares above 65,504 are none of float16.
+
+    The norm is that of float32, rounded once. Through five convolutions, the error stays within two units of rounding.
+    """
+    torch.manual_seed(0)
+    norm = alexnet_module.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+    x = (300 * torch.randn(2, 96, 7, 7)).to(dtype).requires_grad_()
+    out = norm(x)
+    assert torch.equal(out, F.local_response_norm(x.float(), 5, alpha=5e-4, beta=0.75, k=2.0).to(dtype))
+    assert torch.autograd.grad(out.float().sum(), x)[0].isfinite().all()
+
+    net, images = create_model("alexnet", variant="paper", num_classes=5), torch.randn(2, 3, 80, 80)
+    narrow_hidden_layers(net.classifier)
+    tolerance = 2 * torch.finfo(dtype).eps
+    with torch.no_grad():
+        for module in net.features:  # Kaiming's weights: with those of the paper, the features hardly depend on images
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        expected = net.eval().features(images)
+        with torch.autocast("cpu", dtype):
+            mixed, logits = net.features(images), net(images)
+        half = net.to(dtype).features(images.to(dtype))
+        assert net(images.to(dtype)).dtype == logits.dtype == half.dtype == dtype
+    for values in (mixed, half):
+        assert float((values - expected).norm() / expected.norm()) < tolerance
 
 
 def test_alexnet_of_the_paper_begins_with_its_standard_deviation_and_biases() -> None:
