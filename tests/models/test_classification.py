@@ -313,6 +313,33 @@ def test_lenet_has_the_counts_of_the_paper() -> None:
     assert sum(out * fan_in * positions for out, fan_in, positions in layers.values()) == 416_520
 
 
+def test_lenet_differs_from_the_60000_parameters_of_the_paper_as_stated() -> None:
+    """Table I of the paper: three neighbors, four neighbors, four others, or all of six maps, for 16 maps."""
+    neighbors = [[(first + i) % 6 for i in range(count)] for count in (3, 4) for first in range(6)]
+    table = [*neighbors, [0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5], list(range(6))]
+    pairs = sum(map(len, table))
+    net = create_model("lenet")
+    assert (len(table), pairs, net.conv2.weight[:, :, 0, 0].numel()) == (16, 60, 96)
+    trained_subsampling = 2 * 6 + 2 * 16
+    sparse = count_parameters(net) - (96 - pairs) * 25
+    assert sparse - count_parameters(net.fc3) + trained_subsampling == 60_000
+    assert net.fc3.in_features == 7 * 12
+
+
+def test_lenet_begins_with_the_uniform_weights_of_pytorch() -> None:
+    torch.manual_seed(0)
+    net = create_model("lenet")
+    for layer in (net.conv1, net.conv2, net.fc1, net.fc2, net.fc3):
+        n = layer.weight[0].numel()
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(n**-0.5, rel=0.02)
+
+
+def test_lenet_has_c5_as_a_linear_layer() -> None:
+    net, x = create_model("lenet").double(), torch.randn(2, 16, 5, 5, dtype=torch.float64)
+    c5 = F.conv2d(x, net.fc1.weight.unflatten(1, (16, 5, 5)), net.fc1.bias)
+    torch.testing.assert_close(net.fc1(x.flatten(1)), c5[:, :, 0, 0], rtol=1e-12, atol=1e-12)
+
+
 def test_lenet_computes_the_textbook_sequence() -> None:
     """Pooling before ReLU has the outputs and gradients of ReLU before pooling."""
     net = create_model("lenet").double()
