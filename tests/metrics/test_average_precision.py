@@ -228,6 +228,11 @@ def test_empty_inputs_score_minus_one_and_wrong_shapes_are_refused() -> None:
         Detections(keypoints=false_positive.keypoints, scores=np.array([np.nan]))
     with pytest.raises(ValueError, match="one joint for each of the 3 `sigmas`"):
         average_precision([no_people], [false_positive], (0.1, 0.1, 0.1))
+    for wrong in (0, -1):  # a slice to -1 would drop the last pose
+        with pytest.raises(ValueError, match=f"`max_detections` must be at least 1, got {wrong}"):
+            average_precision([no_people], [false_positive], PAIR.sigmas, max_detections=wrong)
+        with pytest.raises(ValueError, match=f"`max_detections` must be at least 1, got {wrong}"):
+            match_poses(no_people, false_positive, PAIR.sigmas, max_detections=wrong)
 
 
 def lsp_person(**positions: tuple[float, float]) -> np.ndarray[Any, Any]:
@@ -307,3 +312,7 @@ def test_pck_refuses_wrong_shapes_and_missing_torsos() -> None:
         pck(truth[..., :2], truth, COCO_17)
     with pytest.raises(ValueError, match=r"got \(\(2, 14, 2\), \(3, 14, 3\), \(3,\)\)"):
         pck(truth[:2, :, :2], truth, LSP_14)
+    with pytest.raises(ValueError, match=r"`boxes` must have shape \(N, 4\), got \(3, 2\)"):
+        pck(truth[..., :2], truth, LSP_14, norm="box", boxes=np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"`head_boxes` must have shape \(N, 4\), got \(0,\)"):
+        pckh(truth[:0, :, :2], truth[:0], [])

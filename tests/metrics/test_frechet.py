@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from firstsight.metrics.frechet import Prdc, class_kl_divergence, compute_prdc, count_modes, frechet_distance
+from firstsight.metrics.frechet import (
+    Prdc,
+    class_kl_divergence,
+    compute_prdc,
+    count_modes,
+    frechet_distance,
+    nearest_neighbors,
+)
 
 
 def points(seed: int, *shape: int) -> torch.Tensor:
@@ -75,3 +82,68 @@ def test_number_of_modes_and_kl_divergence_by_hand() -> None:
     assert class_kl_divergence(fake, real, 10) == pytest.approx(expected)
     assert class_kl_divergence(real, real, 3) == 0
     assert class_kl_divergence(torch.tensor([5]), real, 10) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        ((1, 3), (5, 3), "at least 2 images, because one has no covariance, got 1 and 5"),
+        ((5, 3), (0, 3), "at least 2 images, because one has no covariance, got 5 and 0"),
+        ((5, 3), (5, 4), r"shapes \(N, D\) and \(M, D\) with equal D, got \(5, 3\) and \(5, 4\)"),
+        ((5,), (5,), r"with equal D, got \(5,\) and \(5,\)"),
+        ((5, 3, 2), (5, 3, 2), r"with equal D, got \(5, 3, 2\) and \(5, 3, 2\)"),
+        ((5, 0), (5, 0), r"with equal D, got \(5, 0\) and \(5, 0\)"),
+    ],
+)
+def test_frechet_distance_states_which_features_it_needs(
+    real: tuple[int, ...], fake: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(points(13, *real), points(14, *fake))
+
+
+def test_two_images_and_one_feature_have_a_frechet_distance() -> None:
+    """By hand: means 1 and 5, standard deviations sqrt(2) and sqrt(8)."""
+    distance = frechet_distance(torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [7.0]]))
+    assert distance == pytest.approx((5 - 1) ** 2 + (8**0.5 - 2**0.5) ** 2)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_metrics_refuse_features_that_are_not_finite(value: float) -> None:
+    good, bad = points(15, 9, 3), points(16, 9, 3)
+    bad[4, 1] = value
+    for metric in (frechet_distance, compute_prdc):
+        with pytest.raises(ValueError, match="`fake` must be finite, got 1 values that are NaN or infinite"):
+            metric(good, bad)
+        with pytest.raises(ValueError, match="`real` must be finite"):
+            metric(bad, good)
+
+
+def test_number_of_neighbors_is_refused_where_there_are_not_so_many() -> None:
+    cloud = points(17, 6, 2)
+    with pytest.raises(ValueError, match="`k` must be at least 1, got 0"):
+        compute_prdc(cloud, cloud, k=0)
+    with pytest.raises(ValueError, match=r"with equal D, got \(6, 2\) and \(6, 3\)"):
+        compute_prdc(cloud, points(18, 6, 3))
+    assert nearest_neighbors(cloud, cloud, k=6)[:, 0].tolist() == list(range(6))
+    assert nearest_neighbors(cloud[:0], cloud).shape == (0, 1)
+    for candidates, k in ((cloud, 7), (cloud, -1), (cloud[:0], 1)):
+        with pytest.raises(ValueError, match=f"number of candidates, {len(candidates)}, got {k}"):
+            nearest_neighbors(cloud, candidates, k=k)
+    with pytest.raises(ValueError, match=r"same shape per image, got \(6, 2\) and \(6, 1, 2\)"):
+        nearest_neighbors(cloud, cloud[:, None])
+
+
+def test_class_metrics_refuse_no_images_and_unknown_classes() -> None:
+    """Without images there are no frequencies; they were 10 classes with a divergence of 0."""
+    labels, none = torch.tensor([0, 1]), torch.zeros(0, dtype=torch.long)
+    with pytest.raises(ValueError, match="`labels` must have at least one image, got none"):
+        count_modes(none, 10)
+    with pytest.raises(ValueError, match="`fake_labels` must have at least one image, got none"):
+        class_kl_divergence(none, labels, 2)
+    with pytest.raises(ValueError, match="`real_labels` must have at least one image, got none"):
+        class_kl_divergence(labels, none, 2)
+    with pytest.raises(ValueError, match="`real_labels` must be between 0 and 1, got 0 to 2"):
+        class_kl_divergence(labels, torch.tensor([0, 2]), 2)
+    with pytest.raises(ValueError, match="`labels` must be between 0 and 1, got -1 to 1"):
+        count_modes(labels * 2 - 1, 2)

@@ -18,6 +18,8 @@ from torch import nn
 
 from firstsight.errors import UsageError
 from firstsight.models.classification import airbench, convnet, create_model, mobilenet, resnet, resnet_cifar
+from firstsight.models.classification import alexnet as alexnet_module
+from firstsight.models.classification.googlenet import AuxiliaryClassifier, googlenet
 from firstsight.models.gan import dcgan, gan, infogan
 from firstsight.models.pose import hourglass as hourglass_module
 from firstsight.models.pose import openpose_tiny as openpose_tiny_module
@@ -100,12 +102,12 @@ def test_a_builder_without_arguments_builds_the_network_of_the_table(name: str) 
 
 def test_variants_have_the_parameters_of_the_papers() -> None:
     assert count_parameters(on_meta("alexnet", variant="paper")) == 60_965_224
-    from firstsight.models.classification.googlenet import googlenet
-
     with torch.device("meta"):
         assert count_parameters(googlenet(auxiliary=False)) == 6_624_904
         assert count_parameters(googlenet(auxiliary=False, variant="paper")) == 7_005_832
         paper, port = googlenet(variant="paper"), googlenet()
+    assert count_parameters(paper) == 13_385_816
+    assert multiply_accumulates(paper.eval(), 3, 224, 224) == 1_582_671_872
     assert paper.inception3a.branch3[1].conv.kernel_size == (5, 5)
     assert port.inception3a.branch3[1].conv.kernel_size == (3, 3)
     with pytest.raises(UsageError, match=r"googlenet has no variant 'v2' \(torchvision or paper\)"):
@@ -141,6 +143,81 @@ def test_googlenet_returns_three_logits_in_training_and_one_in_evaluation() -> N
     assert net.eval()(torch.randn(2, 3, 64, 64)).shape == (2, 5)
 
 
+TABLE_1 = {
+    "conv1": (64, 112, 112), "conv2": (64, 56, 56), "conv3": (192, 56, 56),
+    "inception3a": (256, 28, 28), "inception3b": (480, 28, 28),
+    "inception4a": (512, 14, 14), "inception4b": (512, 14, 14), "inception4c": (512, 14, 14),
+    "inception4d": (528, 14, 14), "inception4e": (832, 14, 14),
+    "inception5a": (832, 7, 7), "inception5b": (1024, 7, 7),
+}  # fmt: skip
+"""Outputs of GoogLeNet's layers for images of 224 pixels (Table 1 of the paper)."""
+
+
+@pytest.mark.parametrize("variant", ["paper", "torchvision"])
+def test_googlenet_has_the_maps_of_table_1(variant: str) -> None:
+    net = on_meta("googlenet", variant=variant)
+    shapes = {}
+    for name in TABLE_1:
+        net.get_submodule(name).register_forward_hook(
+            lambda module, args, out, name=name: shapes.update({name: tuple(out.shape[1:])})
+        )
+    net(torch.empty(1, 3, 224, 224, device="meta"))
+    assert shapes == TABLE_1
+
+
+@pytest.mark.parametrize(
+    ("variant", "kernel", "rates"), [("paper", 3, [0.7, 0.7, 0.4]), ("torchvision", 2, [0.7, 0.7, 0.2])]
+)
+def test_googlenet_pools_and_drops_out_as_its_variant(
+    variant: str, kernel: int, rates: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Max pooling after 4e, and the dropout of both auxiliary classifiers and of the last layer."""
+    torch.manual_seed(0)
+    net, maps, used = create_model("googlenet", num_classes=3, variant=variant), {}, []
+    net.inception4e.register_forward_hook(lambda module, args, out: maps.update(before=out))
+    net.inception5a.register_forward_pre_hook(lambda module, args: maps.update(after=args[0]))
+
+    def dropout(x: torch.Tensor, p: float, training: bool) -> torch.Tensor:
+        used.append(p)
+        assert training
+        return x
+
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(F, "dropout", dropout)
+        outputs = net(torch.randn(2, 3, 224, 224))
+    assert [tuple(logits.shape) for logits in outputs] == [(2, 3)] * 3
+    assert used == rates
+    padded = F.pad(maps["before"], (0, kernel - 2, 0, kernel - 2), value=-math.inf)
+    windows = padded.unfold(2, kernel, 2).unfold(3, kernel, 2)
+    assert torch.equal(maps["after"], windows.amax((4, 5)))
+
+
+def test_auxiliary_classifier_of_the_paper_averages_windows_of_5x5() -> None:
+    """Section 5: 5x5 average pooling with stride 3, to 4x4 cells, then a 1x1 convolution and two linear layers."""
+    torch.manual_seed(0)
+    net, x = AuxiliaryClassifier(512, 3, variant="paper").eval().double(), torch.randn(2, 512, 14, 14).double()
+    windows = [x[:, :, i : i + 5, j : j + 5] for i in (0, 3, 6, 9) for j in (0, 3, 6, 9)]
+    means = torch.stack([window.mean((2, 3)) for window in windows], 2).unflatten(2, (4, 4))
+    cells = torch.einsum("oc,ncij->noij", net.conv.conv.weight[:, :, 0, 0], means) / (1 + net.conv.bn.eps) ** 0.5
+    hidden = (cells.relu().flatten(1) @ net.fc1.weight.T + net.fc1.bias).relu()
+    torch.testing.assert_close(net(x), hidden @ net.fc2.weight.T + net.fc2.bias, rtol=1e-9, atol=1e-12)
+
+
+def test_googlenet_of_the_paper_trains_on_sizes_with_4x4_auxiliary_cells_only() -> None:
+    """Other sizes have no auxiliary classifiers by the paper; without these, and in evaluation, any size works."""
+    with torch.device("meta"):
+        net, bare = googlenet(variant="paper"), googlenet(variant="paper", auxiliary=False)
+        for size in (223, 224, 270):
+            assert len(net(torch.empty(2, 3, size, size))) == 3
+        message = r"paper\) needs images of 223 to 270 pixels in training, or auxiliary=False; got feature maps of"
+        for height, width, maps in ((222, 224, "13x14"), (224, 271, "14x17"), (32, 32, "2x2")):
+            with pytest.raises(ValueError, match=f"{message} {maps}, not 14x14"):
+                net(torch.empty(2, 3, height, width))
+            assert net.eval()(torch.empty(2, 3, height, width)).shape == (2, 1000)
+            assert bare(torch.empty(2, 3, height, width)).shape == (2, 1000)
+            net.train()
+
+
 def test_option_a_shortcut_subsamples_and_pads_channels_with_zeros() -> None:
     from firstsight.models.classification.resnet_cifar import Block
 
@@ -155,7 +232,8 @@ def test_option_a_shortcut_subsamples_and_pads_channels_with_zeros() -> None:
     [
         ("resnet18", {"layer3.0.conv1": (2 / (256 * 9)) ** 0.5}),  # Kaiming's by outputs (He 2015)
         ("resnet20", {"stage3.0.conv1": (2 / (64 * 9)) ** 0.5}),
-        ("mobilenet", {"blocks.5.pointwise.0": (2 / 512) ** 0.5}),
+        # a value that a depthwise filter reads has 9 outputs, those of its own channel
+        ("mobilenet", {"blocks.12.depthwise.0": (2 / 9) ** 0.5, "blocks.5.pointwise.0": (2 / 512) ** 0.5}),
         ("vgg11", {"features.6": (2 / (256 * 9)) ** 0.5, "classifier.0": 0.01, "classifier.6": 0.01}),
         ("googlenet", {"inception4a.branch2.1.conv": 0.01, "fc": 0.01}),
     ],
@@ -191,6 +269,36 @@ def test_alexnet_of_the_paper_has_its_layers() -> None:
     assert [m.groups for m in features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_alexnet_of_the_paper_computes_in_half_precision(dtype: torch.dtype) -> None:
+    """PyTorch has no local response normalization in half precision on CPUs; squares above 65,504 are none of float16.
+
+    The norm is that of float32, rounded once. Through five convolutions, the error stays within two units of rounding.
+    """
+    torch.manual_seed(0)
+    norm = alexnet_module.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+    x = (300 * torch.randn(2, 96, 7, 7)).to(dtype).requires_grad_()
+    out = norm(x)
+    assert torch.equal(out, F.local_response_norm(x.float(), 5, alpha=5e-4, beta=0.75, k=2.0).to(dtype))
+    assert torch.autograd.grad(out.float().sum(), x)[0].isfinite().all()
+
+    net, images = create_model("alexnet", variant="paper", num_classes=5), torch.randn(2, 3, 80, 80)
+    narrow_hidden_layers(net.classifier)
+    tolerance = 2 * torch.finfo(dtype).eps
+    with torch.no_grad():
+        for module in net.features:  # Kaiming's weights: with those of the paper, the features hardly depend on images
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        expected = net.eval().features(images)
+        with torch.autocast("cpu", dtype):
+            mixed, logits = net.features(images), net(images)
+        half = net.to(dtype).features(images.to(dtype))
+        assert net(images.to(dtype)).dtype == logits.dtype == half.dtype == dtype
+    for values in (mixed, half):
+        assert float((values - expected).norm() / expected.norm()) < tolerance
+
+
 def test_alexnet_of_the_paper_begins_with_its_standard_deviation_and_biases() -> None:
     torch.manual_seed(0)
     layers = [m for m in create_model("alexnet", variant="paper").modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -219,6 +327,33 @@ def test_lenet_has_the_counts_of_the_paper() -> None:
         == CLASSIFICATION_MODELS["lenet"].parameters
     )
     assert sum(out * fan_in * positions for out, fan_in, positions in layers.values()) == 416_520
+
+
+def test_lenet_differs_from_the_60000_parameters_of_the_paper_as_stated() -> None:
+    """Table I of the paper: three neighbors, four neighbors, four others, or all of six maps, for 16 maps."""
+    neighbors = [[(first + i) % 6 for i in range(count)] for count in (3, 4) for first in range(6)]
+    table = [*neighbors, [0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5], list(range(6))]
+    pairs = sum(map(len, table))
+    net = create_model("lenet")
+    assert (len(table), pairs, net.conv2.weight[:, :, 0, 0].numel()) == (16, 60, 96)
+    trained_subsampling = 2 * 6 + 2 * 16
+    sparse = count_parameters(net) - (96 - pairs) * 25
+    assert sparse - count_parameters(net.fc3) + trained_subsampling == 60_000
+    assert net.fc3.in_features == 7 * 12
+
+
+def test_lenet_begins_with_the_uniform_weights_of_pytorch() -> None:
+    torch.manual_seed(0)
+    net = create_model("lenet")
+    for layer in (net.conv1, net.conv2, net.fc1, net.fc2, net.fc3):
+        n = layer.weight[0].numel()
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(n**-0.5, rel=0.02)
+
+
+def test_lenet_has_c5_as_a_linear_layer() -> None:
+    net, x = create_model("lenet").double(), torch.randn(2, 16, 5, 5, dtype=torch.float64)
+    c5 = F.conv2d(x, net.fc1.weight.unflatten(1, (16, 5, 5)), net.fc1.bias)
+    torch.testing.assert_close(net.fc1(x.flatten(1)), c5[:, :, 0, 0], rtol=1e-12, atol=1e-12)
 
 
 def test_lenet_computes_the_textbook_sequence() -> None:
@@ -568,6 +703,15 @@ def test_shape_comments_are_right(name: str, size: int) -> None:
     net = on_meta(name, num_classes=7, in_channels=3, image_size=size)
     check_shape_comments(net, torch.empty(2, 3, size, size, device="meta"), num_classes=7, hidden=100)
     assert len(shape_comments(inspect.getsource(type(net).forward))) >= 2
+
+
+@pytest.mark.source
+def test_shape_comments_of_googlenet_of_the_paper_are_right() -> None:
+    net = on_meta("googlenet", num_classes=7, variant="paper")
+    check_shape_comments(net, torch.empty(2, 3, 224, 224, device="meta"), num_classes=7)
+    with torch.device("meta"):
+        auxiliary = AuxiliaryClassifier(6, 7, variant="paper").eval()
+        check_shape_comments(auxiliary, torch.empty(2, 6, 14, 14), channels=6, num_classes=7)
 
 
 @pytest.mark.source

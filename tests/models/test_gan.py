@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from firstsight.errors import UsageError
 from firstsight.models.gan import create_gan, dcgan, gan, infogan
 from firstsight.models.registry import GAN_MODELS
+from firstsight.tasks.gan.settings import default_settings
 
 
 def parameters(net: nn.Module) -> int:
@@ -42,6 +44,72 @@ def test_g_width_changes_the_generator_alone(name: str) -> None:
     )
     assert [parameters(net) for net in mixed] == [parameters(wide[0]), parameters(narrow[1])]
     assert [parameters(net) for net in same] == [parameters(net) for net in narrow]
+
+
+def test_default_optimizers_are_those_of_the_papers() -> None:
+    """Radford 2015, Section 4; Chen 2016, Appendix C.1: 2e-4 for D and 1e-3 for G. Other defaults are stated."""
+    settings, infogan_settings = default_settings("dcgan"), default_settings("infogan")
+    assert (settings.optimizer, settings.lr, settings.d_lr_mult, settings.beta1) == ("adam", 2e-4, 1, 0.5)
+    assert settings.batch_size == 128
+    assert (infogan_settings.lr, infogan_settings.lr * infogan_settings.d_lr_mult) == (1e-3, pytest.approx(2e-4))
+    for differs in (settings, infogan_settings):
+        assert (differs.noise, differs.real_label, differs.ema_decay, differs.output) == ("normal", 0.9, 0.999, "tanh")
+
+
+def test_dcgan_has_the_channels_of_figure_1_at_width_128() -> None:
+    net = dcgan.Generator(width=128)
+    layers = [m for m in net.modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert [(m.in_channels, m.out_channels) for m in layers] == [
+        (100, 1024), (1024, 512), (512, 256), (256, 128), (128, 3)
+    ]  # fmt: skip
+    assert [(m.kernel_size, m.stride) for m in layers] == [((4, 4), (1, 1))] + [((4, 4), (2, 2))] * 4
+
+
+def test_batch_norm_is_where_the_papers_have_it() -> None:
+    """DCGAN: neither G's output nor D's input. InfoGAN: Table 1 of the appendix, with LeakyReLU of 0.1."""
+
+    def kinds(*modules: nn.Module) -> list[str]:
+        leaves = (leaf for module in modules for leaf in module.modules() if not list(leaf.children()))
+        return [type(leaf).__name__ for leaf in leaves if not isinstance(leaf, nn.Identity)]
+
+    g, d = dcgan.Generator(), dcgan.Discriminator()
+    assert kinds(g) == ["ConvTranspose2d", "BatchNorm2d", "ReLU"] * 4 + ["ConvTranspose2d"]
+    assert kinds(d) == ["Conv2d", "LeakyReLU"] + ["Conv2d", "BatchNorm2d", "LeakyReLU"] * 3 + ["Conv2d"]
+    assert {m.negative_slope for m in d.modules() if isinstance(m, nn.LeakyReLU)} == {0.2}
+    g, d = infogan.Generator(), infogan.Discriminator()
+    assert kinds(g) == ["Linear", "BatchNorm1d"] * 2 + ["ConvTranspose2d", "BatchNorm2d", "ConvTranspose2d"]
+    trunk = ["Conv2d", "Conv2d", "BatchNorm2d", "Linear", "BatchNorm1d", "LeakyReLU"]
+    assert kinds(d.trunk) == trunk
+    assert kinds(d.q) == ["Linear", "BatchNorm1d", "LeakyReLU", "Linear"]
+    assert {m.negative_slope for m in d.modules() if isinstance(m, nn.LeakyReLU)} == {0.1}
+
+
+def test_dcgan_begins_with_a_standard_deviation_of_002() -> None:
+    torch.manual_seed(0)
+    for net in (dcgan.Generator(width=32), dcgan.Discriminator(width=32)):
+        convs = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+        weights, scales = (torch.cat([w.detach().flatten() for w in ws]) for ws in (convs, [m.weight for m in norms]))
+        assert (float(weights.mean()), float(weights.std())) == pytest.approx((0, 0.02), abs=2e-4)
+        assert (float(scales.mean()), float(scales.std())) == pytest.approx((1, 0.02), abs=3e-3)
+        assert all((m.bias == 0).all() for m in norms)
+
+
+def test_a_kernel_that_is_a_multiple_of_the_stride_covers_pixels_evenly_but_may_draw_a_checkerboard() -> None:
+    """Odena 2016: kernel 4 has no uneven overlap, kernel 5 has; alternating weights draw one with kernel 4 too."""
+    layer = dcgan.Generator(width=4).stages[0][0]
+    assert isinstance(layer, nn.ConvTranspose2d)
+    ones = torch.ones(1, 1, 8, 8)
+
+    def overlap(kernel: torch.Tensor) -> torch.Tensor:
+        out = F.conv_transpose2d(ones, kernel[None, None], stride=layer.stride, padding=layer.padding)
+        return out[0, 0, 4:-4, 4:-4]
+
+    assert (overlap(torch.ones(layer.kernel_size)) == 4).all()
+    assert overlap(torch.ones(5, 5)).unique().tolist() == [4, 6, 9]
+    alternating = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    pattern = overlap(alternating[:, None] * alternating)
+    assert pattern.unique().tolist() == [-4, 4] and torch.equal(pattern[1:], -pattern[:-1])
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 32, 36, 64, 100, 128])

@@ -156,6 +156,18 @@ def test_flipped_predictions_decode_to_flipped_joints(name: str) -> None:
     torch.testing.assert_close(head.flip_back(head.flip_back(likely, LSP_14.flip), LSP_14.flip), likely)
 
 
+@pytest.mark.parametrize("refine", ["none", "quarter", "dark"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_decodes_as_the_same_values_in_float32(refine: Refine, dtype: torch.dtype) -> None:
+    """Column 301 is no number of bfloat16, and "dark" takes logarithms of values that neither type has."""
+    visible = torch.ones(1, 2, dtype=torch.bool)
+    maps = gaussian_heatmaps(torch.tensor([[[301.3, 9.6], [90.2, 20.1]]]), visible, size=(32, 320), sigma=2.0).to(dtype)
+    head = HeatmapHead()
+    joints = head.decode(maps, refine=refine)
+    assert torch.equal(joints, head.decode(maps.float(), refine=refine))
+    assert (joints[0, 0, :2] / 4 - torch.tensor([301.3, 9.6])).abs().max() < 1
+
+
 def test_empty_flat_and_tiny_maps_decode_to_finite_peaks() -> None:
     for refine in ("none", "quarter", "dark"):
         for maps in (torch.zeros(1, 2, 8, 6), torch.full((1, 1, 8, 8), math.pi), torch.rand(1, 3, 1, 1)):

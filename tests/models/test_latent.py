@@ -62,3 +62,20 @@ def test_slerp_follows_the_great_circle_and_interpolates_lengths() -> None:
     torch.testing.assert_close(path, torch.tensor([[1.0, 0, 0], [half, half, 0], [0, 3, 0]]), atol=1e-6, rtol=0)
     straight = slerp(a, 5 * a, torch.tensor([0.25]))
     torch.testing.assert_close(straight, 2 * a[None])
+
+
+def test_slerp_with_a_zero_vector_is_linear() -> None:
+    """A zero vector has no direction; the formula would divide by its length."""
+    zero, a, t = torch.zeros(3), torch.tensor([1.0, 2.0, 2.0]), torch.tensor([0.0, 0.25, 1.0])
+    torch.testing.assert_close(slerp(zero, a, t), t[:, None] * a)
+    torch.testing.assert_close(slerp(a, zero, t), (1 - t[:, None]) * a)
+    assert torch.equal(slerp(zero, zero, t), torch.zeros(3, 3))
+    torch.testing.assert_close(slerp(a, -a, t), (1 - 2 * t[:, None]) * a)
+    assert slerp(zero[:0], a[:0], t).shape == (3, 0)
+
+
+def test_slerp_refuses_other_shapes() -> None:
+    a, t = torch.ones(3), torch.tensor([0.5])
+    for one, two, at in ((a, a[:2], t), (a[None], a[None], t), (a, a, t[0])):
+        with pytest.raises(ValueError, match=r"same shape \(d,\) and `t` \(n,\), got"):
+            slerp(one, two, at)

@@ -54,6 +54,8 @@ for name, info in MODELS.items():
     else:
         CASES[name] = lambda name=name: pose(name)
 OPTIONS: dict[str, Callable[[], Case]] = {
+    "googlenet, paper": lambda: (create_model("googlenet", variant="paper"), (torch.randn(2, 3, 64, 64),)),
+    "alexnet, paper": lambda: (create_model("alexnet", variant="paper"), (torch.randn(2, 3, 64, 64),)),
     "dcgan D, conditional": lambda: gan("dcgan", 1, num_classes=10),
     "dcgan D, spectral norm": lambda: gan("dcgan", 1, spectral_norm=True),
     "gan D, spectral norm": lambda: gan("gan", 1, spectral_norm=True),

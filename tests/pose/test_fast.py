@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.pose import exact, fast
-from firstsight.pose.decode import decode, decode_steps
+from firstsight.pose.decode import Method, decode, decode_steps
 from firstsight.pose.parts import Peaks, Pose, assemble
 from firstsight.pose.skeleton import LSP_14, OPENPOSE_18, Skeleton
 from firstsight.pose.targets import heatmap_targets, paf_targets
@@ -87,6 +87,23 @@ def test_fast_finds_the_people_of_exact_with_smaller_errors(skeleton: Skeleton, 
     fast_errors = errors(found, 8)
     assert len(fast_errors) >= int(inside.sum()) - 1 and fast_errors.max() < 4
     assert np.median(fast_errors) < 0.05 < 0.3 < np.median(errors(exact, 2))
+
+
+@pytest.mark.parametrize("method", ["fast", "exact"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_maps_of_every_number_type_decode_to_the_people_of_float32(method: Method, dtype: torch.dtype) -> None:
+    """The reference has the same values, which are already rounded."""
+    keypoints, visible = walkers(LSP_14, 3, 0)
+    heat = heatmap_targets(keypoints, visible, size=(64, 86))[0].to(dtype).requires_grad_()
+    fields = paf_targets(keypoints, visible, LSP_14, size=(64, 86))[0].to(dtype)
+    if method == "exact":  # a plateau of equal values has no peak by its rules
+        heat = heat + torch.linspace(0, 1e-3, 86).to(dtype)
+    poses = decode(heat, fields, LSP_14, method=method)
+    expected = decode(heat.float(), fields.float(), LSP_14, method=method)
+    assert len(poses) == len(expected) >= 2
+    for pose, same in zip(poses, expected, strict=True):
+        np.testing.assert_array_equal(pose.keypoints, same.keypoints)
+        assert (pose.score, pose.box) == (same.score, same.box)
 
 
 def test_decode_steps_returns_peaks_limbs_and_people() -> None:

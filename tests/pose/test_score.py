@@ -35,6 +35,12 @@ def test_threshold_has_the_highest_f1_at_the_required_precision() -> None:
         assert (calibration(raw) >= calibration.min_score).sum() == expected
     with pytest.raises(ValueError, match="both True and False"):
         fit_calibration(raw, np.ones(8, bool))
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="`raw` must be finite"):
+            fit_calibration([*raw[:7], wrong], is_person)
+    for wrong in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="`weights` must be finite and above 0"):
+            fit_calibration(raw, is_person, weights=[1.0] * 7 + [wrong])
 
 
 def test_card_entries_are_read_and_checked() -> None:

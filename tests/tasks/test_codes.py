@@ -51,6 +51,22 @@ def test_categories_are_matched_with_classes_one_to_one_and_by_majority() -> Non
     assert more.purity == accuracy_score(labels.clamp_max(1), torch.tensor([0, 0, 1])[categories])
 
 
+def test_matching_refuses_no_images_and_values_out_of_range() -> None:
+    labels, none = torch.tensor([0, 1, 2]), torch.zeros(0, dtype=torch.long)
+    with pytest.raises(ValueError, match="`labels` must have at least one image, got none"):
+        match_clusters(none, none, num_clusters=3, num_classes=3)
+    with pytest.raises(ValueError, match="`labels` must be between 0 and 1, got 0 to 2"):
+        match_clusters(labels, labels, num_clusters=3, num_classes=2)
+    with pytest.raises(ValueError, match="`clusters` must be between 0 and 1, got 0 to 2"):
+        cluster_purity(labels, labels, num_clusters=2, num_classes=3)
+    with pytest.raises(ValueError, match="`requested` and `labels` must have equal lengths, got 3 and 2"):
+        class_accuracy(labels, labels[:2], num_classes=3)
+    with pytest.raises(ValueError, match=r"`requested` must have shape \(N,\), got \(3, 1\)"):
+        class_accuracy(labels[:, None], labels, num_classes=3)
+    assert class_accuracy(none, none, num_classes=2) == (0, 0)
+    assert cluster_purity(none, none, num_clusters=2, num_classes=2) == (0, 0)
+
+
 def test_permuted_classes_are_matched_perfectly() -> None:
     torch.manual_seed(1)
     labels, names = torch.randint(10, (500,)), torch.randperm(10)
@@ -102,6 +118,7 @@ def test_best_correlation_is_that_of_a_direction_between_two_codes() -> None:
     noisy = slants + torch.randn(20_000) * math.sqrt(2 / 3)  # with noise of the same variance
     assert best_correlation(codes, noisy, groups) == pytest.approx(math.sqrt(0.5), abs=0.01)
     assert best_correlation(codes, torch.ones(20_000), groups) == 0
+    assert best_correlation(codes[:, :0], slants, groups) == 0
 
 
 def test_correlation_leaves_out_differences_between_groups() -> None:

@@ -23,7 +23,7 @@ from firstsight.metrics.frechet import frechet_distance
 from firstsight.models.gan.latent import Latent
 from firstsight.recipes.train import train
 from firstsight.tasks.evaluate import evaluate
-from firstsight.tasks.gan.generate import generate, interpolate, latent_arithmetic
+from firstsight.tasks.gan.generate import add_nearest_neighbors, generate, interpolate, latent_arithmetic
 from firstsight.tasks.gan.generator import Generator
 from firstsight.tasks.gan.parse_codes import parse_codes
 from firstsight.tasks.gan.reference_classifier import ClassifierOutput, ReferenceClassifier, reference_for
@@ -286,6 +286,15 @@ def test_a_generator_is_not_evaluated_on_other_classes_and_names_other_data() ->
     digits[digits.labels < 2].save("two")
     with pytest.raises(DataError, match=r"^two has the classes 0, 1, but the generator was trained on digits: 0, 1, 2"):
         evaluate("gan-digits", "two", n=8)
+
+
+def test_evaluation_of_a_generator_needs_two_images() -> None:
+    assert evaluate("gan-digits", n=2).n == 2
+    for n in (1, 0, -3):
+        with pytest.raises(UsageError, match=f"^`n` must be at least 2; got {n}$"):
+            evaluate("gan-digits", n=n)
+    with pytest.raises(UsageError, match=r"^`k` must be at least 0; got -1$"):
+        add_nearest_neighbors("gan-digits", generate("gan-digits", 2), -1)
 
 
 def test_reference_classifier_gives_features_and_labels_of_its_own_data_and_features_of_others() -> None:

@@ -153,7 +153,7 @@ def average_precision(
     sigmas : ArrayLike
         (K,) see `Skeleton.sigmas`.
     max_detections : int
-        Maximum number of poses per image; those with the highest scores are kept.
+        Maximum number of poses per image, at least 1; those with the highest scores are kept.
 
     Returns
     -------
@@ -163,8 +163,10 @@ def average_precision(
     Raises
     ------
     ValueError
-        If the numbers of images or joints do not agree.
+        If the numbers of images or joints do not agree, or ``max_detections`` is below 1.
     """
+    if max_detections < 1:
+        raise ValueError(f"`max_detections` must be at least 1, got {max_detections}")
     if len(ground_truths) != len(detections):
         raise ValueError(
             f"`ground_truths` has {len(ground_truths)} images, but `detections` has {len(detections)}"

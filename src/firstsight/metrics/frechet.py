@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from firstsight.metrics.clustering import check_labels
+
 CHUNK = 1024
 """Rows of a distance matrix that `compute_prdc` computes at a time."""
 
@@ -31,7 +33,18 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     -------
     float
         Distance in squared units of the features, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If a set has fewer than two images, the numbers of features differ, or a feature is not finite.
     """
+    _check_features(real, fake)
+    if min(len(real), len(fake)) < 2:
+        raise ValueError(
+            "`real` and `fake` must have at least 2 images, because one has no covariance,"
+            f" got {len(real)} and {len(fake)}"
+        )
     real = real.double()
     fake = fake.double()
     real_cov = torch.cov(real.T).reshape(real.shape[1], -1)
@@ -89,8 +102,11 @@ def compute_prdc(real: Tensor, fake: Tensor, *, k: int = 5) -> Prdc:
     Raises
     ------
     ValueError
-        If a set has at most ``k`` images.
+        If ``k`` is below 1, a set has at most ``k`` images, the numbers of features differ, or a feature is not finite.
     """
+    _check_features(real, fake)
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1, got {k}")
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"`real` and `fake` must have more than k={k} images, got {len(real)} and {len(fake)}")
     real = real.double()
@@ -114,6 +130,19 @@ def compute_prdc(real: Tensor, fake: Tensor, *, k: int = 5) -> Prdc:
     )
 
 
+def _check_features(real: Tensor, fake: Tensor) -> None:
+    """Raise ValueError unless features have shapes (N, D) and (M, D) and are finite."""
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or real.shape[1] < 1:
+        raise ValueError(
+            "`real` and `fake` must have shapes (N, D) and (M, D) with equal D,"
+            f" got {tuple(real.shape)} and {tuple(fake.shape)}"
+        )
+    for name, features in (("real", real), ("fake", fake)):
+        num_bad = int((~features.isfinite()).sum())
+        if num_bad:
+            raise ValueError(f"`{name}` must be finite, got {num_bad} values that are NaN or infinite")
+
+
 def _neighbor_distances(features: Tensor, k: int) -> Tensor:
     """Return the distance of each row to its ``k``-th nearest other row."""
     return torch.cat([torch.cdist(rows, features).kthvalue(k + 1, dim=1).values for rows in features.split(CHUNK)])
@@ -135,7 +164,19 @@ def nearest_neighbors(images: Tensor, candidates: Tensor, *, k: int = 1) -> Tens
     -------
     Tensor
         (N, k) indices of candidates, nearest first.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than ``k`` candidates, or the shapes of an image differ.
     """
+    if images.shape[1:] != candidates.shape[1:]:
+        raise ValueError(
+            "`images` and `candidates` must have the same shape per image,"
+            f" got {tuple(images.shape)} and {tuple(candidates.shape)}"
+        )
+    if not 0 <= k <= len(candidates):
+        raise ValueError(f"`k` must be between 0 and the number of candidates, {len(candidates)}, got {k}")
     flat = candidates.flatten(1).float()
     return torch.cat(
         [torch.cdist(rows, flat).topk(k, largest=False).indices for rows in images.flatten(1).float().split(256)]
@@ -158,7 +199,15 @@ def count_modes(labels: Tensor, num_classes: int, *, min_fraction: float = 0.01)
     -------
     int
         Number of classes.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or a class is out of range.
     """
+    check_labels("labels", labels, num_classes)
+    if not len(labels):
+        raise ValueError("`labels` must have at least one image, got none")
     counts = torch.bincount(labels, minlength=num_classes)
     return int((counts >= min_fraction * len(labels)).sum())
 
@@ -181,7 +230,16 @@ def class_kl_divergence(fake_labels: Tensor, real_labels: Tensor, num_classes: i
     -------
     float
         Divergence in nats; infinite if a class is generated that no real image has.
+
+    Raises
+    ------
+    ValueError
+        If a set has no images, or a class is out of range.
     """
+    for name, labels in (("fake_labels", fake_labels), ("real_labels", real_labels)):
+        check_labels(name, labels, num_classes)
+        if not len(labels):
+            raise ValueError(f"`{name}` must have at least one image, got none")
     p = torch.bincount(fake_labels, minlength=num_classes).double() / len(fake_labels)
     q = torch.bincount(real_labels, minlength=num_classes).double() / len(real_labels)
     return float(torch.special.xlogy(p, p / q).nan_to_num(0.0, posinf=float("inf")).sum())

@@ -99,7 +99,7 @@ def pck(
     if norm == "box":
         if boxes is None:
             raise ValueError('`norm` is "box", which needs `boxes` of shape (N, 4)')
-        lengths = np.asarray(boxes, np.float64)[:, 2:].max(1)
+        lengths = _check_boxes("boxes", boxes)[:, 2:].max(1)
     elif norm == "torso":
         lengths = _torso_lengths(target, skeleton)
     else:
@@ -127,8 +127,13 @@ def pckh(keypoints: ArrayLike, truth: ArrayLike, head_boxes: ArrayLike, *, thres
     -------
     Pck
         Fractions and counts.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong.
     """
-    lengths = HEAD_SIZE_FACTOR * np.hypot(*np.asarray(head_boxes, np.float64)[:, 2:].T)
+    lengths = HEAD_SIZE_FACTOR * np.hypot(*_check_boxes("head_boxes", head_boxes)[:, 2:].T)
     return _compare(keypoints, np.asarray(truth, np.float64), lengths, threshold)
 
 
@@ -151,13 +156,20 @@ def match_poses(
     min_oks : float
         Minimum OKS of a match.
     max_detections : int
-        Maximum number of poses; those with the highest scores are kept.
+        Maximum number of poses, at least 1; those with the highest scores are kept.
 
     Returns
     -------
     tuple[NDArray[np.int64], FloatArray]
         For each person the index of the matched pose (G,), -1 without a match, and the OKS (G,), 0 without a match.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of joints do not agree, or ``max_detections`` is below 1.
     """
+    if max_detections < 1:
+        raise ValueError(f"`max_detections` must be at least 1, got {max_detections}")
     oks = object_keypoint_similarity(
         detections.keypoints, truth.keypoints, areas=truth.areas, boxes=truth.boxes, sigmas=sigmas
     )
@@ -172,6 +184,14 @@ def match_poses(
             pose_of_person[person] = pose
             oks_of_person[person] = oks[pose, person]
     return pose_of_person, oks_of_person
+
+
+def _check_boxes(name: str, boxes: ArrayLike) -> FloatArray:
+    """Return boxes as an array of shape (N, 4); raise ValueError for other shapes."""
+    array = np.asarray(boxes, np.float64)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f"`{name}` must have shape (N, 4), got {array.shape}")
+    return array
 
 
 def _torso_lengths(truth: FloatArray, skeleton: Skeleton) -> FloatArray:

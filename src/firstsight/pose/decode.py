@@ -54,7 +54,8 @@ def decode(heatmaps: Tensor, pafs: Tensor, skeleton: Skeleton, *, method: Method
     Parameters
     ----------
     heatmaps : Tensor
-        (K, H, W), or (K + 1, H, W) with the background last, which is ignored.
+        (K, H, W), or (K + 1, H, W) with the background last, which is ignored. Maps of other number types, such as
+        bfloat16, are converted to float32.
     pafs : Tensor
         (2L, H, W) part affinity fields.
     skeleton : Skeleton

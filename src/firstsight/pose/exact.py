@@ -22,6 +22,7 @@ from firstsight.pose.parts import (
     find_pairs,
     pad_heatmaps,
     select_limbs,
+    to_float32,
 )
 from firstsight.pose.skeleton import Skeleton
 
@@ -98,7 +99,7 @@ def find_limbs(pafs: Tensor, peaks: Peaks, skeleton: Skeleton) -> list[Limbs]:
     list[Limbs]
         L entries, one for each limb of the skeleton.
     """
-    maps = np.ascontiguousarray(pafs.detach().cpu().numpy(), dtype=np.float32)
+    maps = to_float32(pafs)
     pairs, limb = find_pairs(peaks, skeleton, maps, _is_promising)
     channel = np.asarray(skeleton.paf_channels)[limb]
     start = peaks.xy[pairs[:, 0]].astype(np.float32)

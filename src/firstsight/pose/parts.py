@@ -160,9 +160,14 @@ def bounding_box(keypoints: NDArray[np.float64]) -> tuple[float, float, float, f
     return left, top, right - left, bottom - top
 
 
+def to_float32(maps: Tensor) -> FloatArray:
+    """Return maps (..., H, W) of any number type and device as a contiguous array; NumPy has no bfloat16."""
+    return np.ascontiguousarray(maps.detach().float().cpu().numpy())
+
+
 def pad_heatmaps(heatmaps: Tensor) -> FloatArray:
     """Return heatmaps (K, H, W) with a border of zeros, (K, H + 2, W + 2), so that every pixel has four neighbors."""
-    maps = heatmaps.detach().cpu().numpy()
+    maps = to_float32(heatmaps)
     joints, height, width = maps.shape
     padded = np.zeros((joints, height + 2, width + 2), dtype=np.float32)
     padded[:, 1:-1, 1:-1] = maps

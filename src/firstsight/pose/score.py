@@ -105,7 +105,7 @@ def fit_calibration(
     Raises
     ------
     ValueError
-        If not both persons and others are among the detections.
+        If not both persons and others are among the detections, a raw score is not finite, or a weight is not above 0.
     """
     from scipy.optimize import minimize
 
@@ -114,6 +114,10 @@ def fit_calibration(
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     if y.all() or not y.any():
         raise ValueError("`is_person` must contain both True and False")
+    if not np.isfinite(x).all():
+        raise ValueError("`raw` must be finite, got NaN or infinity")
+    if not (np.isfinite(w) & (w > 0)).all():
+        raise ValueError("`weights` must be finite and above 0")
 
     def loss(parameters: FloatArray) -> float:
         logits = parameters[0] * x + parameters[1]

@@ -19,9 +19,24 @@ Size for 1000 classes: "torchvision" 61,100,840 parameters, 0.714 G multiply-acc
 
 from typing import Literal
 
+import torch
 import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@torch.fx.wrap  # torch.fx records the call: a symbolic trace has no types
+def upcast(x: Tensor) -> Tensor:
+    """Convert half precision to single precision; tensors of any shape."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """Local response normalization; half precision is computed in float32, because PyTorch has it on GPUs only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalized feature maps (N, C, H, W) for an input (N, C, H, W), of the same type."""
+        return F.local_response_norm(upcast(x), self.size, self.alpha, self.beta, self.k).to(x.dtype)
 
 
 def build_paper_features(in_channels: int) -> nn.Sequential:
@@ -29,11 +44,11 @@ def build_paper_features(in_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, 96, kernel_size=11, stride=4, padding=2),
         nn.ReLU(),
-        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
+        LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
         nn.MaxPool2d(3, stride=2),
         nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2),
         nn.ReLU(),
-        nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
+        LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
         nn.MaxPool2d(3, stride=2),
         nn.Conv2d(256, 384, kernel_size=3, padding=1),
         nn.ReLU(),

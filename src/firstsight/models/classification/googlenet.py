@@ -1,23 +1,22 @@
 """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions").
 
-An inception block applies 1x1, 3x3 and 5x5 convolutions and a pooling to the same input and concatenates the results.
-1x1 convolutions reduce the channels first, so the 22 layers have a ninth of AlexNet's parameters. Two auxiliary
-classifiers at intermediate layers bring gradient to the middle of the network; they are used in training only.
+An inception block concatenates 1x1, 3x3 and 5x5 convolutions and a pooling of the same input. 1x1 convolutions reduce
+the channels first, so 22 layers have a ninth of AlexNet's parameters. Auxiliary classifiers are used in training only.
 
-Two variants, "paper" and "torchvision". Both differ from the paper: batch norm follows every convolution, where the
-paper has local response normalization, and the convolutions have no bias. "torchvision" also has 3x3 convolutions in
-place of the paper's 5x5, an early mistake that its published weights keep. Parameter names and values are
-torchvision's, so its weights load unchanged; they expect images normalized to [-1, 1], not by ImageNet's mean and std.
+Differs from the paper: batch norm follows every convolution, in place of biases and of local response norms after the
+first and before the second max pooling. Images may have any size from 32 pixels; in training, the auxiliary classifiers
+of the variant "paper" need 223 to 270. The variant "torchvision" also has 3x3 convolutions (not 5x5), 2x2 max pooling
+after 4e (not 3x3), adaptive pooling in the auxiliary classifiers (not 5x5 with stride 3), and 20 % dropout (not 40 %).
+Parameter names and initial weights are torchvision's, so its weights load unchanged; they expect images in [-1, 1].
 
 Size for 1000 classes (parameters, multiply-accumulates at 3x224x224): "torchvision" 6,624,904, 1.498 G, with the
-auxiliary classifiers 13,004,888; "paper" 7,005,832.
+auxiliary classifiers 13,004,888; "paper" 7,005,832, 1.583 G, with them 13,385,816.
 """
 
 from typing import Literal, NamedTuple
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, cat, nn
 
 Variant = Literal["paper", "torchvision"]
 
@@ -64,9 +63,8 @@ class ConvNorm(nn.Module):
 class Inception(nn.Module):
     """Four parallel branches, concatenated; ``large`` is the kernel size of the branch that is 5x5 in the paper."""
 
-    def __init__(self, channels: tuple[int, ...], *, large: int) -> None:
+    def __init__(self, c: InceptionChannels, *, large: int) -> None:
         super().__init__()
-        c = InceptionChannels(*channels)
         self.branch1 = ConvNorm(c.inputs, c.conv1x1, 1)
         self.branch2 = nn.Sequential(ConvNorm(c.inputs, c.reduce3x3, 1), ConvNorm(c.reduce3x3, c.conv3x3, 3))
         self.branch3 = nn.Sequential(ConvNorm(c.inputs, c.reduce5x5, 1), ConvNorm(c.reduce5x5, c.conv5x5, large))
@@ -74,20 +72,26 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return feature maps (N, conv1x1 + conv3x3 + conv5x5 + pool_proj, H, W) for an input (N, inputs, H, W)."""
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+        return cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
 
 
 class AuxiliaryClassifier(nn.Module):
-    """Classifier on intermediate feature maps."""
+    """Classifier on intermediate feature maps; those of the paper have 14x14 cells."""
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, num_classes: int, *, variant: Variant) -> None:
         super().__init__()
+        self.is_paper = variant == "paper"
         self.conv = ConvNorm(channels, 128, 1)
         self.fc1 = nn.Linear(2048, 1024)
         self.fc2 = nn.Linear(1024, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) for feature maps (N, channels, H, W)."""
+        if self.is_paper:
+            if min(x.shape[2:]) < 14 or max(x.shape[2:]) > 16:
+                needs = "googlenet (paper) needs images of 223 to 270 pixels in training, or auxiliary=False"
+                raise ValueError(f"{needs}; got feature maps of {x.shape[2]}x{x.shape[3]}, not 14x14")
+            x = F.avg_pool2d(x, 5, stride=3)  # (N, channels, 4, 4)
         x = self.conv(F.adaptive_avg_pool2d(x, 4))  # (N, 128, 4, 4)
         x = F.relu(self.fc1(x.flatten(1)))  # (N, 1024)
         return self.fc2(F.dropout(x, 0.7, self.training))  # (N, num_classes)
@@ -106,10 +110,11 @@ class GoogLeNet(nn.Module):
 
     def __init__(self, *, num_classes: int, in_channels: int, variant: Variant, auxiliary: bool) -> None:
         super().__init__()
+        self.is_paper = variant == "paper"
         self.conv1 = ConvNorm(in_channels, 64, 7, stride=2)
         self.conv2 = ConvNorm(64, 64, 1)
         self.conv3 = ConvNorm(64, 192, 3)
-        large = 5 if variant == "paper" else 3
+        large = 5 if self.is_paper else 3
         self.inception3a = Inception(BLOCKS["3a"], large=large)
         self.inception3b = Inception(BLOCKS["3b"], large=large)
         self.inception4a = Inception(BLOCKS["4a"], large=large)
@@ -119,8 +124,8 @@ class GoogLeNet(nn.Module):
         self.inception4e = Inception(BLOCKS["4e"], large=large)
         self.inception5a = Inception(BLOCKS["5a"], large=large)
         self.inception5b = Inception(BLOCKS["5b"], large=large)
-        self.aux1 = AuxiliaryClassifier(512, num_classes) if auxiliary else None
-        self.aux2 = AuxiliaryClassifier(528, num_classes) if auxiliary else None
+        self.aux1 = AuxiliaryClassifier(512, num_classes, variant=variant) if auxiliary else None
+        self.aux2 = AuxiliaryClassifier(528, num_classes, variant=variant) if auxiliary else None
         self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -135,11 +140,9 @@ class GoogLeNet(nn.Module):
         aux1 = self.aux1(x) if self.training and self.aux1 is not None else None
         x = self.inception4d(self.inception4c(self.inception4b(x)))  # (N, 528, H/16, W/16)
         aux2 = self.aux2(x) if self.training and self.aux2 is not None else None
-        x = self.inception4e(x)  # (N, 832, H/16, W/16)
-        x = F.max_pool2d(x, 2, ceil_mode=True)  # (N, 832, H/32, W/32)
+        x = F.max_pool2d(self.inception4e(x), 3 if self.is_paper else 2, 2, ceil_mode=True)  # (N, 832, H/32, W/32)
         x = self.inception5b(self.inception5a(x))  # (N, 1024, H/32, W/32)
-        x = F.dropout(x.mean((2, 3)), 0.2, self.training)  # (N, 1024)
-        x = self.fc(x)  # (N, num_classes)
+        x = self.fc(F.dropout(x.mean((2, 3)), 0.4 if self.is_paper else 0.2, self.training))  # (N, num_classes)
         if aux1 is not None and aux2 is not None:
             return GoogLeNetOutputs(x, aux2, aux1)
         return x

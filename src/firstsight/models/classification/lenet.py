@@ -4,10 +4,18 @@ Two rounds of convolution and subsampling reduce an image to 16 small feature ma
 them. It was the first network that read handwriting at scale, and it is still the shortest complete convolutional
 network.
 
-Differs from the paper: max pooling, where the paper subsamples with a trained scale and bias; ReLU, where it has a
-scaled tanh; each map of the second convolution sees all six input maps, where the paper connects them by a table; a
-linear output with cross entropy, where it has radial basis units. As in the paper, the nonlinearity follows the
-subsampling. For ReLU and max pooling the order does not change the result, and this one needs a quarter of the work.
+Differs from the paper, whose network has 60,000 parameters:
+
+- Max pooling. The paper multiplies the sum of four values by a trained coefficient and adds a trained bias.
+- ReLU, once per round, after the pooling. The paper has 1.7159 tanh(2/3 a) after each convolution and again after each
+  subsampling. For ReLU and max pooling the order does not change the result; this one needs a quarter of the work.
+- Each map of the second convolution reads all six input maps. The paper connects 60 of the 96 pairs by a table.
+- The third convolution (C5), whose output has one pixel, is a linear layer. The values are the same for 32x32 pixels.
+- A linear output with cross entropy. The paper has radial basis units: squared distances from the 84 outputs of F6 to
+  fixed bitmaps of 7x12 pixels, and a loss for these distances.
+- Images have mean 0 and standard deviation 1 over the training set. The paper maps the background to -0.1 and the
+  foreground to 1.175, for about the same mean and standard deviation.
+- Initial weights are PyTorch's, uniform within 1/sqrt(n) for n inputs. The paper has 2.4/n.
 
 Size: 61,706 parameters and 416,520 multiply-accumulates for one 1x32x32 image and 10 classes.
 Measured: see the recipes ``lenet-digits`` and ``lenet-fashion``.

@@ -6,8 +6,9 @@ A depthwise separable convolution replaces each 3x3 convolution. It consists of 
 filter per channel, and a pointwise 1x1 convolution, which mixes the channels. By the paper's count this costs an eighth
 to a ninth of the full convolution and loses little accuracy.
 
-Differs from the paper: nothing in the forward pass (width multiplier 1, 224 pixels). The pose networks use the first
-eleven blocks as their backbone, with dilation in the last ones.
+Differs from the paper: nothing in the forward pass (width multiplier 1, 224 pixels). The paper does not state the
+initial weights. Here they are Kaiming's by outputs (He 2015), with the outputs of one group: sqrt(2/9) for depthwise
+filters. The pose networks use the first eleven blocks as their backbone, with dilation in the last ones.
 
 `mobilenet_cifar` is the network as it is widely trained on 32x32 images: the first convolution has stride 1.
 
@@ -65,7 +66,9 @@ class MobileNet(nn.Module):
         self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                # outputs that an input value has in its group; torch's fan_out counts those of all groups
+                fan_out = module.weight[:, 0].numel() // module.groups
+                nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, num_classes) for normalized images (N, C, H, W)."""

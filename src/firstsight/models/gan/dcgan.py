@@ -4,15 +4,25 @@ Paper: Radford, Metz and Chintala 2015, "Unsupervised representation learning wi
 adversarial networks".
 
 The generator starts from a small feature map with many channels and doubles its side with transposed convolutions of
-kernel 4 and stride 2; a kernel that is divisible by the stride avoids checkerboard artifacts. The discriminator is the
-reverse, with strided convolutions. Batch norm follows every layer except the output of the generator and the first
-layer of the discriminator.
+stride 2. The discriminator is the reverse, with strided convolutions. Batch norm follows every layer except the output
+of the generator and the first and last layer of the discriminator.
 
-Differs from the paper: any side from 8 to 128 that is a multiple of 4. The first map has a side of 4 to 7. The
-generator crops the excess at the edges after the last doubling, where the discriminator pads with zeros: 64 is 4
-doublings of 4 as in the paper, 28 is the center of 3 doublings of 4. Optionally both networks are class-conditional
-(Mirza and Osindero 2014). The generator receives the class as a categorical code of its latent vector. The last layer
-of the discriminator has one additional filter per class (projection discriminator, Miyato and Koyama 2018).
+Differs from the paper:
+
+- Kernels of size 4 instead of 5. 4 is a multiple of the stride, so all pixels sum up equally many weights. This makes
+  checkerboard artifacts less likely, but does not exclude them (Odena 2016): weights may alternate.
+- Half of the generator's channels at ``width`` 64: the first map has 512, in the paper 1024 (``g_width=128``).
+- Normal noise instead of uniform noise (``noise=uniform``).
+- The target for real images is 0.9 instead of 1 (``real_label=1``). The saved generator is a moving average
+  (``ema_decay=0`` for none). The default optimizer is the paper's: Adam, learning rate 2e-4, beta1 0.5, batches of 128.
+- Any side from 8 to 128 that is a multiple of 4. The first map has a side of 4 to 7. The generator crops the excess at
+  the edges after the last doubling, where the discriminator pads with zeros: 64 is 4 doublings of 4 as in the paper, 28
+  is the center of 3 doublings of 4.
+- Optionally both networks are class-conditional (Mirza and Osindero 2014). The generator receives the class as a
+  categorical code of its latent vector. The last layer of the discriminator has one additional filter per class
+  (projection discriminator, Miyato and Koyama 2018).
+
+As in the paper: ReLU in the generator, LeakyReLU (0.2) in the discriminator, tanh, initial weights from N(0, 0.02).
 
 Size for 3x64x64 images, width 64, 100 latent values: generator 3,576,704 parameters, discriminator 2,765,568.
 """
@@ -214,7 +224,10 @@ def _downsample(channels_in: int, channels: int, *, strided: bool) -> nn.Module:
 
 
 def init_weights(module: nn.Module) -> None:
-    """Initialize weights from N(0, 0.02), and the scale of batch norm from N(1, 0.02) (Section 4 of the paper)."""
+    """Initialize weights with a standard deviation of 0.02: means are 0, and 1 for the scale of batch norm.
+
+    The paper has the first (Section 4), the authors' code the second.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

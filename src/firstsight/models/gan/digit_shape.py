@@ -126,8 +126,10 @@ def best_correlation(values: Tensor, b: Tensor, groups: Tensor) -> float:
     Returns
     -------
     float
-        Correlation in [0, 1]; 0 if ``b`` is constant within all groups.
+        Correlation in [0, 1]; 0 if ``b`` is constant within all groups, or k is 0.
     """
+    if not values.shape[1]:
+        return 0.0
     predictors = torch.stack([_subtract_group_means(column.double(), groups) for column in values.T], dim=1)
     target = _subtract_group_means(b.double(), groups)
     scale = target.norm()

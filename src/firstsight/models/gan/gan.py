@@ -1,10 +1,18 @@
 """The first GAN (Goodfellow et al. 2014, "Generative adversarial nets"), in its common form of linear layers.
 
-The generator maps a vector of normal noise to an image. The discriminator maps an image to one logit, positive for
+The generator maps a noise vector to an image. The discriminator maps an image to one logit, positive for
 "real". Each network has four linear layers and no notion of neighboring pixels.
 
-Differs from the paper: LeakyReLU instead of maxout and rectifier mixtures in the discriminator; tanh and images in
-[-1, 1] instead of sigmoid and [0, 1]; normal instead of uniform noise; no dropout.
+Differs from the paper:
+
+- LeakyReLU in both networks. The paper has rectifiers in the generator, maxout and dropout in the discriminator.
+- tanh and images in [-1, 1] instead of a sigmoid and [0, 1] (``output=sigmoid`` is the paper's).
+- Normal noise instead of the uniform noise of its Figure 1 (``noise=uniform``).
+- Adam instead of gradient descent with momentum. The target for real images is 0.9 instead of 1 (``real_label=1``).
+  The saved generator is a moving average (``ema_decay=0`` for none).
+
+As in the paper, the loss is non-saturating (Section 3), and each step of the generator follows one of the
+discriminator. The paper gives no numbers of layers and units.
 
 Size for 1x28x28 images, 100 latent values, width 64 (256, 512 and 1024 hidden units): generator 1,486,352 parameters,
 discriminator 533,505.

@@ -5,8 +5,15 @@ Q predicts the codes from the generated image; it shares the discriminator's lay
 category and a normal distribution for each continuous code. To be predictable, a code must have a visible effect.
 Digits then separate into categories, and slant and width into continuous codes, without any label.
 
-Differs from the paper: any side from 8 to 128 that is a multiple of 4; the widths can be scaled (``width`` 64 is the
-paper's).
+Differs from the paper, whose layers for MNIST (Appendix C.1) these are at ``width`` 64 and 28 pixels:
+
+- tanh and images in [-1, 1]. The paper names no output activation; the authors' code has a sigmoid and [0, 1].
+- Normal noise instead of the uniform noise of the authors' code (``noise=uniform``).
+- Initial weights are PyTorch's; in the authors' code they have a standard deviation of 0.02.
+- The target for real images is 0.9 instead of 1 (``real_label=1``). The saved generator is a moving average
+  (``ema_decay=0`` for none). The default learning rates are the paper's: Adam, 1e-3 for G, 2e-4 for D and Q.
+- Q also predicts the variance of a continuous code, which is used with ``code_std=learned`` only.
+- Any side from 8 to 128 that is a multiple of 4.
 
 Size for 1x28x28 images, 62 noise values, one category of 10, two continuous codes, width 64: generator 6,645,121
 parameters, discriminator with the shared layers 6,558,017, Q 133,134.

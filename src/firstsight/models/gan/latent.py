@@ -127,7 +127,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Interpolate spherically between two vectors (Shoemake 1985); their lengths are interpolated linearly.
 
     High-dimensional normal noise concentrates near a sphere. The straight line between two vectors leaves this sphere
-    and passes through latent vectors that the generator has not seen in training.
+    and passes through latent vectors that the generator has not seen in training. A zero vector has no direction; to
+    or from one, and between opposite vectors, the interpolation is linear.
 
     Parameters
     ----------
@@ -142,7 +143,24 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     -------
     Tensor
         Interpolated vectors (n, d).
+
+    Raises
+    ------
+    ValueError
+        If the vectors or positions have other shapes.
+
+    Examples
+    --------
+    >>> slerp(torch.zeros(2), torch.tensor([3.0, 4.0]), torch.tensor([0.0, 0.5])).tolist()
+    [[0.0, 0.0], [1.5, 2.0]]
     """
+    if a.ndim != 1 or a.shape != b.shape or t.ndim != 1:
+        raise ValueError(
+            "`a` and `b` must have the same shape (d,) and `t` (n,),"
+            f" got {tuple(a.shape)}, {tuple(b.shape)} and {tuple(t.shape)}"
+        )
+    if not (a.any() and b.any()):
+        return (1 - t[:, None]) * a + t[:, None] * b
     unit_a = a / a.norm()
     unit_b = b / b.norm()
     angle = torch.arccos((unit_a @ unit_b).clamp(-1, 1))

@@ -20,6 +20,11 @@ HeadName = Literal["heatmap", "mse", "simcc"]
 HEADS: tuple[HeadName, ...] = get_args(HeadName)
 
 
+def upcast(output: Tensor) -> Tensor:
+    """Convert half precision to single precision; tensors of any shape."""
+    return output.float() if output.itemsize < 4 else output
+
+
 class HeatmapHead(nn.Module):
     """Head whose output is the heatmaps themselves; it has no parameters.
 
@@ -127,7 +132,7 @@ class HeatmapHead(nn.Module):
             Joints (N, K, 3): x and y in input pixels, within the maps, and a score in [0, 1].
         """
         peaks = locate_peaks(scores, refine=refine, sigma=self.sigma)
-        last = scores.new_tensor([scores.shape[3] - 1, scores.shape[2] - 1])
+        last = peaks.new_tensor([scores.shape[3] - 1, scores.shape[2] - 1])
         xy = peaks[..., :2].clamp(min=torch.zeros_like(last), max=last) * self.stride + self._shift
         return torch.cat([xy, peaks[..., 2:].clamp(0, 1)], 2)
 
@@ -270,7 +275,7 @@ def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Ten
     Parameters
     ----------
     heatmaps : Tensor
-        Maps (N, K, h, w).
+        Maps (N, K, h, w). Half precision, which has no exact numbers above 2,048 or 256, is converted to float32.
     refine : Refine
         "none" returns the highest cell. "quarter" adds a quarter of a cell toward the higher neighbor, in x and in y
         (Newell 2016). "dark" smooths the map with the Gaussian of the target and takes one Newton step of its
@@ -284,6 +289,7 @@ def locate_peaks(heatmaps: Tensor, *, refine: Refine, sigma: float = 2.0) -> Ten
     Tensor
         Peaks (N, K, 3): x and y in cells, and the value of the highest cell.
     """
+    heatmaps = upcast(heatmaps)
     height, width = heatmaps.shape[2:]
     score, cell = heatmaps.flatten(2).max(2)
     x = cell % width

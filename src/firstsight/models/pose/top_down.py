@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from firstsight.models.pose.heads import HeatmapHead, Refine, SimccHead
+from firstsight.models.pose.heads import HeatmapHead, Refine, SimccHead, upcast
 
 
 class TopDown(nn.Module):
@@ -80,8 +80,3 @@ class TopDown(nn.Module):
             flipped_scores = self.head.to_scores(upcast(self(images.flip(3))[-1]))
             scores = (scores + self.head.flip_back(flipped_scores, flip)) / 2
         return self.head.decode(scores, refine=refine)
-
-
-def upcast(output: Tensor) -> Tensor:
-    """Convert half precision to single precision; tensors of any shape."""
-    return output.float() if output.itemsize < 4 else output

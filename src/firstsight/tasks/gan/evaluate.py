@@ -13,7 +13,7 @@ from firstsight.arguments import ignore, iterate
 from firstsight.data.batches import fit_images
 from firstsight.data.images.image_set import ImageSet
 from firstsight.data.images.loading import load_data
-from firstsight.errors import DataError
+from firstsight.errors import DataError, UsageError
 from firstsight.metrics.clustering import class_accuracy, cluster_purity
 from firstsight.metrics.frechet import class_kl_divergence, compute_prdc, count_modes, frechet_distance
 from firstsight.tasks.evaluation import Evaluation, MetricRow
@@ -26,6 +26,8 @@ from firstsight.tasks.provenance import abbreviated, is_training_data, training_
 
 MIN_DRAWS = 4
 """Minimum number of draws: even with ten thousand images, the distance depends on which images are drawn."""
+MIN_IMAGES = 2
+"""Minimum number of images: one has no covariance."""
 NEIGHBORS = 5
 DESCRIPTIONS = {
     "frechet": "Frechet distance to test images, lower is better",
@@ -137,7 +139,7 @@ def evaluate_generator(
     data : str | Path | None
         Name or path of a data set, see `firstsight.load_data`; None for the one it was trained on.
     n : int
-        Number of images to compare; at most the number of test images is used.
+        Number of images to compare, at least 2; at most the number of test images is used.
     seed : int
         Seed of the latent vectors.
     strict : bool
@@ -150,14 +152,21 @@ def evaluate_generator(
     Raises
     ------
     UsageError
-        If ``data`` is None and the training data are not available.
+        If ``data`` is None and the training data are not available, or ``n`` is below 2.
     DataError
-        If the data cannot be used, or have other classes than the training data.
+        If the data cannot be used, have fewer than two images, or have other classes than the training data.
     """
+    if n < MIN_IMAGES:
+        raise UsageError(f"`n` must be at least {MIN_IMAGES}; got {n}")
     source = data if data is not None else training_data(model.source, model.card)
     train, test = _load_splits(model, source, strict=strict, notify=notify)
     data_notes = _check_data(model, data, test)
     n = min(n, len(test), len(train))
+    if n < MIN_IMAGES:
+        raise DataError(
+            f"{test.name}: a Frechet distance needs at least {MIN_IMAGES} training and test images;"
+            f" there are {len(train)} and {len(test)}"
+        )
     reference = reference_for(test.name, test.classes)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_IMAGES // n))
     z = model.draw(n * draws, seed=seed)

@@ -429,11 +429,13 @@ def add_nearest_neighbors(
     Raises
     ------
     UsageError
-        If ``data`` is None and the training data are not available.
+        If ``data`` is None and the training data are not available, or ``k`` is below 0.
     DataError
         If the data cannot be used.
     """
     check_arguments(add_nearest_neighbors, locals())
+    if k < 0:
+        raise UsageError(f"`k` must be at least 0; got {k}")
     model = load_as("gan", generator, device=device)
     source = data if data is not None else training_data(model.source, model.card)
     preprocess = model.preprocess
