@@ -4,9 +4,10 @@ An inception block concatenates 1x1, 3x3 and 5x5 convolutions and a pooling of t
 the channels first, so 22 layers have a ninth of AlexNet's parameters. Auxiliary classifiers are used in training only.
 
 Differs from the paper: batch norm follows every convolution, in place of biases and of local response norms after the
-first and before the second max pooling. Images may have any size from 32 pixels; in training, the auxiliary classifiers
-of the variant "paper" need 223 to 270. The variant "torchvision" also has 3x3 convolutions (not 5x5), 2x2 max pooling
-after 4e (not 3x3), adaptive pooling in the auxiliary classifiers (not 5x5 with stride 3), and 20 % dropout (not 40 %).
+first and before the second max pooling. Images may have any size from 32 pixels; adaptive pooling gives the auxiliary
+classifiers the 4x4 cells that images of 224 pixels have. The variant "torchvision" also has 3x3 convolutions (not 5x5),
+2x2 max pooling after 4e (not 3x3), only adaptive pooling in the auxiliary classifiers (not 5x5 with stride 3), and 20 %
+dropout (not 40 %).
 Parameter names and initial weights are torchvision's, so its weights load unchanged; they expect images in [-1, 1].
 
 Size for 1000 classes (parameters, multiply-accumulates at 3x224x224): "torchvision" 6,624,904, 1.498 G, with the
@@ -87,11 +88,8 @@ class AuxiliaryClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) for feature maps (N, channels, H, W)."""
-        if self.is_paper:
-            if min(x.shape[2:]) < 14 or max(x.shape[2:]) > 16:
-                needs = "googlenet (paper) needs images of 223 to 270 pixels in training, or auxiliary=False"
-                raise ValueError(f"{needs}; got feature maps of {x.shape[2]}x{x.shape[3]}, not 14x14")
-            x = F.avg_pool2d(x, 5, stride=3)  # (N, channels, 4, 4)
+        if self.is_paper and min(x.shape[2:]) >= 14:
+            x = F.avg_pool2d(x, 5, stride=3)  # to 4x4 cells, for images of 224 pixels
         x = self.conv(F.adaptive_avg_pool2d(x, 4))  # (N, 128, 4, 4)
         x = F.relu(self.fc1(x.flatten(1)))  # (N, 1024)
         return self.fc2(F.dropout(x, 0.7, self.training))  # (N, num_classes)
