@@ -18,6 +18,7 @@ from firstsight.recipes.train import NullCallback, adapt_settings, train
 from firstsight.tasks.classification.data_defaults import (
     MIN_UPDATES,
     MIN_UPDATES_PRETRAINED,
+    MIN_UPDATES_SMALL,
     adapt_to_data,
     original_side,
 )
@@ -162,6 +163,19 @@ def test_pretrained_weights_keep_size_batch_and_learning_rate(tmp_path: Path) ->
     assert (settings.image_size, settings.batch_size, settings.lr) == (224, 32, 1e-4)
     assert (settings.fit, settings.flip) == ("crop", "none")
     assert updates(settings, 64) >= MIN_UPDATES_PRETRAINED
+
+
+def test_pretrained_weights_of_small_images_get_larger_photographs(tmp_path: Path) -> None:
+    folder = write_photos(tmp_path / "photos", size=(120, 80))
+    settings, (what, _) = adapted("airbench", folder, weights="airbench-cifar10")
+    assert (settings.image_size, settings.batch_size, settings.lr, settings.fit) == (64, 32, 5e-4, "crop")
+    assert "`image_size=64`" in what
+    count = survey_folder(folder).train_images
+    assert updates(settings, count) >= MIN_UPDATES_SMALL
+    assert adapted("airbench", folder, weights="airbench-cifar10", image_size=32)[0].image_size == 32
+    assert adapted("lenet", folder, weights="lenet-digits")[0].image_size == 32
+    small = draw_shapes(tmp_path / "shapes", side=32)
+    assert adapted("airbench", small, weights="airbench-cifar10")[0].image_size == 32
 
 
 @pytest.mark.parametrize(("model", "size"), [("lenet", 32), ("resnet18", 128), ("alexnet", 128), ("airbench", 64)])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from firstsight.data.fetch import is_offline
 from firstsight.models.registry import CLASSIFICATION_MODELS
-from firstsight.tasks.classification.data_defaults import MIN_UPDATES, MIN_UPDATES_PRETRAINED
+from firstsight.tasks.classification.data_defaults import min_updates_of
 from firstsight.tasks.classification.diagnosis import Kind
 from firstsight.tasks.classification.settings import ClassificationSettings
 from firstsight.weights.table import PUBLISHED
@@ -95,8 +95,8 @@ def _learn(settings: ClassificationSettings) -> list[str]:
 def _more_training(model: str, settings: ClassificationSettings, image_side: int, steps: int) -> list[str]:
     """Return what helps a network to learn the training images."""
     info = CLASSIFICATION_MODELS[model]
-    min_updates = MIN_UPDATES if settings.weights == "none" else MIN_UPDATES_PRETRAINED
-    options = [f"more epochs (`epochs={max(2 * settings.epochs, -(-min_updates // steps))}`)", "another `lr`"]
+    epochs = max(2 * settings.epochs, -(-min_updates_of(model, settings) // steps))
+    options = [f"more epochs (`epochs={epochs}`)", "another `lr`"]
     if settings.patience:
         options.insert(1, f"`patience={2 * settings.patience}`")
     if not info.is_fixed_size and 2 * settings.image_size <= LARGE_SIDE and 2 * settings.image_size <= image_side:

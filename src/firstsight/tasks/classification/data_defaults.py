@@ -15,8 +15,9 @@ the data set of the recipe. The rules:
 - ``epochs``: enough for `MIN_UPDATES` updates, at least those of the recipe.
 
 The learning-rate schedule is a function of the progress: warm-up and decay cover the new number of updates. Pretrained
-weights keep their image size and preprocessing, batch size and learning rate, and need only
-`MIN_UPDATES_PRETRAINED` updates.
+weights keep their preprocessing, batch size and learning rate, and need only `MIN_UPDATES_PRETRAINED` updates. Those of
+ImageNet keep their image size too. Networks for small images get larger images if the files are larger, and
+`MIN_UPDATES_SMALL` updates.
 """
 
 from collections.abc import Mapping
@@ -33,12 +34,14 @@ from firstsight.data.images.survey import ImageSurvey, read_sizes, spread, surve
 from firstsight.data.images.tree import ImageTree
 from firstsight.errors import DataError
 from firstsight.models.registry import CLASSIFICATION_MODELS
-from firstsight.tasks.classification.settings import ClassificationSettings
+from firstsight.tasks.classification.settings import MAX_SMALL_IMAGE, ClassificationSettings
 
 MIN_UPDATES = 600
 """Minimum number of updates from random weights."""
 MIN_UPDATES_PRETRAINED = 60
 """Minimum number of updates from pretrained weights, which need few and take longer."""
+MIN_UPDATES_SMALL = 160
+"""Minimum number of updates from pretrained weights of a network for small images."""
 UPDATES_PER_EPOCH = 4
 MIN_BATCH = 8
 MAX_SIZES = 100
@@ -100,8 +103,21 @@ def choose_settings(
         chosen = update({"batch_size": batch_size_for(n, settings.batch_size)})
         if "batch_size" not in given:
             chosen = update({"lr": _scaled_lr(settings, chosen.batch_size)})
-    min_updates = MIN_UPDATES_PRETRAINED if is_pretrained else MIN_UPDATES
-    return update({"epochs": epochs_for(n, chosen.batch_size, settings.epochs, min_updates)})
+    elif settings.image_size <= MAX_SMALL_IMAGE:
+        chosen = update({"image_size": max(settings.image_size, image_size_for(model, survey.side))})
+    return update({"epochs": epochs_for(n, chosen.batch_size, settings.epochs, min_updates_of(model, settings))})
+
+
+def min_updates_of(model: str, settings: ClassificationSettings) -> int:
+    """Return the minimum number of updates of a training on a user's images.
+
+    >>> settings = ClassificationSettings(weights="imagenet")
+    >>> min_updates_of("convnet", ClassificationSettings()), min_updates_of("resnet18", settings)
+    (600, 60)
+    """
+    if settings.weights == "none":
+        return MIN_UPDATES
+    return MIN_UPDATES_SMALL if CLASSIFICATION_MODELS[model].image_size <= MAX_SMALL_IMAGE else MIN_UPDATES_PRETRAINED
 
 
 def num_updated_images(settings: ClassificationSettings, n: int) -> int:

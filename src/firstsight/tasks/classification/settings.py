@@ -7,6 +7,11 @@ from firstsight.errors import UsageError
 from firstsight.models.registry import CLASSIFICATION_MODELS, check_options
 from firstsight.tasks.settings import ImageSettings, Settings, WarmupSchedule
 
+MAX_SMALL_IMAGE = 64
+"""Maximum side in pixels of the images that a network for small images is made for."""
+IMAGENET_LR, SMALL_IMAGE_LR = 1e-4, 5e-4
+"""Learning rates of a fine-tuning of all layers: of networks for ImageNet, and of those for small images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Regularization:
@@ -106,10 +111,16 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
 
 
 def fine_tuning(model: str, *, freeze: bool) -> ClassificationSettings:
-    """Return default settings of a fine-tuning, with a larger learning rate if only the head is trained."""
+    """Return default settings of a fine-tuning.
+
+    The learning rate is larger if only the head is trained. It is also larger for networks for small images: their
+    weights come from less varied data than ImageNet, so they have to change more.
+    """
+    image_size = CLASSIFICATION_MODELS[model].image_size
+    lr = SMALL_IMAGE_LR if image_size <= MAX_SMALL_IMAGE else IMAGENET_LR
     return ClassificationSettings(
-        epochs=5, batch_size=32, lr=1e-3 if freeze else 1e-4, optimizer="adamw", weight_decay=0.02, flip="random",
-        scale=0.1, image_size=CLASSIFICATION_MODELS[model].image_size,
+        epochs=5, batch_size=32, lr=1e-3 if freeze else lr, optimizer="adamw", weight_decay=0.02, flip="random",
+        scale=0.1, image_size=image_size,
     )  # fmt: skip
 
 
