@@ -1,14 +1,18 @@
 """The experiments of the networks in benchmarks/experiments.py."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import experiments
+import fine_tuning
 import pytest
+import torch
 from accuracy import Result, mean_and_std
 from PIL import Image
 
+import firstsight as fs
 from firstsight.cli.train import read as read_train
 from firstsight.models.registry import MODELS
 from firstsight.recipes import RECIPES
@@ -51,3 +55,28 @@ def test_mean_and_standard_deviation_are_those_computed_by_hand() -> None:
     assert experiments.describe([result, replace(result, accuracy=92.0, minutes=4.0)]) == (
         "61,706 | 0.4 M | 3 min | 95.0 % | 91.00 ± 1.41 % (2 seeds)"
     )
+
+
+@pytest.mark.slow
+def test_fine_tuning_is_compared_with_training_from_random_weights(
+    tmp_path: Path,
+    make_images: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = make_images({"dark": 6, "light": 6}, size=24)
+    fs.train("convnet", data=folder, epochs=1, out=tmp_path / "base")
+    words = ["--model", "convnet", "--weights", str(tmp_path / "base"), "--seeds", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["fine_tuning.py", str(folder), *words])
+    fine_tuning.main()
+    labels = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()]
+    assert labels == [
+        "convnet, random weights",
+        "convnet, new head only",
+        "convnet, all layers",
+        "convnet, new head first, then all layers",
+    ]
+    head, full = fs.load(tmp_path / "convnet-new-head-only-0"), fs.load(tmp_path / "convnet-all-layers-0")
+    base = fs.load(tmp_path / "base")
+    assert torch.equal(head.model.stage1.conv.weight, base.model.stage1.conv.weight)
+    assert not torch.equal(full.model.stage1.conv.weight, base.model.stage1.conv.weight)
