@@ -51,6 +51,7 @@ class CifarAlexNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="tanh" if variant == "tanh" else "relu")
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
