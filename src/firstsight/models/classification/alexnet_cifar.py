@@ -63,11 +63,18 @@ class CifarAlexNet(nn.Module):
         x = self.activation(self.conv3(x))  # (N, 384, H/4-1, W/4-1)
         x = self.activation(self.conv4(x))  # (N, 256, H/4-1, W/4-1)
         x = self.activation(self.conv5(x))  # (N, 256, H/4-1, W/4-1)
-        x = F.adaptive_max_pool2d(x, 3)  # (N, 256, 3, 3)
+        x = pool_to_3x3(x)  # (N, 256, 3, 3)
         x = x.flatten(1)  # (N, 2304)
         x = self.dropout(self.activation(self.fc1(x)))  # (N, 1024)
         x = self.dropout(self.activation(self.fc2(x)))  # (N, 1024)
         return self.fc3(x)  # (N, num_classes)
+
+
+def pool_to_3x3(x: Tensor) -> Tensor:
+    """Apply max pooling with the stride that leaves 3x3 cells; it is 3x3 with stride 2 for maps of 7x7."""
+    stride = x.shape[2] // 3, x.shape[3] // 3
+    kernel_size = x.shape[2] - 2 * stride[0], x.shape[3] - 2 * stride[1]
+    return F.max_pool2d(x, kernel_size, stride)
 
 
 def alexnet_cifar(*, num_classes: int = 10, in_channels: int = 3, variant: Variant = "relu") -> CifarAlexNet:
