@@ -808,15 +808,15 @@ def test_networks_take_images_of_the_smallest_size_and_refuse_smaller_ones(name:
 
 def test_list_models_finds_names_by_a_part() -> None:
     assert sorted(list_models(kind="classification")) == sorted(CLASSIFICATION_MODELS)
-    assert list_models("alex") == list_models("alex*") == ["alexnet"]
-    assert list_models("vgg1*")[:3] == ["vgg11", "vgg11_bn", "vgg13"]
+    assert list_models("alex") == list_models("alex*") == ["alexnet", "alexnet_cifar"]
+    assert list_models("vgg1*")[:3] == ["vgg11", "vgg11_bn", "vgg11_bn_cifar"]
     assert list_models("zzz") == []
 
 
 def test_list_models_compares_numbers_by_value() -> None:
     names = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
     assert [name for name in list_models("resnet*") if name in names] == names
-    assert list_models("vgg*")[-3:] == ["vgg16_bn", "vgg19", "vgg19_bn"]
+    assert list_models("vgg*")[-3:] == ["vgg16_cifar", "vgg19", "vgg19_bn"]
     assert list_models()[0] == "airbench"
 
 

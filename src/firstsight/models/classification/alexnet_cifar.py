@@ -71,7 +71,10 @@ class CifarAlexNet(nn.Module):
 
 
 def pool_to_3x3(x: Tensor) -> Tensor:
-    """Apply max pooling with the stride that leaves 3x3 cells; it is 3x3 with stride 2 for maps of 7x7."""
+    """Apply max pooling with the stride that leaves 3x3 cells; (N, C, H, W) to (N, C, 3, 3).
+
+    For maps of 7x7 (images of 32x32), it is pooling of 3x3 with stride 2.
+    """
     stride = x.shape[2] // 3, x.shape[3] // 3
     kernel_size = x.shape[2] - 2 * stride[0], x.shape[3] - 2 * stride[1]
     return F.max_pool2d(x, kernel_size, stride)
