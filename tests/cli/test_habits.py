@@ -327,7 +327,7 @@ def test_filter_keeps_its_own_option_color() -> None:
         ("features lenet-fashion --layer", "", {"conv1", "conv2"}),
         ("generate infogan-mnist --class", "", set("0123456789")),
         ("generate dcgan-fashion --class", "Ank", {"Ankle boot"}),
-        ("weights import x.pth --model", "mob", {"mobilenet"}),
+        ("weights import x.pth --model", "mob", {"mobilenet", "mobilenet_cifar"}),
         ("runs", "c", {"compare"}),
         ("runs compare", "--o", {"--out", "--open"}),
     ],

@@ -14,6 +14,7 @@ from firstsight.engine.rundir import read_metrics
 from firstsight.errors import RunError, UsageError
 from firstsight.optim.schedule import learning_rate_factor
 from firstsight.recipes.config import load_config
+from firstsight.recipes.resolve import resolve
 from firstsight.recipes.train import NullCallback, train
 from firstsight.tasks.classification.train import ClassificationTask
 from firstsight.weights.resolve import weights_of_run
@@ -238,3 +239,13 @@ def test_a_new_head_is_named_with_its_reason(
     other = str(make_images(classes, where="others", size=8))
     train("mlp", data=other, epochs=1, weights=str(run), callback=listener, **SMALL)
     assert any(line.endswith(reason) for line in listener.notes), listener.notes
+
+
+def test_augmentation_of_a_recipe_is_scaled_to_a_small_image_size() -> None:
+    """airbench-cifar10 shifts by 4 pixels and blanks squares of 12 pixels, in images of 32."""
+    settings = resolve("airbench-cifar10", {"image_size": 10})[1]
+    assert (settings.translate, settings.cutout) == (4, 3)
+    assert resolve("resnet20-cifar10", {"image_size": 4})[1].translate == 0
+    assert resolve("airbench-cifar10", {"image_size": 64})[1].cutout == 12
+    with pytest.raises(UsageError, match="`cutout` must be at most `image_size`, 10; got 12"):
+        resolve("airbench-cifar10", {"image_size": 10, "cutout": 12})

@@ -122,7 +122,7 @@ def _new_settings(name: str, changes: Mapping[str, Any]) -> tuple[Recipe, Settin
             f"{recipe.name} has no setting {_describe_unknown(unknown, known)} (all: firstsight train"
             f" {name} --help-all)"
         )
-    return recipe, replace(initial, **changes)
+    return recipe, initial.changed(dict(changes))
 
 
 def _settings_of_config(config: SavedConfig, changes: Mapping[str, Any]) -> tuple[Recipe, Settings]:

@@ -4,7 +4,7 @@ Each group is a dataclass, and the settings of a task inherit the groups that it
 the keyword arguments of `firstsight.train` and the options of the command line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_origin, get_type_hints
 
 from firstsight.arguments import check_type, is_digits
@@ -74,6 +74,10 @@ class Settings:
                 raise UsageError(f"`{name}` must be between {low} and {high}; got {value}")
         if not 0 < self.lr <= 1000:
             raise UsageError(f"`lr` must be above 0 and at most 1000; got {self.lr}")
+
+    def changed(self, changes: dict[str, Any]) -> "Settings":
+        """Return these settings with some changes."""
+        return replace(self, **changes)
 
     def check_model(self, model: str) -> None:
         """Check the values that depend on the network.

@@ -1,6 +1,6 @@
 """Settings of classification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from firstsight.errors import UsageError
@@ -87,6 +87,17 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
             raise UsageError(f"`cutout` must be at most `image_size`, {self.image_size}; got {self.cutout}")
         if self.freeze and self.weights == "none":
             raise UsageError("`freeze` needs `weights`: a randomly initialized network must train all its layers")
+
+    def changed(self, changes: dict[str, Any]) -> "ClassificationSettings":
+        """Return these settings with some changes; augmentation that is too large for a small image size is scaled."""
+        settings = replace(self, **changes)
+        size = settings.image_size
+        scaled = {
+            name: getattr(self, name) * size // self.image_size
+            for name, limit in (("translate", size - 1), ("cutout", size))
+            if name not in changes and getattr(settings, name) > limit
+        }
+        return replace(settings, **scaled)
 
     def check_model(self, model: str) -> None:
         """Check that the network has the variant.
