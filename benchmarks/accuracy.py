@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def train(recipe: str, seed: int, out: Path, *, data: str | None, options: list[str]) -> Result:
-    """Train a recipe in a process of its own, or read its finished run.
+    """Train a recipe in a new process, or read its finished run.
 
     Parameters
     ----------

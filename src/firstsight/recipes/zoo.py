@@ -109,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="alexnet-fashion",
             model="alexnet_cifar",
-            result="not measured",
+            result="92.91 % (1 seed)",
             settings=replace(FASHION, epochs=12),
         ),
         Recipe(

@@ -1,4 +1,4 @@
-"""AlexNet for small images (Krizhevsky, Sutskever and Hinton 2012), as it is widely trained on 32x32 images.
+"""AlexNet for small images (Krizhevsky, Sutskever and Hinton 2012), in the form that is widely used for 32x32 pixels.
 
 The five convolutions and three linear layers of AlexNet, with three overlapping max poolings, ReLU and dropout. A first
 convolution of 11x11 with stride 4 would leave nothing of a small image, so it is 3x3 with stride 1, and so is the

@@ -10,7 +10,7 @@ Differs from the paper: nothing in the forward pass (width multiplier 1, 224 pix
 initial weights. Here they are Kaiming's by outputs (He 2015), with the outputs of one group: sqrt(2/9) for depthwise
 filters. The pose networks use the first eleven blocks as their backbone, with dilation in the last ones.
 
-`mobilenet_cifar` is the network as it is widely trained on 32x32 images: the first convolution has stride 1.
+`mobilenet_cifar` is the form that is widely used for 32x32 images: the first convolution has stride 1.
 
 Size: `mobilenet` with 1000 classes has 4,231,976 parameters and 0.569 G multiply-accumulates at 3x224x224;
 `mobilenet_cifar` with 10 classes has 3,217,226 parameters and 46.4 M multiply-accumulates at 3x32x32.

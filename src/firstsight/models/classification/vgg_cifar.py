@@ -1,4 +1,4 @@
-"""VGG for small images (Simonyan and Zisserman 2014), as it is widely trained on CIFAR-10 (Liu 2015, Zagoruyko 2015).
+"""VGG for small images (Simonyan and Zisserman 2014), in the form that is widely used for CIFAR-10 (Zagoruyko 2015).
 
 The convolutions of VGG-11 and VGG-16 are unchanged. Five poolings reduce 32x32 pixels to one, so a single linear layer
 follows, where VGG has three with 120 million parameters. A comparison of the networks with 11 and 16 layers, with and
