@@ -91,7 +91,7 @@ def list_recipes(pattern: str = "") -> list[str]:
 
     Examples
     --------
-    >>> list_recipes("lenet-f")
+    >>> list_recipes("lenet-f*")
     ['lenet-fashion']
     """
     check_arguments(list_recipes, locals())
