@@ -3,13 +3,15 @@
     python benchmarks/experiments.py alexnet --data PATH [--seeds 1] [--epochs N] [--out DIR] [--figure FILE.png]
 
 Experiments: alexnet (ReLU and dropout), vgg (depth and batch norm), googlenet (cost, auxiliary classifiers), resnet
-(shortcuts), mobilenet (depthwise separable convolutions). The data are Fashion-MNIST or CIFAR-10; --data is the folder
+(shortcuts), airbench (every difference to the published network and settings, on held-out training images), mobilenet
+(depthwise separable convolutions). The data are Fashion-MNIST or CIFAR-10; --data is the folder
 with their files. With --out the runs are kept, and finished runs are not trained again. The figure shows the training
 loss and the test accuracy of the first seed by epoch.
 """
 
 import argparse
 import json
+import re
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -37,6 +39,9 @@ class Experiment:
     epochs: int = 0
 
 
+SHORTCUT = ["--val-fraction", "0.1", "--translate", "2", "--cutout", "0"]
+AIRBENCH = [*SHORTCUT, "--variant", "airbench94"]
+"""Options of the published airbench94, measured on held-out training images."""
 EXPERIMENTS = {
     "alexnet": Experiment(
         {
@@ -70,6 +75,22 @@ EXPERIMENTS = {
         },
         epochs=8,
     ),
+    "airbench": Experiment(
+        {
+            "airbench94": ("airbench-cifar10", AIRBENCH),
+            "three convolutions, shortcut": ("airbench-cifar10", SHORTCUT),
+            "no whitening": ("airbench-cifar10", [*AIRBENCH, "--whiten", "0"]),
+            "no label smoothing": ("airbench-cifar10", [*AIRBENCH, "--label-smoothing", "0"]),
+            "random instead of alternating flip": ("airbench-cifar10", [*AIRBENCH, "--flip", "random"]),
+            "shift of 4 pixels": ("airbench-cifar10", [*AIRBENCH, "--translate", "4"]),
+            "Cutout": ("airbench-cifar10", [*AIRBENCH, "--cutout", "12"]),
+            "no test-time augmentation": ("airbench-cifar10", [*AIRBENCH, "--tta-views", "1"]),
+            "batches of 2,000": ("airbench-cifar10", [*AIRBENCH, "--batch-size", "2000", "--lr", "0.24"]),
+            "warm-up": ("airbench-cifar10", [*AIRBENCH, "--warmup", "0.2"]),
+            "float32": ("airbench-cifar10", [*AIRBENCH, "--precision", "float32"]),
+        },
+        epochs=4,
+    ),
     "mobilenet": Experiment({"MobileNet": ("mobilenet-cifar10", []), "VGG-11, batch norm": ("vgg11-bn-cifar10", [])}),
 }
 
@@ -92,7 +113,7 @@ def main() -> None:
         shorter = ["--epochs", str(epochs), "--evaluate-every", "1"] if epochs else []
         suffix = f"-{epochs}-epochs" if epochs else ""
         for label, (recipe, options) in experiment.rows.items():
-            name = "-".join([recipe, *(option for option in options if not option.startswith("--"))])
+            name = re.sub("[^a-z0-9]+", "-", " ".join([recipe, *options]))
             results[label] = []
             for seed in range(arguments.seeds):
                 out = folder / f"{name}{suffix}-{seed}"

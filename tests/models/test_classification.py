@@ -534,6 +534,29 @@ def test_airbench_computes_its_formula() -> None:
     assert not any(norm.weight.requires_grad for norm in norms)
 
 
+def test_the_published_airbench94_computes_its_formula() -> None:
+    """Two convolutions per stage; the whitening has a bias of 0 and adds 0.0005 to the variances."""
+    torch.manual_seed(0)
+    net = create_model("airbench", variant="airbench94").double().eval()
+    assert count_parameters(net) == 1_972_792
+    assert not net.whitening.bias.detach().any()
+    images = torch.randn(64, 3, 19, 17, dtype=torch.float64)
+    net.whiten(images)
+    assert net.whitening.bias.requires_grad and not net.whitening.weight.requires_grad
+    outputs = F.conv2d(images, net.whitening.weight[:12]).transpose(0, 1).flatten(1)
+    variances = (F.unfold(images, 2).transpose(1, 2).flatten(0, 1).T.cov(correction=0)).diagonal().mean()
+    assert float(outputs.square().mean()) == pytest.approx(float(variances / (variances + 5e-4)), rel=1e-3)
+    state = net.state_dict()
+    x = F.gelu(net.whitening(images))
+    for stage in ("stage1", "stage2", "stage3"):
+        x = F.max_pool2d(F.conv2d(x, state[f"{stage}.conv1.weight"], padding=1), 2)
+        x = F.gelu(normalize(x, state, f"{stage}.norm1", eps=1e-12))
+        x = F.conv2d(x, state[f"{stage}.conv2.weight"], padding=1)
+        x = F.gelu(normalize(x, state, f"{stage}.norm2", eps=1e-12))
+    expected = x.amax((2, 3)) @ state["classifier.weight"].T / 9
+    torch.testing.assert_close(net(images), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("eps", [0.0, 0.5])
 def test_airbench_whitens_patches_of_images(eps: float) -> None:
     """Outputs are uncorrelated; their variances are v / (v + eps), the largest first, v that of the patches."""

@@ -168,7 +168,12 @@ MODELS: dict[str, ModelInfo] = {
         _cifar("plain20", "resnet_cifar", 269_722, "resnet20 without shortcuts (He 2015)", min_size=4),
         _cifar("plain56", "resnet_cifar", 853_018, "resnet56 without shortcuts (He 2015)", min_size=4),
         _cifar(
-            "airbench", "airbench", 3_190_432, "airbench (Jordan 2024): trains fast on small color images", min_size=10
+            "airbench",
+            "airbench",
+            3_190_432,
+            "airbench (Jordan 2024): trains fast on small color images",
+            *("shortcut", "airbench94"),
+            min_size=10,
         ),
         _cifar(
             "alexnet_cifar",
