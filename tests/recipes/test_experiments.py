@@ -7,6 +7,8 @@ from pathlib import Path
 
 import experiments
 import fine_tuning
+import jpeg
+import numpy as np
 import pytest
 import torch
 from accuracy import Result, mean_and_std
@@ -14,6 +16,8 @@ from PIL import Image
 
 import firstsight as fs
 from firstsight.cli.train import read as read_train
+from firstsight.data.image_io import open_image
+from firstsight.data.sample_image import sample_photo
 from firstsight.recipes import RECIPES
 from firstsight.recipes.resolve import resolve
 from helpers.stand_ins import write_mnist_like
@@ -79,3 +83,20 @@ def test_fine_tuning_is_compared_with_training_from_random_weights(
     base = fs.load(tmp_path / "base")
     assert torch.equal(head.model.stage1.conv.weight, base.model.stage1.conv.weight)
     assert not torch.equal(full.model.stage1.conv.weight, base.model.stage1.conv.weight)
+
+
+def test_only_a_compression_with_shifted_blocks_changes_a_jpeg_image() -> None:
+    photo = np.asarray(open_image(sample_photo()).convert("RGB"))[:32, :32]
+    once = jpeg.compress(photo)
+    assert np.abs(once.astype(int) - photo).mean() > 0.5
+    np.testing.assert_array_equal(jpeg.compress(once), once)  # the same blocks: nothing more is lost
+    shifted = np.roll(once, (3, 5), axis=(0, 1))
+    assert np.abs(jpeg.compress(shifted).astype(int) - shifted).mean() > 0.5
+
+
+def test_images_are_written_to_a_zip_file_without_loss(tmp_path: Path, make_images: Callable[..., Path]) -> None:
+    images = fs.load_data(make_images({"dark": 6, "light": 6}, size=32))
+    jpeg.write(images, tmp_path / "same.zip", is_compressed=False)
+    same = fs.load_data(tmp_path / "same.zip", "test", whole=True)
+    assert same.classes == images.classes
+    assert sorted(map(bytes, same.images.numpy())) == sorted(map(bytes, images.images.numpy()))
