@@ -115,7 +115,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="googlenet-fashion",
             model="googlenet_cifar",
-            result="not measured",
+            result="93.52 % (1 seed)",
             settings=replace(FASHION, epochs=5, lr=2e-3),
         ),
         Recipe(
