@@ -3,10 +3,10 @@
     python benchmarks/experiments.py alexnet --data PATH [--seeds 1] [--epochs N] [--out DIR] [--figure FILE.png]
 
 Experiments: alexnet (ReLU and dropout), vgg (depth and batch norm), googlenet (cost, auxiliary classifiers), resnet
-(shortcuts), airbench (every difference to the published network and settings, on held-out training images), mobilenet
-(depthwise separable convolutions). The data are Fashion-MNIST or CIFAR-10; --data is the folder
-with their files. With --out the runs are kept, and finished runs are not trained again. The figure shows the training
-loss and the test accuracy of the first seed by epoch.
+(shortcuts), airbench (differences to the published network and settings, on held-out training images), mobilenet
+(depthwise separable convolutions). The data are Fashion-MNIST or CIFAR-10; --data is the folder with their files. With
+--out the runs are kept, and finished runs are not trained again. The figure shows the training loss and the test
+accuracy of the first seed by epoch.
 """
 
 import argparse
@@ -40,8 +40,9 @@ class Experiment:
 
 
 SHORTCUT = ["--val-fraction", "0.1", "--translate", "2", "--cutout", "0"]
+"""Options of airbench's variant with shortcuts, with the published augmentation, on held-out training images."""
 AIRBENCH = [*SHORTCUT, "--variant", "airbench94"]
-"""Options of the published airbench94, measured on held-out training images."""
+"""Options of the published network."""
 EXPERIMENTS = {
     "alexnet": Experiment(
         {

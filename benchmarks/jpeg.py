@@ -1,11 +1,11 @@
-"""What JPEG compression of the training and test images costs in accuracy: images as stored, and compressed once more.
+"""Accuracy on images as stored and on images that are compressed as JPEG once more, to estimate the cost of JPEG.
 
     python benchmarks/jpeg.py --data CIFAR10 [--epochs 4] [--seeds 1] [--out DIR]
 
---data is a folder or zip file of images in class folders. The published copies of CIFAR-10 on some sites are JPEG
-files of quality 75 with chroma subsampling (4:2:0). A second compression of the same kind loses about as much again if
-its 8x8 blocks lie elsewhere, so the images are shifted by 4 pixels for it, and back. The network is airbench with the
-settings of its recipe, measured on 10 % of the training images.
+--data is a folder or zip file of images in class folders. The published copies of CIFAR-10 on some sites are JPEG files
+of quality 75 with chroma subsampling (4:2:0). A second compression of the same kind changes nothing if its 8x8 blocks
+are the same, so the images are shifted by 4 pixels for it, and back. The network is airbench with the settings of its
+recipe, measured on 10 % of the training images.
 """
 
 import argparse

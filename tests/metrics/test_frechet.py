@@ -103,7 +103,7 @@ def test_frechet_distance_states_which_features_it_needs(
 
 
 def test_two_images_and_one_feature_have_a_frechet_distance() -> None:
-    """By hand: means 1 and 5, standard deviations sqrt(2) and sqrt(8)."""
+    """Computed by hand: means 1 and 5, standard deviations sqrt(2) and sqrt(8)."""
     distance = frechet_distance(torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [7.0]]))
     assert distance == pytest.approx((5 - 1) ** 2 + (8**0.5 - 2**0.5) ** 2)
 

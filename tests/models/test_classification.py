@@ -224,7 +224,7 @@ def test_option_a_shortcut_subsamples_and_pads_channels_with_zeros() -> None:
     [
         ("resnet18", {"layer3.0.conv1": (2 / (256 * 9)) ** 0.5}),  # Kaiming's by outputs (He 2015)
         ("resnet20", {"stage3.0.conv1": (2 / (64 * 9)) ** 0.5}),
-        # a value that a depthwise filter reads has 9 outputs, those of its own channel
+        # a value that a depthwise filter reads has 9 outputs, all in its channel
         ("mobilenet", {"blocks.12.depthwise.0": (2 / 9) ** 0.5, "blocks.5.pointwise.0": (2 / 512) ** 0.5}),
         ("vgg11", {"features.6": (2 / (256 * 9)) ** 0.5, "classifier.0": 0.01, "classifier.6": 0.01}),
         ("googlenet", {"inception4a.branch2.1.conv": 0.01, "fc": 0.01}),

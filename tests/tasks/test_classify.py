@@ -167,7 +167,7 @@ def test_evaluation_of_a_folder_says_which_images_are_measured(run: Run, make_im
 
 
 def test_all_images_of_a_lone_test_split_are_measured(make_images: Callable[..., Path]) -> None:
-    """Of data with the name of the training data too, if the training measured as many images."""
+    """Data with the name of the training data are measured too, if the training measured as many images."""
     for where, count in (("here/set/train", 10), ("here/set/test", 3), ("lone/test", 6), ("val/val", 6)):
         make_images({"dark": count, "light": count}, where=where)
     make_images({"dark": 3, "light": 3}, where="there/set/test")

@@ -122,11 +122,7 @@ class ClassificationSettings(Optimization, Regularization, ImageSettings):
 
 
 def fine_tuning(model: str, *, freeze: bool) -> ClassificationSettings:
-    """Return default settings of a fine-tuning.
-
-    The learning rate is larger if only the head is trained. It is also larger for networks for small images: their
-    weights come from less varied data than ImageNet, so they have to change more.
-    """
+    """Return default settings of a fine-tuning; the learning rate is larger for a head only, and for small images."""
     image_size = CLASSIFICATION_MODELS[model].image_size
     lr = SMALL_IMAGE_LR if image_size <= MAX_SMALL_IMAGE else IMAGENET_LR
     return ClassificationSettings(
